@@ -1,0 +1,54 @@
+"""Training in NumPy, a step at a time."""
+
+import numpy as np
+
+from reference import Rule
+
+from .. import experiment
+from . import model
+from .optimizer import Optimizer
+
+DEVICE = "cpu"
+
+
+def set_threads(threads: int) -> None:
+    """Bound the threads of NumPy's matrix products, before or after they started."""
+    import threadpoolctl
+
+    threadpoolctl.threadpool_limits(threads)
+
+
+class Trainer:
+    """The experiment under one rule. ``arithmetic`` is one of ``experiment.ARITHMETICS``."""
+
+    def __init__(self, rule: Rule, arithmetic: str, xla: bool = False) -> None:
+        if xla:
+            raise ValueError("xla must be off for NumPy, which has no XLA")
+        self.kept = np.float64 if arithmetic == "float64" else np.float32  # dtype of weights and state
+        self.computed = np.float32 if arithmetic == "float32" else np.float64  # dtype of the gradient's computation
+        self.grid = model.on_grid if arithmetic == "lockstep" else model.as_is
+        self.parameters = [weight.astype(self.kept) for weight in experiment.initial_weights()]
+        self.optimizer = Optimizer(self.parameters, rule)
+
+    def step(self, images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> float:
+        """One training step on uint8 images (32, 784), labels (32,), kept hidden units (32, 128); the loss before it."""
+        loss, gradients = model.loss_and_gradients(
+            self._computed(), self._pixels(images), labels, mask * self.computed(1 / (1 - experiment.DROPOUT)), self.grid
+        )
+        self.optimizer.step([gradient.astype(self.kept) for gradient in gradients])
+        return loss
+
+    def weights(self) -> list[np.ndarray]:
+        """Views of the weights, kernels (in, out)."""
+        return self.parameters
+
+    def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """The share of images whose largest logit is at their label."""
+        *_, logits = model.forward(self._computed(), self._pixels(images), self.computed(1), self.grid)
+        return float((logits.argmax(axis=1) == labels).mean())
+
+    def _computed(self) -> list[np.ndarray]:
+        return [weight.astype(self.computed, copy=False) for weight in self.parameters]
+
+    def _pixels(self, images: np.ndarray) -> np.ndarray:
+        return images / self.computed(255)

@@ -1,0 +1,5 @@
+"""PyTorch: gradients by autograd."""
+
+from .optimizer import Optimizer
+
+__all__ = ["Optimizer"]

@@ -1,0 +1,23 @@
+"""The ``xp`` of PyTorch: its own functions, except an eager square root on the CPU.
+
+Eager ``torch.sqrt`` on the CPU calls a vector library that is one unit in the last place off in 0.7 % of float32
+values; NumPy's, on the same memory, is correctly rounded. Compiled code and CUDA round correctly by themselves.
+"""
+
+import numpy as np
+import torch
+from torch import maximum, square, zeros_like
+
+__all__ = ["maximum", "sqrt", "square", "zeros_like"]
+
+_EXACT_IN_NUMPY = (torch.float32, torch.float64)
+
+
+def sqrt(x: torch.Tensor) -> torch.Tensor:
+    """The correctly rounded square root, elementwise; no gradient flows through it in eager mode on the CPU."""
+    if torch.compiler.is_compiling() or x.device.type != "cpu" or x.dtype not in _EXACT_IN_NUMPY:
+        return torch.sqrt(x)
+    root = torch.empty_like(x, requires_grad=False)
+    with np.errstate(invalid="ignore"):  # the root of a negative number is NaN in silence, as in torch
+        np.sqrt(x.detach().numpy(), out=root.numpy())
+    return root

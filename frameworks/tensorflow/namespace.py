@@ -1,0 +1,35 @@
+"""The ``xp`` of TensorFlow: its own functions, except the square root; and scalars inside a graph.
+
+In graph mode Grappler rewrites ``x / sqrt(y)`` to ``x * rsqrt(y)``, which rounds differently. An absolute value around
+the root, which changes no bit of it, keeps the pattern from matching.
+"""
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import maximum, square, zeros_like
+
+from reference import scalars
+
+__all__ = ["integer_power", "maximum", "sqrt", "square", "where", "zeros_like"]
+
+
+def sqrt(x: tf.Tensor) -> tf.Tensor:
+    """The correctly rounded square root, elementwise."""
+    return tf.abs(tf.sqrt(x))
+
+
+def where(condition: tf.Tensor, yes: tf.Tensor | float, no: tf.Tensor | float) -> tf.Tensor:
+    """``tf.where``, with plain numbers taken as doubles; TensorFlow would round them to float32."""
+    return tf.where(condition, *(tf.constant(x, tf.float64) if isinstance(x, float) else x for x in (yes, no)))
+
+
+def integer_power(base: float, exponent: tf.Tensor) -> tf.Tensor:
+    """base**exponent as ``reference.scalars`` takes it, to the last bit, for a float64 tensor that holds a whole number."""
+    bits = tf.bitwise.right_shift(tf.cast(exponent, tf.int64), tf.range(scalars.EXPONENT_BITS, dtype=tf.int64))
+    squares = tf.constant(np.array(scalars.squares(base)))
+    factors = tf.where(bits % 2 == 1, squares, tf.ones_like(squares))
+    half = scalars.EXPONENT_BITS
+    while half > 1:
+        half //= 2
+        factors = factors[:half] * factors[half:]
+    return factors[0]

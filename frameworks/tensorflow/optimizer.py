@@ -1,0 +1,126 @@
+"""Any rule as a ``keras.optimizers.Optimizer``."""
+
+import functools
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import reference
+from reference import Rule
+
+from . import namespace
+
+RULES = {rule.__name__: rule for rule in reference.RULES}
+
+
+@keras.saving.register_keras_serializable(package="samestep")
+class Optimizer(keras.optimizers.Optimizer):
+    """Moves a model's variables by ``rule``: ``model.compile(optimizer=Optimizer(Adam(lr=1e-3)), ...)``.
+
+    ``learning_rate``, a number or a schedule, wins over the rule's own; so does one assigned later. A fixed learning
+    rate is held in double precision. Each variable keeps its own step number, which advances only when it has a
+    gradient. float16 and bfloat16 are computed in float32 and rounded once a step, variables and state alike.
+    ``IndexedSlices`` are made dense, duplicates summed. What Keras does around a rule (``clipnorm``, ``use_ema``,
+    ``gradient_accumulation_steps``, ...) is taken as keyword arguments and left to Keras. Works eagerly, in graphs
+    and under XLA.
+    """
+
+    def __init__(self, rule: Rule, learning_rate: Any = None, name: str = "samestep", **around: Any) -> None:
+        if not isinstance(rule, Rule):
+            raise ValueError(f"rule must be a rule such as reference.Adam(lr=1e-3), got {rule!r}")
+        if around.get("weight_decay") is not None:
+            raise ValueError("weight_decay must be set on the rule, which says how it acts; got it as an argument")
+        if learning_rate is None:
+            learning_rate = rule.lr
+        fixed = not callable(learning_rate)
+        super().__init__(learning_rate=float(learning_rate) if fixed else learning_rate, name=name, **around)
+        if fixed:  # Keras would hold it in float32 and so change the digits of bias-corrected steps
+            self._untrack_variable(self._learning_rate)
+            self._learning_rate = self.add_variable((), _constant(float(learning_rate)), "float64", name="learning_rate")
+        self.rule = rule
+
+    def build(self, variables: list[Any]) -> None:
+        """Create each variable's step number and state."""
+        if self.built:
+            return
+        super().build(variables)
+        self._steps = [self.add_variable((), dtype="int64", name="step") for _ in variables]
+        self._states = [self._begin(variable) for variable in variables]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One step of one variable."""
+        if variable.dtype.is_complex:
+            raise ValueError(f"variables must be real, got {variable.dtype.name} in {variable.name}")
+        index = self._get_variable_index(variable)
+        rule, slots = self._rule_for(variable), self._states[index]
+        wide = _wide(variable.dtype)
+        self.assign_add(self._steps[index], 1)
+        c = _coefficients(rule, self._steps[index], learning_rate, wide)
+        state = {name: tf.cast(slot.value, wide) for name, slot in slots.items()}
+        gradient = tf.cast(_dense(gradient), wide)
+        theta, new = rule.update(tf.cast(variable, wide), gradient, state, c, namespace)
+        for name, value in new.items():
+            self.assign(slots[name], value)
+        self.assign(variable, theta)
+
+    def get_config(self) -> dict[str, Any]:
+        """The rule as a name and numbers, and the learning rate or its schedule as it stands now."""
+        config = super().get_config()
+        del config["weight_decay"]  # the rule's
+        return {**config, "rule": type(self.rule).__name__, "hyperparameters": self.rule.plain()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Optimizer":
+        """The inverse of ``get_config``."""
+        config = dict(config)
+        name = config.pop("rule")
+        if name not in RULES:
+            raise ValueError(f"the saved rule must be one of {', '.join(RULES)}, got {name!r}")
+        config["rule"] = RULES[name](**config.pop("hyperparameters"))
+        return super().from_config(config, custom_objects=custom_objects)
+
+    def _begin(self, variable: Any) -> dict[str, Any]:
+        """A variable's state. Starting values go in as initializers: ``model.fit`` loses what build() assigns."""
+        dtype = tf.as_dtype(variable.dtype)
+        start = self.rule.start(np.zeros((), _wide(dtype).as_numpy_dtype), np)
+        return {
+            name: self.add_variable_from_reference(variable, name, _constant(value)) for name, value in start.items()
+        }
+
+    def _rule_for(self, variable: Any) -> Rule:
+        """The rule, without decay where ``exclude_from_weight_decay`` said so."""
+        return self.rule if self._use_weight_decay(variable) else self.rule.replace(weight_decay=0.0)
+
+
+def _constant(value: Any) -> Any:
+    """An initializer that keeps every digit; Keras' own goes through float32."""
+    return lambda shape, dtype: tf.fill(shape, tf.constant(np.asarray(value), dtype))
+
+
+def _wide(dtype: tf.DType) -> tf.DType:
+    return tf.float32 if dtype.size == 2 else dtype
+
+
+def _coefficients(rule: Rule, step: Any, learning_rate: Any, dtype: tf.DType) -> Any:
+    """Plain numbers in eager mode; in a graph, tensors computed in double and rounded once: one trace for every step."""
+    if tf.executing_eagerly():
+        return rule.coefficients(int(step.numpy()), float(learning_rate))
+    t = tf.cast(step.value, tf.float64)
+    lr = tf.cast(tf.convert_to_tensor(learning_rate), tf.float64)
+    c = rule.coefficients(t, lr, namespace)
+    return c._make(tf.cast(tf.convert_to_tensor(value, tf.float64), dtype) for value in c)
+
+
+def _dense(gradient: Any) -> Any:
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    _warn_sparse()
+    return tf.convert_to_tensor(gradient)
+
+
+@functools.cache  # once a process
+def _warn_sparse() -> None:
+    warnings.warn("IndexedSlices gradients are made dense, duplicate indices summed", stacklevel=2)

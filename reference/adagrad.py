@@ -1,0 +1,45 @@
+"""Adagrad.
+
+J. Duchi, E. Hazan, Y. Singer: Adaptive Subgradient Methods for Online Learning and Stochastic Optimization.
+JMLR 12 (2011), 2121-2159, section 1.1, the diagonal form (their delta is epsilon).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import scalars
+from .rule import Array, Epsilon, Rule, State, named, number, one_of
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Adagrad(Rule):
+    """Divide each parameter's step by the root of all its squared gradients so far.
+
+    ::
+
+        G <- G + g^2                                                  G starts at initial_accumulator
+        theta <- theta - lr g / (sqrt(G) + epsilon)                   epsilon_at=OUTSIDE
+        theta <- theta - lr g / sqrt(G + epsilon)                     epsilon_at=INSIDE
+
+    Step t uses lr / (1 + (t - 1) lr_decay). ``lr`` has the units of theta; ``epsilon`` those of the gradient when it
+    stands outside the root, of its square when inside. With epsilon 0 and G 0 a zero gradient gives 0 / 0.
+    """
+
+    lr: float = number(1e-2, "[0, inf)")
+    epsilon: float = number(1e-10, "[0, inf)")
+    epsilon_at: Epsilon = one_of(Epsilon.OUTSIDE, Epsilon.INSIDE, matters_with=("epsilon",))
+    initial_accumulator: float = number(0.0, "[0, inf)")
+    lr_decay: float = number(0.0, "[0, inf)")
+
+    def start(self, theta: Array, xp: Any) -> State:
+        return {"G": xp.zeros_like(theta) + self.initial_accumulator}
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        step = lr / (1 + (t - 1) * self.lr_decay)
+        return named(step=step, epsilon=self.epsilon, shrink=self.shrink(lr))
+
+    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+        theta, g = self.decayed(theta, gradient, c)
+        G = state["G"] + xp.square(g)
+        root = xp.sqrt(G + c.epsilon) if self.epsilon_at is Epsilon.INSIDE else xp.sqrt(G) + c.epsilon
+        return theta - c.step * g / root, {"G": G}

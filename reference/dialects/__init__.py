@@ -1,0 +1,33 @@
+"""How others write the rules. One module a dialect, the same verbs in each: ``read``, ``spell``, ``state_names``.
+
+>>> from reference import dialects
+>>> rule = dialects.keras.read("Adagrad", learning_rate=0.01)
+>>> str(dialects.pytorch.spell(rule))
+'Adagrad(lr=0.01, initial_accumulator_value=0.1000001, eps=0.0)'
+"""
+
+from types import ModuleType
+
+from ..rule import Rule
+from . import article, keras, pytorch
+from .call import Call, Inexpressible, Native, parse
+
+DIALECTS: dict[str, ModuleType] = {"pytorch": pytorch, "keras": keras, "article": article}
+
+
+def find(name: str) -> ModuleType:
+    """The dialect of that name; ValueError lists the names there are."""
+    if name not in DIALECTS:
+        raise ValueError(f"there is no dialect {name!r}; there are: {', '.join(DIALECTS)}")
+    return DIALECTS[name]
+
+
+def read(text: str) -> Rule:
+    """The rule that a call as text means: ``read("keras:Adam(learning_rate=0.001)")``. ValueError says what is wrong."""
+    dialect, name, arguments = parse(text)
+    return find(dialect).read(name, **arguments)
+
+
+__all__ = [
+    "DIALECTS", "Call", "Inexpressible", "Native", "article", "find", "keras", "parse", "pytorch", "read",
+]  # fmt: skip

@@ -1,0 +1,126 @@
+"""Keras' words: keras.optimizers 3.15. Read off keras/src/optimizers/{sgd,adagrad,adadelta,rmsprop,adam,adamw}.py and
+base_optimizer.py.
+
+Epsilon stands inside the root, in Adam outside it but before bias correction (epsilon-hat). A momentum buffer
+accumulates steps. Weight decay is decoupled, for every optimizer.
+"""
+
+from typing import Any
+
+from ..adadelta import Adadelta
+from ..adagrad import Adagrad
+from ..adam import Adam
+from ..rmsprop import RMSprop
+from ..rule import Buffer, Decay, Epsilon, Rule
+from ..sgd import SGD
+from .call import Call, Inexpressible, Native, find
+
+NAMING = ("name",)  # changes nothing
+AROUND = {  # what Keras does before and after the rule, with the value that means "nothing"
+    "clipnorm": None, "clipvalue": None, "global_clipnorm": None, "use_ema": False, "ema_momentum": 0.99,
+    "ema_overwrite_frequency": None, "loss_scale_factor": None, "gradient_accumulation_steps": None,
+}  # fmt: skip
+
+_COMMON = {"learning_rate": "lr", "weight_decay": "weight_decay"}
+_ADAM = {**_COMMON, "beta_1": "beta1", "beta_2": "beta2", "epsilon": "epsilon", "amsgrad": "amsgrad"}
+_ADAM_DEFAULTS = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False}
+_ADAM_STATE = {"m": "momentum", "v": "velocity", "w": "velocity_hat"}
+
+NATIVES = {
+    "SGD": Native(
+        SGD,
+        {**_COMMON, "momentum": "momentum", "nesterov": "nesterov"},
+        {"learning_rate": 1e-2, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0},
+        {"buffer": Buffer.STEPS, "decay": Decay.DECOUPLED},
+        {"b": "momentum"},  # of opposite sign
+    ),
+    "Adagrad": Native(
+        Adagrad,
+        {**_COMMON, "initial_accumulator_value": "initial_accumulator", "epsilon": "epsilon"},
+        {"learning_rate": 1e-3, "initial_accumulator_value": 0.1, "epsilon": 1e-7, "weight_decay": 0.0},
+        {"epsilon_at": Epsilon.INSIDE, "decay": Decay.DECOUPLED},
+        {"G": "accumulator"},
+    ),
+    "Adadelta": Native(
+        Adadelta,
+        {**_COMMON, "rho": "rho", "epsilon": "epsilon"},
+        {"learning_rate": 1e-3, "rho": 0.95, "epsilon": 1e-7, "weight_decay": 0.0},
+        {"decay": Decay.DECOUPLED},
+        {"v": "accumulated_grad", "u": "accumulated_delta_var"},
+    ),
+    "RMSprop": Native(
+        RMSprop,
+        {**_COMMON, "rho": "rho", "momentum": "momentum", "epsilon": "epsilon", "centered": "centered"},
+        {"learning_rate": 1e-3, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False, "weight_decay": 0.0},
+        {"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.STEPS, "decay": Decay.DECOUPLED},
+        {"v": "velocity", "b": "momentum", "m": "average_gradient"},
+    ),
+    "Adam": Native(
+        Adam, _ADAM, {**_ADAM_DEFAULTS, "weight_decay": 0.0},
+        {"epsilon_at": Epsilon.HAT, "decay": Decay.DECOUPLED}, _ADAM_STATE,
+    ),
+    "AdamW": Native(
+        Adam, _ADAM, {**_ADAM_DEFAULTS, "weight_decay": 4e-3},
+        {"epsilon_at": Epsilon.HAT, "decay": Decay.DECOUPLED}, _ADAM_STATE,
+    ),
+}  # fmt: skip
+
+
+def read(name: str, **arguments: Any) -> Rule:
+    """The rule that ``keras.optimizers.<name>(**arguments)`` follows.
+
+    Takes every argument of the native; what Keras does around the rule (``AROUND``: clipping, averaging, accumulation)
+    raises Inexpressible when switched on. Raises ValueError for an unknown optimizer or argument and for a value
+    outside its range; schedules are no numbers, so give them to the adapter.
+    """
+    native = find(NATIVES, name, "keras.optimizers")
+    for around, nothing in AROUND.items():
+        if arguments.get(around, nothing) != nothing and around != "ema_momentum":
+            instead = f"read the call without it and give it to frameworks.tensorflow.Optimizer(rule, {around}=...)"
+            raise Inexpressible(f"{around} in a rule", "it acts around the update, not in it", instead)
+    if "weight_decay" in arguments and arguments["weight_decay"] is None and name != "AdamW":
+        arguments = {**arguments, "weight_decay": 0.0}
+    values = native.complete(f"keras.optimizers.{name}", arguments, [*AROUND, *NAMING])
+    return native.rule(**{native.arguments[k]: v for k, v in values.items()}, **native.fixed)
+
+
+def spell(rule: Rule) -> Call:
+    """The call in keras.optimizers that means the rule (exact arithmetic); Inexpressible if there is none."""
+    condition = ""
+    if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
+        rule, condition = rule.replace(buffer=Buffer.STEPS), "while the learning rate stays constant"
+    names = ("AdamW",) if isinstance(rule, Adam) and rule.weight_decay else (type(rule).__name__,)
+    for name in names:
+        native = NATIVES.get(name)
+        if native and not native.differences(rule):
+            return Call(name, native.spell(rule), condition)
+    raise _inexpressible(rule)
+
+
+def state_names(rule: Rule) -> dict[str, str]:
+    """What Keras calls each state of the rule: our name to the last part of the optimizer variable's name."""
+    (names,) = {tuple(n.state.items()) for n in NATIVES.values() if n.rule is type(rule)}
+    return dict(names)
+
+
+def _inexpressible(rule: Rule) -> Inexpressible:
+    what, instead = f"{rule!r} in keras.optimizers", f"frameworks.tensorflow.Optimizer({rule!r})"
+    if rule.maximize:
+        return Inexpressible(what, "Keras only minimizes", f"negate the loss, or {instead}")
+    if rule.weight_decay and rule.decay is Decay.COUPLED and rule.matters("decay"):
+        advice = f"an L2 regularizer of weight_decay / 2 on each weight, or {instead}"
+        return Inexpressible(what, "Keras has only decoupled weight decay, this rule couples it", advice)
+    if isinstance(rule, Adam):
+        why = "Keras adds epsilon before the bias correction of v, this rule after it"
+        size = "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon"
+        advice = f"{instead}; or assign epsilon * sqrt(1 - beta2**t) to a tf.Variable given as epsilon, before each step"
+        return Inexpressible(what, why, advice, size)
+    if isinstance(rule, SGD):
+        return Inexpressible(what, "keras.optimizers.SGD has no dampening", instead)
+    if isinstance(rule, Adagrad) and rule.lr_decay:
+        schedule = f"InverseTimeDecay(initial_learning_rate={rule.lr}, decay_steps=1, decay_rate={rule.lr_decay})"
+        advice = f"learning_rate=keras.optimizers.schedules.{schedule}, or {instead}"
+        return Inexpressible(what, "keras.optimizers.Adagrad has no lr_decay", advice)
+    why = f"keras.optimizers.{type(rule).__name__} adds epsilon under the root, this rule to it"
+    size = "with epsilon squared a step up to 1 - 1/sqrt(2) = 29.3 % smaller, worst where sqrt(v) = epsilon"
+    return Inexpressible(what, why, instead, size)

@@ -1,0 +1,65 @@
+"""RMSprop.
+
+T. Tieleman, G. Hinton: Lecture 6.5, rmsprop: Divide the gradient by a running average of its recent magnitude.
+COURSERA: Neural Networks for Machine Learning, 2012, slide 29.
+A. Graves: Generating Sequences With Recurrent Neural Networks. 2013, arXiv:1308.0850, section 4.2, equations 38 to
+41: the centred form with momentum.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import scalars
+from .rule import Array, Buffer, Epsilon, Rule, State, flag, named, number, one_of
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RMSprop(Rule):
+    """Divide the gradient by the root of a running mean of its square (centred: of its variance).
+
+    ::
+
+        v <- rho v + (1 - rho) g^2
+        w = v                                       centred: m <- rho m + (1 - rho) g,  w = v - m^2
+        d = g / (sqrt(w) + epsilon)                 epsilon_at=INSIDE: g / sqrt(w + epsilon)
+        theta <- theta - lr d                       with momentum, the buffer b as in SGD:
+                                                    b <- momentum b + d,     theta <- theta - lr b   GRADIENTS
+                                                    b <- momentum b + lr d,  theta <- theta - b      STEPS
+
+    ``lr`` has the units of theta; ``epsilon`` those of the gradient when outside the root, of its square when inside.
+    Rounding can make v - m^2 negative for a nearly constant gradient: its root is then NaN, in the natives as here.
+    """
+
+    lr: float = number(1e-3, "[0, inf)")
+    rho: float = number(0.9, "[0, 1]")
+    epsilon: float = number(1e-8, "[0, inf)")
+    epsilon_at: Epsilon = one_of(Epsilon.OUTSIDE, Epsilon.INSIDE, matters_with=("epsilon",))
+    momentum: float = number(0.0, "[0, 1]")
+    buffer: Buffer = one_of(Buffer.GRADIENTS, Buffer.STEPS, matters_with=("momentum",))
+    centered: bool = flag()
+
+    def start(self, theta: Array, xp: Any) -> State:
+        names = "v" + ("m" if self.centered else "") + ("b" if self.momentum else "")
+        return {name: xp.zeros_like(theta) for name in names}
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        return named(
+            lr=lr, keep=self.rho, take=1 - self.rho, epsilon=self.epsilon,
+            momentum=self.momentum, shrink=self.shrink(lr),
+        )  # fmt: skip
+
+    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+        theta, g = self.decayed(theta, gradient, c)
+        state = {**state, "v": c.keep * state["v"] + c.take * xp.square(g)}
+        w = state["v"]
+        if self.centered:
+            state["m"] = c.keep * state["m"] + c.take * g
+            w = w - xp.square(state["m"])
+        root = xp.sqrt(w + c.epsilon) if self.epsilon_at is Epsilon.INSIDE else xp.sqrt(w) + c.epsilon
+        if not self.momentum:
+            return theta - c.lr * g / root, state
+        if self.buffer is Buffer.STEPS:
+            state["b"] = c.momentum * state["b"] + c.lr * g / root
+            return theta - state["b"], state
+        state["b"] = c.momentum * state["b"] + g / root
+        return theta - c.lr * state["b"], state

@@ -1,0 +1,39 @@
+"""Scalar arithmetic for coefficients, on plain Python numbers.
+
+A framework that computes coefficients inside its graph brings functions of the same names which take the same steps
+in the same order, so that both give the same double.
+"""
+
+import math
+
+EXPONENT_BITS = 32  # step numbers up to 2**32
+
+
+def squares(base: float) -> list[float]:
+    """base**(2**k) for every bit k of a step number, by repeated squaring."""
+    table = [base]
+    while len(table) < EXPONENT_BITS:
+        table.append(table[-1] * table[-1])
+    return table
+
+
+def integer_power(base: float, exponent: int) -> float:
+    """base**exponent for a whole exponent: the squares that its bits name, multiplied pairwise in a fixed tree.
+
+    ``base ** exponent`` is not used: it calls the platform's ``pow``, whose last bit differs between libraries.
+    """
+    factors = [square if exponent >> k & 1 else 1.0 for k, square in enumerate(squares(base))]
+    while len(factors) > 1:
+        half = len(factors) // 2
+        factors = [low * high for low, high in zip(factors[:half], factors[half:], strict=True)]
+    return factors[0]
+
+
+def sqrt(x: float) -> float:
+    """The correctly rounded square root."""
+    return math.sqrt(x)
+
+
+def where(condition: bool, yes: float, no: float) -> float:
+    """``yes`` if the condition holds, else ``no``."""
+    return yes if condition else no

@@ -1,0 +1,61 @@
+"""Gradient descent with momentum.
+
+H. Robbins, S. Monro: A Stochastic Approximation Method. Annals of Mathematical Statistics 22 (1951), 400-407.
+B. T. Polyak: Some Methods of Speeding up the Convergence of Iteration Methods. USSR Computational Mathematics and
+Mathematical Physics 4 (1964), 1-17.
+I. Sutskever, J. Martens, G. Dahl, G. Hinton: On the Importance of Initialization and Momentum in Deep Learning.
+ICML 2013, section 2, equations 1 to 4.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import scalars
+from .rule import Array, Buffer, Decay, Rule, State, flag, named, number, one_of
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SGD(Rule):
+    """Step down the gradient, or down a decaying sum of gradients.
+
+    ::
+
+        buffer=GRADIENTS                            buffer=STEPS (Sutskever et al., with the sign of b turned)
+        b <- momentum b + (1 - dampening) g         b <- momentum b + lr g
+        theta <- theta - lr b                       theta <- theta - b
+        nesterov: theta - lr (g + momentum b)       nesterov: theta - (lr g + momentum b)
+
+    Dampening spares the first step (b = g). ``lr`` has the units of theta per unit of gradient.
+    """
+
+    lr: float = number(1e-2, "[0, inf)")
+    momentum: float = number(0.0, "[0, 1]")
+    dampening: float = number(0.0, "[0, 1]", matters_with=("momentum",))
+    nesterov: bool = flag()
+    buffer: Buffer = one_of(Buffer.GRADIENTS, Buffer.STEPS, matters_with=("momentum",))
+    decay: Decay = one_of(Decay.COUPLED, Decay.DECOUPLED, matters_with=("weight_decay", "momentum"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nesterov and (not self.momentum or self.dampening):
+            raise ValueError(
+                f"nesterov must come with momentum above 0 and dampening 0, "
+                f"got momentum={self.momentum}, dampening={self.dampening}"
+            )
+
+    def start(self, theta: Array, xp: Any) -> State:
+        return {"b": xp.zeros_like(theta)} if self.momentum else {}
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        share = xp.where(t == 1, 1.0, 1 - self.dampening)
+        take = share * lr if self.buffer is Buffer.STEPS else share
+        return named(lr=lr, momentum=self.momentum, take=take, shrink=self.shrink(lr))
+
+    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+        theta, g = self.decayed(theta, gradient, c)
+        if not self.momentum:
+            return theta - c.lr * g, state
+        s = c.take * g
+        b = c.momentum * state["b"] + s
+        step = s + c.momentum * b if self.nesterov else b
+        return theta - (step if self.buffer is Buffer.STEPS else c.lr * step), {"b": b}
