@@ -5,6 +5,7 @@ integer arithmetic of our own. NumPy promises those words; it does not promise w
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -27,7 +28,7 @@ def words(purpose: int, epoch: int = 0) -> np.random.Philox:
 def initial_weights() -> list[np.ndarray]:
     """Glorot uniform kernels (in, out) and zero biases, float32, in the order of ``NAMES``."""
     generator, weights = words(_WEIGHTS), []
-    for fan_in, fan_out in zip(LAYERS[:-1], LAYERS[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(LAYERS):
         unit = (generator.random_raw(fan_in * fan_out) >> 11).astype(np.float64) * 2.0**-53  # uniform in [0, 1)
         kernel = (2 * unit - 1) * np.sqrt(6 / (fan_in + fan_out))
         weights += [kernel.reshape(fan_in, fan_out).astype(np.float32), np.zeros(fan_out, np.float32)]
@@ -35,7 +36,7 @@ def initial_weights() -> list[np.ndarray]:
 
 
 def batches(epoch: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The steps of one epoch (counted from 1) over ``size`` examples: indices (32,) and which hidden units stay (32, 128)."""
+    """The steps of one epoch (from 1) over ``size`` examples: indices (32,) and which hidden units stay (32, 128)."""
     order = np.argsort(words(_ORDER, epoch).random_raw(size), kind="stable")
     generator = words(_MASKS, epoch)
     shape = BATCH, LAYERS[1]

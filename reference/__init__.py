@@ -16,5 +16,6 @@ from .sgd import SGD
 RULES: tuple[type[Rule], ...] = (SGD, Adagrad, Adadelta, RMSprop, Adam)
 
 __all__ = [
-    "RULES", "SGD", "Adadelta", "Adagrad", "Adam", "Buffer", "Decay", "Epsilon", "RMSprop", "Rule", "dialects", "follow",
+    "RULES", "SGD", "Adadelta", "Adagrad", "Adam", "RMSprop",
+    "Buffer", "Decay", "Epsilon", "Rule", "dialects", "follow",
 ]  # fmt: skip

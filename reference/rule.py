@@ -79,7 +79,7 @@ def named(**coefficients: Any) -> Any:
 
 @functools.cache
 def _coefficients_type(names: tuple[str, ...]) -> Any:
-    return namedtuple("Coefficients", names)  # type: ignore[misc]  # the names differ by rule
+    return namedtuple("Coefficients", names)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -147,7 +147,9 @@ class Rule:
     def __repr__(self) -> str:
         """The label in tests, records and reports: the learning rate, and what matters and is not a default."""
         fields = sorted(dataclasses.fields(self), key=lambda f: f.name != "lr")
-        told = [f.name for f in fields if self.matters(f.name) and (getattr(self, f.name) != f.default or f.name == "lr")]
+        told = [
+            f.name for f in fields if self.matters(f.name) and (getattr(self, f.name) != f.default or f.name == "lr")
+        ]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in told)})"
 
 
@@ -159,7 +161,7 @@ def follow(rule: Rule, theta: Array, gradients: Iterable[Array], xp: Any) -> Ite
         yield theta, state
 
 
-def _checked(field: dataclasses.Field, value: Any) -> Any:
+def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     """The value as the rule stores it; ValueError says what must hold and what came."""
     if "choices" in field.metadata:
         for choice in field.metadata["choices"]:
@@ -171,8 +173,9 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ValueError(f"{field.name} must be a real number in {interval}, got {value!r}")
     low, high = (float(bound) for bound in interval[1:-1].split(","))
-    above = low <= value if interval[0] == "[" else low < value
-    below = value <= high if interval[-1] == "]" else value < high
+    number = float(value)
+    above = low <= number if interval[0] == "[" else low < number
+    below = number <= high if interval[-1] == "]" else number < high
     if not (above and below):
         raise ValueError(f"{field.name} must lie in {interval}, got {value!r}")
-    return float(value)
+    return number

@@ -19,10 +19,15 @@ Grid = Callable[[np.ndarray], np.ndarray]
 
 def on_grid(x: np.ndarray) -> np.ndarray:
     """Round a float64 array to 20 bits below its largest magnitude, halves to even."""
+    step = unit(x)
+    return np.rint(x * (1 / step)) * step
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """The spacing of the grid for a float64 array: a power of two, 0-d."""
     largest = np.maximum(np.abs(x).max(), SMALLEST)
     power = (np.asarray(largest).view(np.int64) & EXPONENT).view(np.float64)  # of two, at most ``largest``
-    unit = power * 2.0 ** (1 - BITS)
-    return np.rint(x * (1 / unit)) * unit
+    return power * 2.0 ** (1 - BITS)
 
 
 def as_is(x: np.ndarray) -> np.ndarray:
@@ -30,7 +35,9 @@ def as_is(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def forward(weights: Sequence[np.ndarray], images: np.ndarray, mask: np.ndarray | float, grid: Grid) -> list[np.ndarray]:
+def forward(
+    weights: Sequence[np.ndarray], images: np.ndarray, mask: np.ndarray | np.floating, grid: Grid
+) -> list[np.ndarray]:
     """The hidden layer before ReLU (n, 128), after dropout (n, 128), and the logits (n, 10)."""
     W1, b1, W2, b2 = weights
     before = grid(grid(images) @ grid(W1)) + b1

@@ -5,7 +5,7 @@ import numpy as np
 from reference import Rule
 
 from .. import experiment
-from . import model
+from . import exactness, model
 from .optimizer import Optimizer
 
 DEVICE = "cpu"
@@ -31,9 +31,13 @@ class Trainer:
         self.optimizer = Optimizer(self.parameters, rule)
 
     def step(self, images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> float:
-        """One training step on uint8 images (32, 784), labels (32,), kept hidden units (32, 128); the loss before it."""
+        """One step on uint8 images (32, 784), labels (32,) and kept hidden units (32, 128); the loss before it."""
         loss, gradients = model.loss_and_gradients(
-            self._computed(), self._pixels(images), labels, mask * self.computed(1 / (1 - experiment.DROPOUT)), self.grid
+            self._computed(),
+            self._pixels(images),
+            labels,
+            mask * self.computed(1 / (1 - experiment.DROPOUT)),
+            self.grid,
         )
         self.optimizer.step([gradient.astype(self.kept) for gradient in gradients])
         return loss
@@ -46,6 +50,11 @@ class Trainer:
         """The share of images whose largest logit is at their label."""
         *_, logits = model.forward(self._computed(), self._pixels(images), self.computed(1), self.grid)
         return float((logits.argmax(axis=1) == labels).mean())
+
+    def order_dependent(self, images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> int:
+        """How many elements of this step's lockstep gradient the order of a sum could change; see ``exactness``."""
+        scaled = mask * self.computed(1 / (1 - experiment.DROPOUT))
+        return exactness.order_dependent(self._computed(), self._pixels(images), labels, scaled)[0]
 
     def _computed(self) -> list[np.ndarray]:
         return [weight.astype(self.computed, copy=False) for weight in self.parameters]

@@ -55,7 +55,7 @@ class Optimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step; returns what ``closure``, called with gradients enabled, returns. A tensor without a gradient rests."""
+        """One step; returns the result of ``closure``, called with gradients enabled. Without a gradient a tensor rests."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -77,7 +77,7 @@ def _apply(theta: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.T
 
 @torch.compiler.disable
 def _moves(optimizer: Optimizer, compiled: bool) -> list[tuple[Any, ...]]:
-    """What ``_apply`` needs, tensor by tensor, with the steps counted. Scalar work, so it stays out of compiled code."""
+    """What ``_apply`` needs, tensor by tensor, with the steps counted. Scalar work, kept out of compiled code."""
     moves = []
     for group in optimizer.param_groups:
         rule, lr = _rule(group), float(group["lr"])

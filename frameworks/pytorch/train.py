@@ -34,7 +34,7 @@ class Trainer:
         self.optimizer = Optimizer(self.parameters, rule)
 
     def step(self, images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> float:
-        """One training step on uint8 images (32, 784), labels (32,), kept hidden units (32, 128); the loss before it."""
+        """One step on uint8 images (32, 784), labels (32,) and kept hidden units (32, 128); the loss before it."""
         scale = torch.from_numpy(mask).to(self.device, self.computed) * (1 / (1 - experiment.DROPOUT))
         target = torch.from_numpy(labels.astype(np.int64)).to(self.device)
         cross_entropy = model.CrossEntropyOnGrid.apply if self.lockstep else functional.cross_entropy

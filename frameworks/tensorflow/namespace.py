@@ -24,7 +24,7 @@ def where(condition: tf.Tensor, yes: tf.Tensor | float, no: tf.Tensor | float) -
 
 
 def integer_power(base: float, exponent: tf.Tensor) -> tf.Tensor:
-    """base**exponent as ``reference.scalars`` takes it, to the last bit, for a float64 tensor that holds a whole number."""
+    """base**exponent to the last bit as ``reference.scalars`` takes it, for a float64 tensor with a whole number."""
     bits = tf.bitwise.right_shift(tf.cast(exponent, tf.int64), tf.range(scalars.EXPONENT_BITS, dtype=tf.int64))
     squares = tf.constant(np.array(scalars.squares(base)))
     factors = tf.where(bits % 2 == 1, squares, tf.ones_like(squares))

@@ -39,7 +39,9 @@ class Optimizer(keras.optimizers.Optimizer):
         super().__init__(learning_rate=float(learning_rate) if fixed else learning_rate, name=name, **around)
         if fixed:  # Keras would hold it in float32 and so change the digits of bias-corrected steps
             self._untrack_variable(self._learning_rate)
-            self._learning_rate = self.add_variable((), _constant(float(learning_rate)), "float64", name="learning_rate")
+            self._learning_rate = self.add_variable(
+                (), _constant(float(learning_rate)), "float64", name="learning_rate"
+            )
         self.rule = rule
 
     def build(self, variables: list[Any]) -> None:
@@ -105,7 +107,7 @@ def _wide(dtype: tf.DType) -> tf.DType:
 
 
 def _coefficients(rule: Rule, step: Any, learning_rate: Any, dtype: tf.DType) -> Any:
-    """Plain numbers in eager mode; in a graph, tensors computed in double and rounded once: one trace for every step."""
+    """Plain numbers in eager mode; in a graph, tensors computed in double and rounded once: one trace for all steps."""
     if tf.executing_eagerly():
         return rule.coefficients(int(step.numpy()), float(learning_rate))
     t = tf.cast(step.value, tf.float64)

@@ -38,7 +38,7 @@ class Trainer:
         self._step = tf.function(self._train, autograph=False)
 
     def step(self, images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> float:
-        """One training step on uint8 images (32, 784), labels (32,), kept hidden units (32, 128); the loss before it."""
+        """One step on uint8 images (32, 784), labels (32,) and kept hidden units (32, 128); the loss before it."""
         dtype = self.computed.as_numpy_dtype
         scale = mask * dtype(1 / (1 - experiment.DROPOUT))
         loss = self._step(tf.constant(images / dtype(255)), tf.constant(labels, tf.int32), tf.constant(scale))

@@ -23,7 +23,7 @@ def find(name: str) -> ModuleType:
 
 
 def read(text: str) -> Rule:
-    """The rule that a call as text means: ``read("keras:Adam(learning_rate=0.001)")``. ValueError says what is wrong."""
+    """The rule that a call as text means, ``read("keras:Adam(learning_rate=0.001)")``; ValueError for any mistake."""
     dialect, name, arguments = parse(text)
     return find(dialect).read(name, **arguments)
 

@@ -113,7 +113,9 @@ def _inexpressible(rule: Rule) -> Inexpressible:
     if isinstance(rule, Adam):
         why = "Keras adds epsilon before the bias correction of v, this rule after it"
         size = "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon"
-        advice = f"{instead}; or assign epsilon * sqrt(1 - beta2**t) to a tf.Variable given as epsilon, before each step"
+        advice = (
+            f"{instead}; or assign epsilon * sqrt(1 - beta2**t) to a tf.Variable given as epsilon, before each step"
+        )
         return Inexpressible(what, why, advice, size)
     if isinstance(rule, SGD):
         return Inexpressible(what, "keras.optimizers.SGD has no dampening", instead)

@@ -1,0 +1,174 @@
+"""One training run, a process of its own.
+
+``python -m frameworks.run --framework numpy --call "keras:Adam()" --out out``
+
+While it runs it prints one JSON object a line on standard output: ``step``, ``steps``, ``loss``. A mistake of the
+caller's ends it with exit code 2 and one line on standard error.
+"""
+
+import argparse
+import dataclasses
+import importlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reference import dialects
+
+from . import experiment, mnist, record
+
+FRAMEWORKS = ("numpy", "pytorch", "tensorflow")
+OPTIONS = ("TF_", "XLA_", "KERAS_", "OPENBLAS_")  # environment variables that may change a result
+PROGRESS = 25  # steps between two lines of progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What to train. ``call`` is a dialect's call as text; ``steps`` cuts the epochs short; ``xla`` is TensorFlow's."""
+
+    framework: str
+    call: str
+    arithmetic: str = "lockstep"
+    epochs: int = 1
+    steps: int | None = None
+    threads: int = 1
+    xla: bool = False
+    data: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.framework not in FRAMEWORKS:
+            raise ValueError(f"framework must be one of {', '.join(FRAMEWORKS)}, got {self.framework!r}")
+        if self.arithmetic not in experiment.ARITHMETICS:
+            raise ValueError(f"arithmetic must be one of {', '.join(experiment.ARITHMETICS)}, got {self.arithmetic!r}")
+        for name in ("epochs", "threads", "steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        dialects.read(self.call)
+
+    @property
+    def name(self) -> str:
+        """A file name that tells this run from others."""
+        parts = [self.call, self.framework, self.arithmetic, f"{self.epochs}ep", f"{self.threads}t"]
+        parts += [f"{self.steps}st"] * (self.steps is not None) + ["xla"] * self.xla
+        return re.sub(r"[^A-Za-z0-9.=]+", "_", "-".join(parts).replace("()", "")).strip("_")
+
+    def command(self, out: Path) -> list[str]:
+        """The command that makes this run's record in ``out``."""
+        words = [sys.executable, "-m", "frameworks.run", "--out", str(out)]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is True:
+                words.append(f"--{field.name}")
+            elif value not in (None, False):
+                words += [f"--{field.name}", str(value)]
+        return words
+
+
+def marks(steps: int, epoch: int) -> set[int]:
+    """The steps at which weights are kept: 1, 2, 5, 10, ..., each end of an epoch, and the last."""
+    return {m * 10**k for k in range(7) for m in (1, 2, 5)} | set(range(epoch, steps + 1, epoch)) | {steps}
+
+
+def execute(run: Run, out: Path) -> Iterator[dict[str, Any]]:
+    """Train and write the record to ``out``; yields progress, last of all the record's path."""
+    train = importlib.import_module(f"frameworks.{run.framework}.train")
+    train.set_threads(run.threads)
+    data = mnist.load(Path(run.data) if run.data else None)
+    rule = dialects.read(run.call)
+    trainer = train.Trainer(rule, run.arithmetic, **({"xla": True} if run.xla else {}))
+    result = record.Record(_header(run, rule, train.DEVICE))
+    if run.framework == "numpy" and run.arithmetic == "lockstep":
+        result.order_dependent = 0
+    size = len(data.train_labels)
+    per_epoch = size // experiment.BATCH
+    total = min(run.epochs * per_epoch, run.steps or run.epochs * per_epoch)
+    keep, kept = marks(total, per_epoch), {}
+    before, path, started = _flat(trainer.weights()), 0.0, time.perf_counter()
+    for epoch in range(1, run.epochs + 1):
+        for indices, mask in experiment.batches(epoch, size):
+            step = len(result.losses) + 1
+            batch = data.train_images[indices], data.train_labels[indices], mask
+            if step in keep and result.order_dependent is not None:
+                result.order_dependent += trainer.order_dependent(*batch)
+            result.losses.append(trainer.step(*batch))
+            now = _flat(trainer.weights())
+            moved = (now - before).astype(np.float64)
+            path, before = path + float(np.sqrt((moved * moved).sum())), now
+            if step in keep:
+                kept[step] = now
+                digest = experiment.digest(trainer.weights())
+                result.marks.append({"step": step, "epoch": epoch, "digest": digest, "path": path})
+            if step % PROGRESS == 0 or step == total:
+                yield {"step": step, "steps": total, "loss": float(np.mean(result.losses[-PROGRESS:]))}
+            if step == total:
+                break
+        accuracy = trainer.accuracy(data.test_images, data.test_labels)
+        result.epochs.append({
+            "epoch": epoch, "steps": len(result.losses), "accuracy": accuracy, "digest": result.marks[-1]["digest"],
+            "seconds": time.perf_counter() - started,
+        })  # fmt: skip
+        if len(result.losses) == total:
+            break
+    yield {"record": str(record.write(result, kept, out, run.name))}
+
+
+def _header(run: Run, rule: Any, device: str) -> dict[str, Any]:
+    return {
+        **dataclasses.asdict(run), "name": run.name, "rule": repr(rule), "hyperparameters": rule.plain(),
+        "dialect": dialects.parse(run.call)[0], "device": device, "seed": experiment.SEED,
+        "versions": record.versions(run.framework), "machine": record.machine(),
+        "options": {k: v for k, v in sorted(os.environ.items()) if k.startswith(OPTIONS)},
+    }  # fmt: skip
+
+
+def _flat(weights: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.ravel(weight) for weight in weights])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m frameworks.run", description="One training run, one record.")
+    for field in dataclasses.fields(Run):
+        if field.name == "xla":
+            parser.add_argument("--xla", action="store_true")
+        else:
+            kind = int if field.name in ("epochs", "steps", "threads") else str
+            required = field.default is dataclasses.MISSING
+            default = None if required else field.default
+            parser.add_argument(f"--{field.name}", type=kind, required=required, default=default)
+    parser.add_argument("--out", required=True)
+    options = vars(parser.parse_args(arguments))
+    out = Path(options.pop("out"))
+    try:
+        run = Run(**options)
+        writable(out)
+        for event in execute(run, out):
+            print(json.dumps(event), flush=True)
+    except (ValueError, ImportError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def writable(folder: Path) -> Path:
+    """Make the folder if need be; ValueError if it cannot be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        record.write_whole(folder / ".probe", lambda file: file.write(b"")).unlink()
+    except OSError as error:
+        raise ValueError(
+            f"{folder} must be a folder that can be written to: {error}; name another with --out"
+        ) from error
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main())
