@@ -56,10 +56,8 @@ class RMSprop(Rule):
             state["m"] = c.keep * state["m"] + c.take * g
             w = w - xp.square(state["m"])
         root = xp.sqrt(w + c.epsilon) if self.epsilon_at is Epsilon.INSIDE else xp.sqrt(w) + c.epsilon
-        if not self.momentum:
-            return theta - c.lr * g / root, state
-        if self.buffer is Buffer.STEPS:
-            state["b"] = c.momentum * state["b"] + c.lr * g / root
-            return theta - state["b"], state
-        state["b"] = c.momentum * state["b"] + g / root
-        return theta - c.lr * state["b"], state
+        rate_first = self.buffer is Buffer.STEPS or not self.momentum
+        step = (c.lr * g if rate_first else g) / root
+        if self.momentum:
+            step = state["b"] = c.momentum * state["b"] + step
+        return theta - (step if rate_first else c.lr * step), state

@@ -1,0 +1,124 @@
+"""Limits, derived from the rules themselves by running error analysis.
+
+The rules run on any arithmetic, so they also run on numbers that carry a bound of their own rounding error
+(``Bounded``). What comes out beside each parameter is how far rounding can have moved it, for this rule, these
+gradients, this dtype, whatever order of operations a sane compiler chose (N. J. Higham: Accuracy and Stability of
+Numerical Algorithms, 2nd edition, SIAM 2002, section 3.3).
+"""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from reference import Rule, scalars
+
+SAFETY = 4.0
+"""The one safety factor. Both sides of a comparison round, which is 2; and a native may take up to twice the operations
+of the rule's own formula (a lerp for a sum, a square root of a correction instead of a factor), which is 2 again."""
+
+ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
+SMALLEST = {"float32": float(np.finfo(np.float32).tiny), "float64": float(np.finfo(np.float64).tiny)}
+
+
+class Bounded:
+    """A number, or array, and a bound on how far its computed value lies from the true one."""
+
+    __array_ufunc__ = None  # NumPy leaves the arithmetic to us
+
+    def __init__(self, value: Any, error: Any = 0.0, dtype: str = "float64") -> None:
+        self.value, self.error, self.dtype = np.asarray(value, np.float64), np.asarray(error, np.float64), dtype
+
+    def _rounded(self, value: np.ndarray, error: np.ndarray) -> "Bounded":
+        """The result of one operation: it rounds, and it may flush to zero."""
+        rounding = ROUNDOFF[self.dtype] * (np.abs(value) + error)
+        flushed = np.where((value != 0) | (error != 0), SMALLEST[self.dtype], 0.0)
+        return Bounded(value, error + rounding + flushed, self.dtype)
+
+    def _other(self, x: Any) -> "Bounded":
+        return x if isinstance(x, Bounded) else Bounded(x, 0.0, self.dtype)
+
+    def __neg__(self) -> "Bounded":
+        return Bounded(-self.value, self.error, self.dtype)
+
+    def __add__(self, other: Any) -> "Bounded":
+        other = self._other(other)
+        return self._rounded(self.value + other.value, self.error + other.error)
+
+    def __sub__(self, other: Any) -> "Bounded":
+        return self + -self._other(other)
+
+    def __mul__(self, other: Any) -> "Bounded":
+        other = self._other(other)
+        error = np.abs(self.value) * other.error + np.abs(other.value) * self.error + self.error * other.error
+        return self._rounded(self.value * other.value, error)
+
+    def __truediv__(self, other: Any) -> "Bounded":
+        other = self._other(other)
+        with np.errstate(all="ignore"):
+            value = self.value / other.value
+            room = np.abs(other.value) - other.error  # how close to zero the divisor can be
+            error = np.where(room > 0, (self.error + np.abs(value) * other.error) / room, np.inf)
+        return self._rounded(value, error)
+
+    def __radd__(self, other: Any) -> "Bounded":
+        return self + other
+
+    def __rsub__(self, other: Any) -> "Bounded":
+        return self._other(other) - self
+
+    def __rmul__(self, other: Any) -> "Bounded":
+        return self * other
+
+    def __rtruediv__(self, other: Any) -> "Bounded":
+        return self._other(other) / self
+
+
+def _sqrt(x: Bounded) -> Bounded:
+    with np.errstate(invalid="ignore"):
+        root = np.sqrt(x.value)
+        error = np.maximum(np.sqrt(x.value + x.error) - root, root - np.sqrt(np.maximum(x.value - x.error, 0)))
+    return x._rounded(root, error)
+
+
+def _maximum(x: Bounded, y: Bounded) -> Bounded:
+    return Bounded(np.maximum(x.value, y.value), np.maximum(x.error, y.error), x.dtype)
+
+
+def _namespace(scalars_in: str) -> SimpleNamespace:
+    """The ``xp`` of bounded numbers."""
+    return SimpleNamespace(
+        sqrt=_sqrt,
+        square=lambda x: x * x,
+        maximum=_maximum,
+        zeros_like=lambda x: Bounded(np.zeros_like(x.value), 0.0, x.dtype),
+        integer_power=lambda base, t: scalars.integer_power(Bounded(base, 0.0, scalars_in), t),  # type: ignore[arg-type]
+        where=scalars.where,
+    )
+
+
+def bounds(
+    rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str,
+    rates: Sequence[float] | None = None, scalars_in: str = "float64",
+) -> np.ndarray:  # fmt: skip
+    """How far rounding can have moved each parameter after each step, (steps, n), by the rule's own formula in ``dtype``.
+
+    ``theta`` (n,), ``gradients`` (steps, n) and the learning rates (``rates``, else the rule's own) are taken as exact.
+    Coefficients are computed in ``scalars_in``.
+    """
+    now = Bounded(theta, 0.0, dtype)
+    xp = _namespace(scalars_in)
+    state, errors = rule.start(now, xp), []
+    for t, (gradient, lr) in enumerate(zip(gradients, rates or [rule.lr] * len(gradients), strict=True), start=1):
+        doubles = rule.coefficients(t, Bounded(lr, 0.0, scalars_in), xp)
+        c = doubles._make(_once_rounded(value, dtype) for value in doubles)
+        now, state = rule.update(now, Bounded(gradient, 0.0, dtype), state, c, xp)
+        errors.append(now.error)
+    return np.array(errors)
+
+
+def _once_rounded(coefficient: Any, dtype: str) -> Bounded:
+    """A coefficient as it meets the arrays: a double with its own error, rounded to ``dtype``."""
+    exact = coefficient if isinstance(coefficient, Bounded) else Bounded(coefficient)
+    return Bounded(exact.value, exact.error + ROUNDOFF[dtype] * np.abs(exact.value), dtype)

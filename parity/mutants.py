@@ -1,0 +1,221 @@
+"""Mutants: wrong rules, made on purpose, by one change to the source.
+
+Each is a mistake that somebody has made, or plausibly would. ``test_sensitivity`` plants them one at a time in a copy
+of the project and runs the unchanged suite. The other tests take the wrong rules among them as the nearest wrong
+answer that a limit must keep out.
+"""
+
+import functools
+import importlib
+import itertools
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from reference import Rule
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Mutant(NamedTuple):
+    """In ``file``, ``before`` stands exactly once and becomes ``after``."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+
+    def apply(self, root: Path) -> None:
+        """Change the source under ``root``; ValueError if ``before`` does not stand there exactly once."""
+        path = root / self.file
+        source = path.read_text()
+        if source.count(self.before) != 1:
+            raise ValueError(
+                f"mutant {self.name!r}: {self.before!r} must stand once in {self.file}, "
+                f"found {source.count(self.before)} times; adapt parity/mutants.py to the new source"
+            )
+        path.write_text(source.replace(self.before, self.after))
+
+
+def _of(file: str, *changes: tuple[str, str, str]) -> list[Mutant]:
+    return [Mutant(f"{Path(file).stem}: {name}", file, before, after) for name, before, after in changes]
+
+
+RULES = [
+    *_of(
+        "reference/rule.py",
+        ("decoupled decay ignores the learning rate", "else lr * self.weight_decay", "else self.weight_decay"),
+        ("coupled decay is scaled by the learning rate", "return self.weight_decay if self", "return lr * self.weight_decay if self"),
+        ("decay grows the weights", "return theta - c.shrink * theta, gradient", "return theta + c.shrink * theta, gradient"),
+        ("decay is decoupled for everybody", "if self.decay is Decay.COUPLED:\n            return theta, gradient + c", "if False:\n            return theta, gradient + c"),
+        ("decay stands outside the sign of maximize", "return theta, gradient + c.shrink * theta", "return theta, gradient + (-c.shrink if self.maximize else c.shrink) * theta"),
+        ("maximize is ignored", "gradient = -gradient", "gradient = gradient"),
+    ),
+    *_of(
+        "reference/scalars.py",
+        ("power drops the first bit", "exponent >> k & 1", "exponent >> k & (k > 0)"),
+    ),
+    *_of(
+        "reference/sgd.py",
+        ("climbs instead of descending", "return theta - c.lr * g, state", "return theta + c.lr * g, state"),
+        ("buffer is a running mean", '* state["b"] + s', '* state["b"] + (s - c.momentum * s)'),
+        ("Nesterov looks ahead from the old buffer", "s + c.momentum * b if", 's + c.momentum * state["b"] if'),
+        ("Nesterov is plain momentum", "s + c.momentum * b if self.nesterov else b", "b"),
+        ("first step is dampened", "xp.where(t == 1, 1.0, 1 - self.dampening)", "1 - self.dampening"),
+        ("step index is off by one", "t == 1", "t == 2"),
+        ("dampening is taken for its complement", "1.0, 1 - self.dampening", "1.0, self.dampening"),
+        ("rate stands outside the buffer", "take = share * lr if self.buffer is Buffer.STEPS else share", "take = share"),
+        ("rate counts twice", "(step if self.buffer is Buffer.STEPS else c.lr * step)", "c.lr * step"),
+        ("buffer is never kept", 'step), {"b": b}', "step), state"),
+        ("buffer starts at one", '{"b": xp.zeros_like(theta)}', '{"b": xp.zeros_like(theta) + 1.0}'),
+    ),
+    *_of(
+        "reference/adagrad.py",
+        ("epsilon is in the wrong place", "is Epsilon.INSIDE else", "is Epsilon.OUTSIDE else"),
+        ("epsilon is forgotten", "else xp.sqrt(G) + c.epsilon", "else xp.sqrt(G)"),
+        ("accumulator starts at zero", " + self.initial_accumulator", ""),
+        ("accumulates magnitudes", "xp.square(g)", "xp.sqrt(xp.square(g))"),
+        ("no square root", "else xp.sqrt(G) + c.epsilon", "else G + c.epsilon"),
+        ("step index of the decay is off by one", "(t - 1) * self.lr_decay", "t * self.lr_decay"),
+        ("rate decays by the root of time", "lr / (1 + (t - 1) * self.lr_decay)", "lr / xp.sqrt(1 + (t - 1) * self.lr_decay)"),
+        ("accumulator is never kept", '{"G": G}', "state"),
+        ("decay follows the decayed rate", "self.shrink(lr))", "self.shrink(step))"),
+    ),
+    *_of(
+        "reference/adadelta.py",
+        ("epsilon is outside the roots", "xp.sqrt(v + c.epsilon)", "(xp.sqrt(v) + c.epsilon)"),
+        ("epsilon of the steps is forgotten", 'xp.sqrt(state["u"] + c.epsilon)', 'xp.sqrt(state["u"] + c.epsilon * c.take)'),
+        ("means are swapped", "keep=self.rho, take=1 - self.rho", "keep=1 - self.rho, take=self.rho"),
+        ("steps are counted with the learning rate", "c.take * xp.square(d)", "c.take * xp.square(c.lr * d)"),
+        ("steps start at one", '"u": xp.zeros_like(theta)', '"u": xp.zeros_like(theta) + 1.0'),
+        ("steps are never kept", '"u": u}', '"u": state["u"]}'),
+        ("gradient mean is one step late", '{"v": v, "u": u}', '{"v": c.keep * v, "u": u}'),
+        ("learning rate is ignored", "theta - c.lr * d", "theta - d"),
+    ),
+    *_of(
+        "reference/rmsprop.py",
+        ("epsilon is in the wrong place", "is Epsilon.INSIDE else", "is Epsilon.OUTSIDE else"),
+        ("mean square starts at one", "name: xp.zeros_like(theta) for", 'name: xp.zeros_like(theta) + (1.0 if name == "v" else 0.0) for'),
+        ("means are swapped", "keep=self.rho, take=1 - self.rho", "keep=1 - self.rho, take=self.rho"),
+        ("mean square is bias-corrected", "take=1 - self.rho,", "take=(1 - self.rho) / (1 - xp.integer_power(self.rho, t)),"),
+        ("mean square is one step late", 'w = state["v"]\n', 'w, state["v"] = state["v"], c.keep * state["v"]\n'),
+        ("centring subtracts the mean, not its square", 'w - xp.square(state["m"])', 'w - state["m"]'),
+        ("centring is ignored", 'w = w - xp.square(state["m"])', "pass"),
+        ("rate stands on the other side of the buffer", "is Buffer.STEPS or", "is Buffer.GRADIENTS or"),
+        ("buffer is a running mean", '* state["b"] + step', '* state["b"] + (step - c.momentum * step)'),
+        ("momentum is ignored", "        if self.momentum:", "        if False:"),
+    ),
+    *_of(
+        "reference/adam.py",
+        ("epsilon is in the wrong place", "hat = self.epsilon_at is Epsilon.HAT", "hat = self.epsilon_at is Epsilon.OUTSIDE"),
+        ("epsilon-hat is standard epsilon", "xp.sqrt(v) if self.epsilon_at is Epsilon.HAT else c.stretch", "c.stretch"),
+        ("epsilon is under the root", "c.stretch * xp.sqrt(v)", "c.stretch * xp.sqrt(v + c.epsilon)"),
+        ("mean starts at one", "{name: xp.zeros_like(theta)", '{name: xp.zeros_like(theta) + (1.0 if name == "m" else 0.0)'),
+        ("mean square starts at one", "{name: xp.zeros_like(theta)", '{name: xp.zeros_like(theta) + (1.0 if name == "v" else 0.0)'),
+        ("step index is off by one", "self.beta2, t)", "self.beta2, t + 1)"),
+        ("no bias correction of the mean", "first = 1 - xp.integer_power(self.beta1, t)", "first = 1.0"),
+        ("no bias correction of the mean square", "second = xp.sqrt(1 - xp.integer_power(self.beta2, t))", "second = 1.0"),
+        ("beta1 serves both means", "keep2=self.beta2, take2=1 - self.beta2", "keep2=self.beta1, take2=1 - self.beta1"),
+        ("maximum is of the old mean square", 'xp.maximum(state["w"], v)', 'xp.maximum(state["w"], state["v"])'),
+        ("maximum is never kept", 'v = new["w"] = xp', 'new["w"] = state["w"]\n            v = xp'),
+        ("amsgrad is ignored", 'v = new["w"] =', 'new["w"] ='),
+        ("sign of the gradient", "- c.step * m /", "- c.step * g /"),
+    ),
+]  # fmt: skip
+
+DIALECTS = [
+    *_of(
+        "reference/dialects/keras.py",
+        ("Adam's epsilon is PyTorch's", '"beta_2": 0.999, "epsilon": 1e-7', '"beta_2": 0.999, "epsilon": 1e-8'),
+        ("Adam's epsilon stands after bias correction", '"AdamW": Native(\n        Adam, _ADAM, {**_ADAM_DEFAULTS, "weight_decay": 4e-3},\n        {"epsilon_at": Epsilon.HAT', '"AdamW": Native(\n        Adam, _ADAM, {**_ADAM_DEFAULTS, "weight_decay": 4e-3},\n        {"epsilon_at": Epsilon.OUTSIDE'),
+        ("accumulator starts at zero", '"initial_accumulator_value": 0.1', '"initial_accumulator_value": 0.0'),
+        ("weight decay is coupled", '{"buffer": Buffer.STEPS, "decay": Decay.DECOUPLED}', '{"buffer": Buffer.STEPS, "decay": Decay.COUPLED}'),
+        ("momentum is PyTorch's", '{"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.STEPS', '{"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.GRADIENTS'),
+    ),
+    *_of(
+        "reference/dialects/pytorch.py",
+        ("RMSprop keeps as much as Keras", '"alpha": 0.99', '"alpha": 0.9'),
+        ("Adagrad's epsilon is under the root", '{"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED},\n        {"G"', '{"epsilon_at": Epsilon.INSIDE, "decay": Decay.COUPLED},\n        {"G"'),
+        ("translation forgets epsilon", "rule.initial_accumulator + rule.epsilon", "rule.initial_accumulator"),
+        ("AdamW couples its decay", '{"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED}', '{"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED}'),
+    ),
+]  # fmt: skip
+
+ADAPTERS = [
+    *_of(
+        "frameworks/numpy/optimizer.py",
+        ("counts every step twice", "self.t[index] += 1", "self.t[index] += 2"),
+        ("half precision is not widened", "if array.dtype.itemsize == 2 else array", "if False else array"),
+        ("learning rate is the rule's for ever", "self.t[index], self.lr)", "self.t[index], self.rule.lr)"),
+    ),
+    *_of(
+        "frameworks/pytorch/optimizer.py",
+        ("state is never written", "        state[name].copy_(value)", "        pass"),
+        ("learning rate is the first group's", 'rule, lr = _rule(group), float(group["lr"])', 'rule, lr = _rule(group), float(optimizer.param_groups[0]["lr"])'),
+        ("a tensor without a gradient moves on", "            if theta.grad is None:\n                continue", '            if theta.grad is None:\n                optimizer.state[theta]["step"] = optimizer.state[theta].get("step", 0) + 1\n                continue'),
+        ("closure runs without gradients", "with torch.enable_grad():", "with torch.no_grad():"),
+        ("state rounds every operation", "old = {name: value.to(wide)", "old = {name: value"),
+    ),
+    *_of(
+        "frameworks/pytorch/namespace.py",
+        ("square root is the library's", "if torch.compiler.is_compiling() or", "if True or"),
+    ),
+    *_of(
+        "frameworks/tensorflow/optimizer.py",
+        ("state starts at zero", "self.add_variable_from_reference(variable, name, _constant(value))", "self.add_variable_from_reference(variable, name)"),
+        ("steps are counted together", "self._steps[index], learning_rate, wide)", "self._steps[0], learning_rate, wide)"),
+        ("learning rate is the rule's for ever", "rule.coefficients(t, lr, namespace)", "rule.coefficients(t, tf.constant(rule.lr, tf.float64), namespace)"),
+        ("variable is rounded before the step", "tf.cast(variable, wide), gradient", "tf.cast(tf.cast(variable, tf.bfloat16), wide), gradient"),
+        ("state is never written", "            self.assign(slots[name], value)", "            pass"),
+        ("decay cannot be excluded", "self.rule if self._use_weight_decay(variable) else", "self.rule if True else"),
+    ),
+    *_of(
+        "frameworks/tensorflow/namespace.py",
+        ("power drops the first bit", "bits % 2 == 1", "(bits % 2 == 1) & (squares != squares[0])"),
+        ("square root may be rewritten", "tf.abs(tf.sqrt(x))", "tf.sqrt(x)"),
+    ),
+    *_of(
+        "frameworks/numpy/model.py",
+        ("hidden units are not gated", "np.where(before > 0, at_hidden * mask, 0)", "at_hidden * mask"),
+        ("dropout is not applied backward", "at_hidden * mask, 0", "at_hidden, 0"),
+    ),
+    *_of(
+        "frameworks/pytorch/model.py",
+        ("gradient skips the grid", "return on_grid(gradient)", "return gradient"),
+    ),
+    *_of(
+        "frameworks/tensorflow/model.py",
+        ("exponentials skip the grid", "exponentials = on_grid(tf.exp(shifted))", "exponentials = tf.exp(shifted)"),
+    ),
+]  # fmt: skip
+
+ALL = [*RULES, *DIALECTS, *ADAPTERS]
+
+
+@functools.cache
+def wrong_rules(name: str) -> dict[str, type[Rule]]:
+    """The rule of that name under each mutant of ``reference``: copies of the package, imported beside the right one."""
+    folder = Path(tempfile.mkdtemp(prefix="samestep-wrong-"))
+    sys.path.insert(0, str(folder))
+    try:
+        return dict(_wrong(name, folder))
+    finally:
+        sys.path.remove(str(folder))
+        shutil.rmtree(folder)
+
+
+_serial = itertools.count()
+
+
+def _wrong(name: str, folder: Path) -> Iterator[tuple[str, type[Rule]]]:
+    for mutant in RULES:
+        if Path(mutant.file).stem not in ("rule", "scalars", name.lower()):
+            continue
+        package = f"wrong_reference_{next(_serial)}"
+        shutil.copytree(ROOT / "reference", folder / "reference", ignore=shutil.ignore_patterns("__pycache__"))
+        mutant.apply(folder)
+        (folder / "reference").rename(folder / package)
+        yield mutant.name, getattr(importlib.import_module(package), name)

@@ -1,0 +1,170 @@
+"""Rung 3: the natives as witnesses. ``python -m parity.natives --out natives.json`` measures every one of them."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from frameworks import record
+from reference import Rule, dialects
+
+from . import cases, court, deviations, limits, trajectory
+
+DTYPES = ("float32", "float64")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One native held to its dialect. Distances and limits are shares of the path.
+
+    ``verdict`` is "agrees", "deviates as recorded" or "differs". ``told`` describes the place closest to the limit.
+    """
+
+    call: str
+    rule: str
+    witness: str
+    dtype: str
+    distance: float
+    limit: float
+    nearest_wrong: float
+    wrong_rule: str
+    verdict: str
+    told: str
+    deviation: dict[str, Any] | None
+    command: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Witness:
+    """A native optimizer in one implementation or mode, on one dtype."""
+
+    call: str
+    kind: str
+    dtype: str
+
+    @property
+    def dialect(self) -> str:
+        """The dialect whose native this is."""
+        return dialects.parse(self.call)[0]
+
+    @property
+    def name(self) -> str:
+        """As the report prints it."""
+        return f"{ {'pytorch': 'torch.optim', 'keras': 'keras.optimizers'}[self.dialect] } {self.kind}"
+
+    def run(self, trial: court.Trial) -> np.ndarray:
+        """Where the native goes on the trial, (steps, n)."""
+        _, name, arguments = dialects.parse(self.call)
+        call = dialects.Call(name, arguments)
+        run = _in_torch if self.dialect == "pytorch" else _in_keras
+        return run(call, self.kind, self.dtype, trial)
+
+
+def witnesses(dialect: str) -> Iterator[Witness]:
+    """Every native of the dialect on every case, in every implementation or mode and dtype."""
+    if dialect == "pytorch":
+        from frameworks.pytorch.native import FUSED, IMPLEMENTATIONS as KINDS
+    else:
+        from frameworks.tensorflow.native import MODES as KINDS
+
+        FUSED = ()
+    for call in cases.CALLS:
+        spoken, name, _ = dialects.parse(call)
+        if spoken == dialect:
+            kinds = [kind for kind in KINDS if kind != "fused" or name in FUSED]
+            yield from (Witness(call, kind, dtype) for kind in kinds for dtype in DTYPES)
+
+
+def hold(witness: Witness) -> Row:
+    """Hold a native to its dialect's rule; where it is known to deviate, to the recorded cause as well."""
+    rule = dialects.read(witness.call)
+    trial = court.trial(rule)
+    actual = witness.run(trial)
+    expected, bounds = court.expectation(rule, witness.dtype)
+    verdict = trajectory.compare(trial.start, expected, actual, bounds)
+    word, excuse = ("agrees", None) if verdict.holds else ("differs", None)
+    known = deviations.find(witness.dialect, witness.dtype, rule)
+    if known and not verdict.holds:
+        excuse = known[0]
+        explained = _explained(known[1], witness.dtype, trial, actual)
+        word = "deviates as recorded" if explained.holds and verdict.distance <= excuse.size else "differs"
+    wrong = court.nearest_wrong(rule, witness.dtype)
+    return Row(
+        call=witness.call, rule=repr(rule), witness=witness.name, dtype=witness.dtype,
+        distance=verdict.distance, limit=verdict.limit, nearest_wrong=wrong.distance, wrong_rule=wrong.name,
+        verdict=word, told=str(verdict), deviation=excuse and {
+            "cause": excuse.cause, "size": excuse.size, "link": excuse.link,
+        },
+        command=f'python -m parity.natives --call "{witness.call}" --kind {witness.kind} --dtype {witness.dtype}',
+    )  # fmt: skip
+
+
+def _explained(imitation: Rule, dtype: str, trial: court.Trial, actual: np.ndarray) -> trajectory.Verdict:
+    """The native against the rule that makes its mistake; its scalars are computed in ``dtype``, so they round there."""
+    start, gradients, rates = trial
+    expected = trajectory.run(imitation, start, gradients, "float64", rates)
+    bounds = limits.bounds(imitation, start, gradients, dtype, rates, scalars_in=dtype)
+    return trajectory.compare(start, expected, actual, bounds)
+
+
+def _in_torch(call: dialects.Call, kind: str, dtype: str, trial: court.Trial) -> np.ndarray:
+    import torch
+
+    from frameworks.pytorch import native
+
+    parameter = torch.nn.Parameter(torch.tensor(trial.start, dtype=getattr(torch, dtype)))
+    optimizer = native.optimizer([parameter], call, kind)
+    thetas = []
+    for gradient, optimizer.param_groups[0]["lr"] in zip(trial.gradients, trial.rates, strict=True):
+        parameter.grad = torch.tensor(gradient, dtype=parameter.dtype)
+        optimizer.step()
+        thetas.append(parameter.detach().numpy().copy())
+    return np.array(thetas)
+
+
+def _in_keras(call: dialects.Call, kind: str, dtype: str, trial: court.Trial) -> np.ndarray:
+    import keras
+    import tensorflow as tf
+
+    from frameworks.tensorflow import native
+
+    variable = keras.Variable(trial.start.astype(dtype), dtype=dtype)
+    optimizer = native.optimizer([variable], call)
+    apply, thetas = native.in_mode(optimizer, kind), []
+    for gradient, optimizer.learning_rate in zip(trial.gradients, trial.rates, strict=True):
+        apply([tf.constant(gradient.astype(dtype))])
+        thetas.append(variable.numpy())
+    return np.array(thetas)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print a line each, write JSON if asked; exit code 1 if a native differs."""
+    parser = argparse.ArgumentParser(prog="python -m parity.natives", description=__doc__)
+    parser.add_argument("--out", type=Path, help="write all rows to this JSON file")
+    for choice in ("call", "kind", "dtype"):
+        parser.add_argument(f"--{choice}", help=f"only natives of this {choice}")
+    options = parser.parse_args(arguments)
+    chosen = [
+        witness for dialect in ("pytorch", "keras") for witness in witnesses(dialect)
+        if all(getattr(options, c) in (None, getattr(witness, c)) for c in ("call", "kind", "dtype"))
+    ]  # fmt: skip
+    if not chosen:
+        print("no native matches; run without --call, --kind and --dtype to see them all", file=sys.stderr)
+        return 2
+    rows = []
+    for witness in chosen:
+        rows.append(hold(witness))
+        print(f"{rows[-1].verdict:>20}  {witness.name} {witness.dtype} {witness.call}: {rows[-1].told}", flush=True)
+    if options.out:
+        body = json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}, indent=1)
+        record.write_whole(options.out, lambda file: file.write(body.encode()))
+    return int(any(row.verdict == "differs" for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

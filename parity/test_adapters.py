@@ -1,0 +1,177 @@
+"""Rung 2, adapters: every framework and mode takes the rule's step, to the last bit."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from parity import cases, limits, streams, trajectory
+from parity.require import compiler, require
+from reference import Rule, dialects
+
+torch = require("torch")
+tf = require("tensorflow")
+keras = require("keras")
+ml_dtypes = require("ml_dtypes")
+
+import frameworks.numpy  # noqa: E402  # after require, which orders the imports and says what is missing
+import frameworks.pytorch  # noqa: E402
+import frameworks.tensorflow  # noqa: E402
+from frameworks.tensorflow import native  # noqa: E402
+
+STEPS = 14
+SHAPES = ((streams.SIZE - 7,), (2, 3), (), (0,))  # pieces of one stream: odd, matrix, scalar, empty
+DTYPES = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+NORMAL = 2.0**-13  # every start is this large at least: a float16 is normal down to 2**-14
+
+Arrays = list[np.ndarray]
+Stepper = Callable[[Rule, Arrays, list[Arrays], list[float]], Arrays]
+
+
+def pieces(flat: np.ndarray) -> Arrays:
+    """A flat array as tensors of ``SHAPES``."""
+    sizes = [int(np.prod(shape)) for shape in SHAPES]
+    ends = np.cumsum(sizes)
+    return [flat[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, SHAPES, strict=True)]
+
+
+def setting(rule: Rule, dtype: str) -> tuple[Arrays, list[Arrays], list[float]]:
+    """Parameters, gradients and learning rates of one case, in one dtype."""
+    half = dtype.endswith("16")
+    scales = np.logspace(-3, 0, streams.SIZE) if half else streams.SCALES
+    gradients = streams.gradients("rare", STEPS, scales).astype(DTYPES[dtype])
+    start = np.where(np.abs(streams.start()) < NORMAL, NORMAL, streams.start()).astype(DTYPES[dtype])
+    return pieces(start), [pieces(gradient) for gradient in gradients], streams.rates(rule.lr, STEPS)
+
+
+def in_numpy(rule: Rule, start: Arrays, gradients: list[Arrays], rates: list[float]) -> Arrays:
+    """Parameters and state after the last step in NumPy; the oracle of this rung."""
+    parameters = [array.copy() for array in start]
+    optimizer = frameworks.numpy.Optimizer(parameters, rule)
+    for step, optimizer.lr in zip(gradients, rates, strict=True):
+        optimizer.step(step)
+    return [*parameters, *(state[name] for state in optimizer.state for name in sorted(state))]
+
+
+def as_torch(array: np.ndarray) -> "torch.Tensor":
+    """A tensor of the same bits."""
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(np.array(array).view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(np.array(array))
+
+
+def as_numpy(tensor: "torch.Tensor") -> np.ndarray:
+    """An array of the same bits."""
+    plain = tensor.detach().cpu()
+    return plain.view(torch.int16).numpy().view(ml_dtypes.bfloat16) if plain.dtype == torch.bfloat16 else plain.numpy()
+
+
+def in_torch(compiled: bool) -> Stepper:
+    """Parameters and state after the last step in PyTorch."""
+
+    def run(rule: Rule, start: Arrays, gradients: list[Arrays], rates: list[float]) -> Arrays:
+        parameters = [torch.nn.Parameter(as_torch(array)) for array in start]
+        optimizer = frameworks.pytorch.Optimizer(parameters, rule)
+        torch.compiler.reset()  # dynamo's recompilation limit is per function, and all rules share one
+        step = torch.compile(optimizer.step) if compiled else optimizer.step
+        for arrays, optimizer.param_groups[0]["lr"] in zip(gradients, rates, strict=True):
+            for parameter, array in zip(parameters, arrays, strict=True):
+                parameter.grad = as_torch(array)
+            step()
+        states = [optimizer.state[p][k] for p in parameters for k in sorted(optimizer.state[p]) if k != "step"]
+        return [as_numpy(tensor) for tensor in [*parameters, *states]]
+
+    return run
+
+
+def in_tensorflow(mode: str) -> Stepper:
+    """Parameters and state after the last step in TensorFlow."""
+
+    def run(rule: Rule, start: Arrays, gradients: list[Arrays], rates: list[float]) -> Arrays:
+        variables = [keras.Variable(array, dtype=array.dtype.name) for array in start]
+        optimizer = frameworks.tensorflow.Optimizer(rule)
+        optimizer.build(variables)
+        apply = native.in_mode(optimizer, mode)
+        for arrays, optimizer.learning_rate in zip(gradients, rates, strict=True):
+            apply([tf.constant(array) for array in arrays])
+        states = [state[name] for state in optimizer._states for name in sorted(state)]
+        return [variable.numpy() for variable in [*variables, *states]]
+
+    return run
+
+
+EXACT: dict[str, Stepper] = {
+    "torch eager": in_torch(compiled=False),
+    "tensorflow eager": in_tensorflow("eager"),
+    "tensorflow graph": in_tensorflow("graph"),
+}
+
+
+def different_bits(expected: Sequence[np.ndarray], actual: Sequence[np.ndarray]) -> Iterator[str]:
+    """What differs: tensor, element and both values. Not-a-number equals not-a-number, 0 equals -0."""
+    for index, (a, b) in enumerate(zip(expected, actual, strict=True)):
+        assert a.dtype == b.dtype, f"tensor {index}: {a.dtype} against {b.dtype}"
+        assert a.shape == b.shape, f"tensor {index}: {a.shape} against {b.shape}"
+        for where in np.argwhere((a != b) & ~(np.isnan(a) & np.isnan(b))):
+            yield f"tensor {index}, element {tuple(where.tolist())}: {a[tuple(where)]!r} against {b[tuple(where)]!r}"
+
+
+def hold_to_numpy(rule: Rule, dtype: str, stepper: Stepper) -> None:
+    """Assert equal bits in parameters and state; the parameters must have moved."""
+    start, gradients, rates = setting(rule, dtype)
+    expected = in_numpy(rule, start, gradients, rates)
+    assert all((a != b).any() for a, b in zip(start, expected, strict=False) if a.size), f"{rule!r} moved nothing"
+    differences = list(different_bits(expected, stepper(rule, start, gradients, rates)))
+    assert not differences, f"{rule!r} in {dtype}: {len(differences)} elements differ; first: {differences[0]}"
+
+
+@pytest.mark.parametrize("call", cases.CALLS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", EXACT)
+def test_step_has_the_bits_of_numpy(mode: str, dtype: str, call: str) -> None:
+    """Parameters and state after fourteen steps at a falling rate equal NumPy's in every bit."""
+    hold_to_numpy(dialects.read(call), dtype, EXACT[mode])
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
+@pytest.mark.parametrize(
+    ("dtype", "call"),
+    [("float32", call) for call in cases.CALLS]
+    + [(dtype, call) for dtype in DTYPES if dtype != "float32" for calls in cases.PLAIN.values() for call in calls],
+)
+def test_compiled_step_has_the_bits_of_numpy(dtype: str, call: str) -> None:
+    """The same under torch.compile: every call in float32, every rule and dialect in the other dtypes."""
+    hold_to_numpy(dialects.read(call), dtype, in_torch(compiled=True))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("call", cases.CALLS)
+def test_xla_step_stays_within_the_rule_s_own_rounding(call: str, dtype: str) -> None:
+    """XLA contracts products and sums into fused multiply-adds, which round once for twice: no bits, but a limit."""
+    rule = dialects.read(call)
+    start, gradients = streams.start(), streams.gradients("rare", STEPS)
+    rates = streams.rates(rule.lr, STEPS)
+    variable = keras.Variable(start.astype(dtype), dtype=dtype)
+    optimizer = frameworks.tensorflow.Optimizer(rule)
+    optimizer.build([variable])
+    apply, actual = native.in_mode(optimizer, "xla"), []
+    for gradient, optimizer.learning_rate in zip(gradients, rates, strict=True):
+        apply([tf.constant(gradient.astype(dtype))])
+        actual.append(variable.numpy())
+    expected = trajectory.run(rule, start, gradients, dtype, rates)
+    bounds = limits.bounds(rule, start, gradients, dtype, rates)
+    verdict = trajectory.compare(start, expected, np.array(actual), bounds)
+    assert verdict.holds, f"{rule!r} in {dtype} under XLA: {verdict}"
+
+
+@pytest.mark.parametrize("base", [0.0, 0.5, 0.9, 0.95, 0.999])
+def test_powers_have_the_same_bits_on_the_host_and_in_a_graph(base: float) -> None:
+    """Bias corrections do not depend on where they are computed."""
+    from frameworks.tensorflow import namespace
+    from reference import scalars
+
+    steps = [*range(1, 3000), 10**5, 2**31 + 1]
+    power = tf.function(lambda t: 1 - namespace.integer_power(base, t))
+    differing = [t for t in steps if power(tf.constant(t, tf.float64)) != 1 - scalars.integer_power(base, t)]
+    assert not differing

@@ -1,0 +1,114 @@
+"""Rung 1, truth: every rule computes its equation."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+from parity import cases, court, equations, limits, streams, trajectory
+from reference import RULES, Rule, dialects, follow
+
+STEPS = 24
+SCALES = np.logspace(-10, 1, 8)
+
+FIFTY_DIGITS = SimpleNamespace(
+    sqrt=np.vectorize(mp.sqrt, otypes=[object]),
+    square=lambda x: x * x,
+    maximum=np.maximum,
+    zeros_like=lambda x: np.array([mpf(0)] * len(x)),
+    integer_power=lambda base, exponent: mpf(base) ** int(exponent),
+    where=lambda condition, yes, no: yes if condition else no,
+)
+
+
+def setting(rule: Rule, stream: str) -> tuple[np.ndarray, np.ndarray, list[float], np.ndarray]:
+    """Start, gradients and rates of a short trial, and the truth about it as doubles."""
+    start, gradients = streams.start(len(SCALES)), streams.gradients(stream, STEPS, SCALES)
+    rates = streams.rates(rule.lr, STEPS)
+    columns = [equations.trajectory(rule, start[i], gradients[:, i], rates) for i in range(len(SCALES))]
+    return start, gradients, rates, np.array(columns).T
+
+
+@pytest.mark.parametrize("stream", streams.PATTERNS)
+@pytest.mark.parametrize("call", cases.CALLS)
+def test_rule_follows_its_equation(call: str, stream: str) -> None:
+    """In float32 and float64 no element is farther from 50-digit arithmetic than rounding allows."""
+    rule = dialects.read(call)
+    start, gradients, rates, truth = setting(rule, stream)
+    for dtype in ("float32", "float64"):
+        bounds = limits.bounds(rule, start, gradients, dtype, rates)
+        actual = trajectory.run(rule, start, gradients, dtype, rates)
+        verdict = trajectory.compare(start, truth.astype(np.float64), actual, bounds)
+        assert verdict.holds, f"{rule!r} on {stream} in {dtype}: {verdict}"
+
+
+@pytest.mark.parametrize("call", cases.CALLS)
+def test_rule_runs_on_fifty_digits(call: str) -> None:
+    """The same rule on 50-digit numbers equals its equation, up to rounding in the fiftieth digit."""
+    rule = dialects.read(call)
+    start, gradients, rates, truth = setting(rule, "spread")
+    theta, state = np.array([mpf(x) for x in start]), None
+    digits = 10 ** mpf(-mp.dps) / mpf(limits.ROUNDOFF["float64"])  # how much finer the rounding is
+    bounds = limits.bounds(rule, start, gradients, "float64", rates)
+    for t in range(1, STEPS + 1):
+        state = rule.start(theta, FIFTY_DIGITS) if state is None else state
+        c = rule.coefficients(mpf(t), mpf(rates[t - 1]), FIFTY_DIGITS)
+        theta, state = rule.update(theta, np.array([mpf(g) for g in gradients[t - 1]]), state, c, FIFTY_DIGITS)
+        limit = [limits.SAFETY * mpf(bound) * digits for bound in bounds[t - 1]]
+        beyond = [i for i in range(len(theta)) if abs(theta[i] - truth[t - 1, i]) > limit[i]]
+        assert not beyond, f"{rule!r} leaves its equation at step {t} in elements {beyond}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("call", cases.CALLS)
+def test_limit_keeps_out_the_nearest_wrong_rule(call: str, dtype: str) -> None:
+    """Every wrong rule that moves this call at all is beyond its limit on some stream."""
+    rule = dialects.read(call)
+    through = {wrong.name for wrong in court.wrong_rules(rule, dtype) if not wrong.kept_out}
+    assert through <= court.UNTOLD[dtype], f"{rule!r} in {dtype}: the limit lets through {through}"
+
+
+FIRST_STEPS = [  # (call, gradient, how far the first step goes), worked by hand from the papers
+    ("pytorch:SGD(lr=0.5)", 3.0, 1.5),
+    ("pytorch:SGD(lr=0.5, momentum=0.5, dampening=0.5)", 3.0, 1.5),  # the first step is not dampened
+    ("pytorch:SGD(lr=0.5, momentum=0.5, nesterov=True)", 4.0, 3.0),  # 0.5 (4 + 0.5 * 4)
+    ("keras:SGD(learning_rate=0.5, momentum=0.5, nesterov=True)", 4.0, 3.0),  # 0.5 * 4 + 0.5 (0.5 * 4)
+    ("pytorch:Adagrad(lr=0.5, eps=1.0)", 3.0, 0.375),  # 0.5 * 3 / (sqrt(9) + 1)
+    ("keras:Adagrad(learning_rate=0.5, initial_accumulator_value=5.0, epsilon=2.0)", 3.0, 0.375),  # sqrt(9 + 5 + 2)
+    ("article:Adagrad(lr=0.5, eps=7.0)", 3.0, 0.375),  # sqrt(9 + 7)
+    ("pytorch:Adadelta(lr=0.5, rho=0.5, eps=4.0)", 4.0, 0.5 * 2 / math.sqrt(12) * 4),  # sqrt(4) / sqrt(8 + 4)
+    ("pytorch:RMSprop(lr=0.5, alpha=0.75, eps=1.0)", 6.0, 0.75),  # 0.5 * 6 / (sqrt(9) + 1)
+    ("keras:RMSprop(learning_rate=0.5, rho=0.75, epsilon=7.0)", 6.0, 0.75),  # sqrt(9 + 7)
+    ("pytorch:RMSprop(lr=0.5, alpha=0.5, eps=1.0, centered=True)", 6.0, 0.75),  # sqrt(18 - 9) + 1
+    ("pytorch:Adam(lr=0.5, betas=(0.5, 0.75), eps=1.0)", 3.0, 0.375),  # m = v = corrected: 0.5 * 3 / (3 + 1)
+    ("keras:Adam(learning_rate=0.5, beta_1=0.5, beta_2=0.75, epsilon=1.5)", 3.0, 0.25),  # 0.5 * 3 / (3 + 1.5 / 0.5)
+    ("pytorch:AdamW(lr=0.5, betas=(0.5, 0.75), eps=1.0, weight_decay=0.5)", 3.0, 0.625),  # 0.25 of theta = 1 more
+]
+
+
+@pytest.mark.parametrize(("call", "gradient", "distance"), FIRST_STEPS)
+def test_first_step_is_the_one_worked_by_hand(call: str, gradient: float, distance: float) -> None:
+    """From theta = 1 the first step goes as far as the arithmetic on paper says, up to rounding."""
+    rule, start = dialects.read(call), np.ones(1)
+    ((theta, _),) = follow(rule, start, [np.full(1, gradient)], np)
+    bound = limits.bounds(rule, start, np.full((1, 1), gradient), "float64")
+    verdict = trajectory.compare(start, np.array([[1 - distance]]), theta[None], bound)
+    assert verdict.holds, f"{rule!r}: {verdict}"
+
+
+def test_every_rule_has_an_equation_and_a_case() -> None:
+    """No rule of the catalogue escapes the first rung."""
+    assert set(equations.STEPS) == set(RULES) == {type(dialects.read(call)) for call in cases.CALLS}
+
+
+def test_update_changes_none_of_its_arguments() -> None:
+    """Rules are pure: theta, gradient and state are as they were."""
+    for call in cases.CALLS:
+        rule = dialects.read(call)
+        theta, gradient = streams.start(), streams.gradients("spread", 1)[0]
+        _, state = rule.update(theta, gradient, rule.start(theta, np), rule.coefficients(1, rule.lr), np)
+        before = [theta.copy(), gradient.copy(), {name: array.copy() for name, array in state.items()}]
+        rule.update(theta, gradient, state, rule.coefficients(2, rule.lr), np)
+        np.testing.assert_equal([theta, gradient, state], before)
