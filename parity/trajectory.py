@@ -67,7 +67,7 @@ def compare(start: np.ndarray, expected: np.ndarray, actual: np.ndarray, bounds:
         excess = np.where(gap == 0, 0.0, gap / limit)  # infinite where nothing may differ
         excess = np.where(np.isnan(excess), np.inf, excess)
     step, element = np.unravel_index(np.argmax(excess), excess.shape)
-    path = max(paths(start, a)[step], np.finfo(np.float64).tiny)
+    path = paths(start, np.nan_to_num(a))[step] or 1.0
     return Verdict(
         holds=bool(excess[step, element] <= 1),
         distance=float(gap[step, element] / path),

@@ -1,0 +1,109 @@
+"""The ruler is tested: bounds, distances and verdicts, with cases that must fail."""
+
+import numpy as np
+import pytest
+
+from parity import limits, streams, trajectory
+from parity.limits import Bounded
+from reference import SGD, Adagrad
+
+ONE = np.ones(1)
+
+
+def test_bound_covers_every_rounding_of_a_product_chain() -> None:
+    """Float32 arithmetic stays within the bound that was computed for it, element by element."""
+    x, y = streams.gradients("spread", 2, np.ones(1000)).astype(np.float32)
+    exact = (x.astype(np.float64) * y + x) / (np.abs(y.astype(np.float64)) + 1)
+    actual = (x * y + x) / (np.abs(y) + np.float32(1))
+    bounded = (Bounded(x, 0.0, "float32") * y + x) / (Bounded(np.abs(y), 0.0, "float32") + 1)
+    gap = np.abs(actual - exact)
+    assert (gap <= bounded.error).all()
+    assert (gap > bounded.error / 100).any(), "a bound a hundred times too wide is no bound"
+
+
+def test_bound_of_an_exact_zero_is_zero() -> None:
+    """What cannot round cannot differ."""
+    zero = Bounded(np.zeros(3), 0.0, "float32")
+    assert ((zero * 5 + zero).error == 0).all()
+
+
+def test_bound_is_infinite_where_the_divisor_may_be_zero() -> None:
+    """An unbounded quotient is never called bounded."""
+    assert (ONE / Bounded(ONE * 1e-9, 1e-9)).error == np.inf
+
+
+def test_cancellation_keeps_its_absolute_error() -> None:
+    """A difference of equals carries the errors of both."""
+    assert (Bounded(ONE, 1e-3) - Bounded(ONE, 1e-3)).error >= 2e-3 * ONE
+
+
+@pytest.mark.parametrize("rule", [SGD(momentum=0.9), Adagrad()], ids=repr)
+def test_limits_shrink_with_the_roundoff(rule: SGD | Adagrad) -> None:
+    """Float64 is held to 2**29 times less than float32, give or take what squares lose to underflow."""
+    start, gradients = streams.start(), streams.gradients("spread", 20)
+    wide, narrow = (limits.bounds(rule, start, gradients, dtype) for dtype in ("float32", "float64"))
+    assert (wide[narrow > 0] / narrow[narrow > 0] > 2**27).all()
+
+
+def one_step(expected: float, actual: float, bound: float) -> trajectory.Verdict:
+    return trajectory.compare(np.zeros(1), np.array([[expected]]), np.array([[actual]]), np.array([[bound]]))
+
+
+def test_verdict_holds_up_to_the_limit_and_not_beyond() -> None:
+    """Four bounds are allowed, the next number is not."""
+    limit = limits.SAFETY * 2.0**-10
+    assert one_step(1.0, 1.0 + limit, 2.0**-10).holds
+    assert not one_step(1.0, np.nextafter(1.0 + limit, 2), 2.0**-10).holds
+
+
+def test_nothing_may_differ_where_nothing_can_round() -> None:
+    """A bound of zero demands equality."""
+    assert one_step(1.0, 1.0, 0.0).holds
+    assert not one_step(1.0, np.nextafter(1.0, 2), 0.0).holds
+
+
+@pytest.mark.parametrize(("expected", "actual"), [(1.0, np.nan), (np.nan, 1.0), (np.inf, 1.0), (np.inf, -np.inf)])
+def test_not_a_number_and_infinity_agree_only_with_themselves(expected: float, actual: float) -> None:
+    """NaN never passes for a number, however wide the limit."""
+    assert one_step(expected, expected, 1.0).holds
+    assert not one_step(expected, actual, 1.0).holds
+    assert not one_step(expected, actual, np.inf if np.isfinite(actual) else 1.0).holds
+
+
+def test_verdict_points_to_the_worst_step_and_element() -> None:
+    """The place named is where the limit is exceeded most."""
+    expected = np.arange(12.0).reshape(3, 4)
+    actual = expected.copy()
+    actual[1, 2] += 1
+    actual[2, 3] += 2
+    verdict = trajectory.compare(np.zeros(4), expected, actual, np.full((3, 4), 2.0**-6))
+    assert (verdict.step, verdict.element, verdict.values) == (3, 3, (11.0, 13.0))
+    assert verdict.distance == 2 / 11  # eleven is how far the last element has gone
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 2)])
+def test_comparison_of_nothing_or_of_other_shapes_is_refused(shape: tuple[int, int]) -> None:
+    """An empty comparison would hold; so it is an error."""
+    with pytest.raises(ValueError, match="must be equal and not empty"):
+        trajectory.compare(np.zeros(shape[1]), np.zeros((shape)), np.zeros((shape[0], 3)), np.zeros((shape[0], 3)))
+
+
+def test_path_is_the_way_travelled_not_the_distance_from_the_start() -> None:
+    """To and fro counts twice."""
+    assert trajectory.paths(np.zeros(1), np.array([[1.0], [0.0], [1.0]])).tolist() == [1.0, 2.0, 3.0]
+
+
+def test_streams_are_the_same_everywhere() -> None:
+    """The draws, digit by digit: a NumPy release cannot change them."""
+    assert streams.gradients("spread", 2, np.ones(2), seed=7).ravel().tolist() == [-0.3354339003562927, -0.17034368216991425, -1.1996533870697021, 1.2230430841445923]
+
+
+def test_unknown_stream_is_refused_by_name() -> None:
+    """The error lists the streams there are."""
+    with pytest.raises(ValueError, match=r"one of spread, .* got 'calm'"):
+        streams.gradients("calm", 3)
+
+
+def test_rates_fall_within_every_trial() -> None:
+    """Without a change of rate the two momentum buffers cannot be told apart."""
+    assert len(set(streams.rates(0.1, 6))) == 2
