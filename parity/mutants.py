@@ -170,6 +170,7 @@ ADAPTERS = [
         ("learning rate is the rule's for ever", "rule.coefficients(t, lr, namespace)", "rule.coefficients(t, tf.constant(rule.lr, tf.float64), namespace)"),
         ("variable is rounded before the step", "tf.cast(variable, wide), gradient", "tf.cast(tf.cast(variable, tf.bfloat16), wide), gradient"),
         ("state is never written", "            self.assign(slots[name], value)", "            pass"),
+        ("constants stay constants", "tf.where(t > 0, values, tf.zeros_like(values))", "values"),
         ("decay cannot be excluded", "self.rule if self._use_weight_decay(variable) else", "self.rule if True else"),
     ),
     *_of(

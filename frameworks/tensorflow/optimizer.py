@@ -107,13 +107,18 @@ def _wide(dtype: tf.DType) -> tf.DType:
 
 
 def _coefficients(rule: Rule, step: Any, learning_rate: Any, dtype: tf.DType) -> Any:
-    """Plain numbers in eager mode; in a graph, tensors computed in double and rounded once: one trace for all steps."""
+    """Plain numbers in eager mode; in a graph, tensors computed in double and rounded once: one trace for all steps.
+
+    In a graph even those that never change are made to depend on the step: past a constant Grappler moves other terms,
+    ``(v - w) + epsilon`` becoming ``v + (epsilon - w)``.
+    """
     if tf.executing_eagerly():
         return rule.coefficients(int(step.numpy()), float(learning_rate))
     t = tf.cast(step.value, tf.float64)
     lr = tf.cast(tf.convert_to_tensor(learning_rate), tf.float64)
     c = rule.coefficients(t, lr, namespace)
-    return c._make(tf.cast(tf.convert_to_tensor(value, tf.float64), dtype) for value in c)
+    values = tf.stack([tf.convert_to_tensor(value, tf.float64) for value in c])
+    return c._make(tf.unstack(tf.cast(tf.where(t > 0, values, tf.zeros_like(values)), dtype)))
 
 
 def _dense(gradient: Any) -> Any:
