@@ -28,16 +28,19 @@ class Mutant(NamedTuple):
     before: str
     after: str
 
+    def applies(self, root: Path) -> bool:
+        """Whether ``before`` stands exactly once in the source under ``root``."""
+        return (root / self.file).read_text().count(self.before) == 1
+
     def apply(self, root: Path) -> None:
-        """Change the source under ``root``; ValueError if ``before`` does not stand there exactly once."""
-        path = root / self.file
-        source = path.read_text()
-        if source.count(self.before) != 1:
+        """Change the source under ``root``; ValueError if the mutant does not apply."""
+        if not self.applies(root):
             raise ValueError(
-                f"mutant {self.name!r}: {self.before!r} must stand once in {self.file}, "
-                f"found {source.count(self.before)} times; adapt parity/mutants.py to the new source"
+                f"mutant {self.name!r}: {self.before!r} must stand once in {self.file}; "
+                "adapt parity/mutants.py to the new source"
             )
-        path.write_text(source.replace(self.before, self.after))
+        path = root / self.file
+        path.write_text(path.read_text().replace(self.before, self.after))
 
 
 def _of(file: str, *changes: tuple[str, str, str]) -> list[Mutant]:
@@ -213,7 +216,7 @@ _serial = itertools.count()
 
 def _wrong(name: str, folder: Path) -> Iterator[tuple[str, type[Rule]]]:
     for mutant in RULES:
-        if Path(mutant.file).stem not in ("rule", "scalars", name.lower()):
+        if Path(mutant.file).stem not in ("rule", "scalars", name.lower()) or not mutant.applies(ROOT):
             continue
         package = f"wrong_reference_{next(_serial)}"
         shutil.copytree(ROOT / "reference", folder / "reference", ignore=shutil.ignore_patterns("__pycache__"))

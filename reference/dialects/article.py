@@ -18,7 +18,7 @@ NATIVES = {
 }  # fmt: skip
 
 
-def read(name: str, **arguments: Any) -> Rule:
+def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that the article means by ``<name>(**arguments)``; ValueError for other names or arguments."""
     native = find(NATIVES, name, "the article")
     values = native.complete(f"the article's {name}", arguments)

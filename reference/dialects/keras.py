@@ -66,7 +66,7 @@ NATIVES = {
 }  # fmt: skip
 
 
-def read(name: str, **arguments: Any) -> Rule:
+def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``keras.optimizers.<name>(**arguments)`` follows.
 
     Takes every argument of the native; what Keras does around the rule (``AROUND``: clipping, averaging, accumulation)

@@ -63,7 +63,7 @@ NATIVES = {
 }  # fmt: skip
 
 
-def read(name: str, **arguments: Any) -> Rule:
+def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``torch.optim.<name>(params, **arguments)`` follows.
 
     Takes every argument of the native; those that only choose an implementation (``EXECUTION``) change nothing.

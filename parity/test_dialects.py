@@ -1,0 +1,207 @@
+"""The dialects say what the frameworks say: names, defaults, and what cannot be said."""
+
+import inspect
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parity import cases, limits, streams, trajectory
+from reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, Rule, dialects
+from reference.dialects import Inexpressible
+
+NATIVES = [(name, native) for name in ("pytorch", "keras") for native in dialects.find(name).NATIVES]
+
+
+@pytest.mark.parametrize(("dialect", "name"), NATIVES)
+def test_every_argument_and_default_of_the_native_is_read(dialect: str, name: str) -> None:
+    """Reading a call with the framework's own defaults spelled out changes nothing; no argument is unknown."""
+    signature = inspect.signature(_native(dialect, name).__init__)
+    defaults = {
+        argument: parameter.default for argument, parameter in signature.parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }  # fmt: skip
+    assert len(defaults) > 7
+    read = dialects.find(dialect).read
+    assert read(name, **defaults) == read(name)
+
+
+def _native(dialect: str, name: str) -> Any:
+    module = "torch.optim" if dialect == "pytorch" else "keras.optimizers"
+    return getattr(pytest.importorskip(module, reason=f"{module} is not installed"), name)
+
+
+@pytest.mark.parametrize("call", cases.CALLS)
+def test_call_spelled_back_means_the_same_rule(call: str) -> None:
+    """What a dialect reads it can say again."""
+    dialect, name, arguments = dialects.parse(call)
+    words = dialects.find(dialect)
+    rule = words.read(name, **arguments)
+    spelled = words.spell(rule)
+    assert words.read(spelled.name, **spelled.arguments) == rule
+    assert not spelled.condition
+
+
+@pytest.mark.parametrize("dialect", dialects.DIALECTS)
+@pytest.mark.parametrize("call", cases.CALLS)
+def test_translation_moves_alike_or_is_refused(call: str, dialect: str) -> None:
+    """A call in another dialect takes the same steps up to rounding, at a constant rate where it says so."""
+    rule = dialects.read(call)
+    try:
+        spelled = dialects.find(dialect).spell(rule)
+    except Inexpressible as refusal:
+        assert refusal.why
+        assert refusal.instead
+        return
+    translated = dialects.find(dialect).read(spelled.name, **spelled.arguments)
+    start, gradients = streams.start(), streams.gradients("spread", 40)
+    rates = None if spelled.condition else streams.rates(rule.lr, 40)
+    bounds = limits.bounds(rule, start, gradients, "float64", rates)
+    expected = trajectory.run(rule, start, gradients, "float64", rates)
+    actual = trajectory.run(translated, start, gradients, "float64", rates)
+    verdict = trajectory.compare(start, expected, actual, bounds)
+    assert verdict.holds, f"{call} as {spelled}: {verdict}"
+
+
+REFUSED = [
+    ("keras", "pytorch:Adam(lr=0.001)", "before the bias correction", "epsilon \\* sqrt"),
+    ("pytorch", "keras:Adam(learning_rate=0.001)", "after the bias correction", "group\\['eps'\\]"),
+    ("keras", "pytorch:Adagrad(lr=0.01)", "under the root", "frameworks.tensorflow.Optimizer"),
+    ("keras", "pytorch:RMSprop(lr=0.01)", "under the root", "frameworks.tensorflow.Optimizer"),
+    ("pytorch", "keras:RMSprop(learning_rate=0.01)", "adds epsilon to the root", "frameworks.pytorch.Optimizer"),
+    ("keras", "pytorch:SGD(lr=0.01, momentum=0.9, weight_decay=0.1)", "only decoupled", "L2 regularizer"),
+    ("pytorch", "keras:Adagrad(learning_rate=0.01, weight_decay=0.1)", "only coupled", "frameworks.pytorch.Optimizer"),
+    ("keras", "pytorch:SGD(lr=0.01, maximize=True)", "only minimizes", "negate the loss"),
+    ("keras", "pytorch:SGD(lr=0.01, momentum=0.9, dampening=0.5)", "no dampening", "frameworks.tensorflow"),
+    ("keras", "pytorch:Adagrad(lr=0.01, lr_decay=0.1, eps=0.0)", "no lr_decay", "InverseTimeDecay"),
+    ("article", "keras:Adagrad(learning_rate=0.01)", "initial_accumulator", "dialects"),
+    ("article", "keras:Adam(learning_rate=0.01)", "defines Adagrad alone", "dialects"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "call", "why", "instead"), REFUSED)
+def test_what_cannot_be_said_is_refused_with_reason_and_remedy(dialect: str, call: str, why: str, instead: str) -> None:
+    """The error says why, and what to use instead."""
+    with pytest.raises(Inexpressible, match=f"{why}.*Instead: .*{instead}"):
+        dialects.find(dialect).spell(dialects.read(call))
+
+
+@pytest.mark.parametrize(("dialect", "call", "why", "instead"), REFUSED)
+def test_refused_call_really_moves_otherwise(dialect: str, call: str, why: str, instead: str) -> None:
+    """No refusal out of laziness: the nearest native, with the same numbers, parts from the rule."""
+    rule = dialects.read(call)
+    native = dialects.find(dialect).NATIVES.get(type(rule).__name__)
+    if native is None or set(native.differences(rule)) == {"maximize"}:
+        return
+    nearest = rule.replace(**{name: _theirs(native, name) for name in native.differences(rule)})
+    start, gradients = streams.start(), streams.gradients("spread", 40)
+    bounds = limits.bounds(rule, start, gradients, "float64")
+    runs = [trajectory.run(each, start, gradients, "float64") for each in (rule, nearest)]
+    assert not trajectory.compare(start, *runs, bounds).holds
+
+
+def _theirs(native: Any, name: str) -> Any:
+    return native.fixed.get(name, next(f.default for f in native.rule.__dataclass_fields__.values() if f.name == name))
+
+
+def test_keras_adagrad_is_spelled_exactly_in_torch() -> None:
+    """Epsilon under the root is a larger initial accumulator."""
+    call = dialects.pytorch.spell(dialects.keras.read("Adagrad", epsilon=0.25, initial_accumulator_value=0.5))
+    assert call.arguments == {"lr": 0.001, "initial_accumulator_value": 0.75, "eps": 0.0}
+
+
+def test_momentum_of_the_other_kind_holds_at_a_constant_rate_only() -> None:
+    """The condition stands beside the call."""
+    call = dialects.pytorch.spell(dialects.keras.read("SGD", momentum=0.9))
+    assert str(call) == "SGD(lr=0.01, momentum=0.9)  # while the learning rate stays constant"
+
+
+def test_article_rule_has_epsilon_under_the_root() -> None:
+    """theta - lr g / sqrt(G + eps), from an empty sum; Keras can say it."""
+    rule = dialects.read("article:Adagrad(lr=0.01, eps=1e-6)")
+    assert rule == Adagrad(lr=0.01, epsilon=1e-6, epsilon_at=Epsilon.INSIDE)
+    assert str(dialects.keras.spell(rule)) == (
+        "Adagrad(learning_rate=0.01, initial_accumulator_value=0.0, epsilon=1e-06)"
+    )
+
+
+def test_weight_decay_is_coupled_in_torch_and_decoupled_in_keras() -> None:
+    """But for AdamW, and for Adam with decoupled_weight_decay."""
+    torch_read, keras_read = dialects.pytorch.read, dialects.keras.read
+    assert torch_read("Adam", weight_decay=0.1).decay is Decay.COUPLED
+    assert torch_read("AdamW") == Adam(weight_decay=0.01, decay=Decay.DECOUPLED)
+    assert torch_read("Adam", weight_decay=0.01, decoupled_weight_decay=True) == torch_read("AdamW")
+    assert keras_read("SGD", weight_decay=0.1).decay is Decay.DECOUPLED
+    assert keras_read("AdamW").weight_decay == 0.004
+    assert keras_read("Adam", weight_decay=None).weight_decay == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("keras:Adam(lr=1)", r"keras.optimizers.Adam has no argument 'lr'; it takes: learning_rate"),
+        ("pytorch:Adam(beta1=0.9)", r"write betas=\(beta1, beta2\)"),
+        ("pytorch:Adam(betas=0.9)", r"betas must be a pair"),
+        ("pytorch:Sophia()", r"torch.optim has no optimizer 'Sophia' here; there are: SGD, "),
+        ("flax:Adam()", r"no dialect 'flax'; there are: pytorch, keras, article"),
+        ("keras:Adam", r"a call must read like keras:Adam"),
+        ("Adam()", r"a call must read like keras:Adam"),
+        ("keras:Adam(0.1)", r"a call must read like keras:Adam"),
+        ("keras:Adam(learning_rate=rate)", r"with literal arguments"),
+        ("keras:Adam(learning_rate='0.1')", r"lr must be a real number in \[0, inf\), got '0.1'"),
+        ("keras:Adam(learning_rate=-1)", r"lr must lie in \[0, inf\), got -1"),
+        ("keras:Adam(clipnorm=1.0)", r"frameworks.tensorflow.Optimizer\(rule, clipnorm=...\)"),
+        ("keras:AdamW(weight_decay=None)", r"weight_decay must be a real number"),
+        ("article:Adagrad(epsilon=1)", r"the article's Adagrad has no argument 'epsilon'; it takes: lr, eps"),
+    ],
+)
+def test_mistake_in_a_call_is_named(text: str, message: str) -> None:
+    """Each error says what must hold, what came, what there is."""
+    with pytest.raises(ValueError, match=message):
+        dialects.read(text)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Adam(beta2=1.0), r"beta2 must lie in \[0, 1\), got 1.0"),
+        (lambda: Adam(lr=math.nan), r"lr must lie in \[0, inf\), got nan"),
+        (lambda: Adam(lr=math.inf), r"lr must lie in \[0, inf\), got inf"),
+        (lambda: Adam(lr=True), r"lr must be a real number in \[0, inf\), got True"),
+        (lambda: Adam(epsilon_at=Epsilon.INSIDE), r"epsilon_at must be Epsilon.OUTSIDE or Epsilon.HAT, got Epsilon.INS"),
+        (lambda: SGD(nesterov=True), r"nesterov must come with momentum above 0"),
+        (lambda: SGD(momentum=0.9, nesterov=True, dampening=0.5), r"and dampening 0, got momentum=0.9, dampening=0.5"),
+        (lambda: SGD(momentum=1.5), r"momentum must lie in \[0, 1\], got 1.5"),
+        (lambda: RMSprop(centered=1), r"centered must be False or True, got 1"),
+        (lambda: Adadelta(rho=-0.1), r"rho must lie in \[0, 1\], got -0.1"),
+        (lambda: Adagrad(epsilon=-1e-9), r"epsilon must lie in \[0, inf\), got -1e-09"),
+    ],
+)
+def test_hyperparameter_out_of_range_is_named(make: Any, message: str) -> None:
+    """The error gives the interval and the value."""
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("call", cases.CALLS)
+def test_rule_is_built_again_from_plain_values(call: str) -> None:
+    """``plain`` carries every hyperparameter as number, bool or text."""
+    rule = dialects.read(call)
+    assert type(rule)(**rule.plain()) == rule
+    assert all(isinstance(value, float | bool | str) for value in rule.plain().values())
+
+
+def test_label_names_what_matters_and_nothing_else() -> None:
+    """Fields that change nothing stay out of it."""
+    assert repr(SGD(lr=0.1, buffer=Buffer.STEPS, decay=Decay.DECOUPLED)) == "SGD(lr=0.1)"
+    assert repr(SGD(momentum=0.9, buffer=Buffer.STEPS)) == "SGD(lr=0.01, momentum=0.9, buffer=Buffer.STEPS)"
+
+
+@pytest.mark.parametrize("rule", [SGD(), Adagrad(), Adadelta(), RMSprop(), Adam()], ids=repr)
+def test_states_have_names_in_both_dialects(rule: Rule) -> None:
+    """Every state that a rule keeps can be carried over."""
+    everything = {SGD: "b", Adagrad: "G", Adadelta: "vu", RMSprop: "vbm", Adam: "mvw"}[type(rule)]
+    for dialect in ("pytorch", "keras"):
+        assert set(dialects.find(dialect).state_names(rule)) == set(everything)
+    assert set(rule.start(np.zeros(1), np)) <= set(everything)

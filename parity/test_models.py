@@ -1,0 +1,111 @@
+"""The models of the three frameworks are one model: the first steps of training, in one process."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from frameworks import experiment, mnist
+from frameworks.numpy import model
+from frameworks.run import FRAMEWORKS
+from parity.require import require
+from reference import Adam
+
+require("torch")
+require("tensorflow")
+
+STEPS = 5
+
+
+@pytest.fixture(scope="module")
+def batches() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The first batches of the experiment: images, labels, masks."""
+    data = mnist.load()
+    drawn = experiment.batches(1, len(data.train_labels))
+    chosen = (next(drawn) for _ in range(STEPS))
+    return [(data.train_images[i], data.train_labels[i], mask) for i, mask in chosen]
+
+
+def trained(framework: str, arithmetic: str, batches: Any) -> Any:
+    """A trainer after the first steps."""
+    trainer = importlib.import_module(f"frameworks.{framework}.train").Trainer(Adam(lr=0.01), arithmetic)
+    for batch in batches:
+        trainer.step(*batch)
+    return trainer
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_first_lockstep_steps_have_the_bits_of_the_definition(framework: str, batches: Any) -> None:
+    """Forward and backward written out once more, in whole numbers of grid units, give the same weights."""
+    expected = by_definition(batches)
+    actual = trained(framework, "lockstep", batches).weights()
+    assert experiment.digest(actual) == experiment.digest(expected)
+
+
+def by_definition(batches: Any) -> list[np.ndarray]:
+    """Lockstep from its definition alone: exact integer products, the gradient by the chain rule, Adam by its paper."""
+    weights = experiment.initial_weights()
+    m, v = ([np.zeros_like(weight) for weight in weights] for _ in range(2))
+    for t, (images, labels, mask) in enumerate(batches, start=1):
+        gradients = _gradients([weight.astype(np.float64) for weight in weights], images / 255, labels, mask * 1.25)
+        rate = np.float32(0.01 / (1 - _power(0.9, t)))
+        stretch = np.float32(1 / np.sqrt(1 - _power(0.999, t)))
+        for i, gradient in enumerate(g.astype(np.float32) for g in gradients):
+            m[i] = np.float32(0.9) * m[i] + np.float32(1 - 0.9) * gradient
+            v[i] = np.float32(0.999) * v[i] + np.float32(1 - 0.999) * (gradient * gradient)
+            weights[i] = weights[i] - rate * m[i] / (stretch * np.sqrt(v[i]) + np.float32(1e-8))
+    return weights
+
+
+def _power(base: float, t: int) -> float:
+    """base**t for t below 8, by the squares that its bits name: b, b^2, b^4."""
+    b, b2, b4 = base, base * base, (base * base) * (base * base)
+    return ((b if t & 1 else 1.0) * (b4 if t & 4 else 1.0)) * (b2 if t & 2 else 1.0)
+
+
+def _whole(x: np.ndarray) -> tuple[np.ndarray, float]:
+    """A tensor as whole multiples, at most 2^20 in magnitude, of a power of two."""
+    _, exponent = np.frexp(np.abs(x).max())
+    unit = float(np.ldexp(1.0, int(exponent) - 20))
+    return np.rint(x / unit).astype(np.int64), unit
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The product of two tensors on their grids, exact."""
+    (wa, ua), (wb, ub) = _whole(a), _whole(b)
+    return (wa @ wb).astype(np.float64) * (ua * ub)
+
+
+def _on_grid(x: np.ndarray) -> np.ndarray:
+    whole, unit = _whole(x)
+    return whole * unit
+
+
+def _gradients(weights: Any, x: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
+    W1, b1, W2, b2 = weights
+    before = _on_grid(_product(x, W1)) + b1
+    hidden = np.where(before > 0, before, 0) * mask
+    logits = _on_grid(_product(hidden, W2)) + b2
+    e = _on_grid(np.exp(logits - logits.max(axis=1)[:, None]))
+    p = e / e.sum(axis=1)[:, None]
+    error = _on_grid((p - np.eye(10)[labels]) / len(labels))
+    back = _on_grid(np.where(before > 0, _product(error, W2.T) * mask, 0))
+    return [_product(x.T, back), back.sum(axis=0), _product(hidden.T, error), error.sum(axis=0)]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_accuracy_is_the_share_of_right_answers(framework: str, batches: Any) -> None:
+    """The same in every framework, and what counting by hand gives."""
+    images, labels, _ = batches[0]
+    trainer = trained(framework, "lockstep", batches)
+    weights = [weight.astype(np.float64) for weight in trainer.weights()]
+    *_, logits = model.forward(weights, images / 255, np.float64(1), model.on_grid)
+    assert trainer.accuracy(images, labels) == np.mean([row.argmax() for row in logits] == labels)
+
+
+@pytest.mark.parametrize("framework", ["numpy", "pytorch"])
+def test_xla_is_refused_where_there_is_none(framework: str) -> None:
+    """By name."""
+    with pytest.raises(ValueError, match="xla must be off for"):
+        importlib.import_module(f"frameworks.{framework}.train").Trainer(Adam(), "lockstep", xla=True)

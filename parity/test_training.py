@@ -1,0 +1,248 @@
+"""Rung 5, training: whole runs on real MNIST agree."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from frameworks import experiment, launch, mnist, record
+from frameworks.numpy import exactness, model
+from frameworks.numpy.train import Trainer
+from frameworks.run import FRAMEWORKS, Run
+from parity import cases, disturbed, golden
+from parity.limits import SAFETY
+from parity.mutants import ROOT, Mutant
+from parity.require import require
+from reference import Rule, dialects
+
+require("torch")
+require("tensorflow")
+require("threadpoolctl")
+
+PLAIN = [call for calls in cases.PLAIN.values() for call in calls]
+SHORT = 200  # steps of the runs that need no whole epoch
+ADAM, ADAGRAD = "keras:Adam(learning_rate=0.001)", "keras:Adagrad(learning_rate=0.01)"
+
+EPOCH = [Run(name, call) for call in PLAIN for name in FRAMEWORKS] + [Run("numpy", call) for call in cases.VARIANTS]
+XLA = [Run("tensorflow", calls[1], steps=SHORT, xla=True) for calls in cases.PLAIN.values()]
+THREADS = [Run(name, ADAM, steps=SHORT, threads=2) for name in FRAMEWORKS]
+DOUBLE = [Run(name, call, "float64", steps=SHORT) for call in (ADAM, ADAGRAD) for name in FRAMEWORKS]
+SINGLE = [Run(name, ADAM, "float32", steps=SHORT) for name in FRAMEWORKS]
+
+Records = dict[Run, tuple[record.Record, Path]]
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+    """The records of all runs of this module, each trained in a process of its own."""
+    out = tmp_path_factory.mktemp("records")
+    outcomes = launch.launch([*EPOCH, *XLA, *THREADS, *DOUBLE, *SINGLE], out)
+    failed = [f"{outcome.run.name} {outcome.error}" for outcome in outcomes if outcome.record is None]
+    assert not failed, "\n".join(failed)
+    return {outcome.run: (record.read(outcome.record), outcome.record) for outcome in outcomes if outcome.record}
+
+
+def digests(records: Records, run: Run) -> dict[int, str]:
+    """The digest at each mark of a run, by step."""
+    return {mark["step"]: mark["digest"] for mark in records[run][0].marks}
+
+
+@pytest.mark.parametrize("call", PLAIN)
+def test_frameworks_end_an_epoch_with_one_digest(records: Records, call: str) -> None:
+    """At every mark of the epoch all weights have the same bits in NumPy, PyTorch and TensorFlow."""
+    first, *others = (digests(records, Run(name, call)) for name in FRAMEWORKS)
+    assert len(first) > 10
+    assert all(other == first for other in others), f"{call}: digests differ at {_first_difference(first, *others)}"
+
+
+def _first_difference(first: dict[int, str], *others: dict[int, str]) -> str:
+    step = next(step for step in first if any(other[step] != first[step] for other in others))
+    return f"step {step}"
+
+
+@pytest.mark.skipif(golden.here() != golden.PLATFORM, reason=f"golden digests are those of {golden.PLATFORM}")
+@pytest.mark.parametrize("run", EPOCH, ids=lambda run: run.name)
+def test_epoch_ends_with_the_golden_digest(records: Records, run: Run) -> None:
+    """The digest is the one recorded when five epochs agreed in three frameworks."""
+    assert not golden.differing({run: records[run][0]}, golden.load())
+
+
+def test_golden_digests_are_those_of_the_present_cases() -> None:
+    """Every trained call has five epochs on record, under the rule that it means now; no other call has."""
+    recorded = golden.load()
+    assert set(recorded) == set(cases.TRAINED)
+    assert all(entry["rule"] == repr(dialects.read(call)) for call, entry in recorded.items())
+    assert all(len(entry["digests"]) == len(set(entry["digests"])) == golden.EPOCHS for entry in recorded.values())
+
+
+def test_recorder_refuses_frameworks_that_differ() -> None:
+    """No digest is recorded unless all frameworks agree."""
+    kept = {name: record.Record({}, epochs=[{"digest": "a", "accuracy": 0.5}]) for name in FRAMEWORKS}
+    agreeing = {Run(name, ADAM): kept[name] for name in FRAMEWORKS}
+    assert golden.agreed(ADAM, agreeing)["digests"] == ["a"]
+    kept["pytorch"].epochs[0]["digest"] = "b"
+    with pytest.raises(ValueError, match="the frameworks must agree before anything is recorded"):
+        golden.agreed(ADAM, agreeing)
+
+
+@pytest.mark.parametrize("run", XLA, ids=lambda run: run.call)
+def test_gradient_under_xla_has_the_same_digests(records: Records, run: Run) -> None:
+    """XLA sums in another order and contracts products; lockstep does not notice."""
+    expected, actual = digests(records, Run("tensorflow", run.call)), digests(records, run)
+    assert len(actual) > 7
+    assert actual == {step: expected[step] for step in actual}
+
+
+@pytest.mark.parametrize("run", THREADS, ids=lambda run: run.framework)
+def test_two_threads_have_the_same_digests(records: Records, run: Run) -> None:
+    """However many threads share a sum, it is the same sum."""
+    expected, actual = digests(records, Run(run.framework, ADAM)), digests(records, run)
+    assert records[run][0].header["threads"] == 2
+    assert actual == {step: expected[step] for step in actual}
+
+
+def test_no_element_depends_on_the_order_of_a_sum(records: Records) -> None:
+    """Checked at every mark of every lockstep run in NumPy, against whole-number arithmetic."""
+    counts = {run.name: kept.order_dependent for run, (kept, _) in records.items() if run in EPOCH}
+    assert {count for name, count in counts.items() if "numpy" in name} == {0}
+
+
+@pytest.fixture(scope="module")
+def batches() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The first batches of the experiment: images, labels, masks."""
+    data = mnist.load()
+    drawn = experiment.batches(1, len(data.train_labels))
+    chosen = (next(drawn) for _ in range(SHORT))
+    return [(data.train_images[i], data.train_labels[i], mask) for i, mask in chosen]
+
+
+def test_coarser_check_finds_sums_that_are_not_exact(batches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 28 bits an operand the products no longer fit, and the check says so; with 20 it counts every element."""
+    images, labels, mask = batches[0]
+    arguments = experiment.initial_weights(), images / 255, labels, mask * 1.25
+    faults, checked = exactness.order_dependent([w.astype(np.float64) for w in arguments[0]], *arguments[1:])
+    products = 2 * 32 * 128 + 32 * 10 + 784 * 128 + 128 * 10  # two forward, one to the hidden layer, two to kernels
+    assert (faults, checked) == (0, products + 128 + 10 + 32 * 10)  # sums for the biases; exponentials
+    monkeypatch.setattr(model, "BITS", 28)
+    assert exactness.order_dependent([w.astype(np.float64) for w in arguments[0]], *arguments[1:])[0] > 0
+
+
+class Spied:
+    """Coefficients that remember which of them reached the update, and alter one."""
+
+    def __init__(self, c: Any, alter: str | None, used: set[str]) -> None:
+        self._c, self._alter, self._used = c, alter, used
+
+    def __getattr__(self, name: str) -> float:
+        self._used.add(name)
+        return getattr(self._c, name) * (1 + 2.0**-20 if name == self._alter else 1)
+
+
+def digest_with(rule: Rule, batches: Any, alter: str | None) -> tuple[str, set[str]]:
+    """The digest after the first batches with one coefficient altered by 2^-20, and the coefficients that were used."""
+    trainer, used = Trainer(rule, "lockstep"), set[str]()
+
+    class Altered(type(rule)):  # type: ignore[misc]
+        def coefficients(self, *arguments: Any) -> Any:
+            return Spied(super().coefficients(*arguments), alter, used)
+
+    trainer.optimizer.rule = Altered(**rule.plain())
+    for batch in batches:
+        trainer.step(*batch)
+    return experiment.digest(trainer.weights()), used
+
+
+ABSORBED = {  # beside an initial accumulator of 0.1 float32 rounds this epsilon the same, whatever its last digits
+    ("keras:Adagrad(learning_rate=0.01)", "epsilon"),
+    ("keras:Adagrad(learning_rate=0.01, weight_decay=0.01)", "epsilon"),
+    ("pytorch:Adagrad(lr=0.01, lr_decay=0.001, initial_accumulator_value=0.1)", "epsilon"),
+}
+
+
+@pytest.mark.parametrize("call", cases.TRAINED)
+def test_change_of_a_millionth_in_any_coefficient_changes_the_digest(call: str, batches: Any) -> None:
+    """A digest is no blunt instrument: 2^-20 of any coefficient that reaches the update shows in it."""
+    rule = dialects.read(call)
+    plain, used = digest_with(rule, batches[:60], None)
+    assert used
+    unnoticed = {(call, name) for name in used if digest_with(rule, batches[:60], name)[0] == plain}
+    absorbed = {pair for pair in ABSORBED if pair[0] == call}
+    assert unnoticed == absorbed, f"{rule!r}: a change of 2^-20 leaves the digest as it was in {unnoticed}"
+
+
+FORWARD = [
+    Mutant("", "frameworks/numpy/model.py", "np.maximum(before, 0)", "np.maximum(before, 1e-3)"),
+    Mutant("", "frameworks/pytorch/model.py", "functional.relu(_linear", "functional.leaky_relu(_linear"),
+    Mutant("", "frameworks/tensorflow/model.py", "tf.nn.relu(_dense", "tf.nn.leaky_relu(_dense"),
+]
+
+
+@pytest.fixture
+def altered(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A copy of the packages with one forward pass altered."""
+    for package in ("reference", "frameworks"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    request.param.apply(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("altered", FORWARD, ids=lambda m: m.file, indirect=True)
+def test_altered_forward_pass_changes_its_own_digest_alone(
+    records: Records, altered: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Each framework differentiates its own model, so no other framework notices."""
+    monkeypatch.setattr(launch, "ROOT", altered)
+    runs = [Run(name, ADAM, steps=50) for name in FRAMEWORKS]
+    outcomes = launch.launch(runs, altered)
+    assert all(outcome.record for outcome in outcomes), [outcome.error for outcome in outcomes]
+    changed = [
+        outcome.run.framework
+        for outcome in outcomes
+        if outcome.record and record.read(outcome.record).marks[-1]["digest"]
+        != digests(records, Run(outcome.run.framework, ADAM))[50]
+    ]  # fmt: skip
+    assert [f"frameworks/{name}/model.py" for name in changed] == [request.node.callspec.id]
+
+
+@pytest.mark.parametrize("call", [ADAM, ADAGRAD])
+def test_plain_float64_training_stays_within_the_derived_limit(records: Records, call: str, batches: Any) -> None:
+    """No two frameworks are farther apart, at any mark, than sums in the worst order could bring them."""
+    gaps = disturbed.response(dialects.read(call), batches, seed=3)
+    kept = {name: record.read_weights(records[Run(name, call, "float64", steps=SHORT)][1]) for name in FRAMEWORKS}
+    for step in kept["numpy"]:
+        limit = SAFETY * np.linalg.norm(gaps[step - 1])
+        for name in ("pytorch", "tensorflow"):
+            distance = np.linalg.norm(kept[name][step] - kept["numpy"][step])
+            assert distance <= limit, f"{call}, {name}, step {step}: {distance} apart, limit {limit}"
+    wrong = Trainer(dialects.read(call).replace(lr=0.001 * (1 + 2.0**-40)), "float64")
+    right = Trainer(dialects.read(call).replace(lr=0.001), "float64")
+    for batch in batches:
+        wrong.step(*batch)
+        right.step(*batch)
+    away = np.linalg.norm(np.concatenate([(a - b).ravel() for a, b in zip(wrong.weights(), right.weights(), strict=True)]))
+    assert away > SAFETY * np.linalg.norm(gaps[-1]), "the limit would let through a rate wrong by 2^-40"
+
+
+def test_every_run_writes_the_same_kind_of_record(records: Records) -> None:
+    """Header, losses, marks, path and accuracy are there for every framework and arithmetic."""
+    for run, (kept, _) in records.items():
+        assert kept.header["rule"] == repr(dialects.read(run.call))
+        assert kept.header["threads"] == run.threads
+        assert {"python", "numpy"} <= set(kept.header["versions"])
+        assert {"dialect", "seed", "device", "arithmetic", "hyperparameters"} <= set(kept.header)
+        assert len(kept.losses) == (run.steps or 1875) == kept.marks[-1]["step"]
+        assert kept.losses[0] > 2.2
+        assert kept.marks[-1]["path"] > kept.marks[0]["path"] > 0
+        assert len(kept.epochs) == 1
+        assert 0 < kept.epochs[0]["accuracy"] < 1
+
+
+def test_plain_float32_training_differs_in_bits_and_not_in_accuracy(records: Records) -> None:
+    """What users really do: no digest is shared, and the loss is the same to three digits."""
+    kept = [records[run][0] for run in SINGLE]
+    assert len({record.marks[-1]["digest"] for record in kept}) == len(kept)
+    assert len({f"{np.mean(record.losses):.3g}" for record in kept}) == 1
