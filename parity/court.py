@@ -14,7 +14,10 @@ STEPS = 60
 
 UNTOLD = {  # what a dtype cannot tell in some calls, since the difference is below its rounding; float64 tells them all
     "float64": set(),
-    "float32": {"adagrad: epsilon is in the wrong place", "adagrad: epsilon is forgotten"},  # 1e-7 beside an initial 0.1
+    "float32": {
+        "adagrad: epsilon is in the wrong place",
+        "adagrad: epsilon is forgotten",
+    },  # 1e-7 beside an initial 0.1
 }
 
 

@@ -7,6 +7,7 @@ arXiv:1412.6980, section 3, equation 1), a momentum buffer as a power series, so
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from mpmath import mp, mpf
 
 from reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, Rule
@@ -23,9 +24,9 @@ class Past(NamedTuple):
 
 
 def trajectory(
-    rule: Rule, theta: float, gradients: Sequence[float], rates: Sequence[float] | None = None
+    rule: Rule, theta: float, gradients: Sequence[float] | np.ndarray, rates: Sequence[float] | None = None
 ) -> list[mpf]:
-    """Where one parameter stands after each step; hyperparameters and ``rates`` (else the rule's own) as exact doubles."""
+    """Where one parameter stands after each step; hyperparameters and ``rates``, else the rule's own, are exact."""
     at, past, out = mpf(theta), Past([], [], []), []
     lr = [mpf(rate) for rate in rates or [rule.lr] * len(gradients)]
     for t, gradient in enumerate(gradients):
@@ -78,7 +79,9 @@ def adadelta(rule: Adadelta, past: Past, lr: list[mpf]) -> mpf:
     """Root mean square of the steps before over that of the gradients, this one included."""
     g = past.gradients
     before = [x / rate for x, rate in zip(past.steps, lr[:-1], strict=True)]
-    ratio = (mean(rule.rho, [x * x for x in before]) + rule.epsilon) / (mean(rule.rho, [x * x for x in g]) + rule.epsilon)
+    ratio = (mean(rule.rho, [x * x for x in before]) + rule.epsilon) / (
+        mean(rule.rho, [x * x for x in g]) + rule.epsilon
+    )
     return lr[-1] * mp.sqrt(ratio) * g[-1]
 
 

@@ -102,7 +102,7 @@ def bounds(
     rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str,
     rates: Sequence[float] | None = None, scalars_in: str = "float64",
 ) -> np.ndarray:  # fmt: skip
-    """How far rounding can have moved each parameter after each step, (steps, n), by the rule's own formula in ``dtype``.
+    """How far rounding in ``dtype`` can have moved each parameter after each step, (steps, n), by the rule's formula.
 
     ``theta`` (n,), ``gradients`` (steps, n) and the learning rates (``rates``, else the rule's own) are taken as exact.
     Coefficients are computed in ``scalars_in``.

@@ -59,6 +59,11 @@ class Witness:
         """As the report prints it."""
         return f"{ {'pytorch': 'torch.optim', 'keras': 'keras.optimizers'}[self.dialect] } {self.kind}"
 
+    @property
+    def command(self) -> str:
+        """What repeats this measurement."""
+        return f'python -m parity.natives --call "{self.call}" --kind {self.kind} --dtype {self.dtype}'
+
     def run(self, trial: court.Trial) -> np.ndarray:
         """Where the native goes on the trial, (steps, n)."""
         _, name, arguments = dialects.parse(self.call)
@@ -69,17 +74,21 @@ class Witness:
 
 def witnesses(dialect: str) -> Iterator[Witness]:
     """Every native of the dialect on every case, in every implementation or mode and dtype."""
-    if dialect == "pytorch":
-        from frameworks.pytorch.native import FUSED, IMPLEMENTATIONS as KINDS
-    else:
-        from frameworks.tensorflow.native import MODES as KINDS
-
-        FUSED = ()
     for call in cases.CALLS:
         spoken, name, _ = dialects.parse(call)
         if spoken == dialect:
-            kinds = [kind for kind in KINDS if kind != "fused" or name in FUSED]
-            yield from (Witness(call, kind, dtype) for kind in kinds for dtype in DTYPES)
+            yield from (Witness(call, kind, dtype) for kind in _kinds(dialect, name) for dtype in DTYPES)
+
+
+def _kinds(dialect: str, name: str) -> list[str]:
+    """The implementations, or modes, of one native."""
+    if dialect == "keras":
+        from frameworks.tensorflow.native import MODES
+
+        return list(MODES)
+    from frameworks.pytorch.native import FUSED, IMPLEMENTATIONS
+
+    return [kind for kind in IMPLEMENTATIONS if kind != "fused" or name in FUSED]
 
 
 def hold(witness: Witness) -> Row:
@@ -102,7 +111,7 @@ def hold(witness: Witness) -> Row:
         call=witness.call, rule=repr(rule), witness=witness.name, dtype=witness.dtype,
         distance=verdict.distance, limit=verdict.limit, nearest_wrong=wrong.distance, wrong_rule=wrong.name,
         verdict=word, told=str(verdict), deviation=excuse,
-        command=f'python -m parity.natives --call "{witness.call}" --kind {witness.kind} --dtype {witness.dtype}',
+        command=witness.command,
     )  # fmt: skip
 
 

@@ -54,7 +54,9 @@ def test_frameworks_do_not_import_each_other(framework: str) -> None:
     assert used & LIBRARIES <= FRAMEWORKS[framework]
     for path in (ROOT / "frameworks" / framework).glob("*.py"):
         others = [other for other in FRAMEWORKS if other != framework]
-        assert not [o for o in others if f"from ..{o}" in path.read_text() or f"frameworks.{o} import" in path.read_text()]
+        assert not [
+            o for o in others if f"from ..{o}" in path.read_text() or f"frameworks.{o} import" in path.read_text()
+        ]
 
 
 def test_frameworks_have_the_same_files() -> None:

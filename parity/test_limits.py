@@ -85,7 +85,7 @@ def test_verdict_points_to_the_worst_step_and_element() -> None:
 def test_comparison_of_nothing_or_of_other_shapes_is_refused(shape: tuple[int, int]) -> None:
     """An empty comparison would hold; so it is an error."""
     with pytest.raises(ValueError, match="must be equal and not empty"):
-        trajectory.compare(np.zeros(shape[1]), np.zeros((shape)), np.zeros((shape[0], 3)), np.zeros((shape[0], 3)))
+        trajectory.compare(np.zeros(shape[1]), np.zeros(shape), np.zeros((shape[0], 3)), np.zeros((shape[0], 3)))
 
 
 def test_path_is_the_way_travelled_not_the_distance_from_the_start() -> None:
@@ -95,7 +95,12 @@ def test_path_is_the_way_travelled_not_the_distance_from_the_start() -> None:
 
 def test_streams_are_the_same_everywhere() -> None:
     """The draws, digit by digit: a NumPy release cannot change them."""
-    assert streams.gradients("spread", 2, np.ones(2), seed=7).ravel().tolist() == [-0.3354339003562927, -0.17034368216991425, -1.1996533870697021, 1.2230430841445923]
+    assert streams.gradients("spread", 2, np.ones(2), seed=7).ravel().tolist() == [
+        -0.3354339003562927,
+        -0.17034368216991425,
+        -1.1996533870697021,
+        1.2230430841445923,
+    ]
 
 
 def test_unknown_stream_is_refused_by_name() -> None:

@@ -30,8 +30,6 @@ def test_limit_of_a_native_keeps_out_the_nearest_wrong_rule(call: str, dtype: st
     assert wrong.kept_out, f"{call} in {dtype}: the limit lets through {wrong}"
 
 
-
-
 def test_native_of_another_rule_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The verdict convicts: a native that follows another call is not excused."""
     witness = next(w for w in WITNESSES if w.call == "pytorch:Adam(lr=0.001)")
@@ -56,8 +54,6 @@ def test_larger_deviation_than_recorded_is_not_excused(monkeypatch: pytest.Monke
     """The recorded size is a limit of its own."""
     witness = next(w for w in WITNESSES if w.call == "keras:Adam(learning_rate=0.001)" and w.dtype == "float64")
     assert natives.hold(witness).verdict == "deviates as recorded"
-    smaller = tuple(
-        dataclasses.replace(d, sizes={k: v / 2 for k, v in d.sizes.items()}) for d in deviations.DEVIATIONS
-    )
+    smaller = tuple(dataclasses.replace(d, sizes={k: v / 2 for k, v in d.sizes.items()}) for d in deviations.DEVIATIONS)
     monkeypatch.setattr(deviations, "DEVIATIONS", smaller)
     assert natives.hold(witness).verdict == "differs"

@@ -166,7 +166,7 @@ def test_variable_without_a_gradient_rests_and_its_step_does_not_advance(mode: s
     optimizer.build([early, late])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras' own word about the missing gradient
-        native.in_mode(optimizer, "eager").__call__([tf.constant(a), None])
+        native.in_mode(optimizer, "eager")([tf.constant(a), None])
     assert (late.numpy() == 0).all()
     native.in_mode(optimizer, mode)([tf.constant(b), tf.constant(b)])
     assert [int(step.numpy()) for step in optimizer._steps] == [2, 1]

@@ -1,7 +1,6 @@
 """Rung 5, training: whole runs on real MNIST agree."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +180,7 @@ FORWARD = [
 
 
 @pytest.fixture
-def altered(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+def altered(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A copy of the packages with one forward pass altered."""
     for package in ("reference", "frameworks"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -223,7 +222,9 @@ def test_plain_float64_training_stays_within_the_derived_limit(records: Records,
     for batch in batches:
         wrong.step(*batch)
         right.step(*batch)
-    away = np.linalg.norm(np.concatenate([(a - b).ravel() for a, b in zip(wrong.weights(), right.weights(), strict=True)]))
+    away = np.linalg.norm(
+        np.concatenate([(a - b).ravel() for a, b in zip(wrong.weights(), right.weights(), strict=True)])
+    )
     assert away > SAFETY * np.linalg.norm(gaps[-1]), "the limit would let through a rate wrong by 2^-40"
 
 

@@ -125,7 +125,7 @@ class Rule:
         """The factor that multiplies theta in ``decayed``."""
         return self.weight_decay if self.decay is Decay.COUPLED else lr * self.weight_decay
 
-    def plain(self) -> dict[str, float | bool | str]:
+    def plain(self) -> dict[str, Any]:
         """Every hyperparameter as a number, bool or string: ``type(rule)(**rule.plain()) == rule``."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value.name if isinstance(value, enum.Enum) else value for name, value in values.items()}

@@ -55,7 +55,7 @@ class Optimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step; returns what ``closure``, run with gradients enabled, returns. A tensor without a gradient rests."""
+        """One step; gives what ``closure``, run with gradients enabled, returns. A tensor without a gradient rests."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -38,7 +38,7 @@ class Optimizer(keras.optimizers.Optimizer):
         fixed = not callable(learning_rate)
         super().__init__(learning_rate=float(learning_rate) if fixed else learning_rate, name=name, **around)
         if fixed:  # Keras would hold it in float32 and so change the digits of bias-corrected steps
-            self._untrack_variable(self._learning_rate)
+            self._untrack_variable(self._learning_rate)  # type: ignore[has-type]  # Keras' own attribute
             self._learning_rate = self.add_variable(
                 (), _constant(float(learning_rate)), "float64", name="learning_rate"
             )
