@@ -116,7 +116,7 @@ def hold(witness: Witness) -> Row:
 
 
 def _explained(imitation: Rule, dtype: str, trial: court.Trial, actual: np.ndarray) -> trajectory.Verdict:
-    """The native against the rule that makes its mistake; its scalars are computed in ``dtype``, so they round there."""
+    """The native against the rule that makes its mistake; its scalars are computed in ``dtype`` and round there."""
     start, gradients, rates = trial
     expected = trajectory.run(imitation, start, gradients, "float64", rates)
     bounds = limits.bounds(imitation, start, gradients, dtype, rates, scalars_in=dtype)

@@ -66,17 +66,17 @@ def as_numpy(tensor: "torch.Tensor") -> np.ndarray:
     return plain.view(torch.int16).numpy().view(ml_dtypes.bfloat16) if plain.dtype == torch.bfloat16 else plain.numpy()
 
 
-def in_torch(compiled: bool) -> Stepper:
+def in_torch(compiled: bool, device: str = "cpu") -> Stepper:
     """Parameters and state after the last step in PyTorch."""
 
     def run(rule: Rule, start: Arrays, gradients: list[Arrays], rates: list[float]) -> Arrays:
-        parameters = [torch.nn.Parameter(as_torch(array)) for array in start]
+        parameters = [torch.nn.Parameter(as_torch(array).to(device)) for array in start]
         optimizer = frameworks.pytorch.Optimizer(parameters, rule)
         torch.compiler.reset()  # dynamo's recompilation limit is per function, and all rules share one
         step = torch.compile(optimizer.step) if compiled else optimizer.step
         for arrays, optimizer.param_groups[0]["lr"] in zip(gradients, rates, strict=True):
             for parameter, array in zip(parameters, arrays, strict=True):
-                parameter.grad = as_torch(array)
+                parameter.grad = as_torch(array).to(device)
             step()
         states = [optimizer.state[p][k] for p in parameters for k in sorted(optimizer.state[p]) if k != "step"]
         return [as_numpy(tensor) for tensor in [*parameters, *states]]
@@ -143,6 +143,14 @@ def test_step_has_the_bits_of_numpy(mode: str, dtype: str, call: str) -> None:
 def test_compiled_step_has_the_bits_of_numpy(dtype: str, call: str) -> None:
     """The same under torch.compile: every call in float32, every rule and dialect in the other dtypes."""
     hold_to_numpy(dialects.read(call), dtype, in_torch(compiled=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA device")
+@pytest.mark.parametrize("call", cases.CALLS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_step_on_cuda_has_the_bits_of_numpy(dtype: str, call: str) -> None:
+    """The same on a GPU, eagerly."""
+    hold_to_numpy(dialects.read(call), dtype, in_torch(compiled=False, device="cuda"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -1,9 +1,9 @@
 """How others write the rules. One module a dialect, the same verbs in each: ``read``, ``spell``, ``state_names``.
 
 >>> from reference import dialects
->>> rule = dialects.keras.read("Adagrad", learning_rate=0.01)
+>>> rule = dialects.keras.read("Adagrad", learning_rate=0.01, epsilon=0.025)
 >>> str(dialects.pytorch.spell(rule))
-'Adagrad(lr=0.01, initial_accumulator_value=0.1000001, eps=0.0)'
+'Adagrad(lr=0.01, initial_accumulator_value=0.125, eps=0.0)'
 """
 
 from types import ModuleType
