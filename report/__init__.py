@@ -1,0 +1,1 @@
+"""The voice: command line, console and page. Nothing imports it."""

@@ -1,0 +1,191 @@
+"""The command line: ``samestep report``, and small commands around it.
+
+A user's mistake ends a command with exit code 2 and one line. Exit code 1 says that a verdict does not hold.
+"""
+
+import contextlib
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+try:
+    import rich  # noqa: F401  the commands below need it
+    import typer
+except ModuleNotFoundError as missing:
+    print(f"samestep: {missing.name} is not installed; pip install 'samestep[report]'", file=sys.stderr)
+    raise SystemExit(2) from missing
+
+from frameworks import mnist
+from frameworks.launch import launch
+from frameworks.run import FRAMEWORKS, Run, writable
+from parity.cases import PLAIN
+from reference import RULES, dialects
+
+NEEDS = {  # what each framework is made of, and the extra that brings it
+    "numpy": (("numpy", "threadpoolctl"), "report"),
+    "pytorch": (("torch",), "pytorch"),
+    "tensorflow": (("tensorflow", "keras"), "tensorflow"),
+}
+PAGE = ("jinja2", "plotly")
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Do PyTorch and TensorFlow take the same training step?", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+Out = Annotated[Path, typer.Option(help="the folder that the results go to")]
+Data = Annotated[str | None, typer.Option(help="the folder that holds the four MNIST files; else the usual places")]
+Steps = Annotated[int | None, typer.Option(help="cut each run short after so many steps")]
+
+
+@app.command()
+def report(
+    epochs: Annotated[int, typer.Option(help="how often each run goes through MNIST")] = 1,
+    out: Out = Path("out/report"),
+    rules: Annotated[list[str] | None, typer.Option(help=f"some of {', '.join(PLAIN)}; default: all")] = None,
+    frameworks: Annotated[list[str] | None, typer.Option(help=f"some of {', '.join(FRAMEWORKS)}; default: all")] = None,
+    data: Data = None,
+    steps: Steps = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="runs at a time; default: one a core")] = None,
+    natives: Annotated[bool, typer.Option(help="compare the frameworks' own optimizers")] = True,
+    bench: Annotated[bool, typer.Option(help="measure step times")] = True,
+) -> None:
+    """Train every rule in every framework, compare, and write the page."""
+    from . import console, work
+
+    with mistakes():
+        asked = work.Request(
+            _listed(rules) or tuple(PLAIN), _listed(frameworks) or FRAMEWORKS, epochs, steps, data, natives, bench
+        )
+        _installed(asked.frameworks, PAGE)
+        mnist.load(Path(data) if data else None)
+        writable(out)
+    screen = console.console()
+    with interruptible(), console.Bars(screen, len(asked.runs())) as bars:
+        work.work(asked, out, jobs, bars, lambda title: screen.print(f"now {title} ...", style="dim"))
+    page(out)
+
+
+@app.command()
+def page(out: Annotated[Path, typer.Argument(help="the folder of an earlier report")] = Path("out/report")) -> None:
+    """Write the page again from the records of an earlier report."""
+    with mistakes():
+        _installed((), PAGE)
+        from . import console, content
+        from . import page as pages
+
+        body = content.build(out)
+        writable(out)
+    written = pages.write(body, out)
+    screen = console.console()
+    for part in console.summary(body):
+        screen.print(part, soft_wrap=not screen.is_terminal)
+    screen.print(f"took {console.duration(body['seconds'])}; the page is {written}")
+    raise typer.Exit(0 if body["verdict"]["holds"] else 1)
+
+
+@app.command()
+def train(
+    call: Annotated[str, typer.Argument(help='what to train with, like "keras:Adam(learning_rate=0.001)"')],
+    framework: Annotated[str, typer.Option(help=f"one of {', '.join(FRAMEWORKS)}")],
+    arithmetic: Annotated[str, typer.Option(help="lockstep, float32 or float64")] = "lockstep",
+    epochs: Annotated[int, typer.Option(help="how often to go through MNIST")] = 1,
+    steps: Steps = None,
+    threads: Annotated[int, typer.Option(help="threads of the framework")] = 1,
+    xla: Annotated[bool, typer.Option(help="gradients under XLA, in TensorFlow")] = False,
+    data: Data = None,
+    out: Out = Path("out/records"),
+) -> None:
+    """Train once and write the record."""
+    from . import console
+
+    with mistakes():
+        run = Run(framework, call, arithmetic, epochs, steps, threads, xla, data)
+        _installed((framework,))
+        mnist.load(Path(data) if data else None)
+        writable(out)
+    with interruptible(), console.Bars(console.console(), 1) as bars:
+        (outcome,) = launch([run], out, on_event=bars)
+    if outcome.error:
+        raise typer.Exit(1)
+    typer.echo(outcome.record)
+
+
+@app.command()
+def translate(
+    call: Annotated[str, typer.Argument(help='a call in one dialect, like "keras:Adam(learning_rate=0.001)"')],
+    to: Annotated[str, typer.Option(help=f"the dialect to say it in: {', '.join(dialects.DIALECTS)}")],
+) -> None:
+    """Say a call in another dialect."""
+    with mistakes():
+        rule, target = dialects.read(call), dialects.find(to)
+    try:
+        typer.echo(f"{to}:{target.spell(rule)}")
+    except dialects.Inexpressible as reason:
+        typer.echo(reason, err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def rules() -> None:
+    """List the rules."""
+    from .atlas import explained
+
+    for rule in RULES:
+        typer.echo(f"{rule.__name__:10}{explained(rule)[0]}")
+
+
+@contextlib.contextmanager
+def mistakes() -> Iterator[None]:
+    """Turn what is wrong with the user's input into one line and exit code 2."""
+    try:
+        yield
+    except ValueError as error:
+        typer.echo(f"samestep: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn Ctrl-C into one line and its usual exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("samestep: interrupted; the records of finished runs are kept", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _listed(words: list[str] | None) -> tuple[str, ...]:
+    """Words given one by one, or with commas between them."""
+    return tuple(word.strip() for given in words or [] for word in given.split(",") if word.strip())
+
+
+def _installed(frameworks: tuple[str, ...], others: tuple[str, ...] = ()) -> None:
+    """ValueError unless everything can be imported, and Keras runs on TensorFlow."""
+    for framework in frameworks:
+        packages, extra = NEEDS[framework]
+        for package in packages:
+            if importlib.util.find_spec(package) is None:
+                advice = f"pip install 'samestep[{extra}]', or leave {framework} out with --frameworks"
+                raise ValueError(f"{framework} needs {package}, which is not installed; {advice}")
+    for package in others:
+        if importlib.util.find_spec(package) is None:
+            raise ValueError(f"the page needs {package}, which is not installed; pip install 'samestep[report]'")
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if "tensorflow" in frameworks and backend != "tensorflow":
+        advice = "set the environment variable KERAS_BACKEND to it, or to nothing"
+        raise ValueError(f"Keras must run on its tensorflow backend, but KERAS_BACKEND is {backend!r}; {advice}")
+
+
+def main() -> None:
+    """The entry point."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end, too, must end the workers
+    app(prog_name="samestep")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""The command line: what a user may get wrong, workers that die, and the small commands."""
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frameworks import launch, mnist, record
+from frameworks.run import Run
+from reference import RULES
+
+from .checkout import ROOT, assert_mistake, samestep, workers
+
+pytest.importorskip("typer", reason="the command line is the extra 'report'")
+
+SITE = Path(pytest.__file__).resolve().parent.parent
+LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds workers in Linux' /proc")
+REPORT = ["report", "--rules", "SGD", "--steps", "1", "--no-natives", "--no-bench"]  # short, should it come to that
+LONG = {"epochs": 3}  # a run long enough to be interrupted
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["report", "--rules", "SGD,Adamm"], "rule must be one of SGD, Adagrad, Adadelta, RMSprop, Adam, got 'Adamm'"),
+        (["report", "--rules", "SGD", "--rules", "SGD"], "each rule must be named once"),
+        (["report", "--frameworks", "numpy,jax"], "framework must be one of numpy, pytorch, tensorflow, got 'jax'"),
+        (["report", "--frameworks", "numpy"], "frameworks must be at least two to be compared, got numpy"),
+        (["report", "--epochs", "0"], "epochs must be at least 1, got 0"),
+        (["report", "--steps", "-3"], "steps must be at least 1, got -3"),
+        (["train", "keras:Adam()", "--framework", "jax"], "framework must be one of"),
+        (["train", "keras:Adam()", "--framework", "numpy", "--arithmetic", "float8"], "arithmetic must be one of"),
+        (["train", "keras:Adam(beta_1=1.5)", "--framework", "numpy"], "beta1 must lie in [0, 1), got 1.5"),
+        (["train", "keras:Adamm()", "--framework", "numpy"], "keras.optimizers has no optimizer 'Adamm' here"),
+        (["train", "optax:adam()", "--framework", "numpy"], "there is no dialect 'optax'"),
+        (["translate", "keras:Adam()", "--to", "optax"], "there is no dialect 'optax'; there are: pytorch, keras"),
+        (["translate", "Adam", "--to", "keras"], "a call must read like keras:Adam(learning_rate=0.001)"),
+        (["page", "no/such/folder"], "run samestep report --out no/such/folder first"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(words: list[str], message: str) -> None:
+    assert_mistake(samestep(*words), message)
+
+
+@pytest.mark.parametrize("command", [REPORT, ["train", "keras:Adam()", "--framework", "numpy"]])
+def test_a_folder_that_cannot_be_written_is_named(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    out = tmp_path / "file" / "out"
+    assert_mistake(samestep(*command, "--out", out), str(out), "must be a folder that can be written to", "--out")
+
+
+@pytest.mark.parametrize("harm", ["missing", "truncated", "altered"])
+def test_mnist_that_is_not_whole_is_named(harm: str, tmp_path: Path) -> None:
+    data, name = tmp_path / "data", "t10k-images-idx3-ubyte.gz"
+    shutil.copytree(mnist.CHECKOUT, data)
+    if harm == "missing":
+        (data / name).unlink()
+    elif harm == "truncated":
+        (data / name).write_bytes((mnist.CHECKOUT / name).read_bytes()[:-1000])
+    else:
+        shutil.copy(mnist.CHECKOUT / "train-images-idx3-ubyte.gz", data / name)
+    words = {"missing": "found nothing", "truncated": "must be a whole gzip file", "altered": "must hold MNIST"}
+    ended = samestep(*REPORT, "--data", data, "--out", tmp_path / "out")
+    assert_mistake(ended, name, words[harm])
+    assert not list(tmp_path.glob("out/records/*"))
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_keras_on_another_backend_is_refused(backend: str, tmp_path: Path) -> None:
+    for command in (REPORT, ["train", "keras:Adam()", "--framework", "tensorflow"]):
+        ended = samestep(*command, "--out", tmp_path, env={"KERAS_BACKEND": backend})
+        assert_mistake(ended, f"KERAS_BACKEND is {backend!r}", "tensorflow backend")
+
+
+@pytest.mark.parametrize(
+    ("absent", "advice"),
+    [
+        ("tensorflow", "pip install 'samestep[tensorflow]', or leave tensorflow out with --frameworks"),
+        ("torch", "pip install 'samestep[pytorch]', or leave pytorch out with --frameworks"),
+        ("plotly", "pip install 'samestep[report]'"),
+        ("typer", "pip install 'samestep[report]'"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named(absent: str, advice: str, tmp_path: Path) -> None:
+    ended = samestep(*REPORT, "--out", tmp_path / "out", env=environment_without(absent, tmp_path), flags=("-S",))
+    assert_mistake(ended, f"{absent}", "is not installed", advice)
+
+
+def environment_without(package: str, folder: Path) -> dict[str, str]:
+    """For ``python -S``: all that is installed here, except one package."""
+    site = folder / "site"
+    site.mkdir()
+    for entry in SITE.iterdir():
+        if entry.name.partition("-")[0] != package:
+            (site / entry.name).symlink_to(entry)
+    return {"PYTHONPATH": os.pathsep.join([str(ROOT), str(site)])}
+
+
+@LINUX
+def test_a_worker_that_is_killed_leaves_the_others_alone(tmp_path: Path) -> None:
+    victim, other = Run("numpy", "keras:Adam()", **LONG), Run("numpy", "keras:SGD()", steps=30)
+
+    def kill(event: launch.Event) -> None:
+        if event.run == victim and event.step:
+            for worker, line in workers(os.getpid()):
+                if "Adam" in line:
+                    os.kill(worker, signal.SIGKILL)
+
+    dead, alive = launch.launch([victim, other], tmp_path, jobs=2, on_event=kill)
+    assert (dead.record, dead.error) == (None, "was killed by SIGKILL: it left no message")
+    assert alive.error is None
+    assert alive.record
+    assert len(record.read(alive.record).losses) == other.steps
+
+
+def test_a_worker_that_fails_passes_its_message_on(tmp_path: Path) -> None:
+    (outcome,) = launch.launch([Run("numpy", "keras:Adam()", data=str(tmp_path))], tmp_path)
+    assert outcome.record is None
+    assert outcome.error
+    assert outcome.error.startswith("ended with exit code 2: train-images-idx3-ubyte.gz must lie in")
+
+
+def test_a_worker_knows_its_threads_before_it_starts_and_any_folder_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    (outcome,) = launch.launch([Run("numpy", "keras:Adam()", steps=2, threads=2)], Path())
+    assert outcome.record, outcome.error
+    header = record.read(outcome.record).header
+    assert (header["threads"], header["options"]["OPENBLAS_NUM_THREADS"]) == (2, "2")
+
+
+def test_no_more_workers_run_at_a_time_than_asked(tmp_path: Path) -> None:
+    running, most = set(), 0
+
+    def count(event: launch.Event) -> None:
+        nonlocal most
+        running.discard(event.run) if event.outcome else running.add(event.run)
+        most = max(most, len(running))
+
+    calls = ("keras:SGD()", "keras:Adam()", "pytorch:Adam()")
+    outcomes = launch.launch([Run("numpy", call, steps=1) for call in calls], tmp_path, jobs=1, on_event=count)
+    assert [outcome.run.call for outcome in outcomes] == list(calls)
+    assert most == 1
+
+
+@LINUX
+def test_an_interrupt_ends_the_workers(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "report.cli", "train", "keras:Adam()", "--framework", "numpy", "--epochs", "9"]
+    with subprocess.Popen([*command, "--out", str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        started = [worker for worker, _ in _when(lambda: workers(process.pid))]
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said.strip()) == (130, "samestep: interrupted; the records of finished runs are kept")
+    assert not [worker for worker in started if Path(f"/proc/{worker}").exists()]
+
+
+@LINUX
+def test_a_report_with_dead_workers_tells_why_and_does_not_hold(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "report.cli", "report", "--rules", "SGD", "--frameworks", "numpy,pytorch"]
+    command += ["--no-bench", "--no-natives", "--jobs", "2", "--steps", "60", "--out", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        dead: set[int] = set()
+        while len(dead) < 3:
+            found = _when(
+                lambda: [w for w, line in workers(process.pid) if "--framework pytorch" in line and w not in dead]
+            )
+            os.kill(found[0], signal.SIGKILL)
+            dead.add(found[0])
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert said.count("was killed by SIGKILL: it left no message") == 6  # when it happens, and at the end
+    assert "failed: pytorch:SGD(lr=0.01)  PyTorch  lockstep was killed by SIGKILL" in said
+    assert "Not shown: a record is missing." in said
+    assert len(list(tmp_path.glob("records/*.json"))) == 3
+    page = (tmp_path / "index.html").read_text()
+    assert "was killed by SIGKILL" in page
+    assert 'class="verdict fails"' in page
+
+
+def _when(look: Any) -> Any:
+    """What ``look`` finds, once it finds something."""
+    for _ in range(600):
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("nothing came in 30 seconds")
+
+
+def test_a_terminal_shows_a_bar_with_the_loss_for_a_run(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    from report.console import Bars
+
+    screen = Console(force_terminal=True, width=140, file=io.StringIO())
+    run = Run("numpy", "keras:Adam()", steps=100)
+    with Bars(screen, 1) as bars:
+        launch.launch([run], tmp_path, on_event=lambda event: (bars(event), bars.progress.refresh()))
+    said = screen.file.getvalue()  # type: ignore[attr-defined]
+    for words in ("keras:Adam()  NumPy  lockstep", "starting", "step 25/100", "loss ", "1/1 runs", "0:00:0"):
+        assert words in said
+
+
+def test_without_a_terminal_each_run_gets_a_line(tmp_path: Path) -> None:
+    ended = samestep("train", "keras:Adam()", "--framework", "numpy", "--steps", "30", "--out", tmp_path)
+    line, path = ended.stdout.strip().splitlines()
+    assert line.startswith("1/1  keras:Adam()  NumPy  lockstep")
+    assert len(record.read(Path(path)).losses) == 30
+    assert ended.returncode == 0
+
+
+def test_a_call_is_translated() -> None:
+    ended = samestep("translate", "keras:SGD(learning_rate=0.1, momentum=0.9)", "--to", "pytorch")
+    assert ended.stdout.strip() == "pytorch:SGD(lr=0.1, momentum=0.9)  # while the learning rate stays constant"
+    assert ended.returncode == 0
+
+
+def test_what_cannot_be_translated_is_explained() -> None:
+    ended = samestep("translate", "keras:Adam()", "--to", "pytorch")
+    assert "torch.optim adds epsilon after the bias correction of v, this rule before it" in ended.stderr
+    assert "Instead: frameworks.pytorch.Optimizer(params, Adam(" in ended.stderr
+    assert (ended.returncode, ended.stdout) == (1, "")
+
+
+def test_the_rules_are_listed() -> None:
+    lines = samestep("rules").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [rule.__name__ for rule in RULES]
+    assert "Step along the running mean of the gradient" in lines[-1]
