@@ -16,11 +16,9 @@ VARIANTS = (
     "pytorch:Adagrad(lr=0.01, lr_decay=0.001, initial_accumulator_value=0.1)",
     "pytorch:RMSprop(lr=0.001, momentum=0.9)",
     "pytorch:RMSprop(lr=0.001, centered=True)",
-    "pytorch:Adam(lr=0.001, weight_decay=0.001)",
     "pytorch:Adam(lr=0.001, amsgrad=True)",
     "pytorch:AdamW(lr=0.001)",
     "pytorch:Adadelta(lr=1.0, weight_decay=0.001)",
-    "pytorch:RMSprop(lr=0.001, momentum=0.9, centered=True, weight_decay=0.001)",
     "keras:SGD(learning_rate=0.01, momentum=0.9)",
     "keras:SGD(learning_rate=0.01, momentum=0.9, nesterov=True, weight_decay=0.001)",
     "keras:RMSprop(learning_rate=0.001, momentum=0.9)",
@@ -29,6 +27,12 @@ VARIANTS = (
     "keras:AdamW(learning_rate=0.001)",
     "keras:Adagrad(learning_rate=0.01, weight_decay=0.01)",
     "keras:RMSprop(learning_rate=0.001, momentum=0.9, centered=True, weight_decay=0.01)",
+)
+
+FADING = (  # an L2 penalty shrinks the weights of pixels that are always black until their steps are subnormal numbers,
+    # which TensorFlow flushes to zero and the others do not: seen in the first epoch, so these are not trained
+    "pytorch:Adam(lr=0.001, weight_decay=0.001)",
+    "pytorch:RMSprop(lr=0.001, momentum=0.9, centered=True, weight_decay=0.001)",
 )
 
 UPHILL = (  # every rule with maximize; they have no business in training
@@ -40,4 +44,4 @@ UPHILL = (  # every rule with maximize; they have no business in training
 )
 
 TRAINED: tuple[str, ...] = (*(call for calls in PLAIN.values() for call in calls), *VARIANTS)
-CALLS: tuple[str, ...] = (*TRAINED, *UPHILL)
+CALLS: tuple[str, ...] = (*TRAINED, *FADING, *UPHILL)
