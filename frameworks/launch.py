@@ -65,7 +65,7 @@ def launch(
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
         try:
             while waiting or workers:
-                while waiting and len(workers) < (jobs or os.cpu_count() or 1):
+                while waiting and len(workers) < (jobs or cores()):
                     run = waiting.pop(0)
                     workers.append(_Worker(run, out, Path(folder) / f"run{len(waiting)}"))
                     on_event(Event(run))
@@ -77,6 +77,11 @@ def launch(
         finally:
             _end(workers)
     return [outcomes[run] for run in runs]
+
+
+def cores() -> int:
+    """How many cores this process may use, which is not always all there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def environment(threads: int = 1) -> dict[str, str]:

@@ -253,3 +253,11 @@ def test_floatx_float64_is_followed() -> None:
     theta = np.ones(3)
     frameworks.numpy.Optimizer([theta], rule).step([np.ones(3)])
     assert variable.numpy().tolist() == theta.tolist()
+
+
+def test_subnormal_numbers_are_flushed_in_tensorflow_alone() -> None:
+    """Why equality is claimed for normal numbers: half the smallest of them is 0 here, and not in NumPy."""
+    half = np.array([np.finfo(np.float32).tiny], np.float32)
+    assert (half * np.float32(0.5))[0] > 0
+    for mode in (lambda f: f, tf.function, lambda f: tf.function(f, jit_compile=True)):
+        assert float(mode(lambda x: x * 0.5)(tf.constant(half))[0]) == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from frameworks.launch import Event
@@ -26,7 +26,7 @@ def console() -> Console:
 
 def label(run: Run) -> str:
     """A run in a few words."""
-    return f"{run.call}  {verdict.TITLES[run.framework]}  {run.arithmetic}"
+    return f"{verdict.TITLES[run.framework]} {run.arithmetic} {run.call}"
 
 
 class Bars:
@@ -38,7 +38,10 @@ class Bars:
         self.losses: dict[Run, float | None] = {}
         self.tasks: dict[Run, TaskID] = {}
         self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[told]}"), TimeRemainingColumn(),
+            TextColumn("{task.description}", table_column=Column(ratio=3, no_wrap=True, overflow="ellipsis")),
+            BarColumn(None, table_column=Column(ratio=2)),
+            TextColumn("{task.fields[told]}", table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
             console=screen, expand=True, transient=True, disable=not screen.is_terminal,
         )  # fmt: skip
         self.whole = self.progress.add_task("[bold]all runs", total=runs, told=f"0/{runs}")
@@ -65,7 +68,7 @@ class Bars:
     def _go_on(self, event: Event) -> None:
         steps = event.steps or event.step
         self.shares[event.run], self.losses[event.run] = event.step / steps, event.loss
-        told = f"step {event.step:,}/{steps:,}  loss {event.loss:.4f}"
+        told = f"{event.step:,}/{steps:,}  loss {event.loss:.4f}"
         self.progress.update(self.tasks[event.run], total=steps, completed=event.step, told=told)
 
     def _end(self, event: Event) -> None:

@@ -18,7 +18,7 @@ from frameworks import experiment, record
 from frameworks.run import Run
 from reference import dialects
 
-from . import atlas, curves, speed, verdict, work
+from . import atlas, curves, deviations, speed, verdict, work
 
 EQUAL, DIFFERENT, MISSING, ALTERED = "equal", "different", "missing", "altered"
 
@@ -62,7 +62,8 @@ def build(folder: Path) -> dict[str, Any]:
     ]
     body["loss"] = [curves.loss(rule, call, _of(trained, call, "lockstep")) for rule, call in calls]
     body["dialects"] = [atlas.table(rule) for rule in asked.rules]
-    body["natives"] = _rows(made["natives"], folder / "natives.json", "rows", asked)
+    natives = _rows(made["natives"], folder / "natives.json", "rows", asked)
+    body["natives"] = {**natives, "deviations": deviations.summed(natives["rows"])}
     steps = _rows(made["steps"], folder / "steps.json", "benchmarks", asked)
     body["steps"] = {**steps, "rows": speed.tables(steps["rows"])}
     body["failures"] = [{"what": t.command, "message": t.error} for t in trained if t.error]

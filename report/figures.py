@@ -61,7 +61,7 @@ def losses(content: dict[str, Any]) -> list[dict[str, Any]]:
         ]
         window = max(curve["window"] for curve in content["loss"])
         y = f"loss, mean of {verdict.counted(window, 'step')} (nats)"
-        found.append(figure(rule, "step (one batch of 32)", y, traces, yaxis=axis))
+        found.append(figure(f"{rule}: loss", "step (one batch of 32)", y, traces, yaxis=axis))
     return found
 
 
@@ -144,7 +144,7 @@ def epochs(content: dict[str, Any]) -> list[dict[str, Any]]:
         rows = [row for row in content["training"] if row["rule"] == rule]
         traces = [trace for row in rows for trace in _epochs(row)]
         if traces:
-            found.append(figure(rule, "epoch", "test images recognised (%)", traces, xaxis={"dtick": 1}))
+            found.append(figure(f"{rule}: accuracy", "epoch", "test images recognised (%)", traces, xaxis={"dtick": 1}))
     return found
 
 
@@ -155,7 +155,8 @@ def _epochs(row: dict[str, Any]) -> list[Any]:
         go.Scatter(
             x=list(range(1, len(values) + 1)), y=[100 * value for value in values], mode="lines+markers",
             name=WORDS[row["dialect"]] + ("" if equal else f", {verdict.TITLES[framework]}"),
-            line={"color": COLOURS[row["dialect"]], "dash": "solid" if equal else DASHES[framework]},
+            line={"color": COLOURS[row["dialect"]], "dash": "solid" if equal else DASHES[framework],
+                  "width": WIDTHS[row["dialect"]]},
         )
         for framework, values in (lines[:1] if equal else lines)
     ]  # fmt: skip
@@ -171,8 +172,9 @@ def drifts(content: dict[str, Any]) -> list[dict[str, Any]]:
         traces.append(_rounding(min(steps, default=1), max(steps, default=1)))
         found.append(
             figure(
-                row["rule"], "step (one batch of 32)", "distance (share of the path)", traces, xaxis=POWERS,
-                yaxis={**POWERS, "range": span([*shares, ROUNDING])}, height=390, margin=MARGIN | {"b": 140},
+                f"{row['rule']}: drift in float32", "step (one batch of 32)", "distance (share of the path)", traces,
+                xaxis=POWERS, yaxis={**POWERS, "range": span([*shares, ROUNDING])},
+                height=390, margin=MARGIN | {"b": 140},
             )
         )  # fmt: skip
     return found

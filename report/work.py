@@ -6,7 +6,6 @@ from that folder alone, so working and rendering are two steps joined by files.
 
 import dataclasses
 import json
-import os
 import platform
 import shlex
 import subprocess
@@ -87,7 +86,7 @@ def work(
     made = {
         "format": FORMAT, "asked": dataclasses.asdict(request), "command": request.command(),
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime(started)) + " UTC", "seconds": time.time() - started,
-        "machine": {**record.machine(), "platform": platform.platform()}, "jobs": jobs or os.cpu_count() or 1,
+        "machine": {**record.machine(), "platform": platform.platform()}, "jobs": jobs or launch.cores(),
         "runs": [_told(outcome, out) for outcome in outcomes], **made,
     }  # fmt: skip
     record.write_whole(out / "made.json", lambda file: file.write(json.dumps(made, indent=1).encode()))

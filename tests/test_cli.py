@@ -23,7 +23,6 @@ pytest.importorskip("typer", reason="the command line is the extra 'report'")
 SITE = Path(pytest.__file__).resolve().parent.parent
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds workers in Linux' /proc")
 REPORT = ["report", "--rules", "SGD", "--steps", "1", "--no-natives", "--no-bench"]  # short, should it come to that
-LONG = {"epochs": 3}  # a run long enough to be interrupted
 
 
 @pytest.mark.parametrize(
@@ -105,7 +104,7 @@ def environment_without(package: str, folder: Path) -> dict[str, str]:
 
 @LINUX
 def test_a_worker_that_is_killed_leaves_the_others_alone(tmp_path: Path) -> None:
-    victim, other = Run("numpy", "keras:Adam()", **LONG), Run("numpy", "keras:SGD()", steps=30)
+    victim, other = Run("numpy", "keras:Adam()", epochs=3), Run("numpy", "keras:SGD()", steps=30)
 
     def kill(event: launch.Event) -> None:
         if event.run == victim and event.step:
@@ -178,7 +177,7 @@ def test_a_report_with_dead_workers_tells_why_and_does_not_hold(tmp_path: Path) 
         said, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     assert said.count("was killed by SIGKILL: it left no message") == 6  # when it happens, and at the end
-    assert "failed: pytorch:SGD(lr=0.01)  PyTorch  lockstep was killed by SIGKILL" in said
+    assert "failed: PyTorch lockstep pytorch:SGD(lr=0.01) was killed by SIGKILL" in said
     assert "Not shown: a record is missing." in said
     assert len(list(tmp_path.glob("records/*.json"))) == 3
     page = (tmp_path / "index.html").read_text()
@@ -203,16 +202,21 @@ def test_a_terminal_shows_a_bar_with_the_loss_for_a_run(tmp_path: Path) -> None:
     screen = Console(force_terminal=True, width=140, file=io.StringIO())
     run = Run("numpy", "keras:Adam()", steps=100)
     with Bars(screen, 1) as bars:
-        launch.launch([run], tmp_path, on_event=lambda event: (bars(event), bars.progress.refresh()))
+
+        def show(event: launch.Event) -> None:
+            bars(event)
+            bars.progress.refresh()
+
+        launch.launch([run], tmp_path, on_event=show)
     said = screen.file.getvalue()  # type: ignore[attr-defined]
-    for words in ("keras:Adam()  NumPy  lockstep", "starting", "step 25/100", "loss ", "1/1 runs", "0:00:0"):
+    for words in ("NumPy lockstep keras:Adam()", "starting", "━", "25/100  loss ", "1/1 runs", "00:0"):
         assert words in said
 
 
 def test_without_a_terminal_each_run_gets_a_line(tmp_path: Path) -> None:
     ended = samestep("train", "keras:Adam()", "--framework", "numpy", "--steps", "30", "--out", tmp_path)
     line, path = ended.stdout.strip().splitlines()
-    assert line.startswith("1/1  keras:Adam()  NumPy  lockstep")
+    assert line.startswith("1/1  NumPy lockstep keras:Adam()")
     assert len(record.read(Path(path)).losses) == 30
     assert ended.returncode == 0
 

@@ -1,0 +1,34 @@
+"""The natives' recorded deviations, summed up: for each cause, the optimizers it was met in."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from reference import dialects
+
+from .atlas import PREFIX
+
+
+def summed(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each cause with a row an optimizer and dtype: how often, the largest distance and the recorded size."""
+    deviating = [row for row in rows if row["deviation"]]
+    causes = {row["deviation"]["cause"]: row["deviation"]["link"] for row in deviating}
+    return [
+        {"cause": cause, "link": link, "rows": _rows([row for row in deviating if row["deviation"]["cause"] == cause])}
+        for cause, link in causes.items()
+    ]
+
+
+def _rows(deviating: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    met: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in deviating:
+        dialect, name, _ = dialects.parse(row["call"])
+        met.setdefault((PREFIX[dialect] + name, row["dtype"]), []).append(row)
+    return [{"optimizer": optimizer, "dtype": dtype, **_sum(rows)} for (optimizer, dtype), rows in met.items()]
+
+
+def _sum(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "comparisons": len(rows),
+        "distance": max(row["distance"] for row in rows),
+        "size": max(row["deviation"]["size"] for row in rows),
+    }
