@@ -83,5 +83,5 @@ def read(path: Path) -> Record:
 
 def read_weights(path: Path) -> dict[int, np.ndarray]:
     """The weights at the marks of the record at ``path``, flat, by step."""
-    with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+    with open(path.with_suffix(".npz"), "rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {int(step): arrays[step] for step in arrays.files}

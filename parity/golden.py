@@ -64,6 +64,9 @@ def differing(records: dict[Run, record.Record], golden: dict[str, Any]) -> list
     """The runs whose digests are not the recorded ones, with the first epoch that differs."""
     found = []
     for run, kept in records.items():
+        accuracies = [epoch["accuracy"] for epoch in kept.epochs]
+        if accuracies != golden[run.call]["accuracy"][: len(accuracies)]:
+            found.append(f"{run.name}: accuracies {accuracies}, recorded are {golden[run.call]['accuracy']}")
         for epoch, (digest, expected) in enumerate(zip(kept.digests, golden[run.call]["digests"], strict=False), 1):
             if digest != expected:
                 found.append(f"{run.name}: epoch {epoch} ends with {digest[:12]}, recorded is {expected[:12]}")

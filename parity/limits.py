@@ -86,7 +86,7 @@ def _maximum(x: Bounded, y: Bounded) -> Bounded:
     return Bounded(np.maximum(x.value, y.value), np.maximum(x.error, y.error), x.dtype)
 
 
-def _namespace(scalars_in: str) -> SimpleNamespace:
+def namespace(scalars_in: str) -> SimpleNamespace:
     """The ``xp`` of bounded numbers."""
     return SimpleNamespace(
         sqrt=_sqrt,
@@ -108,7 +108,7 @@ def bounds(
     Coefficients are computed in ``scalars_in``.
     """
     now = Bounded(theta, 0.0, dtype)
-    xp = _namespace(scalars_in)
+    xp = namespace(scalars_in)
     state, errors = rule.start(now, xp), []
     for t, (gradient, lr) in enumerate(zip(gradients, rates or [rule.lr] * len(gradients), strict=True), start=1):
         doubles = rule.coefficients(t, Bounded(lr, 0.0, scalars_in), xp)

@@ -32,6 +32,45 @@ def _native(dialect: str, name: str) -> Any:
     return getattr(pytest.importorskip(module, reason=f"{module} is not installed"), name)
 
 
+EVERY = [(name, native) for name, words in dialects.DIALECTS.items() for native in words.NATIVES]
+
+
+def other(default: Any) -> Any:
+    """Another value than the default, valid for any hyperparameter."""
+    if isinstance(default, bool):
+        return not default
+    return default / 2 if default else 0.25
+
+
+@pytest.mark.parametrize(("dialect", "name"), EVERY)
+def test_every_argument_reaches_its_field_and_comes_back(dialect: str, name: str) -> None:
+    """No argument is dropped, in reading or in spelling, and decay is of the framework's kind."""
+    words = dialects.find(dialect)
+    native = words.NATIVES[name]
+    said = {a: other(native.defaults[a]) for a in native.arguments if a not in ("nesterov", "dampening")}
+    expected = {native.arguments[argument]: value for argument, value in said.items()}
+    if "beta1" in said:
+        said["betas"] = (said.pop("beta1"), said.pop("beta2"))
+    rule = words.read(name, **said)
+    assert {field: getattr(rule, field) for field in expected} == expected
+    decoupled = dialect == "keras" or name == "AdamW"
+    assert dialect == "article" or rule.decay is (Decay.DECOUPLED if decoupled else Decay.COUPLED)
+    again = words.spell(rule)
+    assert words.read(again.name, **again.arguments) == rule
+
+
+@pytest.mark.parametrize("around", [name for name in dialects.keras.AROUND if not name.startswith("ema_m")])
+def test_nothing_that_acts_around_a_rule_is_dropped(around: str) -> None:
+    """Switched on, it is refused by name."""
+    with pytest.raises(Inexpressible, match=f"{around} in a rule"):
+        dialects.keras.read("Adam", **{around: 2})
+
+
+def test_article_has_the_defaults_that_it_is_given_here() -> None:
+    """Its rate is the article's, its epsilon this project's."""
+    assert dialects.article.read("Adagrad") == Adagrad(lr=0.01, epsilon=1e-8, epsilon_at=Epsilon.INSIDE)
+
+
 @pytest.mark.parametrize("call", cases.CALLS)
 def test_call_spelled_back_means_the_same_rule(call: str) -> None:
     """What a dialect reads it can say again."""

@@ -94,6 +94,21 @@ def _gradients(weights: Any, x: np.ndarray, labels: np.ndarray, mask: np.ndarray
     return [_product(x.T, back), back.sum(axis=0), _product(hidden.T, error), error.sum(axis=0)]
 
 
+def test_epochs_have_draws_of_their_own() -> None:
+    """Neither order nor masks repeat."""
+    (first, kept), (second, others) = (next(experiment.batches(epoch, 6400)) for epoch in (1, 2))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(kept, others)
+
+
+def test_draws_have_their_distributions() -> None:
+    """Four of five hidden units stay, within five standard errors; kernels fill Glorot's interval."""
+    masks = np.array([mask for _, mask in experiment.batches(1, 6400)])
+    assert abs(masks.mean() - 0.8) < 5 * np.sqrt(0.8 * 0.2 / masks.size)
+    for kernel, fans in zip(experiment.initial_weights()[::2], (784 + 128, 128 + 10), strict=True):
+        assert 0.99 < np.abs(kernel).max() / np.sqrt(6 / fans) <= 1
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_accuracy_is_the_share_of_right_answers(framework: str, batches: Any) -> None:
     """The same in every framework, and what counting by hand gives."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from parity.require import compiler, require
-from reference import SGD, Adagrad, Adam, RMSprop, Rule
+from reference import SGD, Adadelta, Adagrad, Adam, RMSprop, Rule
 
 torch = require("torch")
 
@@ -94,6 +94,83 @@ def test_groups_have_hyperparameters_of_their_own() -> None:
     assert not equal([a], [b])
 
 
+OWN: list[tuple[Rule, dict[str, Any]]] = [
+    (Adam(), {"beta1": 0.5, "beta2": 0.75, "epsilon": 0.1, "maximize": True, "weight_decay": 0.1, "amsgrad": True,
+              "epsilon_at": "HAT"}),
+    (SGD(momentum=0.5), {"momentum": 0.9, "dampening": 0.5, "maximize": True, "buffer": "STEPS", "weight_decay": 0.1}),
+    (Adagrad(), {"initial_accumulator": 0.5, "lr_decay": 0.5, "epsilon": 0.1}),
+    (Adadelta(), {"rho": 0.5, "epsilon": 0.1}),
+    (RMSprop(), {"rho": 0.5, "centered": True, "momentum": 0.5}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "own"), OWN, ids=lambda value: repr(value)[:20])
+def test_group_may_differ_in_everything(rule: Rule, own: dict[str, Any]) -> None:
+    """Each hyperparameter set on a group acts in that group alone."""
+    for name, value in {**own, "lr": 0.5}.items():
+        (a, b), (c, d) = parameters(), parameters()
+        both = Optimizer([{"params": [a]}, {"params": [b], name: value}], rule)
+        one, two = Optimizer([c], rule), Optimizer([d], rule.replace(**{name: value}))
+        for step in range(3):
+            for params in ([a, b], [c, d]):
+                give_gradients(params, step)
+            both.step()
+            one.step()
+            two.step()
+        assert equal([a, b], [c, d]), name
+
+
+def test_unknown_name_in_a_group_is_refused() -> None:
+    """torch's own name for epsilon would otherwise be ignored in silence."""
+    with pytest.raises(ValueError, match=r"may set rule, lr, .*, got 'eps'"):
+        Optimizer([{"params": parameters(1), "eps": 0.1}], Adam())
+
+
+@needs_compiler
+@pytest.mark.compiled
+def test_compiled_groups_have_rates_of_their_own_and_resting_tensors_rest() -> None:
+    """What holds eagerly holds compiled."""
+    torch.compiler.reset()
+    (a, b), (c, d) = parameters(), parameters()
+    groups = [{"params": [p], "lr": rate} for p, rate in ((a, 0.1), (b, 0.2))]
+    compiled, eager = Optimizer(groups, Adam()), [Optimizer([c], Adam(lr=0.1)), Optimizer([d], Adam(lr=0.2))]
+    step = torch.compile(compiled.step)
+    for t in range(3):
+        give_gradients([a, b], t)
+        give_gradients([c, d], t)
+        if t == 1:
+            b.grad = d.grad = None
+        step()
+        for each in eager:
+            each.step()
+    assert equal([a, b], [c, d])
+    assert [compiled.state[param]["step"] for param in (a, b)] == [3, 2]
+
+
+def test_hyperparameter_may_change_between_steps() -> None:
+    """A group is read at every step."""
+    (a,), (b,) = parameters(1), parameters(1)
+    optimizer = Optimizer([a], SGD(lr=0.1))
+    train([a], optimizer, range(1))
+    train([b], Optimizer([b], SGD(lr=0.1)), range(1))
+    optimizer.param_groups[0]["weight_decay"] = 0.5
+    train([a], optimizer, range(1, 2))
+    train([b], Optimizer([b], SGD(lr=0.1, weight_decay=0.5)), range(1, 2))
+    assert equal([a], [b])
+
+
+def test_saved_hyperparameters_win_as_in_torch() -> None:
+    """Loading a state brings its groups' hyperparameters."""
+    rule = Adam(beta1=0.5, weight_decay=0.1)
+    whole, parts = parameters(1, torch.float64), parameters(1, torch.float64)
+    train(whole, Optimizer(whole, rule), range(2))
+    before, after = Optimizer(parts, rule), Optimizer(parts, Adam())
+    train(parts, before, range(1))
+    after.load_state_dict(copy.deepcopy(before.state_dict()))
+    train(parts, after, range(1, 2))
+    assert equal(whole, parts)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_state_survives_saving_without_pickle(rule: Rule) -> None:
     """Interrupted by torch.save and torch.load(weights_only=True), training goes on with the same bits."""
@@ -144,6 +221,15 @@ def test_closure_runs_with_gradients_enabled_and_its_result_comes_back() -> None
     assert torch.equal(param, before - torch.tensor(0.1) * (2 * before))
 
 
+def test_closure_runs_once() -> None:
+    """Not twice."""
+    (param,) = parameters(1)
+    calls: list[int] = []
+    param.grad = torch.zeros_like(param)
+    Optimizer([param], SGD()).step(lambda: calls.append(1))
+    assert calls == [1]
+
+
 def test_tensor_without_a_gradient_rests_and_its_step_does_not_advance() -> None:
     """A late tensor takes its first step as a first step."""
     early, late = parameters()
@@ -165,25 +251,26 @@ def test_gradients_and_states_are_not_touched_by_a_step() -> None:
     params = parameters()
     for rule in RULES:
         optimizer = Optimizer(params, rule)
-        give_gradients(params, 0)
-        before = [param.grad.clone() for param in params]
-        optimizer.step()
-        assert equal([param.grad for param in params], before), repr(rule)
-        held = {id(value) for state in optimizer.state.values() for value in state.values()}
-        assert not held & {id(param.grad) for param in params}, repr(rule)
+        for t in range(3):
+            give_gradients(params, t)
+            before = [param.grad.clone() for param in params]
+            optimizer.step()
+            assert equal([param.grad for param in params], before), repr(rule)
+            held = {id(value) for state in optimizer.state.values() for value in state.values()}
+            assert not held & {id(param.grad) for param in params}, repr(rule)
 
 
 def test_sparse_gradient_sums_its_duplicates_and_warns_once() -> None:
     """The step is that of the dense sum."""
     module._warn_sparse.cache_clear()
     sparse, dense = parameters(1), parameters(1)
-    indices, values = torch.tensor([[0, 0, 2]]), torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    values = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     ours, twin = Optimizer(sparse, Adam()), Optimizer(dense, Adam())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for _ in range(2):
-            sparse[0].grad = torch.sparse_coo_tensor(indices, values, (3, 2), check_invariants=False)
-            dense[0].grad = torch.tensor([[4.0, 6.0], [0.0, 0.0], [5.0, 6.0]])
+        for rows in ([0, 0, 2], [1, 1, 2], [0, 1, 0]):  # rows that get no gradient move on by their mean
+            sparse[0].grad = torch.sparse_coo_tensor(torch.tensor([rows]), values, (3, 2), check_invariants=False)
+            dense[0].grad = sparse[0].grad.to_dense()
             ours.step()
             twin.step()
     assert equal(sparse, dense)
@@ -244,6 +331,16 @@ def test_numpy_parameters_must_be_real() -> None:
     """The NumPy adapter refuses whole numbers by name."""
     with pytest.raises(ValueError, match="parameter 0 must have a real floating dtype, got int64"):
         frameworks.numpy.Optimizer([np.zeros(2, np.int64)], SGD())
+
+
+def test_numpy_tensor_without_a_gradient_rests() -> None:
+    """Its step number does not advance."""
+    early, late = np.ones(3), np.ones(3)
+    optimizer = frameworks.numpy.Optimizer([early, late], Adam())
+    optimizer.step([np.ones(3), None])
+    assert late.tolist() == [1.0] * 3
+    optimizer.step([np.ones(3), np.ones(3)])
+    assert optimizer.t == [2, 1]
 
 
 def test_numpy_gradient_must_match_its_parameter() -> None:

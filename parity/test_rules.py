@@ -8,7 +8,7 @@ import pytest
 from mpmath import mp, mpf
 
 from parity import cases, court, equations, limits, streams, trajectory
-from reference import RULES, Rule, dialects, follow
+from reference import RULES, SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, Rule, dialects, follow
 
 STEPS = 24
 SCALES = np.logspace(-10, 1, 8)
@@ -96,6 +96,58 @@ def test_first_step_is_the_one_worked_by_hand(call: str, gradient: float, distan
     bound = limits.bounds(rule, start, np.full((1, 1), gradient), "float64")
     verdict = trajectory.compare(start, np.array([[1 - distance]]), theta[None], bound)
     assert verdict.holds, f"{rule!r}: {verdict}"
+
+
+UNSAID = [  # combinations of fields that no dialect can say, and everyday values that no case has
+    SGD(momentum=0.9, dampening=0.5, buffer=Buffer.STEPS),
+    SGD(momentum=0.9, nesterov=True, maximize=True, weight_decay=0.25),
+    SGD(weight_decay=1e-4),
+    Adagrad(lr_decay=0.1, weight_decay=0.25, decay=Decay.DECOUPLED),
+    Adadelta(lr=0.5, weight_decay=0.25, decay=Decay.DECOUPLED),
+    RMSprop(momentum=0.9, buffer=Buffer.STEPS),
+    RMSprop(momentum=0.9, epsilon_at=Epsilon.INSIDE, centered=True),
+    Adam(weight_decay=1e-4),
+    Adam(epsilon_at=Epsilon.HAT, weight_decay=0.25, amsgrad=True, maximize=True),
+]
+
+
+@pytest.mark.parametrize("rule", UNSAID, ids=repr)
+def test_rule_that_no_call_means_follows_its_equation(rule: Rule) -> None:
+    """Fields combine freely, whatever the dialects can say."""
+    start, gradients, rates, truth = setting(rule, "spread")
+    bounds = limits.bounds(rule, start, gradients, "float64", rates)
+    actual = trajectory.run(rule, start, gradients, "float64", rates)
+    verdict = trajectory.compare(start, truth.astype(np.float64), actual, bounds)
+    assert verdict.holds, f"{rule!r}: {verdict}"
+
+
+@pytest.mark.parametrize("t", [1, 100, 255, 256, 2000, 2**16 - 1, 2**16, 10**6, 2**24 + 1, 2**31 + 1])
+def test_bias_corrections_are_true_at_every_step(t: int) -> None:
+    """Against 50 digits, within the rounding of the squares and products of a power, far beyond any trial's length."""
+    first, second = (1 - mpf(beta) ** t for beta in (0.9, 0.999))
+    truth = {"step": mpf(0.1) / first, "stretch": 1 / mp.sqrt(second)}
+    doubles = Adam(lr=0.1).coefficients(t, 0.1)
+    bounded = Adam(lr=0.1).coefficients(t, limits.Bounded(0.1), limits.namespace("float64"))
+    for name, expected in truth.items():
+        gap, limit = abs(getattr(doubles, name) - expected), limits.SAFETY * float(getattr(bounded, name).error)
+        assert gap <= limit, f"{name} at step {t} is {gap} off, limit {limit}"
+
+
+def test_root_of_a_negative_variance_is_not_a_number() -> None:
+    """As in the natives: nothing hides it."""
+    rule = RMSprop(centered=True, rho=0.5)
+    state = {"v": np.zeros(1), "m": np.ones(1)}
+    with np.errstate(invalid="ignore"):
+        theta, _ = rule.update(np.ones(1), np.full(1, 1e-9), state, rule.coefficients(2, 0.1), np)
+    assert np.isnan(theta).all()
+
+
+@pytest.mark.parametrize("call", cases.CALLS)
+def test_follow_takes_the_steps_of_the_numpy_optimizer(call: str) -> None:
+    """The barest loop counts and keeps state like the adapter."""
+    rule, gradients = dialects.read(call), streams.gradients("spread", 5)
+    followed = [theta for theta, _ in follow(rule, streams.start(), gradients, np)]
+    np.testing.assert_array_equal(followed, trajectory.run(rule, streams.start(), gradients, "float64"))
 
 
 def test_every_rule_has_an_equation_and_a_case() -> None:

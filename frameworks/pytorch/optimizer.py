@@ -33,7 +33,10 @@ class Optimizer(torch.optim.Optimizer):
         super().__init__(params, {"rule": type(rule).__name__, **rule.plain()})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters; what the group does not set it takes from the rule."""
+        """Add parameters; what the group does not set it takes from the rule. ValueError for a name unknown to it."""
+        for name in param_group:
+            if name not in (*self.defaults, "params", "param_names", "initial_lr"):
+                raise ValueError(f"a parameter group may set {', '.join(self.defaults)}, got {name!r}")
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         try:

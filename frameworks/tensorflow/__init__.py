@@ -1,13 +1,15 @@
 """TensorFlow: gradients by GradientTape; the optimizer is Keras'."""
 
-import keras
+import os
+import sys
 
-from .optimizer import Optimizer
-
-if keras.backend.backend() != "tensorflow":
+_backend = sys.modules["keras"].backend.backend() if "keras" in sys.modules else os.environ.get("KERAS_BACKEND", "")
+if _backend not in ("", "tensorflow"):
     raise ImportError(
-        f"frameworks.tensorflow must run on Keras' TensorFlow backend, got {keras.backend.backend()!r}; "
+        f"frameworks.tensorflow must run on Keras' TensorFlow backend, got {_backend!r}; "
         "set the environment variable KERAS_BACKEND=tensorflow before keras is first imported"
     )
+
+from .optimizer import Optimizer  # noqa: E402  # after the check: another backend may not even be installed
 
 __all__ = ["Optimizer"]

@@ -1,0 +1,128 @@
+"""Rung 2 where it hurts: extreme values, large tensors, rising rates, late steps; the bits are still NumPy's."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parity import streams
+from parity.require import compiler, require
+from reference import SGD, Adadelta, Adagrad, Adam, RMSprop, Rule
+
+torch = require("torch")
+tf = require("tensorflow")
+keras = require("keras")
+
+import frameworks.numpy  # noqa: E402  # after require
+import frameworks.pytorch  # noqa: E402
+import frameworks.tensorflow  # noqa: E402
+from frameworks.tensorflow import native  # noqa: E402
+
+RULES = [SGD(momentum=0.5), Adagrad(), Adadelta(), RMSprop(centered=True), Adam(amsgrad=True)]
+needs_compiler = pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
+MODES = [
+    "torch eager", pytest.param("torch compiled", marks=[needs_compiler, pytest.mark.compiled]),
+    "tensorflow eager", "tensorflow graph",
+]  # fmt: skip
+
+Step = Callable[[np.ndarray, float], np.ndarray]  # gradient and rate to the new parameters
+
+
+def stepper(mode: str, rule: Rule, start: np.ndarray, t: int = 0) -> Step:
+    """A function that takes one step after another, beginning after step ``t``, on a copy of ``start``."""
+    framework, how = mode.split()
+    if framework == "numpy":
+        return _numpy(rule, start.copy(), t)
+    return _torch(rule, start, t, how == "compiled") if framework == "torch" else _tensorflow(rule, start, t, how)
+
+
+def _numpy(rule: Rule, theta: np.ndarray, t: int) -> Step:
+    optimizer = frameworks.numpy.Optimizer([theta], rule)
+    optimizer.t[0] = t
+
+    def step(gradient: np.ndarray, rate: float) -> np.ndarray:
+        optimizer.lr = rate
+        optimizer.step([gradient])
+        return theta
+
+    return step
+
+
+def _torch(rule: Rule, start: np.ndarray, t: int, compiled: bool) -> Step:
+    parameter = torch.nn.Parameter(torch.tensor(start))
+    optimizer = frameworks.pytorch.Optimizer([parameter], rule)
+    optimizer.zero_grad()
+    torch.compiler.reset()
+    take = torch.compile(optimizer.step) if compiled else optimizer.step
+
+    def step(gradient: np.ndarray, rate: float) -> np.ndarray:
+        parameter.grad = torch.tensor(gradient)
+        optimizer.param_groups[0]["lr"] = rate
+        if optimizer.state[parameter].get("step", -1) == 1:
+            optimizer.state[parameter]["step"] += t
+        take()
+        assert np.array_equal(parameter.grad.numpy(), gradient, equal_nan=True), "the gradient was written to"
+        return parameter.detach().numpy()
+
+    return step
+
+
+def _tensorflow(rule: Rule, start: np.ndarray, t: int, mode: str) -> Step:
+    variable = keras.Variable(start, dtype=start.dtype.name)
+    optimizer = frameworks.tensorflow.Optimizer(rule)
+    optimizer.build([variable])
+    apply = native.in_mode(optimizer, mode)
+
+    def step(gradient: np.ndarray, rate: float) -> np.ndarray:
+        optimizer.learning_rate = rate
+        if int(optimizer._steps[0].numpy()) == 1:
+            optimizer._steps[0].assign_add(t)
+        apply([tf.constant(gradient)])
+        return variable.numpy()
+
+    return step
+
+
+def hold_to_numpy(mode: str, rule: Rule, start: np.ndarray, gradients: Any, rates: list[float]) -> np.ndarray:
+    """Assert equal bits after every step; the last parameters."""
+    ours, numpys = stepper(mode, rule, start), stepper("numpy here", rule, start)
+    for gradient, rate in zip(gradients, rates, strict=True):
+        expected = numpys(gradient, rate)
+        np.testing.assert_array_equal(ours(gradient, rate), expected)
+    return expected
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+def test_extreme_gradients_and_parameters(rule: Rule, mode: str) -> None:
+    """Tiny, huge, infinite, not a number: nothing is clipped, nothing is hidden."""
+    gradient = np.array([1e-15, -1e-15, 3e-12, 1e3, -1e6, np.nan, np.inf, -np.inf, 0.0, 1.0], np.float32)
+    start = np.array([0, 0, 0, 1e3, -1e4, 1, 1, 1, 1e5, -1e5], np.float32)
+    end = hold_to_numpy(mode, rule, start, [gradient, -gradient / 2, gradient], [rule.lr] * 3)
+    assert np.isnan(end[5])
+    assert (end[[3, 4]] != start[[3, 4]]).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+def test_large_tensors_and_rising_rates(rule: Rule, mode: str) -> None:
+    """Thousands of elements, and rates above the rule's own, as in a warm-up."""
+    gradients = streams.gradients("spread", 4, np.logspace(-4, 1, 5001)).astype(np.float32)
+    rates = [rule.lr * factor for factor in (1, 2, 3, 0.7)]
+    hold_to_numpy(mode, rule, streams.start(5001).astype(np.float32), gradients, rates)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("t", [100, 254, 2048, 2**15, 2**16, 2**24, 2**31])
+def test_late_steps(t: int, mode: str) -> None:
+    """The step number does not overflow, stall or lose digits."""
+    rule, gradient = Adam(beta1=1 - 2.0**-20, beta2=1 - 2.0**-21), np.array([1.0, -2, 3, -4, 5])
+    theta = np.ones(5)
+    optimizer = frameworks.numpy.Optimizer([theta], rule)
+    optimizer.step([gradient])
+    optimizer.t[0] += t
+    optimizer.step([gradient])
+    step = stepper(mode, rule, np.ones(5), t)
+    step(gradient, rule.lr)
+    assert step(gradient, rule.lr).tolist() == theta.tolist()
