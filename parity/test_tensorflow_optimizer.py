@@ -211,7 +211,7 @@ def test_accumulated_gradients_are_one_step() -> None:
 @pytest.mark.parametrize("mode", ["eager", "graph"])
 def test_variables_may_differ_in_dtype(mode: str) -> None:
     """Each is computed in its own precision."""
-    arrays = [np.ones(3, np.float32), np.ones(3), np.ones(3, np.float16)]
+    arrays: list[np.ndarray] = [np.ones(3, np.float32), np.ones(3), np.ones(3, np.float16)]
     ours, twins = variables(*arrays), [array.copy() for array in arrays]
     optimizer, other = Optimizer(Adam(lr=0.1)), frameworks.numpy.Optimizer(twins, Adam(lr=0.1))
     optimizer.build(ours)

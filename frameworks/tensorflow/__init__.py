@@ -1,15 +1,22 @@
 """TensorFlow: gradients by GradientTape; the optimizer is Keras'."""
 
 import os
-import sys
 
-_backend = sys.modules["keras"].backend.backend() if "keras" in sys.modules else os.environ.get("KERAS_BACKEND", "")
-if _backend not in ("", "tensorflow"):
-    raise ImportError(
-        f"frameworks.tensorflow must run on Keras' TensorFlow backend, got {_backend!r}; "
-        "set the environment variable KERAS_BACKEND=tensorflow before keras is first imported"
-    )
 
-from .optimizer import Optimizer  # noqa: E402  # after the check: another backend may not even be installed
+def _check(backend: str) -> None:
+    if backend != "tensorflow":
+        raise ImportError(
+            f"frameworks.tensorflow must run on Keras' TensorFlow backend, got {backend!r}; "
+            "set the environment variable KERAS_BACKEND=tensorflow before keras is first imported"
+        )
+
+
+_check(os.environ.get("KERAS_BACKEND") or "tensorflow")  # before keras imports what may not be installed
+
+import keras  # noqa: E402
+
+_check(keras.backend.backend())  # which a configuration file may have chosen
+
+from .optimizer import Optimizer  # noqa: E402
 
 __all__ = ["Optimizer"]
