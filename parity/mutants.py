@@ -44,7 +44,8 @@ class Mutant(NamedTuple):
 
 
 def _of(file: str, *changes: tuple[str, str, str]) -> list[Mutant]:
-    return [Mutant(f"{Path(file).stem}: {name}", file, before, after) for name, before, after in changes]
+    where = Path(file).with_suffix("").as_posix().partition("/")[2]
+    return [Mutant(f"{where}: {name}", file, before, after) for name, before, after in changes]
 
 
 # A mutant a line, however long: they are read as a table.
@@ -175,7 +176,7 @@ ADAPTERS = [
         ("learning rate is the rule's for ever", "rule.coefficients(t, lr, namespace)", "rule.coefficients(t, tf.constant(rule.lr, tf.float64), namespace)"),
         ("variable is rounded before the step", "tf.cast(variable, wide), gradient", "tf.cast(tf.cast(variable, tf.bfloat16), wide), gradient"),
         ("state is never written", "            self.assign(slots[name], value)", "            pass"),
-        ("constants stay constants", "tf.where(t > 0, values, tf.zeros_like(values))", "values"),
+        ("constants stay constants", "tf.unstack(tf.cast(tf.where(t > 0, values, tf.zeros_like(values)), dtype))", "tf.cast(tf.convert_to_tensor(value, tf.float64), dtype) for value in c"),
         ("decay cannot be excluded", "self.rule if self._use_weight_decay(variable) else", "self.rule if True else"),
     ),
     *_of(
