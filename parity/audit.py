@@ -35,6 +35,8 @@ NEAREST = {  # where the suite begins for a file, so that a mutant is met early:
     "reference/adam.py": ("test_rules.py", "Adam"),
     "reference/dialects/": ("test_dialects.py", ""),
     "frameworks/numpy/optimizer.py": ("test_rules.py", ""),
+    "frameworks/experiment.py": ("test_models.py", "draws"),
+    "frameworks/run.py": ("test_training.py", "golden"),
     "frameworks/numpy/model.py": ("test_models.py", ""),
     "frameworks/pytorch/model.py": ("test_models.py", ""),
     "frameworks/tensorflow/model.py": ("test_models.py", ""),

@@ -1,7 +1,14 @@
-"""What the header of every test run says: the versions that the verdicts are about."""
+"""The header of every test run: the versions that the verdicts are about. And the batches that tests share."""
 
 import platform
 from importlib import metadata
+
+import numpy as np
+import pytest
+
+from frameworks import experiment, mnist
+
+BATCHES = 200  # steps of the tests that need no whole epoch
 
 
 def pytest_report_header() -> str:
@@ -13,3 +20,12 @@ def pytest_report_header() -> str:
         except metadata.PackageNotFoundError:
             found.append(f"{package} absent")
     return f"{', '.join(found)}; {platform.machine()}, one thread"
+
+
+@pytest.fixture(scope="session")
+def batches() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The first batches of the experiment: images, labels, masks."""
+    data = mnist.load()
+    drawn = experiment.batches(1, len(data.train_labels))
+    chosen = (next(drawn) for _ in range(BATCHES))
+    return [(data.train_images[i], data.train_labels[i], mask) for i, mask in chosen]

@@ -59,10 +59,14 @@ RULES = [
         ("decay is decoupled for everybody", "is Decay.COUPLED:", "is None:"),
         ("decay stands outside the sign of maximize", "gradient + c.shrink *", "gradient + (-c.shrink if self.maximize else c.shrink) *"),
         ("maximize is ignored", "gradient = -gradient", "gradient = gradient"),
+        ("small decay is dropped", "if not self.weight_decay:\n", "if self.weight_decay < 5e-4:\n"),
+        ("followed steps forget their state", "update(theta, gradient, state, rule.coefficients(t", "update(theta, gradient, rule.start(theta, xp), rule.coefficients(t"),
+        ("followed steps are all the first", "rule.coefficients(t, rule.lr)", "rule.coefficients(1, rule.lr)"),
     ),
     *_of(
         "reference/scalars.py",
         ("power drops the first bit", "exponent >> k & 1", "exponent >> k & (k > 0)"),
+        ("power knows eight bits", "EXPONENT_BITS = 32", "EXPONENT_BITS = 8"),
     ),
     *_of(
         "reference/sgd.py",
@@ -77,6 +81,8 @@ RULES = [
         ("rate counts twice", "(step if self.buffer is Buffer.STEPS else c.lr * step)", "c.lr * step"),
         ("buffer is never kept", 'step), {"b": b}', "step), state"),
         ("buffer starts at one", '{"b": xp.zeros_like(theta)}', '{"b": xp.zeros_like(theta) + 1.0}'),
+        ("steps are never dampened", "1.0, 1 - self.dampening)", "1.0, 1 - self.dampening * (self.buffer is Buffer.GRADIENTS))"),
+        ("Nesterov looks ahead downhill alone", "c.momentum * b if self.nesterov", "c.momentum * b if self.nesterov and not self.maximize"),
     ),
     *_of(
         "reference/adagrad.py",
@@ -100,6 +106,7 @@ RULES = [
         ("steps are never kept", '"u": u}', '"u": state["u"]}'),
         ("gradient mean is one step late", '{"v": v, "u": u}', '{"v": c.keep * v, "u": u}'),
         ("learning rate is ignored", "theta - c.lr * d", "theta - d"),
+        ("decay ignores the learning rate", "shrink=self.shrink(lr))", "shrink=self.weight_decay)"),
     ),
     *_of(
         "reference/rmsprop.py",
@@ -113,6 +120,8 @@ RULES = [
         ("rate stands on the other side of the buffer", "is Buffer.STEPS or", "is Buffer.GRADIENTS or"),
         ("buffer is a running mean", '* state["b"] + step', '* state["b"] + (step - c.momentum * step)'),
         ("momentum is ignored", "        if self.momentum:", "        if False:"),
+        ("variance is clamped at zero", 'w = w - xp.square(state["m"])', 'w = xp.maximum(w - xp.square(state["m"]), xp.zeros_like(theta))'),
+        ("epsilon moves under the root of a buffer of steps", "is Epsilon.INSIDE else", "is Epsilon.INSIDE or (self.momentum and self.buffer is Buffer.STEPS) else"),
     ),
     *_of(
         "reference/adam.py",
@@ -129,6 +138,7 @@ RULES = [
         ("maximum is never kept", 'v = new["w"] = xp', 'new["w"] = state["w"]\n            v = xp'),
         ("amsgrad is ignored", 'v = new["w"] =', 'new["w"] ='),
         ("sign of the gradient", "- c.step * m /", "- c.step * g /"),
+        ("bias correction ends after a thousand steps", "second = xp.sqrt(1 - xp.integer_power(self.beta2, t))", "second = xp.where(t > 1000, 1.0, xp.sqrt(1 - xp.integer_power(self.beta2, t)))"),
     ),
 ]  # fmt: skip
 
@@ -140,6 +150,10 @@ DIALECTS = [
         ("accumulator starts at zero", '"initial_accumulator_value": 0.1', '"initial_accumulator_value": 0.0'),
         ("weight decay is coupled", '{"buffer": Buffer.STEPS, "decay": Decay.DECOUPLED}', '{"buffer": Buffer.STEPS, "decay": Decay.COUPLED}'),
         ("momentum is PyTorch's", '{"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.STEPS', '{"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.GRADIENTS'),
+        ("Adam's decay is coupled", '{"epsilon_at": Epsilon.HAT, "decay": Decay.DECOUPLED}, _ADAM_STATE,\n    ),\n    "AdamW"', '{"epsilon_at": Epsilon.HAT, "decay": Decay.COUPLED}, _ADAM_STATE,\n    ),\n    "AdamW"'),
+        ("Adadelta's decay is coupled", '{"decay": Decay.DECOUPLED},\n        {"v": "accumulated_grad"', '{"decay": Decay.COUPLED},\n        {"v": "accumulated_grad"'),
+        ("clipping is dropped", 'and around != "ema_momentum"', 'and around == "clipnorm"'),
+        ("states change names", '"accumulated_grad", "u": "accumulated_delta_var"', '"accumulated_delta_var", "u": "accumulated_grad"'),
     ),
     *_of(
         "reference/dialects/pytorch.py",
@@ -147,6 +161,13 @@ DIALECTS = [
         ("Adagrad's epsilon is under the root", '{"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED},\n        {"G"', '{"epsilon_at": Epsilon.INSIDE, "decay": Decay.COUPLED},\n        {"G"'),
         ("translation forgets epsilon", "rule.initial_accumulator + rule.epsilon", "rule.initial_accumulator"),
         ("AdamW couples its decay", '{"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED}', '{"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED}'),
+        ("betas are spelled backwards", 'for k in ("beta1", "beta2"))', 'for k in ("beta2", "beta1"))'),
+        ("states change names", '"m": "exp_avg", "v": "exp_avg_sq"', '"m": "exp_avg_sq", "v": "exp_avg"'),
+    ),
+    *_of(
+        "reference/dialects/article.py",
+        ("epsilon is Keras'", '"eps": 1e-8}', '"eps": 1e-7}'),
+        ("learning rate is Keras'", '{"lr": 1e-2,', '{"lr": 1e-3,'),
     ),
 ]  # fmt: skip
 
@@ -156,6 +177,9 @@ ADAPTERS = [
         ("counts every step twice", "self.t[index] += 1", "self.t[index] += 2"),
         ("half precision is not widened", "if array.dtype.itemsize == 2 else array", "if False else array"),
         ("learning rate is the rule's for ever", "self.t[index], self.lr)", "self.t[index], self.rule.lr)"),
+        ("resting tensors count on", "            if gradient is None:\n", "            self.t[index] += gradient is None\n            if gradient is None:\n"),
+        ("learning rate never rises", "self.t[index], self.lr)", "self.t[index], min(self.lr, self.rule.lr))"),
+        ("gradients that are no number are zero", "_widened(gradient), state", "np.nan_to_num(_widened(gradient), nan=0.0, posinf=np.inf, neginf=-np.inf), state"),
     ),
     *_of(
         "frameworks/pytorch/optimizer.py",
@@ -164,6 +188,19 @@ ADAPTERS = [
         ("steps are counted together", 'coefficients(state["step"], lr)', 'coefficients(max(s["step"] for s in optimizer.state.values()), lr)'),
         ("closure runs without gradients", "with torch.enable_grad():", "with torch.no_grad():"),
         ("state rounds every operation", "old = {name: value.to(wide)", "old = {name: value"),
+        ("groups share their options", "        group = self.param_groups[-1]\n", "        group = self.param_groups[-1]\n        group.update({k: self.defaults[k] for k in (\"beta1\", \"epsilon\", \"momentum\", \"maximize\") if k in self.defaults})\n"),
+        ("options of the first step stay", "rule, lr = _rule(group),", 'rule, lr = optimizer.__dict__.setdefault("_rules", {}).setdefault(len(moves), _rule(group)),'),
+        ("compiled groups share a learning rate", '            state["step"] += 1\n', '            state["step"] += 1\n            lr = float(optimizer.param_groups[0]["lr"]) if compiled else lr\n'),
+        ("compiled resting tensors count on", "            if theta.grad is None:\n", '            if theta.grad is None:\n                if compiled and optimizer.state[theta]:\n                    optimizer.state[theta]["step"] += 1\n'),
+        ("steps are counted to a hundred", 'rule.coefficients(state["step"], lr)', 'rule.coefficients(min(state["step"], 100), lr)'),
+        ("learning rate never rises", "            c = rule.coefficients(", '            lr = min(lr, optimizer.defaults["lr"])\n            c = rule.coefficients('),
+        ("loaded doubles become floats", "        super().load_state_dict(state_dict)\n", "        super().load_state_dict(state_dict)\n        for state in self.state.values():\n            state.update({k: v.float() for k, v in state.items() if torch.is_tensor(v) and v.dtype == torch.float64})\n"),
+        ("state begins as the first group's", "_begin(optimizer.state[theta], theta, rule)", "_begin(optimizer.state[theta], theta, _rule(optimizer.param_groups[0]))"),
+        ("gradients are clamped", "gradient.to(wide), old", "gradient.to(wide).clamp(-100, 100), old"),
+        ("gradients that are no number are zero", "_dense(theta.grad), arrays", "_dense(theta.grad).nan_to_num(0.0), arrays"),
+        ("closure runs twice", "                loss = closure()\n", "                closure()\n                loss = closure()\n"),
+        ("compiled step uses its gradient up", "    theta.copy_(moved)\n", "    theta.copy_(moved)\n    if torch.compiler.is_compiling():\n        gradient.zero_()\n"),
+        ("rows without a gradient rest", "    theta.copy_(moved)\n", "    theta.copy_(torch.where(gradient != 0, moved.to(theta.dtype), theta))\n"),
     ),
     *_of(
         "frameworks/pytorch/namespace.py",
@@ -178,11 +215,39 @@ ADAPTERS = [
         ("state is never written", "            self.assign(slots[name], value)", "            pass"),
         ("constants stay constants", "tf.unstack(tf.cast(tf.where(t > 0, values, tf.zeros_like(values)), dtype))", "tf.cast(tf.convert_to_tensor(value, tf.float64), dtype) for value in c"),
         ("decay cannot be excluded", "self.rule if self._use_weight_decay(variable) else", "self.rule if True else"),
+        ("steps are counted in sixteen bits", 'dtype="int64", name="step"', 'dtype="int16", name="step"'),
+        ("steps of a graph are rounded", "t = tf.cast(step.value, tf.float64)", "t = tf.cast(tf.cast(step.value, tf.float16), tf.float64)"),
+        ("config drops flags", '"hyperparameters": self.rule.plain()}', '"hyperparameters": {k: v for k, v in self.rule.plain().items() if v is not True}}'),
+        ("config rounds the learning rate", '        del config["weight_decay"]  # the rule\'s\n', '        del config["weight_decay"]  # the rule\'s\n        if isinstance(config["learning_rate"], float):\n            config["learning_rate"] = float(np.float32(config["learning_rate"]))\n'),
+        ("accumulation divides the rate", "        wide = _wide(variable.dtype)\n", "        wide = _wide(variable.dtype)\n        learning_rate = learning_rate / (self.gradient_accumulation_steps or 1)\n"),
+        ("decay cannot be excluded in a graph", "return self.rule if self", "return self.rule if not tf.executing_eagerly() or self"),
+        ("duplicates of a graph overwrite", "    return tf.convert_to_tensor(gradient)", "    zeros = tf.zeros(tf.convert_to_tensor(gradient.dense_shape), gradient.values.dtype)\n    return tf.tensor_scatter_nd_update(zeros, gradient.indices[:, None], gradient.values)"),
+        ("first variable's dtype serves all", "wide = _wide(variable.dtype)", "wide = _wide(tf.as_dtype(self._trainable_variables[0].dtype))"),
+        ("learning rate never rises", "        wide = _wide(variable.dtype)\n", "        wide = _wide(variable.dtype)\n        learning_rate = tf.minimum(learning_rate, tf.constant(rule.lr, learning_rate.dtype))\n"),
+        ("gradients are clamped", "tf.cast(_dense(gradient), wide)", "tf.clip_by_value(tf.cast(_dense(gradient), wide), tf.cast(-100.0, wide), tf.cast(100.0, wide))"),
+        ("gradients that are no number are zero", "        theta, new = rule.update(", "        gradient = tf.where(tf.math.is_nan(gradient), tf.zeros_like(gradient), gradient)\n        theta, new = rule.update("),
+        ("schedules are rounded", "tf.cast(tf.convert_to_tensor(learning_rate), tf.float64)", "tf.cast(tf.cast(tf.convert_to_tensor(learning_rate), tf.bfloat16), tf.float64)"),
+        ("rows without a gradient rest", "self.assign(variable, theta)", "self.assign(variable, tf.where(gradient != 0, theta, tf.cast(variable, wide)))"),
     ),
     *_of(
         "frameworks/tensorflow/namespace.py",
         ("power drops the first bit", "bits % 2 == 1", "(bits % 2 == 1) & (squares != squares[0])"),
         ("square root may be rewritten", "tf.abs(tf.sqrt(x))", "tf.sqrt(x)"),
+    ),
+    *_of(
+        "frameworks/experiment.py",
+        ("every epoch has the first one's order", "words(_ORDER, epoch)", "words(_ORDER, 1)"),
+        ("every epoch has the first one's masks", "words(_MASKS, epoch)", "words(_MASKS, 1)"),
+        ("dropout takes a quarter", "DROPOUT * 2**32", "0.25 * 2**32"),
+        ("Glorot's interval is too narrow", "np.sqrt(6 / (fan_in", "np.sqrt(3 / (fan_in"),
+    ),
+    *_of(
+        "frameworks/run.py",
+        ("accuracy is that of the training set", "trainer.accuracy(data.test_images, data.test_labels)", "trainer.accuracy(data.train_images[:10000], data.train_labels[:10000])"),
+    ),
+    *_of(
+        "frameworks/pytorch/train.py",
+        ("survivors of dropout are not scaled in plain training", "(1 / (1 - experiment.DROPOUT))", "(1 / (1 - experiment.DROPOUT) if self.lockstep else 1.0)"),
     ),
     *_of(
         "frameworks/numpy/model.py",
@@ -196,6 +261,7 @@ ADAPTERS = [
     *_of(
         "frameworks/tensorflow/model.py",
         ("exponentials skip the grid", "exponentials = on_grid(tf.exp(shifted))", "exponentials = tf.exp(shifted)"),
+        ("plain training has no hidden bias", "tf.nn.relu(images @ W1 + b1)", "tf.nn.relu(images @ W1)"),
     ),
 ]  # fmt: skip
 

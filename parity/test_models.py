@@ -1,12 +1,13 @@
 """The models of the three frameworks are one model: the first steps of training, in one process."""
 
 import importlib
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
-from frameworks import experiment, mnist
+from frameworks import experiment
 from frameworks.numpy import model
 from frameworks.run import FRAMEWORKS
 from parity.require import require
@@ -18,19 +19,10 @@ require("tensorflow")
 STEPS = 5
 
 
-@pytest.fixture(scope="module")
-def batches() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The first batches of the experiment: images, labels, masks."""
-    data = mnist.load()
-    drawn = experiment.batches(1, len(data.train_labels))
-    chosen = (next(drawn) for _ in range(STEPS))
-    return [(data.train_images[i], data.train_labels[i], mask) for i, mask in chosen]
-
-
 def trained(framework: str, arithmetic: str, batches: Any) -> Any:
     """A trainer after the first steps."""
     trainer = importlib.import_module(f"frameworks.{framework}.train").Trainer(Adam(lr=0.01), arithmetic)
-    for batch in batches:
+    for batch in batches[:STEPS]:
         trainer.step(*batch)
     return trainer
 
@@ -38,7 +30,7 @@ def trained(framework: str, arithmetic: str, batches: Any) -> Any:
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_first_lockstep_steps_have_the_bits_of_the_definition(framework: str, batches: Any) -> None:
     """Forward and backward written out once more, in whole numbers of grid units, give the same weights."""
-    expected = by_definition(batches)
+    expected = by_definition(batches[:STEPS])
     actual = trained(framework, "lockstep", batches).weights()
     assert experiment.digest(actual) == experiment.digest(expected)
 
@@ -94,19 +86,34 @@ def _gradients(weights: Any, x: np.ndarray, labels: np.ndarray, mask: np.ndarray
     return [_product(x.T, back), back.sum(axis=0), _product(hidden.T, error), error.sum(axis=0)]
 
 
-def test_epochs_have_draws_of_their_own() -> None:
-    """Neither order nor masks repeat."""
-    (first, kept), (second, others) = (next(experiment.batches(epoch, 6400)) for epoch in (1, 2))
-    assert not np.array_equal(first, second)
-    assert not np.array_equal(kept, others)
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_draws_of_an_epoch_are_those_of_the_definition(epoch: int) -> None:
+    """Order and masks from Philox' words by whole-number arithmetic: a unit stays if its draw is at least 2^32 / 5."""
+    size, order, masks = 640, _words(1, epoch), _words(2, epoch)
+    drawn = order.random_raw(size).tolist()
+    expected = sorted(range(size), key=lambda i: (drawn[i], i))
+    for step, (indices, mask) in enumerate(experiment.batches(epoch, size)):
+        words = masks.random_raw(32 * 128 // 2).tolist()
+        halves = [half for word in words for half in (word % 2**32, word >> 32)]
+        assert indices.tolist() == expected[32 * step : 32 * step + 32]
+        assert mask.ravel().tolist() == [5 * half >= 2**32 for half in halves]
 
 
-def test_draws_have_their_distributions() -> None:
-    """Four of five hidden units stay, within five standard errors; kernels fill Glorot's interval."""
-    masks = np.array([mask for _, mask in experiment.batches(1, 6400)])
-    assert abs(masks.mean() - 0.8) < 5 * np.sqrt(0.8 * 0.2 / masks.size)
-    for kernel, fans in zip(experiment.initial_weights()[::2], (784 + 128, 128 + 10), strict=True):
-        assert 0.99 < np.abs(kernel).max() / np.sqrt(6 / fans) <= 1
+def test_draws_of_the_weights_fill_glorot_s_interval() -> None:
+    """From the upper 53 bits of Philox' words; biases are zero."""
+    generator = _words(0, 0)
+    kernel, bias, output, other = experiment.initial_weights()
+    for drawn, (rows, columns) in ((kernel, (784, 128)), (output, (128, 10))):
+        words = generator.random_raw(rows * columns).tolist()
+        limit = math.sqrt(6 / (rows + columns))
+        expected = [(2 * ((word >> 11) / 2**53) - 1) * limit for word in words]
+        assert drawn.tolist() == np.array(expected, np.float32).reshape(rows, columns).tolist()
+    assert not bias.any()
+    assert not other.any()
+
+
+def _words(purpose: int, epoch: int) -> np.random.Philox:
+    return np.random.Philox(key=20121 + purpose * 2**64 + epoch * 2**96)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
