@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from frameworks import record
+from reference import RULES
 
 from .mutants import ALL, ROOT, Mutant
 
@@ -28,11 +29,7 @@ SUITE = (  # in the order of the rungs
 NEAREST = {  # where the suite begins for a file, so that a mutant is met early: test file and selection
     "reference/rule.py": ("test_rules.py", "weight_decay"),
     "reference/scalars.py": ("test_rules.py", "Adam"),
-    "reference/sgd.py": ("test_rules.py", "SGD"),
-    "reference/adagrad.py": ("test_rules.py", "Adagrad"),
-    "reference/adadelta.py": ("test_rules.py", "Adadelta"),
-    "reference/rmsprop.py": ("test_rules.py", "RMSprop"),
-    "reference/adam.py": ("test_rules.py", "Adam"),
+    **{f"reference/{rule.__name__.lower()}.py": ("test_rules.py", rule.__name__) for rule in RULES},
     "reference/dialects/": ("test_dialects.py", ""),
     "frameworks/numpy/optimizer.py": ("test_rules.py", ""),
     "frameworks/experiment.py": ("test_models.py", "draws"),

@@ -6,19 +6,12 @@ with that rule as closely as others must agree with the right one.
 
 import dataclasses
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
 
-import numpy as np
+from reference import Rule
 
-from reference import SGD, Adagrad, Adam, Rule, scalars
+from . import imitations
 
 CAST = "https://github.com/tensorflow/tensorflow/issues/35938"
-
-
-def through_float32(x: float) -> float:
-    """What tf.cast(x, tf.float64) makes of a Python number."""
-    return float(np.float32(x))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +20,8 @@ class Deviation:
 
     ``imitation`` turns the right rule into one that makes the same mistake, or gives it back where it makes none.
     ``sizes`` holds, for each rule, the largest distance measured over ``parity.cases``, as a share of the path, rounded
-    up to two digits; a native farther off than that is not excused.
+    up to two digits; a native farther off than that is not excused. ``scalars_in`` is the dtype in which the native
+    computes its scalars, and ``kinds`` the implementations that the deviation is about; none means all.
     """
 
     dialect: str
@@ -36,47 +30,51 @@ class Deviation:
     link: str
     sizes: dict[str, float]
     imitation: Callable[[Rule], Rule]
-
-
-class _Float32Powers(Adam):
-    """Adam whose bias corrections start from betas rounded to float32."""
-
-    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
-        rounded = SimpleNamespace(sqrt=xp.sqrt, where=xp.where)
-        rounded.integer_power = lambda base, exponent: xp.integer_power(through_float32(base), exponent)
-        return super().coefficients(t, lr, rounded)
-
-
-def _rounded_powers(rule: Rule) -> Rule:
-    return _Float32Powers(**rule.plain()) if isinstance(rule, Adam) else rule
-
-
-def _rounded_fields(rule: Rule) -> Rule:
-    """The fields that Keras hands to tf.cast, rounded; in Adam the betas of the bias correction too."""
-    fields = {SGD: ("momentum",), Adagrad: ("initial_accumulator",)}.get(type(rule), ())
-    rounded = rule.replace(**{name: through_float32(getattr(rule, name)) for name in (*fields, "weight_decay")})
-    return _rounded_powers(rounded)
+    scalars_in: str
+    kinds: tuple[str, ...] = ()
 
 
 DEVIATIONS = (
     Deviation(
+        "pytorch", "float64", "torch.optim.NAdam keeps the product of its momenta in float32, ASGD its rates", "",
+        {"NAdam": 1.3e-10, "ASGD": 1.4e-8}, imitations.torch_float64, "float64", ("for-loop",),
+    ),
+    Deviation(
+        "pytorch", "float64",
+        "torch.optim.NAdam keeps the product of its momenta in float32; foreach ASGD computes its rates in float32",
+        "", {"NAdam": 1.3e-10, "ASGD": 1.4e-8}, imitations.torch_float64, "float32", ("foreach",),
+    ),
+    *(
+        Deviation(
+            "keras", dtype,
+            "keras.optimizers.ScheduleFreeAdamW recovers the average from the point as it is after the step: on "
+            "TensorFlow momentum.value is no copy, so the old point is lost",
+            "", {"ScheduleFree": size}, imitations.keras_schedule_free[dtype], dtype,
+        )
+        for dtype, size in (("float32", 7.4e-2), ("float64", 3.9e-3))
+    ),
+    Deviation(
         "keras", "float64",
         "Keras hands betas, momentum, the initial accumulator and weight decay to tf.cast, which takes a Python number "
         "through float32 on its way to float64",
-        CAST, {"SGD": 4.2e-10, "Adagrad": 1.4e-9, "RMSprop": 6.8e-14, "Adam": 3.9e-6}, _rounded_fields,
+        CAST,
+        {"SGD": 4.2e-10, "Adagrad": 1.4e-9, "FTRL": 3.7e-10, "RMSprop": 6.8e-14, "Adam": 3.9e-6, "Adamax": 1.7e-8,
+         "NAdam": 2.4e-9, "Lion": 1.3e-12},
+        imitations.keras_float64, "float64",
     ),
     Deviation(
         "keras", "float32",
         "Keras computes 1 - beta^t in the variable's dtype, from betas rounded to it: 1 - 0.999 is 1.3e-5 off",
-        CAST, {"Adam": 1.5e-6}, _rounded_powers,
+        CAST, {"Adam": 1.5e-6}, imitations.keras_float32, "float32",
     ),
 )  # fmt: skip
 
 
-def find(dialect: str, dtype: str, rule: Rule) -> tuple[Deviation, Rule] | None:
+def find(dialect: str, kind: str, dtype: str, rule: Rule) -> tuple[Deviation, Rule] | None:
     """The deviation that natives of this dialect are known for, and the rule that makes the mistake; None if none."""
     for deviation in DEVIATIONS:
         imitation = deviation.imitation(rule)
-        if (deviation.dialect, deviation.dtype) == (dialect, dtype) and imitation != rule:
+        meant = (deviation.dialect, deviation.dtype) == (dialect, dtype) and kind in (deviation.kinds or (kind,))
+        if meant and imitation != rule:
             return deviation, imitation
     return None

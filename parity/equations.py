@@ -10,15 +10,36 @@ from typing import NamedTuple
 import numpy as np
 from mpmath import mp, mpf
 
-from reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, Rule
+from reference import (
+    ASGD,
+    FTRL,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    Buffer,
+    Decay,
+    Epsilon,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    Rule,
+    ScheduleFree,
+)  # fmt: skip
 
 mp.dps = 50
 
 
 class Past(NamedTuple):
-    """What a step may look back on: gradients, this one included; steps taken; and one more quantity, as it arises."""
+    """What a step may look back on: gradients and positions, this one included; where decay has just been; steps taken;
+    and one more quantity, as it arises."""
 
     gradients: list[mpf]
+    positions: list[mpf]
+    decayed: list[mpf]
     steps: list[mpf]
     more: list[mpf]
 
@@ -27,15 +48,17 @@ def trajectory(
     rule: Rule, theta: float, gradients: Sequence[float] | np.ndarray, rates: Sequence[float] | None = None
 ) -> list[mpf]:
     """Where one parameter stands after each step; hyperparameters and ``rates``, else the rule's own, are exact."""
-    at, past, out = mpf(theta), Past([], [], []), []
+    at, past, out = mpf(theta), Past([], [], [], [], []), []
     lr = [mpf(rate) for rate in rates or [rule.lr] * len(gradients)]
     for t, gradient in enumerate(gradients):
         g = -mpf(gradient) if rule.maximize else mpf(gradient)
+        past.positions.append(at)
         if rule.decay is Decay.COUPLED:
             g += rule.weight_decay * at
         else:
             at *= 1 - lr[t] * rule.weight_decay
         past.gradients.append(g)
+        past.decayed.append(at)
         past.steps.append(STEPS[type(rule)](rule, past, lr[: t + 1]))
         at -= past.steps[-1]
         out.append(at)
@@ -105,11 +128,94 @@ def adam(rule: Adam, past: Past, lr: list[mpf]) -> mpf:
     return lr[-1] * (mean(rule.beta1, g) / first) / (mp.sqrt(square / second) + epsilon)
 
 
+def adamax(rule: Adamax, past: Past, lr: list[mpf]) -> mpf:
+    """Corrected mean over the largest gradient, the older the less."""
+    g, inside = past.gradients, rule.epsilon if rule.epsilon_at is Epsilon.INSIDE else 0
+    largest = max(mpf(rule.beta2) ** age * (abs(x) + inside) for age, x in enumerate(reversed(g)))
+    outside = rule.epsilon if rule.epsilon_at is Epsilon.OUTSIDE else 0
+    return lr[-1] * mean(rule.beta1, g) / (1 - mpf(rule.beta1) ** len(g)) / (largest + outside)
+
+
+def nadam(rule: NAdam, past: Past, lr: list[mpf]) -> mpf:
+    """Mean and gradient, each corrected by the product of the momenta that it has met."""
+    g = past.gradients
+    mu = [rule.beta1 * (1 - mpf(0.96) ** (t * mpf(rule.momentum_decay)) / 2) for t in range(1, len(g) + 2)]
+    ahead, now = (1 - mp.fprod(mu), 1 - mp.fprod(mu[:-1]))
+    direction = mu[-1] * mean(rule.beta1, g) / ahead + (1 - mu[-2]) * g[-1] / now
+    square = mean(rule.beta2, [x * x for x in g]) / (1 - mpf(rule.beta2) ** len(g))
+    return lr[-1] * direction / (mp.sqrt(square) + rule.epsilon)
+
+
+def radam(rule: RAdam, past: Past, lr: list[mpf]) -> mpf:
+    """Corrected mean; from a length of 5 on over the root of the corrected mean square, rectified."""
+    g, t = past.gradients, len(past.gradients)
+    first, power = 1 - mpf(rule.beta1) ** t, mpf(rule.beta2) ** t
+    longest = 2 / (1 - mpf(rule.beta2)) - 1
+    length = longest - 2 * t * power / (1 - power)
+    if length <= 5:
+        return lr[-1] * mean(rule.beta1, g) / first
+    rectified = mp.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length))
+    epsilon = rule.epsilon / mp.sqrt(1 - power) if rule.epsilon_at is Epsilon.HAT else mpf(rule.epsilon)
+    square = mean(rule.beta2, [x * x for x in g]) / (1 - power)
+    return lr[-1] * rectified * mean(rule.beta1, g) / first / (mp.sqrt(square) + epsilon)
+
+
+def lion(rule: Lion, past: Past, lr: list[mpf]) -> mpf:
+    """lr, with the sign of a mean that weighs the last gradient more."""
+    *before, last = past.gradients
+    return lr[-1] * mp.sign(rule.beta1 * mean(rule.beta2, before) + (1 - mpf(rule.beta1)) * last)
+
+
+def rprop(rule: Rprop, past: Past, lr: list[mpf]) -> mpf:
+    """The step sizes from the first on: a product of factors, kept within bounds; no step where the sign has turned."""
+    size, before = lr[0], mpf(0)
+    for g in past.gradients:
+        turn = mp.sign(g) * mp.sign(before)
+        factor = mpf(rule.rise if turn > 0 else rule.fall if turn < 0 else 1)
+        size = min(max(size * factor, mpf(rule.smallest)), mpf(rule.largest))
+        before = mpf(0) if turn < 0 else g
+    return size * mp.sign(before)
+
+
+def asgd(rule: ASGD, past: Past, lr: list[mpf]) -> mpf:
+    """The rate of the step before, fallen with time, times the gradient and a pull to zero."""
+    t = len(past.gradients) - 1
+    eta = lr[t - 1] / (1 + mpf(rule.lambd) * lr[t - 1] * t) ** mpf(rule.alpha) if t else lr[0]
+    return eta * (past.gradients[-1] + rule.lambd * past.decayed[-1])
+
+
+def ftrl(rule: FTRL, past: Past, lr: list[mpf]) -> mpf:
+    """From theta to the minimum of the sum of all gradients, proximity terms and penalties."""
+    accumulated = [mpf(rule.initial_accumulator)]
+    for g in past.gradients:
+        accumulated.append(accumulated[-1] + g * g)
+    learned = [n ** mpf(-rule.lr_power) for n in accumulated]
+    z = mp.fsum(
+        g + 2 * mpf(rule.shrinkage) * theta - (learned[i + 1] - learned[i]) / lr[i] * theta
+        for i, (g, theta) in enumerate(zip(past.gradients, past.decayed, strict=True))
+    )
+    quadratic = learned[-1] / lr[-1] + 2 * mpf(rule.l2) + rule.beta / lr[-1]
+    return past.decayed[-1] + mp.sign(z) * max(abs(z) - rule.l1, 0) / quadratic
+
+
+def schedule_free(rule: ScheduleFree, past: Past, lr: list[mpf]) -> mpf:
+    """From theta to beta1 of the way from the point that Adam's steps have reached to the average of such points."""
+    t, g, points = len(past.gradients), past.gradients, past.more
+    square = mean(rule.beta2, [x * x for x in g]) / (1 - mpf(rule.beta2) ** t)
+    warm = min(t / mpf(rule.warmup), 1) if rule.warmup else 1
+    before = points[-1] if points else past.positions[0]
+    points.append(before - warm * lr[-1] * g[-1] / (mp.sqrt(square) + rule.epsilon))
+    lost = [i * (past.positions[i] - past.decayed[i]) / rule.beta1 for i in range(t)]  # what decay took from i points
+    average = (mp.fsum(points) - mp.fsum(lost)) / t
+    return past.decayed[-1] - ((1 - mpf(rule.beta1)) * points[-1] + rule.beta1 * average)
+
+
 def root(square: mpf, epsilon: float, at: Epsilon) -> mpf:
     """The denominator with epsilon in its place."""
     return mp.sqrt(square + epsilon) if at is Epsilon.INSIDE else mp.sqrt(square) + epsilon
 
 
 STEPS: dict[type[Rule], Callable[..., mpf]] = {
-    SGD: sgd, Adagrad: adagrad, Adadelta: adadelta, RMSprop: rmsprop, Adam: adam,
+    SGD: sgd, ASGD: asgd, Rprop: rprop, Adagrad: adagrad, FTRL: ftrl, Adadelta: adadelta, RMSprop: rmsprop, Adam: adam,
+    Adamax: adamax, NAdam: nadam, RAdam: radam, ScheduleFree: schedule_free, Lion: lion,
 }  # fmt: skip

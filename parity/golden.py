@@ -78,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m parity.golden", description=__doc__)
     parser.add_argument("--verify", action="store_true", help="compare with the recorded digests; write nothing")
+    parser.add_argument("--add", action="store_true", help="record only the cases that are not recorded yet")
     parser.add_argument("--xla", action="store_true", help="with --verify: TensorFlow alone, its gradient under XLA")
     parser.add_argument("--threads", type=int, default=1, help="with --verify: threads of each run")
     parser.add_argument("--frameworks", default=",".join(FRAMEWORKS), help="with --verify: these alone")
@@ -87,9 +88,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     chosen = ["tensorflow"] if options.xla else options.frameworks.split(",")
     try:
+        recorded = load() if options.add else {}
+        calls = [call for call in cases.TRAINED if call not in recorded]
         runs = [
             Run(name, call, epochs=options.epochs, threads=options.threads, xla=options.xla)
-            for call in cases.TRAINED for name in (chosen if options.verify else FRAMEWORKS)
+            for call in calls for name in (chosen if options.verify else FRAMEWORKS)
         ]  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             records = train(runs, writable(options.out or Path(folder)), options.jobs)
@@ -97,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
             differences = differing(records, load())
             print("\n".join(differences) or f"all {len(runs)} runs end with the recorded digests")
             return int(bool(differences))
-        found = {call: agreed(call, records) for call in cases.TRAINED}
+        found = {call: recorded.get(call) or agreed(call, records) for call in cases.TRAINED}
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

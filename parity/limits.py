@@ -6,7 +6,7 @@ gradients, this dtype, whatever order of operations a sane compiler chose (N. J.
 Numerical Algorithms, 2nd edition, SIAM 2002, section 3.3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -74,6 +74,21 @@ class Bounded:
     def __rtruediv__(self, other: Any) -> "Bounded":
         return self._other(other) / self
 
+    def __pow__(self, exponent: "Bounded") -> "Bounded":
+        """A real power; libraries are good for a few units in the last place, and so counted as two operations."""
+        value, p = self.value**exponent.value, exponent.value
+        with np.errstate(all="ignore"):
+            ends = [np.maximum(self.value + sign * self.error, 0) ** p for sign in (-1, 1)]
+            slope = np.abs(np.log(self.value)) * np.abs(value) * exponent.error
+        error = np.maximum(*(np.abs(end - value) for end in ends)) + np.where(value == 0, 0.0, slope)
+        return self._rounded(value, self._rounded(value, error).error)
+
+    def __gt__(self, other: float) -> np.ndarray:
+        return self.value > other
+
+    def __lt__(self, other: float) -> np.ndarray:
+        return self.value < other
+
 
 def _sqrt(x: Bounded) -> Bounded:
     with np.errstate(invalid="ignore"):
@@ -82,20 +97,49 @@ def _sqrt(x: Bounded) -> Bounded:
     return x._rounded(root, error)
 
 
-def _maximum(x: Bounded, y: Bounded) -> Bounded:
-    return Bounded(np.maximum(x.value, y.value), np.maximum(x.error, y.error), x.dtype)
+def _abs(x: Bounded) -> Bounded:
+    return Bounded(np.abs(x.value), x.error, x.dtype)
+
+
+def _sign(x: Bounded) -> Bounded:
+    """Where rounding may turn the sign around, it is wrong by 2."""
+    return Bounded(np.sign(x.value), np.where(x.error >= np.abs(x.value), 2.0 * (x.error > 0), 0.0), x.dtype)
+
+
+def _chosen(x: Bounded, y: Bounded, choose: Callable[..., np.ndarray]) -> Bounded:
+    """The larger or smaller of two, with its error; where rounding may change the choice, with the larger of both."""
+    value = choose(x.value, y.value)
+    unsure = np.abs(x.value - y.value) <= x.error + y.error
+    error = np.where(unsure, np.maximum(x.error, y.error), np.where(value == x.value, x.error, y.error))
+    return Bounded(value, error, x.dtype)
+
+
+def _where(condition: Any, yes: Any, no: Any) -> Any:
+    """For scalars a plain choice. Between arrays the condition is taken as certain: rules ask for exact signs alone."""
+    if not isinstance(condition, np.ndarray) or not condition.ndim:
+        return yes if condition else no
+    return Bounded(np.where(condition, yes.value, no.value), np.where(condition, yes.error, no.error), yes.dtype)
 
 
 def namespace(scalars_in: str) -> SimpleNamespace:
     """The ``xp`` of bounded numbers."""
     return SimpleNamespace(
-        sqrt=_sqrt,
+        abs=_abs,
+        sign=_sign,
+        sqrt=lambda x: _sqrt(_scalar(x, scalars_in)),
         square=lambda x: x * x,
-        maximum=_maximum,
+        maximum=lambda x, y: _chosen(x, y, np.maximum),
+        minimum=lambda x, y: _chosen(x, y, np.minimum),
+        where=_where,
+        ones=lambda shape, dtype: Bounded(np.ones(shape), 0.0, dtype),
         zeros_like=lambda x: Bounded(np.zeros_like(x.value), 0.0, x.dtype),
-        integer_power=lambda base, t: scalars.integer_power(Bounded(base, 0.0, scalars_in), t),  # type: ignore[arg-type]
-        where=scalars.where,
+        integer_power=lambda base, t: scalars.integer_power(_scalar(base, scalars_in), t),  # type: ignore[arg-type]
+        power=lambda base, exponent: _scalar(base, scalars_in) ** Bounded(exponent, 0.0, scalars_in),
     )
+
+
+def _scalar(x: Any, dtype: str) -> Bounded:
+    return x if isinstance(x, Bounded) else Bounded(x, 0.0, dtype)
 
 
 def bounds(

@@ -99,12 +99,13 @@ def hold(witness: Witness) -> Row:
     expected, bounds = court.expectation(rule, witness.dtype)
     verdict = trajectory.compare(trial.start, expected, actual, bounds)
     word, excuse = "agrees" if verdict.holds else "differs", None
-    if known := deviations.find(witness.dialect, witness.dtype, rule):
+    if known := deviations.find(witness.dialect, witness.kind, witness.dtype, rule):
         deviation, imitation = known
         size = deviation.sizes[type(rule).__name__]
         excuse = {"cause": deviation.cause, "size": size, "link": deviation.link}
         word = "mended" if verdict.holds else "differs"
-        if _explained(imitation, witness.dtype, trial, actual).holds and not verdict.holds and verdict.distance <= size:
+        explained = _explained(imitation, witness.dtype, deviation.scalars_in, trial, actual)
+        if explained.holds and not verdict.holds and verdict.distance <= size:
             word = "deviates as recorded"
     wrong = court.nearest_wrong(rule, witness.dtype)
     return Row(
@@ -115,11 +116,13 @@ def hold(witness: Witness) -> Row:
     )  # fmt: skip
 
 
-def _explained(imitation: Rule, dtype: str, trial: court.Trial, actual: np.ndarray) -> trajectory.Verdict:
-    """The native against the rule that makes its mistake; its scalars are computed in ``dtype`` and round there."""
+def _explained(
+    imitation: Rule, dtype: str, scalars_in: str, trial: court.Trial, actual: np.ndarray
+) -> trajectory.Verdict:
+    """The native against the rule that makes its mistake; its scalars round in ``scalars_in``."""
     start, gradients, rates = trial
     expected = trajectory.run(imitation, start, gradients, "float64", rates)
-    bounds = limits.bounds(imitation, start, gradients, dtype, rates, scalars_in=dtype)
+    bounds = limits.bounds(imitation, start, gradients, dtype, rates, scalars_in=scalars_in)
     return trajectory.compare(start, expected, actual, bounds)
 
 

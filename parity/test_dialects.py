@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from parity import cases, limits, streams, trajectory
-from reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, Rule, dialects
+from reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, dialects
 from reference.dialects import Inexpressible
 
 NATIVES = [(name, native) for name in ("pytorch", "keras") for native in dialects.find(name).NATIVES]
@@ -22,7 +22,7 @@ def test_every_argument_and_default_of_the_native_is_read(dialect: str, name: st
         argument: parameter.default for argument, parameter in signature.parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }  # fmt: skip
-    assert len(defaults) > 7
+    assert len(defaults) >= 4
     read = dialects.find(dialect).read
     assert read(name, **defaults) == read(name)
 
@@ -32,14 +32,16 @@ def _native(dialect: str, name: str) -> Any:
     return getattr(pytest.importorskip(module, reason=f"{module} is not installed"), name)
 
 
-EVERY = [(name, native) for name, words in dialects.DIALECTS.items() for native in words.NATIVES]
+EVERY = [
+    (name, native) for name, words in dialects.DIALECTS.items() for native in words.NATIVES if native != "SparseAdam"
+]  # fmt: skip
 
 
 def other(default: Any) -> Any:
     """Another value than the default, valid for any hyperparameter."""
     if isinstance(default, bool):
         return not default
-    return default / 2 if default else 0.25
+    return (default * 1.5 if default > 1 else default / 2) if default else 0.25
 
 
 @pytest.mark.parametrize(("dialect", "name"), EVERY)
@@ -49,12 +51,13 @@ def test_every_argument_reaches_its_field_and_comes_back(dialect: str, name: str
     native = words.NATIVES[name]
     said = {a: other(native.defaults[a]) for a in native.arguments if a not in ("nesterov", "dampening")}
     expected = {native.arguments[argument]: value for argument, value in said.items()}
-    if "beta1" in said:
-        said["betas"] = (said.pop("beta1"), said.pop("beta2"))
+    for pair, names in dialects.pytorch.PAIRS.items():
+        if dialect == "pytorch" and names[0] in said:
+            said[pair] = tuple(said.pop(single) for single in names)
     rule = words.read(name, **said)
     assert {field: getattr(rule, field) for field in expected} == expected
     decoupled = dialect == "keras" or name == "AdamW"
-    assert dialect == "article" or rule.decay is (Decay.DECOUPLED if decoupled else Decay.COUPLED)
+    assert "weight_decay" not in said or rule.decay is (Decay.DECOUPLED if decoupled else Decay.COUPLED)
     again = words.spell(rule)
     assert words.read(again.name, **again.arguments) == rule
 
@@ -64,6 +67,14 @@ def test_nothing_that_acts_around_a_rule_is_dropped(around: str) -> None:
     """Switched on, it is refused by name."""
     with pytest.raises(Inexpressible, match=f"{around} in a rule"):
         dialects.keras.read("Adam", **{around: 2})
+
+
+def test_sparse_adam_is_read_and_never_spelled() -> None:
+    """It takes no dense gradient, so it is no answer; on gradients with every row it is Adam with epsilon-hat."""
+    rule = dialects.pytorch.read("SparseAdam", lr=0.01)
+    assert rule == Adam(lr=0.01, epsilon_at=Epsilon.HAT)
+    with pytest.raises(Inexpressible):
+        dialects.pytorch.spell(rule)
 
 
 def test_article_has_the_defaults_that_it_is_given_here() -> None:
@@ -114,6 +125,11 @@ REFUSED = [
     ("keras", "pytorch:SGD(lr=0.01, maximize=True)", "only minimizes", "negate the loss"),
     ("keras", "pytorch:SGD(lr=0.01, momentum=0.9, dampening=0.5)", "no dampening", "frameworks.tensorflow"),
     ("keras", "pytorch:Adagrad(lr=0.01, lr_decay=0.1, eps=0.0)", "no lr_decay", "InverseTimeDecay"),
+    ("keras", "pytorch:Adamax(lr=0.002)", "adds epsilon to the maximum", "frameworks.tensorflow.Optimizer"),
+    ("pytorch", "keras:Adamax(learning_rate=0.002)", "takes the maximum of epsilon", "frameworks.pytorch.Optimizer"),
+    ("keras", "pytorch:NAdam(lr=0.002)", "0.96\\^t, this rule by 0.96\\^\\(0.004 t", "frameworks.tensorflow.Optimizer"),
+    ("keras", "pytorch:RAdam(lr=0.001)", "no optimizer that follows RAdam", "frameworks.tensorflow.Optimizer"),
+    ("pytorch", "keras:Lion(learning_rate=0.001)", "no optimizer that follows Lion", "frameworks.pytorch.Optimizer"),
     ("article", "keras:Adagrad(learning_rate=0.01)", "initial_accumulator", "dialects"),
     ("article", "keras:Adam(learning_rate=0.01)", "defines Adagrad alone", "dialects"),
 ]
@@ -240,10 +256,8 @@ def test_label_names_what_matters_and_nothing_else() -> None:
     assert repr(SGD(momentum=0.9, buffer=Buffer.STEPS)) == "SGD(lr=0.01, momentum=0.9, buffer=Buffer.STEPS)"
 
 
-@pytest.mark.parametrize("rule", [SGD(), Adagrad(), Adadelta(), RMSprop(), Adam()], ids=repr)
-def test_states_have_names_in_both_dialects(rule: Rule) -> None:
+@pytest.mark.parametrize("call", [call for call in cases.CALLS if not call.startswith("article")])
+def test_states_have_names_in_their_dialect(call: str) -> None:
     """Every state that a rule keeps can be carried over."""
-    everything = {SGD: "b", Adagrad: "G", Adadelta: "vu", RMSprop: "vbm", Adam: "mvw"}[type(rule)]
-    for dialect in ("pytorch", "keras"):
-        assert set(dialects.find(dialect).state_names(rule)) == set(everything)
-    assert set(rule.start(np.zeros(1), np)) <= set(everything)
+    rule = dialects.read(call)
+    assert set(rule.start(np.zeros(1), np)) <= set(dialects.find(call.partition(":")[0]).state_names(rule))

@@ -8,7 +8,22 @@ import pytest
 
 from parity import streams
 from parity.require import compiler, require
-from reference import SGD, Adadelta, Adagrad, Adam, RMSprop, Rule
+from reference import (
+    ASGD,
+    FTRL,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    Rule,
+    ScheduleFree,
+)  # fmt: skip
 
 torch = require("torch")
 tf = require("tensorflow")
@@ -19,7 +34,10 @@ import frameworks.pytorch  # noqa: E402
 import frameworks.tensorflow  # noqa: E402
 from frameworks.tensorflow import native  # noqa: E402
 
-RULES = [SGD(momentum=0.5), Adagrad(), Adadelta(), RMSprop(centered=True), Adam(amsgrad=True)]
+RULES = [
+    SGD(momentum=0.5), Adagrad(), Adadelta(), RMSprop(centered=True), Adam(amsgrad=True), ASGD(lambd=0.5), Rprop(),
+    FTRL(l1=0.01), Adamax(), NAdam(), RAdam(beta2=0.9), ScheduleFree(warmup=2.0), Lion(lr=0.01),
+]  # fmt: skip
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
 MODES = [
     "torch eager", pytest.param("torch compiled", marks=[needs_compiler, pytest.mark.compiled]),

@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from parity import court, deviations, natives, trajectory
+from parity import court, deviations, natives, streams, trajectory
 from parity.require import require
-from reference import dialects
+from reference import dialects, follow
 
-require("torch")
-require("tensorflow")
+torch = require("torch")
+tf = require("tensorflow")
+keras = require("keras")
 
 WITNESSES = [*natives.witnesses("pytorch"), *natives.witnesses("keras")]
 
@@ -28,6 +29,50 @@ def test_limit_of_a_native_keeps_out_the_nearest_wrong_rule(call: str, dtype: st
     """What the limit would let through is no verdict."""
     wrong = court.nearest_wrong(dialects.read(call), dtype)
     assert wrong.kept_out, f"{call} in {dtype}: the limit lets through {wrong}"
+
+
+STATEFUL = [
+    call for call in dict.fromkeys(witness.call for witness in WITNESSES) if dialects.read(call).start(np.zeros(1), np)
+]
+
+
+@pytest.mark.parametrize("call", STATEFUL)
+def test_natives_keep_each_state_under_the_name_that_the_dialect_gives(call: str) -> None:
+    """What a native keeps there is nearer to that state of the rule than to any other."""
+    rule, names = dialects.read(call), dialects.find(call.partition(":")[0]).state_names(dialects.read(call))
+    start, gradients = streams.start(), streams.gradients("spread", 5)
+    *_, (_, state) = follow(rule, start, gradients, np)
+    theirs = _states_of_the_native(call, start, gradients)
+    for name in state:
+        if not names[name]:
+            continue
+        kept = theirs[names[name]]
+        gaps = {other: np.abs(np.abs(kept) - np.abs(array)).max() for other, array in state.items()}  # signs may differ
+        assert kept.shape == np.shape(state[name])
+        nearest = min(gaps, key=gaps.__getitem__)
+        assert nearest == name, f"{call}: {names[name]!r} holds {nearest}, not {name}"
+
+
+def _states_of_the_native(call: str, start: np.ndarray, gradients: np.ndarray) -> dict[str, np.ndarray]:
+    """What the live native keeps, by the last part of its name."""
+    dialect, name, arguments = dialects.parse(call)
+    native_call = dialects.Call(name, arguments)
+    if dialect == "pytorch":
+        from frameworks.pytorch import native as torch_native
+
+        parameter = torch.nn.Parameter(torch.tensor(start))
+        optimizer = torch_native.optimizer([parameter], native_call)
+        for gradient in gradients:
+            parameter.grad = torch.tensor(gradient)
+            optimizer.step()
+        return {key: value.numpy() for key, value in optimizer.state[parameter].items()}
+    from frameworks.tensorflow import native as keras_native
+
+    variable = keras.Variable(start, dtype="float64", name="theta")
+    optimizer = keras_native.optimizer([variable], native_call)
+    for gradient in gradients:
+        optimizer.apply([tf.constant(gradient)])
+    return {v.name.removeprefix("theta_"): v.numpy() for v in optimizer.variables}
 
 
 def test_native_of_another_rule_differs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from parity.require import compiler, require
-from reference import SGD, Adadelta, Adagrad, Adam, RMSprop, Rule
+from reference import SGD, Adadelta, Adagrad, Adam, NAdam, RMSprop, Rule
 
 torch = require("torch")
 
@@ -18,7 +18,9 @@ import frameworks.numpy  # noqa: E402  # after require
 from frameworks.pytorch import Optimizer  # noqa: E402
 from frameworks.pytorch import optimizer as module  # noqa: E402
 
-RULES = [SGD(lr=0.1, momentum=0.9), Adagrad(initial_accumulator=0.1), RMSprop(centered=True), Adam(amsgrad=True)]
+RULES = [
+    SGD(lr=0.1, momentum=0.9), Adagrad(initial_accumulator=0.1), RMSprop(centered=True), Adam(amsgrad=True), NAdam(),
+]  # fmt: skip
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from parity import cases, limits, streams, trajectory
 from parity.require import require
-from reference import SGD, Adagrad, Adam, RMSprop, Rule, dialects
+from reference import SGD, Adagrad, Adam, NAdam, RMSprop, Rule, dialects
 
 require("torch")  # first: the other order of imports is known to crash
 tf = require("tensorflow")
@@ -28,6 +28,7 @@ RULES = [
     Adagrad(initial_accumulator=0.1, epsilon_at="INSIDE"),
     RMSprop(centered=True, momentum=0.5, epsilon_at="INSIDE", buffer="STEPS"),
     Adam(epsilon_at="HAT", weight_decay=0.01, decay="DECOUPLED"),
+    NAdam(),  # it keeps one number a tensor
 ]
 
 

@@ -9,13 +9,24 @@ from . import dialects
 from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam
+from .adamax import Adamax
+from .asgd import ASGD
+from .ftrl import FTRL
+from .lion import Lion
+from .nadam import NAdam
+from .radam import RAdam
 from .rmsprop import RMSprop
+from .rprop import Rprop
 from .rule import Buffer, Decay, Epsilon, Rule, follow
+from .schedulefree import ScheduleFree
 from .sgd import SGD
 
-RULES: tuple[type[Rule], ...] = (SGD, Adagrad, Adadelta, RMSprop, Adam)
+RULES: tuple[type[Rule], ...] = (
+    SGD, ASGD, Rprop, Adagrad, FTRL, Adadelta, RMSprop, Adam, Adamax, NAdam, RAdam, ScheduleFree, Lion,
+)  # fmt: skip
 
 __all__ = [
-    "RULES", "SGD", "Adadelta", "Adagrad", "Adam", "RMSprop",
+    "ASGD", "FTRL", "RULES", "SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Lion", "NAdam", "RAdam", "RMSprop",
+    "Rprop", "ScheduleFree",
     "Buffer", "Decay", "Epsilon", "Rule", "dialects", "follow",
 ]  # fmt: skip

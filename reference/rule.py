@@ -1,12 +1,14 @@
 """What a rule is: hyperparameters as frozen fields, one pure ``update`` as the equation.
 
-A rule is written for one tensor and for any array library. The library comes in as ``xp``, a namespace with
-``sqrt``, ``square``, ``maximum`` and ``zeros_like``; everything else is ``+ - * /`` on the arrays themselves.
+A rule is written for one tensor and for any array library. The library comes in as ``xp``, a namespace with ``abs``,
+``maximum``, ``minimum``, ``ones``, ``sign``, ``sqrt``, ``square``, ``where`` and ``zeros_like``; everything else is
+``+ - * / **`` and comparison on the arrays themselves.
 
 The scalar work of a step (bias correction, products with the learning rate) is done apart from the arrays, in
 ``coefficients``, in double precision. Each coefficient is rounded once to the arrays' dtype when it meets an array.
 Inside ``update`` no two coefficients are combined, no array is divided by a coefficient or a number, and no coefficient
-multiplies a product of arrays (a square is ``xp.square``): compilers rewrite all three, and that would change bits.
+multiplies a product of arrays (a square is ``xp.square``): compilers rewrite all three, and that would change bits. For
+the same reason ``coefficients`` divides what depends on t or lr by no hyperparameter, but multiplies by its inverse.
 """
 
 import dataclasses
@@ -26,8 +28,8 @@ State = dict[str, Array]
 class Epsilon(enum.Enum):
     """Where epsilon stands in the denominator."""
 
-    OUTSIDE = "sqrt(v) + epsilon, after any bias correction of v"
-    INSIDE = "sqrt(v + epsilon)"
+    OUTSIDE = "added to the denominator, sqrt(v) + epsilon, after any bias correction of v"
+    INSIDE = "within the denominator: sqrt(v + epsilon), in Adamax max(beta2 u, |g| + epsilon)"
     HAT = "sqrt(v) + epsilon, before the bias correction of v"
 
     def __repr__(self) -> str:
@@ -96,7 +98,8 @@ class Rule:
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
 
     def start(self, theta: Array, xp: Any) -> State:
-        """The state before the first step: arrays of theta's dtype with shapes derived from theta's."""
+        """The state before the first step: arrays of theta's dtype with shapes derived from theta's, each one number
+        throughout."""
         raise NotImplementedError
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:

@@ -4,7 +4,11 @@ A framework that computes coefficients inside its graph brings functions of the 
 in the same order, so that both give the same double.
 """
 
+import functools
 import math
+import operator
+from collections.abc import Callable
+from typing import Any
 
 EXPONENT_BITS = 32  # step numbers up to 2**32
 
@@ -27,6 +31,24 @@ def integer_power(base: float, exponent: int) -> float:
         half = len(factors) // 2
         factors = [low * high for low, high in zip(factors[:half], factors[half:], strict=True)]
     return factors[0]
+
+
+def power(base: float, exponent: float) -> float:
+    """base**exponent for a real exponent; by square roots if it is a few quarters.
+
+    Otherwise it is the platform's ``pow``, whose last bit differs between libraries.
+    """
+    by_roots = quarters(base, exponent, math.sqrt)
+    return base**exponent if by_roots is None else by_roots
+
+
+def quarters(base: Any, exponent: float, sqrt: Callable[[Any], Any]) -> Any:
+    """base**exponent as a product of square roots, which are exactly specified; None unless 4 exponent is 0, ... 8."""
+    if 4 * exponent not in range(9):
+        return None
+    root = sqrt(base)
+    factors = [base] * int(exponent) + [root] * (int(2 * exponent) % 2) + [sqrt(root)] * (int(4 * exponent) % 2)
+    return functools.reduce(operator.mul, factors, 1.0)
 
 
 def sqrt(x: float) -> float:

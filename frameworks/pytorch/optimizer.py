@@ -101,9 +101,8 @@ def _for_compiler(theta: Any, gradient: Any, state: dict[str, Any], rule: Rule, 
     element, since compiled writes to a 0-d float64 state were seen lost (torch 2.13)."""
     dtype = torch.float32 if theta.dtype.itemsize == 2 else theta.dtype
     c = c._make(torch.tensor(c, dtype=dtype, device=theta.device).unbind())
-    if theta.ndim == 0:
-        theta, gradient, state = theta.view(1), gradient.view(1), {k: v.view(1) for k, v in state.items()}
-    return theta, gradient, state, rule, c
+    theta, gradient = (x if x.ndim else x.view(1) for x in (theta, gradient))
+    return theta, gradient, {name: x if x.ndim else x.view(1) for name, x in state.items()}, rule, c
 
 
 def _rule(group: dict[str, Any]) -> Rule:

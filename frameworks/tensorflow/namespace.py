@@ -6,11 +6,13 @@ the root, which changes no bit of it, keeps the pattern from matching.
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import maximum, square, zeros_like
+from tensorflow import abs, maximum, minimum, ones, sign, square, zeros_like
 
 from reference import scalars
 
-__all__ = ["integer_power", "maximum", "sqrt", "square", "where", "zeros_like"]
+__all__ = [
+    "abs", "integer_power", "maximum", "minimum", "ones", "power", "sign", "sqrt", "square", "where", "zeros_like",
+]  # fmt: skip
 
 
 def sqrt(x: tf.Tensor) -> tf.Tensor:
@@ -33,3 +35,11 @@ def integer_power(base: float, exponent: tf.Tensor) -> tf.Tensor:
         half //= 2
         factors = factors[:half] * factors[half:]
     return factors[0]
+
+
+def power(base: float | tf.Tensor, exponent: float) -> float | tf.Tensor:
+    """base**exponent as ``reference.scalars`` takes it, by the same steps; only the last resort is TensorFlow's own."""
+    if isinstance(base, float):
+        return scalars.power(base, exponent)
+    by_roots = scalars.quarters(base, exponent, tf.sqrt)
+    return tf.pow(base, tf.constant(exponent, tf.float64)) if by_roots is None else by_roots

@@ -87,9 +87,12 @@ class Optimizer(keras.optimizers.Optimizer):
     def _begin(self, variable: Any) -> dict[str, Any]:
         """A variable's state. Starting values go in as initializers: ``model.fit`` loses what build() assigns."""
         dtype = tf.as_dtype(variable.dtype)
-        start = self.rule.start(np.zeros((), _wide(dtype).as_numpy_dtype), np)
+        start = self.rule.start(np.zeros(variable.shape, _wide(dtype).as_numpy_dtype), np)
         return {
-            name: self.add_variable_from_reference(variable, name, _constant(value)) for name, value in start.items()
+            name: self.add_variable_from_reference(variable, name, _constant(value))
+            if value.shape == tuple(variable.shape)
+            else self.add_variable(value.shape, _constant(value), variable.dtype, name=f"{variable.name}_{name}")
+            for name, value in start.items()
         }
 
     def _rule_for(self, variable: Any) -> Rule:
@@ -98,8 +101,9 @@ class Optimizer(keras.optimizers.Optimizer):
 
 
 def _constant(value: Any) -> Any:
-    """An initializer that keeps every digit; Keras' own goes through float32."""
-    return lambda shape, dtype: tf.fill(shape, tf.constant(np.asarray(value), dtype))
+    """An initializer with the one number that ``value`` holds, in all its digits; Keras' own goes through float32."""
+    number = np.ravel(value)[:1].sum()  # an empty array holds none
+    return lambda shape, dtype: tf.fill(shape, tf.constant(number, dtype))
 
 
 def _wide(dtype: tf.DType) -> tf.DType:

@@ -2,8 +2,8 @@
 
 import ast
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from ..rule import Rule
 
@@ -65,6 +65,28 @@ class Native:
         """The arguments that differ from the framework's defaults, and always the learning rate."""
         said = {argument: getattr(rule, field) for argument, field in self.arguments.items()}
         return {k: v for k, v in said.items() if self.arguments[k] == "lr" or v != self.defaults[k]}
+
+
+class Refusal(NamedTuple):
+    """Why a dialect cannot say the rules that it ``applies`` to, what to use instead, and how far the nearest call is.
+
+    ``why`` and ``instead`` may name ``{name}``, the rule's class, its fields, and ``{ours}``, our adapter's call.
+    """
+
+    applies: Callable[[Any], Any]
+    why: str
+    instead: str = "{ours}"
+    size: str = ""
+
+    def of(self, rule: Rule, prefix: str, ours: str) -> Inexpressible:
+        """The error for this rule."""
+        words = {**rule.plain(), "name": type(rule).__name__, "ours": ours}
+        return Inexpressible(f"{rule!r} in {prefix}", self.why.format(**words), self.instead.format(**words), self.size)
+
+
+def refuse(refusals: Iterable[Refusal], rule: Rule, prefix: str, ours: str) -> Inexpressible:
+    """The error of the first refusal that applies."""
+    return next(refusal for refusal in refusals if refusal.applies(rule)).of(rule, prefix, ours)
 
 
 def find(natives: Mapping[str, Native], name: str, prefix: str) -> Native:

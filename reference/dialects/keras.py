@@ -1,8 +1,7 @@
-"""Keras' words: keras.optimizers 3.15. Read off keras/src/optimizers/{sgd,adagrad,adadelta,rmsprop,adam,adamw}.py and
-base_optimizer.py.
+"""Keras' words: keras.optimizers 3.15. Read off keras/src/optimizers/*.py.
 
-Epsilon stands inside the root, in Adam outside it but before bias correction (epsilon-hat). A momentum buffer
-accumulates steps. Weight decay is decoupled, for every optimizer.
+Epsilon stands inside the root, in Adam outside it but before bias correction (epsilon-hat), in Nadam after it. A
+momentum buffer accumulates steps. Weight decay is decoupled, for every optimizer.
 """
 
 from typing import Any
@@ -10,10 +9,15 @@ from typing import Any
 from ..adadelta import Adadelta
 from ..adagrad import Adagrad
 from ..adam import Adam
+from ..adamax import Adamax
+from ..ftrl import FTRL
+from ..lion import Lion
+from ..nadam import NAdam
 from ..rmsprop import RMSprop
 from ..rule import Buffer, Decay, Epsilon, Rule
+from ..schedulefree import ScheduleFree
 from ..sgd import SGD
-from .call import Call, Inexpressible, Native, find
+from .call import Call, Inexpressible, Native, Refusal, find, refuse
 
 NAMING = ("name",)  # changes nothing
 AROUND = {  # what Keras does before and after the rule, with the value that means "nothing"
@@ -22,8 +26,10 @@ AROUND = {  # what Keras does before and after the rule, with the value that mea
 }  # fmt: skip
 
 _COMMON = {"learning_rate": "lr", "weight_decay": "weight_decay"}
-_ADAM = {**_COMMON, "beta_1": "beta1", "beta_2": "beta2", "epsilon": "epsilon", "amsgrad": "amsgrad"}
-_ADAM_DEFAULTS = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False}
+_BETAS = {**_COMMON, "beta_1": "beta1", "beta_2": "beta2"}
+_MEANS = {**_BETAS, "epsilon": "epsilon"}
+_MEANS_DEFAULTS = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "weight_decay": 0.0}
+_ADAM, _ADAM_DEFAULTS = {**_MEANS, "amsgrad": "amsgrad"}, {**_MEANS_DEFAULTS, "amsgrad": False}
 _ADAM_STATE = {"m": "momentum", "v": "velocity", "w": "velocity_hat"}
 
 NATIVES = {
@@ -56,12 +62,39 @@ NATIVES = {
         {"v": "velocity", "b": "momentum", "m": "average_gradient"},
     ),
     "Adam": Native(
-        Adam, _ADAM, {**_ADAM_DEFAULTS, "weight_decay": 0.0},
-        {"epsilon_at": Epsilon.HAT, "decay": Decay.DECOUPLED}, _ADAM_STATE,
+        Adam, _ADAM, _ADAM_DEFAULTS, {"epsilon_at": Epsilon.HAT, "decay": Decay.DECOUPLED}, _ADAM_STATE,
     ),
     "AdamW": Native(
         Adam, _ADAM, {**_ADAM_DEFAULTS, "weight_decay": 4e-3},
         {"epsilon_at": Epsilon.HAT, "decay": Decay.DECOUPLED}, _ADAM_STATE,
+    ),
+    "Adamax": Native(
+        Adamax, _MEANS, _MEANS_DEFAULTS, {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED},
+        {"m": "momentum", "u": "norm"},
+    ),
+    "Nadam": Native(
+        NAdam, _MEANS, _MEANS_DEFAULTS, {"momentum_decay": 1.0, "decay": Decay.DECOUPLED},
+        {"m": "momentum", "v": "velocity", "P": ""},  # P is kept beside the optimizer's variables
+    ),
+    "Lion": Native(
+        Lion, _BETAS, {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.0},
+        {"decay": Decay.DECOUPLED}, {"m": "momentum"},
+    ),
+    "Ftrl": Native(
+        FTRL,
+        {**_COMMON, "learning_rate_power": "lr_power", "initial_accumulator_value": "initial_accumulator",
+         "l1_regularization_strength": "l1", "l2_regularization_strength": "l2",
+         "l2_shrinkage_regularization_strength": "shrinkage", "beta": "beta"},
+        {"learning_rate": 1e-3, "learning_rate_power": -0.5, "initial_accumulator_value": 0.1,
+         "l1_regularization_strength": 0.0, "l2_regularization_strength": 0.0,
+         "l2_shrinkage_regularization_strength": 0.0, "beta": 0.0, "weight_decay": 0.0},
+        {"decay": Decay.DECOUPLED},
+        {"n": "accumulator", "z": "linear"},
+    ),
+    "ScheduleFreeAdamW": Native(
+        ScheduleFree, {**_MEANS, "warmup_steps": "warmup"},
+        {**_MEANS_DEFAULTS, "learning_rate": 0.0025, "epsilon": 1e-8, "warmup_steps": 0.0}, {"decay": Decay.DECOUPLED},
+        {"z": "momentum", "v": "velocity"},
     ),
 }  # fmt: skip
 
@@ -89,12 +122,11 @@ def spell(rule: Rule) -> Call:
     condition = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
         rule, condition = rule.replace(buffer=Buffer.STEPS), "while the learning rate stays constant"
-    names = ("AdamW",) if isinstance(rule, Adam) and rule.weight_decay else (type(rule).__name__,)
-    for name in names:
-        native = NATIVES.get(name)
-        if native and not native.differences(rule):
+    decays = isinstance(rule, Adam) and rule.weight_decay  # either class can, but then one of them is meant
+    for name, native in NATIVES.items():
+        if native.rule is type(rule) and not native.differences(rule) and (name == "AdamW" or not decays):
             return Call(name, native.spell(rule), condition)
-    raise _inexpressible(rule)
+    raise refuse(REFUSALS, rule, "keras.optimizers", f"frameworks.tensorflow.Optimizer({rule!r})")
 
 
 def state_names(rule: Rule) -> dict[str, str]:
@@ -103,26 +135,42 @@ def state_names(rule: Rule) -> dict[str, str]:
     return dict(names)
 
 
-def _inexpressible(rule: Rule) -> Inexpressible:
-    what, instead = f"{rule!r} in keras.optimizers", f"frameworks.tensorflow.Optimizer({rule!r})"
-    if rule.maximize:
-        return Inexpressible(what, "Keras only minimizes", f"negate the loss, or {instead}")
-    if rule.weight_decay and rule.decay is Decay.COUPLED and rule.matters("decay"):
-        advice = f"an L2 regularizer of weight_decay / 2 on each weight, or {instead}"
-        return Inexpressible(what, "Keras has only decoupled weight decay, this rule couples it", advice)
-    if isinstance(rule, Adam):
-        why = "Keras adds epsilon before the bias correction of v, this rule after it"
-        size = "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon"
-        advice = (
-            f"{instead}; or assign epsilon * sqrt(1 - beta2**t) to a tf.Variable given as epsilon, before each step"
-        )
-        return Inexpressible(what, why, advice, size)
-    if isinstance(rule, SGD):
-        return Inexpressible(what, "keras.optimizers.SGD has no dampening", instead)
-    if isinstance(rule, Adagrad) and rule.lr_decay:
-        schedule = f"InverseTimeDecay(initial_learning_rate={rule.lr}, decay_steps=1, decay_rate={rule.lr_decay})"
-        advice = f"learning_rate=keras.optimizers.schedules.{schedule}, or {instead}"
-        return Inexpressible(what, "keras.optimizers.Adagrad has no lr_decay", advice)
-    why = f"keras.optimizers.{type(rule).__name__} adds epsilon under the root, this rule to it"
-    size = "with epsilon squared a step up to 1 - 1/sqrt(2) = 29.3 % smaller, worst where sqrt(v) = epsilon"
-    return Inexpressible(what, why, instead, size)
+REFUSALS = (
+    Refusal(
+        lambda rule: type(rule) not in {native.rule for native in NATIVES.values()},
+        "Keras has no optimizer that follows {name}",
+    ),
+    Refusal(lambda rule: rule.maximize, "Keras only minimizes", "negate the loss, or {ours}"),
+    Refusal(
+        lambda rule: rule.weight_decay and rule.decay is Decay.COUPLED and rule.matters("decay"),
+        "Keras has only decoupled weight decay, this rule couples it",
+        "an L2 regularizer of weight_decay / 2 on each weight, or {ours}",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adam),
+        "Keras adds epsilon before the bias correction of v, this rule after it",
+        "{ours}; or assign epsilon * sqrt(1 - beta2**t) to a tf.Variable given as epsilon, before each step",
+        "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon",
+    ),
+    Refusal(lambda rule: isinstance(rule, SGD), "keras.optimizers.SGD has no dampening"),
+    Refusal(
+        lambda rule: isinstance(rule, Adagrad) and rule.lr_decay,
+        "keras.optimizers.Adagrad has no lr_decay",
+        "learning_rate=keras.optimizers.schedules.InverseTimeDecay(initial_learning_rate={lr}, decay_steps=1, "
+        "decay_rate={lr_decay}), or {ours}",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, NAdam),
+        "keras.optimizers.Nadam warms its momentum up by 0.96^t, this rule by 0.96^({momentum_decay} t)",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adamax),
+        "keras.optimizers.Adamax adds epsilon to the maximum, this rule takes the maximum of it",
+        size="per element a factor between 1/2 and 1 with the same epsilon, worst where |g| is far below epsilon",
+    ),
+    Refusal(
+        lambda rule: True,
+        "keras.optimizers.{name} adds epsilon under the root, this rule to it",
+        size="with epsilon squared a step up to 1 - 1/sqrt(2) = 29.3 % smaller, worst where sqrt(v) = epsilon",
+    ),
+)

@@ -1,7 +1,7 @@
-"""PyTorch's words: torch.optim 2.13. Read off torch/optim/{sgd,adagrad,adadelta,rmsprop,adam,adamw}.py.
+"""PyTorch's words: torch.optim 2.13. Read off torch/optim/*.py.
 
 Epsilon stands outside the root and, in Adam, after bias correction; Adadelta's inside. A momentum buffer accumulates
-gradients. Weight decay is an L2 penalty except in AdamW.
+gradients. Weight decay is an L2 penalty except in AdamW and where ``decoupled_weight_decay`` says otherwise.
 """
 
 from typing import Any
@@ -9,16 +9,26 @@ from typing import Any
 from ..adadelta import Adadelta
 from ..adagrad import Adagrad
 from ..adam import Adam
+from ..adamax import Adamax
+from ..asgd import ASGD
+from ..nadam import NAdam
+from ..radam import RAdam
 from ..rmsprop import RMSprop
+from ..rprop import Rprop
 from ..rule import Buffer, Decay, Epsilon, Rule
 from ..sgd import SGD
-from .call import Call, Inexpressible, Native, find
+from .call import Call, Native, Refusal, find, refuse
 
 EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # how a step is run, not what it computes
+PAIRS = {  # arguments that hold two hyperparameters
+    "betas": ("beta1", "beta2"), "etas": ("etaminus", "etaplus"), "step_sizes": ("step_size_min", "step_size_max"),
+}  # fmt: skip
+DECOUPLES = ("Adam", "NAdam", "RAdam")  # those with the argument decoupled_weight_decay
 
 _COMMON = {"lr": "lr", "weight_decay": "weight_decay", "maximize": "maximize"}
-_ADAM = {**_COMMON, "eps": "epsilon", "amsgrad": "amsgrad", "beta1": "beta1", "beta2": "beta2"}
-_ADAM_DEFAULTS = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "amsgrad": False, "maximize": False}
+_MEANS = {**_COMMON, "eps": "epsilon", "beta1": "beta1", "beta2": "beta2"}
+_MEANS_DEFAULTS = {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "maximize": False}
+_ADAM, _ADAM_DEFAULTS = {**_MEANS, "amsgrad": "amsgrad"}, {**_MEANS_DEFAULTS, "lr": 1e-3, "amsgrad": False}
 _ADAM_STATE = {"m": "exp_avg", "v": "exp_avg_sq", "w": "max_exp_avg_sq"}
 
 NATIVES = {
@@ -53,12 +63,41 @@ NATIVES = {
         {"v": "square_avg", "b": "momentum_buffer", "m": "grad_avg"},
     ),
     "Adam": Native(
-        Adam, _ADAM, {**_ADAM_DEFAULTS, "weight_decay": 0.0},
+        Adam, _ADAM, _ADAM_DEFAULTS,
         {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED}, _ADAM_STATE,
     ),
     "AdamW": Native(
         Adam, _ADAM, {**_ADAM_DEFAULTS, "weight_decay": 1e-2},
         {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED}, _ADAM_STATE,
+    ),
+    "SparseAdam": Native(  # as it acts on a gradient in which every row is present
+        Adam, {name: field for name, field in _MEANS.items() if name != "weight_decay"},
+        {name: value for name, value in _ADAM_DEFAULTS.items() if name not in ("weight_decay", "amsgrad")},
+        {"epsilon_at": Epsilon.HAT}, _ADAM_STATE,
+    ),
+    "Adamax": Native(
+        Adamax, _MEANS, _MEANS_DEFAULTS, {"epsilon_at": Epsilon.INSIDE, "decay": Decay.COUPLED},
+        {"m": "exp_avg", "u": "exp_inf"},
+    ),
+    "NAdam": Native(
+        NAdam, {**_MEANS, "momentum_decay": "momentum_decay"}, {**_MEANS_DEFAULTS, "momentum_decay": 4e-3},
+        {"decay": Decay.COUPLED}, {"m": "exp_avg", "v": "exp_avg_sq", "P": "mu_product"},
+    ),
+    "RAdam": Native(
+        RAdam, _MEANS, {**_MEANS_DEFAULTS, "lr": 1e-3}, {"epsilon_at": Epsilon.HAT, "decay": Decay.COUPLED},
+        {"m": "exp_avg", "v": "exp_avg_sq"},
+    ),
+    "Rprop": Native(
+        Rprop,
+        {"lr": "lr", "etaminus": "fall", "etaplus": "rise", "step_size_min": "smallest", "step_size_max": "largest",
+         "maximize": "maximize"},
+        {"lr": 1e-2, "etaminus": 0.5, "etaplus": 1.2, "step_size_min": 1e-6, "step_size_max": 50.0, "maximize": False},
+        {}, {"d": "step_size", "h": "prev"},
+    ),
+    "ASGD": Native(
+        ASGD, {**_COMMON, "lambd": "lambd", "alpha": "alpha", "t0": "t0"},
+        {"lr": 1e-2, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6, "weight_decay": 0.0, "maximize": False},
+        {"decay": Decay.COUPLED}, {"eta": "eta", "a": "ax"},
     ),
 }  # fmt: skip
 
@@ -71,12 +110,12 @@ def read(name: str, /, **arguments: Any) -> Rule:
     """
     native = find(NATIVES, name, "torch.optim")
     fixed = dict(native.fixed)
-    extra = [*EXECUTION]
-    if native.rule is Adam:
-        arguments = _split_betas(arguments)
-        extra += ["betas"] + (["decoupled_weight_decay"] if name == "Adam" else [])
-        if arguments.get("decoupled_weight_decay"):
-            fixed["decay"] = Decay.DECOUPLED
+    if name in DECOUPLES and arguments.get("decoupled_weight_decay"):
+        fixed["decay"] = Decay.DECOUPLED
+    pairs = [pair for pair, names in PAIRS.items() if names[0] in native.arguments]
+    for pair in pairs:
+        arguments = _split(name, pair, arguments)
+    extra = [*EXECUTION, *pairs] + ["decoupled_weight_decay"] * (name in DECOUPLES)
     values = native.complete(f"torch.optim.{name}", arguments, extra)
     return native.rule(**{native.arguments[k]: v for k, v in values.items()}, **fixed)
 
@@ -89,10 +128,13 @@ def spell(rule: Rule) -> Call:
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
         start = rule.initial_accumulator + rule.epsilon  # sqrt(G + epsilon) from G = n is sqrt(G) from G = n + epsilon
         rule = rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
+    flag = {}
+    if type(rule).__name__ in DECOUPLES[1:] and rule.weight_decay and rule.decay is Decay.DECOUPLED:
+        rule, flag = rule.replace(decay=Decay.COUPLED), {"decoupled_weight_decay": True}
     for name, native in NATIVES.items():
-        if native.rule is type(rule) and not native.differences(rule):
-            return Call(name, _join_betas(native.spell(rule), native), condition)
-    raise _inexpressible(rule)
+        if native.rule is type(rule) and not native.differences(rule) and name != "SparseAdam":
+            return Call(name, {**_join(native.spell(rule), native), **flag}, condition)
+    raise refuse(REFUSALS, rule, "torch.optim", f"frameworks.pytorch.Optimizer(params, {rule!r})")
 
 
 def state_names(rule: Rule) -> dict[str, str]:
@@ -101,34 +143,55 @@ def state_names(rule: Rule) -> dict[str, str]:
     return dict(names)
 
 
-def _split_betas(arguments: dict[str, Any]) -> dict[str, Any]:
-    for name in ("beta1", "beta2"):
-        if name in arguments:
-            raise ValueError(f"torch.optim.Adam has no argument {name!r}; write betas=(beta1, beta2)")
-    betas = arguments.get("betas", (0.9, 0.999))
-    if not isinstance(betas, list | tuple) or len(betas) != 2:
-        raise ValueError(f"betas must be a pair (beta1, beta2), got {betas!r}")
-    return {**arguments, "beta1": betas[0], "beta2": betas[1]}
+def _split(name: str, pair: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    names = PAIRS[pair]
+    for single in names:
+        if single in arguments:
+            raise ValueError(f"torch.optim.{name} has no argument {single!r}; write {pair}=({', '.join(names)})")
+    if pair not in arguments:
+        return arguments
+    values = arguments[pair]
+    if not isinstance(values, list | tuple) or len(values) != 2:
+        raise ValueError(f"{pair} must be a pair ({', '.join(names)}), got {values!r}")
+    return {**arguments, **dict(zip(names, values, strict=True))}
 
 
-def _join_betas(said: dict[str, Any], native: Native) -> dict[str, Any]:
-    joined = {k: v for k, v in said.items() if k not in ("beta1", "beta2")}
-    if len(joined) < len(said):
-        pair = tuple(said.get(k, native.defaults[k]) for k in ("beta1", "beta2"))
-        joined = {"lr": joined.pop("lr"), "betas": pair, **joined}
+def _join(said: dict[str, Any], native: Native) -> dict[str, Any]:
+    joined = dict(said)
+    for pair, names in PAIRS.items():
+        if any(single in said for single in names):
+            values = tuple(joined.pop(single, native.defaults[single]) for single in names)
+            joined = {"lr": joined.pop("lr"), pair: values, **joined}
     return joined
 
 
-def _inexpressible(rule: Rule) -> Inexpressible:
-    instead = f"frameworks.pytorch.Optimizer(params, {rule!r})"
-    if isinstance(rule, Adam) and rule.epsilon_at is Epsilon.HAT and rule.epsilon:
-        why = "torch.optim adds epsilon after the bias correction of v, this rule before it"
-        size = "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon"
-        instead += "; or set group['eps'] = epsilon / sqrt(1 - beta2**t) before each step"
-        return Inexpressible(f"{rule!r} in torch.optim", why, instead, size)
-    if isinstance(rule, RMSprop) and rule.epsilon_at is Epsilon.INSIDE and rule.epsilon:
-        why = "torch.optim.RMSprop adds epsilon to the root, this rule under it"
-        size = "with eps=sqrt(epsilon) a step up to 1 - 1/sqrt(2) = 29.3 % smaller, worst where v = epsilon"
-        return Inexpressible(f"{rule!r} in torch.optim", why, instead, size)
-    why = f"torch.optim.{type(rule).__name__} has only coupled weight decay, this rule decouples it"
-    return Inexpressible(f"{rule!r} in torch.optim", why, instead)
+REFUSALS = (
+    Refusal(
+        lambda rule: type(rule) not in {native.rule for native in NATIVES.values()},
+        "PyTorch has no optimizer that follows {name}",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.HAT and rule.epsilon,
+        "torch.optim adds epsilon after the bias correction of v, this rule before it",
+        "{ours}; or set group['eps'] = epsilon / sqrt(1 - beta2**t) before each step",
+        "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, RAdam) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
+        "torch.optim.RAdam adds epsilon before the bias correction of v, this rule after it",
+        "{ours}; or set group['eps'] = epsilon * sqrt(1 - beta2**t) before each step",
+        "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, RMSprop) and rule.epsilon_at is Epsilon.INSIDE and rule.epsilon,
+        "torch.optim.RMSprop adds epsilon to the root, this rule under it",
+        size="with eps=sqrt(epsilon) a step up to 1 - 1/sqrt(2) = 29.3 % smaller, worst where v = epsilon",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adamax) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
+        "torch.optim.Adamax takes the maximum of epsilon, this rule adds it to the maximum",
+        size="per element a factor between 1 and 2 with the same epsilon, worst where |g| is far below epsilon",
+    ),
+    Refusal(lambda rule: isinstance(rule, Rprop), "torch.optim.Rprop has no weight decay"),
+    Refusal(lambda rule: True, "torch.optim.{name} has only coupled weight decay, this rule decouples it"),
+)

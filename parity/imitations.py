@@ -1,0 +1,131 @@
+"""Imitations: rules that make a native's known mistake, so that a deviation's cause can be held to the digit."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from reference import (
+    ASGD,
+    FTRL,
+    SGD,
+    Adagrad,
+    Adam,
+    Adamax,
+    NAdam,
+    Rule,
+    ScheduleFree,
+    scalars,
+)  # fmt: skip
+
+from .limits import Bounded
+
+
+def through_float32(x: Any) -> Any:
+    """A number, array or bounded number, rounded to float32: what tf.cast(x, tf.float64) makes of a Python number."""
+    if isinstance(x, Bounded):
+        return Bounded(through_float32(x.value), x.error, x.dtype)
+    return np.asarray(x).astype(np.float32).astype(np.float64) if np.ndim(x) else float(np.float32(x))
+
+
+def _with(xp: Any, **functions: Callable[..., Any]) -> SimpleNamespace:
+    """The scalar functions of ``xp``, some replaced."""
+    names = ("integer_power", "power", "sqrt", "where")
+    return SimpleNamespace(**{name: functions.get(name, getattr(xp, name)) for name in names})
+
+
+def _powers(xp: Any) -> SimpleNamespace:
+    return _with(xp, integer_power=lambda base, exponent: xp.integer_power(through_float32(base), exponent))
+
+
+class _Float32Powers(Rule):
+    """Bias corrections start from betas rounded to float32."""
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        return super().coefficients(t, lr, _powers(xp))
+
+
+class _KerasAdam(_Float32Powers, Adam):
+    pass
+
+
+class _KerasAdamax(_Float32Powers, Adamax):
+    pass
+
+
+class _KerasNAdam(NAdam):
+    """Betas and 0.96 are rounded to float32, but not in the product of the momenta."""
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        rounded = self.replace(beta1=through_float32(self.beta1), beta2=through_float32(self.beta2))
+        through = _with(xp, power=lambda base, exponent: xp.power(through_float32(base), exponent))
+        return NAdam(**rounded.plain()).coefficients(t, lr, through)._replace(mu=super().coefficients(t, lr, xp).mu)
+
+
+class _KerasScheduleFree(ScheduleFree):
+    """The average is recovered from the point as it is after the step, which then counts as the one before."""
+
+    def update(self, theta: Any, gradient: Any, state: Any, c: Any, xp: Any) -> Any:
+        z = state["z"] + c.first * theta
+        theta, g = self.decayed(theta, gradient, c)
+        v = c.keep2 * state["v"] + c.take2 * xp.square(g)
+        z = z - c.lr * g / (c.stretch * xp.sqrt(v) + c.epsilon)
+        x = c.rest * (theta - c.rest1 * z) + c.share * z
+        return c.rest1 * z + c.beta1 * x, {"z": z, "v": v}
+
+
+class _TorchASGD(ASGD):
+    """The rates are kept in float32."""
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        c = super().coefficients(t, lr, xp)
+        kept = {name: through_float32(getattr(c, name)) for name in ("first", "later", "share")}
+        return c._replace(**kept)
+
+
+class _TorchNAdam(NAdam):
+    """The product of the momenta is kept in float32."""
+
+    def update(self, theta: Any, gradient: Any, state: Any, c: Any, xp: Any) -> Any:
+        kept = through_float32(through_float32(c.mu) * state["P"])
+        theta, new = super().update(theta, gradient, {**state, "P": kept}, c._replace(mu=1.0), xp)
+        return theta, {**new, "P": kept}
+
+
+def _of(kind: type[Rule], rule: Rule, *rounded: str) -> Rule:
+    """The rule as ``kind``, some of its fields rounded to float32."""
+    return kind(**rule.plain()).replace(**{name: through_float32(getattr(rule, name)) for name in rounded})
+
+
+_KERAS_FLOAT64: dict[type[Rule], tuple[type[Rule], tuple[str, ...]]] = {  # what Keras hands to tf.cast, if it shows
+    SGD: (SGD, ("momentum",)), Adagrad: (Adagrad, ("initial_accumulator",)), FTRL: (FTRL, ("initial_accumulator",)),
+    Adam: (_KerasAdam, ()), Adamax: (_KerasAdamax, ()), NAdam: (_KerasNAdam, ()),
+}  # fmt: skip
+
+
+def keras_float64(rule: Rule) -> Rule:
+    """Fields that go through tf.cast are rounded to float32, weight decay always."""
+    kind, rounded = _KERAS_FLOAT64.get(type(rule), (type(rule), ()))
+    return _of(kind, rule, *rounded, "weight_decay")
+
+
+def keras_float32(rule: Rule) -> Rule:
+    """In float32 the rounded betas can be seen in Adam alone."""
+    return _of(_KerasAdam, rule) if isinstance(rule, Adam) else rule
+
+
+def _keras_schedule_free(*rounded: str) -> Callable[[Rule], Rule]:
+    return lambda rule: _of(_KerasScheduleFree, rule, *rounded) if isinstance(rule, ScheduleFree) else rule
+
+
+keras_schedule_free = {
+    "float32": _keras_schedule_free(),
+    "float64": _keras_schedule_free("beta1", "beta2", "epsilon", "weight_decay"),
+}
+
+
+def torch_float64(rule: Rule) -> Rule:
+    """Scalars of the state are float32 whatever the parameter's dtype."""
+    kind = {ASGD: _TorchASGD, NAdam: _TorchNAdam}.get(type(rule))
+    return _of(kind, rule) if kind else rule

@@ -1,0 +1,46 @@
+"""Adamax.
+
+D. P. Kingma, J. Ba: Adam: A Method for Stochastic Optimization. ICLR 2015, arXiv:1412.6980, section 7.1, algorithm 2.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import scalars
+from .rule import Array, Epsilon, Rule, State, named, number, one_of
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Adamax(Rule):
+    """Adam, measured by the largest recent gradient instead of the root mean square.
+
+    ::
+
+        m <- beta1 m + (1 - beta1) g
+        u <- max(beta2 u, |g|),                theta <- theta - lr / (1 - beta1^t) m / (u + epsilon)       OUTSIDE
+        u <- max(beta2 u, |g| + epsilon),      theta <- theta - lr / (1 - beta1^t) m / u                   INSIDE
+
+    The step has the units of ``lr``; ``epsilon`` has those of the gradient. The paper has no epsilon.
+    """
+
+    lr: float = number(2e-3, "[0, inf)")
+    beta1: float = number(0.9, "[0, 1)")
+    beta2: float = number(0.999, "[0, 1)")
+    epsilon: float = number(1e-8, "[0, inf)")
+    epsilon_at: Epsilon = one_of(Epsilon.OUTSIDE, Epsilon.INSIDE, matters_with=("epsilon",))
+
+    def start(self, theta: Array, xp: Any) -> State:
+        return {name: xp.zeros_like(theta) for name in "mu"}
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        return named(
+            step=lr / (1 - xp.integer_power(self.beta1, t)), keep1=self.beta1, take1=1 - self.beta1,
+            keep2=self.beta2, epsilon=self.epsilon, shrink=self.shrink(lr),
+        )  # fmt: skip
+
+    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+        theta, g = self.decayed(theta, gradient, c)
+        inside = self.epsilon_at is Epsilon.INSIDE
+        m = c.keep1 * state["m"] + c.take1 * g
+        u = xp.maximum(c.keep2 * state["u"], xp.abs(g) + c.epsilon if inside else xp.abs(g))
+        return theta - c.step * m / (u if inside else u + c.epsilon), {"m": m, "u": u}

@@ -1,0 +1,48 @@
+"""Averaged stochastic gradient descent.
+
+B. T. Polyak, A. B. Juditsky: Acceleration of Stochastic Approximation by Averaging. SIAM Journal on Control and
+Optimization 30 (1992), 838-855; with the rates of L. Bottou: Stochastic Gradient Descent Tricks. Neural Networks:
+Tricks of the Trade, 2nd edition, Springer 2012, section 5.2.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import scalars
+from .rule import Array, Rule, State, named, number
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ASGD(Rule):
+    """Gradient descent at a falling rate, and beside it the average of where it has been.
+
+    ::
+
+        theta <- (1 - lambd eta) theta - eta g                 eta starts at lr
+        a <- a + (theta - a) / max(1, t - 1 - t0)              a is theta itself until step t0 + 2
+        eta <- lr / (1 + lambd lr t)^alpha                     for the step after: a change of lr acts a step late
+
+    ``lr`` has the units of theta per unit of gradient, ``lambd`` their inverse. Nobody but the user reads a.
+    """
+
+    lr: float = number(1e-2, "[0, inf)")
+    lambd: float = number(1e-4, "[0, inf)")
+    alpha: float = number(0.75, "[0, inf)", matters_with=("lambd",))
+    t0: float = number(1e6, "[0, inf)")
+
+    def start(self, theta: Array, xp: Any) -> State:
+        return {"eta": 0 * xp.ones((), dtype=theta.dtype), "a": xp.zeros_like(theta)}
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        late = t - 1 - self.t0
+        return named(
+            first=xp.where(t == 1, lr, 0.0), later=lr / xp.power(1 + self.lambd * lr * t, self.alpha),
+            share=1 / xp.where(late > 1, late, 1.0), lambd=self.lambd, shrink=self.shrink(lr),
+        )  # fmt: skip
+
+    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+        theta, g = self.decayed(theta, gradient, c)
+        eta = state["eta"] + c.first
+        theta = theta - c.lambd * eta * theta - eta * g
+        a = state["a"] + c.share * (theta - state["a"])
+        return theta, {"eta": xp.zeros_like(eta) + c.later, "a": a}

@@ -1,0 +1,50 @@
+"""Rprop.
+
+M. Riedmiller, H. Braun: A Direct Adaptive Method for Faster Backpropagation Learning: the RPROP Algorithm. ICNN 1993,
+586-591; without taking steps back, as C. Igel, M. Huesken: Improving the Rprop Learning Algorithm. NC 2000 (iRprop-).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import scalars
+from .rule import Array, Rule, State, named, number
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Rprop(Rule):
+    """A step size of its own for each parameter: longer while the gradient keeps its sign, shorter when it turns.
+
+    ::
+
+        s = sign(g) sign(h)                                   h is the gradient before, 0 at first
+        d <- d rise if s > 0,  d fall if s < 0,  d if s = 0,  then within [smallest, largest]; d starts at lr
+        g <- 0 if s < 0
+        theta <- theta - d sign(g),                           h <- g
+
+    ``lr``, ``smallest`` and ``largest`` have the units of theta. After the first step a change of lr has no effect.
+    """
+
+    lr: float = number(1e-2, "[0, inf)")
+    fall: float = number(0.5, "(0, 1)")
+    rise: float = number(1.2, "(1, inf)")
+    smallest: float = number(1e-6, "[0, inf)")
+    largest: float = number(50.0, "[0, inf)")
+
+    def start(self, theta: Array, xp: Any) -> State:
+        return {name: xp.zeros_like(theta) for name in "dh"}
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        return named(
+            first=xp.where(t == 1, lr, 0.0), fall=self.fall, rise=self.rise, smallest=self.smallest,
+            largest=self.largest, shrink=self.shrink(lr),
+        )  # fmt: skip
+
+    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+        theta, g = self.decayed(theta, gradient, c)
+        nothing, d = xp.zeros_like(g), state["d"] + c.first
+        s = xp.sign(g) * xp.sign(state["h"])
+        d = xp.where(s > 0, c.rise * d, xp.where(s < 0, c.fall * d, d))
+        d = xp.minimum(xp.maximum(d, nothing + c.smallest), nothing + c.largest)
+        g = xp.where(s < 0, nothing, g)
+        return theta - d * xp.sign(g), {"d": d, "h": g}
