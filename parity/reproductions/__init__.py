@@ -51,8 +51,10 @@ class Reproduction:
     def size(self) -> str:
         """The measured size in words."""
         words = f"{self.measure}: {self.came} instead of {self.due}"
-        shares = ", ".join(f"{rule} {share:.2g}" for rule, share in self.trial.sizes.items()) if self.trial else ""
-        return f"{words}; in rung 3, as a share of the path, at most {shares}" if shares else words
+        if self.trial is None:
+            return words
+        shares = ", ".join(f"{rule} {share:.2g}" for rule, share in self.trial.sizes.items())
+        return f"{words}; in the trials of parity.natives, as a share of the path, at most {shares}"
 
 
 def _in_trial(name: str, dtype: str, came: str) -> Reproduction:
@@ -133,10 +135,11 @@ REPRODUCTIONS = (
         "1",
     ),
     Reproduction(
-        "torch_compiled_adam", "torch.optim.Adam, compiled or capturable", TORCH,
+        "torch_compiled_adam", "torch.optim.Adam, compiled", TORCH,
         "bias corrections are computed from a float32 step number and so in float32, for float64 weights too; NAdam "
         "and RAdam do so too",
-        "first step of a compiled Adam(lr=1.0, eps=0.0) in float64", "0.999993", "1", f"{GITHUB}/pytorch/pytorch/pull/88173",
+        "first step of a compiled Adam(lr=1.0, eps=0.0) in float64", "0.999993", "1",
+        f"{GITHUB}/pytorch/pytorch/pull/88173",
     ),
     Reproduction(
         "torch_nadam_product", "torch.optim.NAdam in float64", TORCH,
@@ -154,8 +157,8 @@ REPRODUCTIONS = (
         "step on a gradient of 1 right after the learning rate went from 0.1 to 0.2", "0.1", "0.2",
     ),
     Reproduction(
-        "torch_counter", "torch.optim, all that count steps", TORCH,
-        "the step number is kept in float32, where 2^24 + 1 is 2^24",
+        "torch_counter", "torch.optim.Adagrad", TORCH,
+        "the step number is kept in float32, where 2^24 + 1 is 2^24; Adam does so too",
         "step number of Adagrad one step after 2^24", "16777216", "16777217",
     ),
     Reproduction(
@@ -166,7 +169,8 @@ REPRODUCTIONS = (
     Reproduction(
         "optax_adadelta_ascends", "optax.adadelta", OPTAX,
         "without a learning rate, which is the default, the sign is not turned: the step goes uphill",
-        "first step of adadelta() on a gradient of 1", "0.00316", "-0.00316", f"{GITHUB}/google-deepmind/optax/issues/1242",
+        "first step of adadelta() on a gradient of 1", "0.00316", "-0.00316",
+        f"{GITHUB}/google-deepmind/optax/issues/1242",
     ),
     Reproduction(
         "optax_radam_rectifier", "optax.radam", OPTAX,
