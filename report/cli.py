@@ -5,6 +5,7 @@ A user's mistake ends a command with exit code 2 and one line. Exit code 1 says 
 
 import contextlib
 import importlib.util
+import json
 import os
 import signal
 import sys
@@ -137,6 +138,23 @@ def rules() -> None:
 
     for rule in RULES:
         typer.echo(f"{rule.__name__:10}{explained(rule)[0]}")
+
+
+@app.command()
+def deviations(
+    as_json: Annotated[bool, typer.Option("--json", help="print them as JSON")] = False,
+) -> None:
+    """List what the frameworks' own optimizers are known to do wrong, each with a script that shows it."""
+    from . import console
+    from .deviations import recorded
+
+    rows = recorded()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    screen = console.console()
+    screen.print(console.deviations(rows))
+    screen.print(f"{len(rows)} deviations; run their scripts with: python -m parity.reproduce [name of a script]")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What a person sees in the terminal: bars while runs go on, a short summary when they are done."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -105,6 +106,19 @@ def digests(content: dict[str, Any]) -> Table:
             cells.append(Text((digest or "none")[:SHORT], style="red" if odd else "green"))
         style = "green" if row["state"] == "equal" else "red"
         table.add_row(row["call"], *cells, Text(verdict.row_words(row), style=style))
+    return table
+
+
+def deviations(rows: Sequence[dict[str, Any]]) -> Table:
+    """Each recorded deviation under its native and the versions it was measured on; no link or path is broken."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row("native", Text(row["native"], style="bold"))
+        for key in ("versions", "cause", "size", "link", "script"):
+            table.add_row(key, Text(row[key] or "none known"))
+        table.add_row("", "")
     return table
 
 

@@ -64,6 +64,7 @@ def build(folder: Path) -> dict[str, Any]:
     body["dialects"] = [atlas.table(rule) for rule in asked.rules]
     natives = _rows(made["natives"], folder / "natives.json", "rows", asked)
     body["natives"] = {**natives, "deviations": deviations.summed(natives["rows"])}
+    body["recorded"] = deviations.recorded()
     steps = _rows(made["steps"], folder / "steps.json", "benchmarks", asked)
     body["steps"] = {**steps, "rows": speed.tables(steps["rows"])}
     body["failures"] = [{"what": t.command, "message": t.error} for t in trained if t.error]

@@ -1,11 +1,21 @@
-"""The natives' recorded deviations, summed up: for each cause, the optimizers it was met in."""
+"""The natives' deviations: those recorded, and those met in the comparisons, summed up by cause."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from parity.reproductions import REPRODUCTIONS
 from reference import dialects
 
 from .atlas import PREFIX
+
+
+def recorded() -> list[dict[str, Any]]:
+    """All that are recorded, whether a comparison meets them or only a script of their own."""
+    told = ("name", "native", "versions", "cause", "size", "link")
+    return [
+        {**{key: getattr(found, key) for key in told}, "script": f"parity/reproductions/{found.script.name}"}
+        for found in REPRODUCTIONS
+    ]
 
 
 def summed(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

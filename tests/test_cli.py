@@ -1,6 +1,7 @@
 """The command line: what a user may get wrong, workers that die, and the small commands."""
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from frameworks import launch, mnist, record
 from frameworks.run import Run
+from parity.reproductions import REPRODUCTIONS
 from reference import RULES
 
 from .checkout import ROOT, assert_mistake, samestep, workers
@@ -232,6 +234,44 @@ def test_what_cannot_be_translated_is_explained() -> None:
     assert "torch.optim adds epsilon after the bias correction of v, this rule before it" in ended.stderr
     assert "Instead: frameworks.pytorch.Optimizer(params, Adam(" in ended.stderr
     assert (ended.returncode, ended.stdout) == (1, "")
+
+
+def test_the_deviations_are_listed() -> None:
+    ended = samestep("deviations")
+    lines = [line.strip() for line in ended.stdout.splitlines()]
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [line.split()[1] for line in lines if line.startswith("script ")] == [
+        f"parity/reproductions/{found.name}.py" for found in REPRODUCTIONS
+    ]
+    assert all((ROOT / line.split()[1]).is_file() for line in lines if line.startswith("script "))
+    assert lines[-1].startswith(f"{len(REPRODUCTIONS)} deviations; run their scripts with: python -m parity.reproduce")
+    for words in ("SGD 4.2e-10, Adagrad 1.4e-09", "torch 2.13.0", "https://github.com/google-deepmind/optax/pull/1725"):
+        assert words in ended.stdout
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_list_of_deviations_fits_the_terminal_and_loses_nothing(width: int) -> None:
+    from rich.console import Console
+
+    from report.console import deviations
+    from report.deviations import recorded
+
+    rows, screen = recorded(), Console(width=width, file=io.StringIO(), highlight=False)
+    screen.print(deviations(rows))
+    said = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, said.splitlines())) <= width
+    flowing = " ".join(said.split())
+    for row in rows:
+        for key in ("native", "versions", "cause", "size", "script"):
+            assert f"{key} {row[key]}" in flowing
+        assert f"link {row['link'] or 'none known'}" in flowing
+
+
+def test_the_deviations_are_listed_as_json() -> None:
+    found = json.loads(samestep("deviations", "--json").stdout)
+    assert [row["name"] for row in found] == [reproduction.name for reproduction in REPRODUCTIONS]
+    assert [row["size"] for row in found] == [reproduction.size for reproduction in REPRODUCTIONS]
+    assert set(found[0]) == {"name", "native", "versions", "cause", "size", "link", "script"}
 
 
 def test_the_rules_are_listed() -> None:

@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 import reference
+from parity.reproductions import REPRODUCTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,6 +35,7 @@ def test_wheel_holds_what_users_import_and_nothing_else(wheel: Path) -> None:
     }  # fmt: skip
     assert not [name for name in names if "test_" in name or "conftest" in name or name.endswith(".gz")]
     assert {"parity/golden.json", "report/page.html.jinja", "reference/dialects/keras.py"} <= set(names)
+    assert {f"parity/reproductions/{found.name}.py" for found in REPRODUCTIONS} <= set(names)
 
 
 USE = """

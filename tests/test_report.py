@@ -10,6 +10,7 @@ import pytest
 from frameworks import experiment, record
 from frameworks.run import FRAMEWORKS
 from parity.cases import PLAIN
+from parity.reproductions import REPRODUCTIONS
 from parity.require import require
 
 from .checkout import content
@@ -50,6 +51,14 @@ def test_the_commands_of_the_page_make_the_same_records(made: Path) -> None:
     assert command.startswith("python -m frameworks.run ")
     assert f"--steps {STEPS}" in command
     assert html.escape(command, quote=True).replace("&#x27;", "&#39;") in (made / "index.html").read_text()
+
+
+def test_the_page_lists_all_recorded_deviations(made: Path) -> None:
+    page = (made / "index.html").read_text()
+    assert [row["name"] for row in content(made)["recorded"]] == [found.name for found in REPRODUCTIONS]
+    for found in REPRODUCTIONS:
+        assert f"<code>parity/reproductions/{found.name}.py</code>" in page
+        assert not found.link or f'<a href="{found.link}">upstream</a>' in page
 
 
 @pytest.mark.parametrize("where", ["marks", "epochs"])

@@ -1,0 +1,180 @@
+"""Deviations that anybody can see: each with a script beside this file that needs the native's framework alone.
+
+A script has at most ten lines of code. It prints what came and what was due, and exits with 1 while they differ, with
+0 once the native is mended. ``python -m parity.reproduce`` runs them and compares with what is recorded here.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from ..deviations import DEVIATIONS, Deviation
+
+KERAS, TORCH, OPTAX = "keras 3.15.1, tensorflow 2.21.0", "torch 2.13.0", "optax 0.2.8, jax 0.10.2"
+GITHUB = "https://github.com"
+
+
+@dataclasses.dataclass(frozen=True)
+class Reproduction:
+    """One recorded deviation of a native.
+
+    ``name`` is the script's; ``versions`` are those it was measured on. The size is ``measure``, which ``came`` out
+    where another was ``due``, both as the script prints them. ``trial`` is set where rung 3 meets the deviation too.
+    ``link`` leads upstream; it is empty where no thread is known.
+    """
+
+    name: str
+    native: str
+    versions: str
+    cause: str
+    measure: str
+    came: str
+    due: str
+    link: str = ""
+    trial: Deviation | None = None
+
+    @property
+    def script(self) -> Path:
+        """The file that reproduces it."""
+        return Path(__file__).with_name(f"{self.name}.py")
+
+    @property
+    def packages(self) -> list[str]:
+        """What the script needs, by the names that are imported."""
+        return [version.split()[0] for version in self.versions.split(", ")]
+
+    @property
+    def line(self) -> str:
+        """What the script prints while the native deviates as recorded."""
+        return f"came {self.came}, due {self.due}"
+
+    @property
+    def size(self) -> str:
+        """The measured size in words."""
+        words = f"{self.measure}: {self.came} instead of {self.due}"
+        if self.trial is None:
+            return words
+        shares = ", ".join(f"{rule} {share:.2g}" for rule, share in self.trial.sizes.items())
+        return f"{words}; in the trials of parity.natives, as a share of the path, at most {shares}"
+
+
+def _in_trial(name: str, dtype: str, came: str) -> Reproduction:
+    """What Keras makes of its scalars in one dtype: rung 3 meets it in every trial, and knows cause and link."""
+    trial = next(d for d in DEVIATIONS if (d.dialect, d.dtype) == ("keras", dtype))
+    native = f"keras.optimizers {', '.join(trial.sizes)} in {dtype}"
+    measure = f"first step of Adam(1.0, epsilon=0.0) in {dtype}"
+    return Reproduction(name, native, KERAS, trial.cause, measure, came, "1", trial.link, trial)
+
+
+REPRODUCTIONS = (
+    Reproduction(
+        "keras_schedule_free_fit", "keras.optimizers.ScheduleFreeAdamW", KERAS,
+        "the slot that starts as a copy of the weights is assigned inside build(), and model.fit, which builds in a "
+        "graph, loses that: the slot starts at 0, and the first step replaces the weights by it",
+        "a weight of 1 after one batch of model.fit with learning rate 0", "0", "1",
+    ),
+    Reproduction(
+        "keras_duplicate_indices", "keras.optimizers.Adam", KERAS,
+        "a sparse gradient's rows are squared one by one, before those of one index are summed; Adagrad, Adadelta, "
+        "RMSprop, AdamW, Nadam, Adafactor, Ftrl, Lamb and ScheduleFreeAdamW do so too",
+        "first step of Adam(0.01) on a token that occurs k = 4 times in a batch, sqrt(k) times too long",
+        "0.02", "0.01",
+    ),
+    Reproduction(
+        "keras_clipnorm_duplicates", "keras.optimizers, any with clipnorm", KERAS,
+        "the norm of a sparse gradient is that of its rows before those of one index are summed",
+        "step of SGD(1.0, clipnorm=1.0) on a token that occurs four times in a batch", "2", "1",
+    ),
+    Reproduction(
+        "keras_bfloat16_frozen", "keras.optimizers.Adam in bfloat16", KERAS,
+        "beta_2 = 0.999 is rounded to bfloat16, where it is 1: its bias correction is 0 and so is every step; AdamW "
+        "and Lamb do so too",
+        "a weight of 1 after a step of Adam(0.5)", "1", "0.5", f"{GITHUB}/tensorflow/tensorflow/issues/58138",
+    ),
+    Reproduction(
+        "keras_bfloat16_nan", "keras.optimizers.ScheduleFreeAdamW in bfloat16", KERAS,
+        "beta_2 = 0.999 is rounded to bfloat16, where it is 1: the second moment 0 is divided by the bias correction "
+        "0; Nadam does so too",
+        "a weight of 1 after a step of ScheduleFreeAdamW(0.5)", "nan", "0.5", f"{GITHUB}/keras-team/keras/pull/21238",
+    ),
+    Reproduction(
+        "keras_adafactor_relative_step", "keras.optimizers.Adafactor", KERAS,
+        "the learning rate is capped at 1/sqrt(t) a second time, whatever relative_step says",
+        "fourth step of Adafactor(1.0, relative_step=False) on a weight of 1", "0.5", "1",
+    ),
+    Reproduction(
+        "keras_average_of_micro_steps", "keras.optimizers, any with use_ema", KERAS,
+        "under gradient accumulation the moving average, and its overwriting of the weights, go on at every micro-step "
+        "and not at every update",
+        "average with momentum 0.5 after updates of 0, 1 and 0 from four gradients each", "0.96875", "0.75",
+    ),
+    Reproduction(
+        "keras_steps_without_gradient", "keras.optimizers.Adam", KERAS,
+        "one step number for all weights goes on while a weight has no gradient, so that its bias correction is over "
+        "before its first step",
+        "first step of Adam(0.1) on a weight whose first gradient comes with the tenth call", "0.0484", "0.1",
+    ),
+    _in_trial("keras_float64_betas", "float64", "0.999993"),
+    _in_trial("keras_float32_betas", "float32", "0.999993"),
+    Reproduction(
+        "torch_nesterov_gradient", "torch.optim.SGD, foreach", TORCH,
+        "with Nesterov momentum, and neither weight decay nor maximize, the step is computed in the gradient's memory",
+        "a gradient of 1 after a step with momentum 0.9", "1.9", "1", f"{GITHUB}/pytorch/pytorch/pull/92706",
+    ),
+    Reproduction(
+        "torch_muon_momentum", "torch.optim.Muon in bfloat16", TORCH,
+        "with nesterov=False the matrix that is normalised in place is the momentum itself: converting it to bfloat16 "
+        "makes no copy",
+        "norm of the momentum after a step with momentum 0.5 on a gradient of norm 4", "1", "2",
+        f"{GITHUB}/pytorch/pytorch/pull/194664",
+    ),
+    Reproduction(
+        "torch_adafactor_epsilon", "torch.optim.Adafactor", TORCH,
+        "the default epsilon1, the machine epsilon of a weight's dtype, is set by the first weight of a group and kept "
+        "for all others",
+        "step of Adafactor(lr=1.0) on a float64 weight of 1 behind a bfloat16 one, with gradients of 1e-4", "0.0128",
+        "1",
+    ),
+    Reproduction(
+        "torch_compiled_adam", "torch.optim.Adam, compiled", TORCH,
+        "bias corrections are computed from a float32 step number and so in float32, for float64 weights too; NAdam "
+        "and RAdam do so too",
+        "first step of a compiled Adam(lr=1.0, eps=0.0) in float64", "0.999993", "1",
+        f"{GITHUB}/pytorch/pytorch/pull/88173",
+    ),
+    Reproduction(
+        "torch_nadam_product", "torch.optim.NAdam in float64", TORCH,
+        "the product of all momentum coefficients is kept in float32",
+        "first step of NAdam(lr=1.0, eps=0.0)", "1.056451791", "1.056451778",
+    ),
+    Reproduction(
+        "torch_asgd_float32", "torch.optim.ASGD in float64", TORCH,
+        "the learning rate is kept in float32",
+        "first step of ASGD(lr=0.1, lambd=0.0) on a gradient of 1", "0.100000001", "0.100000000",
+    ),
+    Reproduction(
+        "torch_asgd_late", "torch.optim.ASGD", TORCH,
+        "the learning rate of a step is computed at the end of the step before, so that a scheduler acts one step late",
+        "step on a gradient of 1 right after the learning rate went from 0.1 to 0.2", "0.1", "0.2",
+    ),
+    Reproduction(
+        "torch_counter", "torch.optim.Adagrad", TORCH,
+        "the step number is kept in float32, where 2^24 + 1 is 2^24; Adam does so too",
+        "step number of Adagrad one step after 2^24", "16777216", "16777217",
+    ),
+    Reproduction(
+        "optax_rprop_stale", "optax.rprop", OPTAX,
+        "a step is returned one call late",
+        "first step of rprop(0.1)", "0", "0.1", f"{GITHUB}/google-deepmind/optax/pull/1725",
+    ),
+    Reproduction(
+        "optax_adadelta_ascends", "optax.adadelta", OPTAX,
+        "without a learning rate, which is the default, the sign is not turned: the step goes uphill",
+        "first step of adadelta() on a gradient of 1", "0.00316", "-0.00316",
+        f"{GITHUB}/google-deepmind/optax/issues/1242",
+    ),
+    Reproduction(
+        "optax_radam_rectifier", "optax.radam", OPTAX,
+        "the rectifier is computed in float32, where the difference of two large numbers leaves few digits",
+        "sixth step of radam(1.0, eps=0.0) on gradients of 1", "0.0255", "0.0258",
+    ),
+)  # fmt: skip

@@ -1,0 +1,14 @@
+"""The step of torch's ASGD after the learning rate went from 0.1 to 0.2, on a gradient of 1: 0.2."""
+
+import sys
+
+import torch
+
+weight = torch.nn.Parameter(torch.zeros(1))
+optimizer = torch.optim.ASGD([weight], lr=0.1, lambd=0.0)
+for optimizer.param_groups[0]["lr"] in (0.1, 0.2):
+    before, weight.grad = weight.item(), torch.ones(1)
+    optimizer.step()
+came, due = f"{before - weight.item():.3g}", "0.2"
+print(f"came {came}, due {due}")
+sys.exit(came != due)

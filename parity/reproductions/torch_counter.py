@@ -1,0 +1,14 @@
+"""The step number of torch's Adagrad one step after 2^24."""
+
+import sys
+
+import torch
+
+weight = torch.nn.Parameter(torch.zeros(1))
+weight.grad = torch.ones(1)
+optimizer = torch.optim.Adagrad([weight])
+optimizer.state[weight]["step"].fill_(2**24)
+optimizer.step()
+came, due = f"{optimizer.state[weight]['step'].item():.0f}", f"{2**24 + 1}"
+print(f"came {came}, due {due}")
+sys.exit(came != due)
