@@ -18,12 +18,14 @@ CAST = "https://github.com/tensorflow/tensorflow/issues/35938"
 class Deviation:
     """What natives of one dialect, in one dtype, are known to get wrong.
 
-    ``imitation`` turns the right rule into one that makes the same mistake, or gives it back where it makes none.
-    ``sizes`` holds, for each rule, the largest distance measured over ``parity.cases``, as a share of the path, rounded
-    up to two digits; a native farther off than that is not excused. ``scalars_in`` is the dtype in which the native
-    computes its scalars, and ``kinds`` the implementations that the deviation is about; none means all.
+    ``script`` in ``parity/reproductions`` shows it. ``imitation`` turns the right rule into one that makes the same
+    mistake, or gives it back where it makes none. ``sizes`` holds, for each rule, the largest distance measured over
+    ``parity.cases``, as a share of the path, rounded up to two digits; a native farther off than that is not excused.
+    ``scalars_in`` is the dtype in which the native computes its scalars, and ``kinds`` the implementations that the
+    deviation is about; none means all.
     """
 
+    script: str
     dialect: str
     dtype: str
     cause: str
@@ -36,25 +38,28 @@ class Deviation:
 
 DEVIATIONS = (
     Deviation(
-        "pytorch", "float64", "torch.optim.NAdam keeps the product of its momenta in float32, ASGD its rates", "",
-        {"NAdam": 1.3e-10, "ASGD": 1.4e-8}, imitations.torch_float64, "float64", ("for-loop",),
+        "torch_nadam_product", "pytorch", "float64", "the product of all momentum coefficients is kept in float32", "",
+        {"NAdam": 1.3e-10}, imitations.torch_nadam, "float64",
     ),
     Deviation(
-        "pytorch", "float64",
-        "torch.optim.NAdam keeps the product of its momenta in float32; foreach ASGD computes its rates in float32",
-        "", {"NAdam": 1.3e-10, "ASGD": 1.4e-8}, imitations.torch_float64, "float32", ("foreach",),
+        "torch_asgd_float32", "pytorch", "float64", "the learning rate is kept in float32", "",
+        {"ASGD": 1.4e-8}, imitations.torch_asgd, "float64", ("for-loop",),
+    ),
+    Deviation(
+        "torch_asgd_float32", "pytorch", "float64", "the learning rate is kept, and its fall computed, in float32", "",
+        {"ASGD": 5.5e-9}, imitations.torch_asgd, "float32", ("foreach",),
     ),
     *(
         Deviation(
-            "keras", dtype,
-            "keras.optimizers.ScheduleFreeAdamW recovers the average from the point as it is after the step: on "
-            "TensorFlow momentum.value is no copy, so the old point is lost",
+            "keras_schedule_free_point", "keras", dtype,
+            "the average is recovered from the point as it is after the step: on TensorFlow momentum.value is no copy, "
+            "so the point before is lost",
             "", {"ScheduleFree": size}, imitations.keras_schedule_free[dtype], dtype,
         )
         for dtype, size in (("float32", 7.4e-2), ("float64", 3.9e-3))
     ),
     Deviation(
-        "keras", "float64",
+        "keras_float64_betas", "keras", "float64",
         "Keras hands betas, momentum, the initial accumulator and weight decay to tf.cast, which takes a Python number "
         "through float32 on its way to float64",
         CAST,
@@ -63,7 +68,7 @@ DEVIATIONS = (
         imitations.keras_float64, "float64",
     ),
     Deviation(
-        "keras", "float32",
+        "keras_float32_betas", "keras", "float32",
         "Keras computes 1 - beta^t in the variable's dtype, from betas rounded to it: 1 - 0.999 is 1.3e-5 off",
         CAST, {"Adam": 1.5e-6}, imitations.keras_float32, "float32",
     ),

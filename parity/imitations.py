@@ -125,7 +125,11 @@ keras_schedule_free = {
 }
 
 
-def torch_float64(rule: Rule) -> Rule:
-    """Scalars of the state are float32 whatever the parameter's dtype."""
-    kind = {ASGD: _TorchASGD, NAdam: _TorchNAdam}.get(type(rule))
-    return _of(kind, rule) if kind else rule
+def torch_nadam(rule: Rule) -> Rule:
+    """The product of NAdam's momenta is float32, whatever the parameter's dtype."""
+    return _of(_TorchNAdam, rule) if isinstance(rule, NAdam) else rule
+
+
+def torch_asgd(rule: Rule) -> Rule:
+    """The rates of ASGD are float32, whatever the parameter's dtype."""
+    return _of(_TorchASGD, rule) if isinstance(rule, ASGD) else rule

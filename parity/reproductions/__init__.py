@@ -18,8 +18,8 @@ class Reproduction:
     """One recorded deviation of a native.
 
     ``name`` is the script's; ``versions`` are those it was measured on. The size is ``measure``, which ``came`` out
-    where another was ``due``, both as the script prints them. ``trial`` is set where rung 3 meets the deviation too.
-    ``link`` leads upstream; it is empty where no thread is known.
+    where another was ``due``, both as the script prints them. ``link`` leads upstream; it is empty where no thread is
+    known. ``trials`` are what rung 3 meets of it, too.
     """
 
     name: str
@@ -30,7 +30,11 @@ class Reproduction:
     came: str
     due: str
     link: str = ""
-    trial: Deviation | None = None
+
+    @property
+    def trials(self) -> list[Deviation]:
+        """What rung 3 meets of it."""
+        return [deviation for deviation in DEVIATIONS if deviation.script == self.name]
 
     @property
     def script(self) -> Path:
@@ -51,18 +55,17 @@ class Reproduction:
     def size(self) -> str:
         """The measured size in words."""
         words = f"{self.measure}: {self.came} instead of {self.due}"
-        if self.trial is None:
-            return words
-        shares = ", ".join(f"{rule} {share:.2g}" for rule, share in self.trial.sizes.items())
-        return f"{words}; in the trials of parity.natives, as a share of the path, at most {shares}"
+        shares = [f"{rule} {share:.2g} in {t.dtype}" for t in self.trials for rule, share in t.sizes.items()]
+        met = f"; in the trials of parity.natives, as a share of the path, at most {', '.join(shares)}"
+        return words + (met if shares else "")
 
 
-def _in_trial(name: str, dtype: str, came: str) -> Reproduction:
-    """What Keras makes of its scalars in one dtype: rung 3 meets it in every trial, and knows cause and link."""
-    trial = next(d for d in DEVIATIONS if (d.dialect, d.dtype) == ("keras", dtype))
+def _rounded(dtype: str) -> Reproduction:
+    """What Keras makes of its scalars in one dtype: rung 3 knows cause and link."""
+    (trial,) = (deviation for deviation in DEVIATIONS if deviation.script == f"keras_{dtype}_betas")
     native = f"keras.optimizers {', '.join(trial.sizes)} in {dtype}"
     measure = f"first step of Adam(1.0, epsilon=0.0) in {dtype}"
-    return Reproduction(name, native, KERAS, trial.cause, measure, came, "1", trial.link, trial)
+    return Reproduction(trial.script, native, KERAS, trial.cause, measure, "0.999993", "1", trial.link)
 
 
 REPRODUCTIONS = (
@@ -71,6 +74,12 @@ REPRODUCTIONS = (
         "the slot that starts as a copy of the weights is assigned inside build(), and model.fit, which builds in a "
         "graph, loses that: the slot starts at 0, and the first step replaces the weights by it",
         "a weight of 1 after one batch of model.fit with learning rate 0", "0", "1",
+    ),
+    Reproduction(
+        "keras_schedule_free_point", "keras.optimizers.ScheduleFreeAdamW", KERAS,
+        "the average is recovered from the point as it is after the step: on TensorFlow momentum.value is no copy, so "
+        "the point before is lost",
+        "a weight of 1 after two steps of ScheduleFreeAdamW(0.1) on gradients of 1", "0.85", "0.845",
     ),
     Reproduction(
         "keras_duplicate_indices", "keras.optimizers.Adam", KERAS,
@@ -113,8 +122,8 @@ REPRODUCTIONS = (
         "before its first step",
         "first step of Adam(0.1) on a weight whose first gradient comes with the tenth call", "0.0484", "0.1",
     ),
-    _in_trial("keras_float64_betas", "float64", "0.999993"),
-    _in_trial("keras_float32_betas", "float32", "0.999993"),
+    _rounded("float64"),
+    _rounded("float32"),
     Reproduction(
         "torch_nesterov_gradient", "torch.optim.SGD, foreach", TORCH,
         "with Nesterov momentum, and neither weight decay nor maximize, the step is computed in the gradient's memory",
