@@ -37,3 +37,13 @@ def sqrt(x: float) -> float:
 def where(condition: bool, yes: float, no: float) -> float:
     """``yes`` if the condition holds, else ``no``."""
     return yes if condition else no
+
+
+def ratio(part: int, whole: int) -> float:
+    """part / whole as a double, for whole numbers with ``part`` 0 or more."""
+    return part / whole
+
+
+def power(base: float, exponent: float) -> float:
+    """base**exponent for a fraction as exponent, by the platform's ``pow``: libraries may differ in its last bit."""
+    return math.pow(base, exponent)

@@ -6,9 +6,9 @@ values; NumPy's, on the same memory, is correctly rounded. Compiled code and CUD
 
 import numpy as np
 import torch
-from torch import maximum, square, zeros_like
+from torch import concat, maximum, reshape, square, zeros_like
 
-__all__ = ["maximum", "sqrt", "square", "zeros_like"]
+__all__ = ["concat", "maximum", "reshape", "sqrt", "square", "zeros_like"]
 
 _EXACT_IN_NUMPY = (torch.float32, torch.float64)
 

@@ -6,11 +6,16 @@ the root, which changes no bit of it, keeps the pattern from matching.
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import maximum, square, zeros_like
+from tensorflow import concat, maximum, reshape, square, zeros_like
 
 from reference import scalars
 
-__all__ = ["integer_power", "maximum", "sqrt", "square", "where", "zeros_like"]
+__all__ = [
+    "concat", "integer_power", "maximum", "power", "ratio", "reshape", "sqrt", "square", "where", "zeros_like",
+]  # fmt: skip
+
+
+_KIND = {float: tf.float64, int: tf.int64}
 
 
 def sqrt(x: tf.Tensor) -> tf.Tensor:
@@ -19,8 +24,8 @@ def sqrt(x: tf.Tensor) -> tf.Tensor:
 
 
 def where(condition: tf.Tensor, yes: tf.Tensor | float, no: tf.Tensor | float) -> tf.Tensor:
-    """``tf.where``, with plain numbers taken as doubles; TensorFlow would round them to float32."""
-    return tf.where(condition, *(tf.constant(x, tf.float64) if isinstance(x, float) else x for x in (yes, no)))
+    """``tf.where``, with plain numbers taken as doubles and whole ones as int64; TensorFlow would halve both."""
+    return tf.where(condition, *(tf.constant(x, _KIND[type(x)]) if type(x) in _KIND else x for x in (yes, no)))
 
 
 def integer_power(base: float, exponent: tf.Tensor) -> tf.Tensor:
@@ -33,3 +38,16 @@ def integer_power(base: float, exponent: tf.Tensor) -> tf.Tensor:
         half //= 2
         factors = factors[:half] * factors[half:]
     return factors[0]
+
+
+def ratio(part: tf.Tensor, whole: int) -> tf.Tensor:
+    """part / whole in float64, for whole numbers with ``part`` 0 or more.
+
+    A divisor that is a constant Grappler would turn into a factor; one that seems to depend on ``part`` it leaves.
+    """
+    return tf.cast(part, tf.float64) / where(part >= 0, float(whole), 0.0)
+
+
+def power(base: tf.Tensor | float, exponent: tf.Tensor | float) -> tf.Tensor:
+    """base**exponent in float64, by TensorFlow's ``pow``: libraries may differ in its last bit."""
+    return tf.pow(tf.convert_to_tensor(base, tf.float64), tf.convert_to_tensor(exponent, tf.float64))
