@@ -23,6 +23,7 @@ from .mutants import ALL, ROOT, Mutant
 SUITE = (  # in the order of the rungs
     "test_rules.py", "test_dialects.py", "test_limits.py", "test_models.py", "test_adapters.py", "test_hostile.py",
     "test_pytorch_optimizer.py", "test_tensorflow_optimizer.py", "test_natives.py", "test_training.py",
+    "test_schedules.py", "test_around.py",
 )  # fmt: skip
 
 NEAREST = {  # where the suite begins for a file, so that a mutant is met early: test file and selection
@@ -33,7 +34,13 @@ NEAREST = {  # where the suite begins for a file, so that a mutant is met early:
     "reference/adadelta.py": ("test_rules.py", "Adadelta"),
     "reference/rmsprop.py": ("test_rules.py", "RMSprop"),
     "reference/adam.py": ("test_rules.py", "Adam"),
+    "reference/around/schedules.py": ("test_schedules.py", ""),
+    "reference/around/": ("test_around.py", ""),
+    "reference/dialects/around/": ("test_schedules.py", ""),
     "reference/dialects/": ("test_dialects.py", ""),
+    "frameworks/numpy/around.py": ("test_around.py", ""),
+    "frameworks/pytorch/around.py": ("test_around.py", ""),
+    "frameworks/tensorflow/around.py": ("test_around.py", ""),
     "frameworks/numpy/optimizer.py": ("test_rules.py", ""),
     "frameworks/experiment.py": ("test_models.py", "draws"),
     "frameworks/run.py": ("test_training.py", "golden"),

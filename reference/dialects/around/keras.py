@@ -160,7 +160,7 @@ def read_average(**arguments: Any) -> Average:
     if (a["gradient_accumulation_steps"] or 1) > 1:
         why = "Keras updates the average after every batch, also when the weights have not moved"
         k = a["gradient_accumulation_steps"]
-        instead = f"ema_momentum={a['ema_momentum']}**(1/{k}), or frameworks.tensorflow.around.Averages"
+        instead = f"ema_momentum**(1/{k}) and a look just before a step, or frameworks.tensorflow.around.Averages"
         size = f"ema_momentum acts {k} times a step"
         raise Inexpressible("use_ema with gradient_accumulation_steps", why, instead, size)
     return MovingAverage(keep=a["ema_momentum"])

@@ -54,9 +54,7 @@ def read_schedule(name: str, /, lr: float, **arguments: Any) -> Schedule:
     a = complete("torch.optim.lr_scheduler", SCHEDULERS, name, arguments)
     match name:
         case "ConstantLR":
-            if not a[
-                "total_iters"
-            ]:  # then it is never undone: torch asks whether the count equals total_iters, from 1 on
+            if not a["total_iters"]:  # never undone: from 1 on torch asks whether the count equals total_iters
                 return Constant(lr=lr * a["factor"])
             return Piecewise(boundaries=[a["total_iters"]], rates=[lr * a["factor"], lr])
         case "LinearLR":
@@ -185,10 +183,13 @@ def read_average(name: str = "", /, **arguments: Any) -> Average:
 
 
 def spell_average(average: Average) -> Call:
-    """The function in torch.optim.swa_utils whose result, given as ``multi_avg_fn``, means the average."""
+    """The function in torch.optim.swa_utils whose result, given as ``avg_fn``, means the average.
+
+    Given as ``multi_avg_fn``, ``get_swa_multi_avg_fn`` takes its shares through float32, also in float64.
+    """
     if isinstance(average, MovingAverage):
-        return Call("get_ema_multi_avg_fn", {"decay": average.keep})
-    return Call("get_swa_multi_avg_fn", {})
+        return Call("get_ema_avg_fn", {"decay": average.keep})
+    return Call("get_swa_avg_fn", {})
 
 
 def spell_accumulation(accumulation: Accumulation) -> Call:
