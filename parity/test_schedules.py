@@ -105,7 +105,7 @@ TRUTHS: list[tuple[Schedule, Callable[[int], Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("schedule", "equation"), TRUTHS, ids=lambda value: repr(value)[:60])
+@pytest.mark.parametrize(("schedule", "equation"), TRUTHS, ids=[repr(truth[0]) for truth in TRUTHS])
 def test_schedule_computes_its_equation(schedule: Schedule, equation: Callable[[int], Any]) -> None:
     """Against the equation in 50 digits, within the rounding of the formula."""
     with mpmath.workdps(50):

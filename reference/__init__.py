@@ -5,7 +5,7 @@
 Adam(lr=0.01)
 """
 
-from . import dialects
+from . import around, dialects
 from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam
@@ -17,5 +17,5 @@ RULES: tuple[type[Rule], ...] = (SGD, Adagrad, Adadelta, RMSprop, Adam)
 
 __all__ = [
     "RULES", "SGD", "Adadelta", "Adagrad", "Adam", "RMSprop",
-    "Buffer", "Decay", "Epsilon", "Rule", "dialects", "follow",
+    "Buffer", "Decay", "Epsilon", "Rule", "around", "dialects", "follow",
 ]  # fmt: skip

@@ -183,7 +183,7 @@ def _series(terms: int) -> Sequence[float]:
 
 
 def _cosine(part: Any, whole: int, xp: Any) -> Any:
-    """cos(pi part / whole) for whole numbers 0 <= part <= whole, to 2e-16, by its series.
+    """cos(pi part / whole) for whole numbers 0 <= part <= whole, by its series.
 
     The second half of the wave is the first with the sign turned. That is done in whole numbers, so that the ends are 1
     and -1 exactly.
