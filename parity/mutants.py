@@ -283,7 +283,7 @@ AROUND = [
         ("cosine's series is too short", "_series(12)", "_series(7)"),
         ("cosine forgets its end", " + self.end * (0.5 * (1.0 - c))", ""),
         ("warm-up counts among the steps", "later = xp.where(step > self.steps, step - self.steps, 1)", "later = step"),
-        ("warm-up is a step too long", "return xp.where(step > self.steps, self", "return xp.where(step > self.steps + 1, self"),
+        ("warm-up is a step too long", "end=self.then.rate(1), steps=self.steps)", "end=self.then.rate(1), steps=self.steps + 1)"),
         ("warm-up starts at nothing", "lr=self.start, end", "lr=0.0, end"),
     ),
     *_of(

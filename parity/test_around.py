@@ -302,6 +302,20 @@ def test_equal_average_of_torch_for_many_takes_its_shares_through_float32(dtype:
     assert holds(flat(averaged(right, path("float64"))), native, limit).holds == (dtype == "float32")
 
 
+def test_defaults_of_the_moving_averages_are_read() -> None:
+    """0.999 in torch, 0.99 in Keras; the other's is beyond the limit."""
+    thetas = path()
+    for native, average, other in (
+        (averaged_model(thetas, avg_fn=torch.optim.swa_utils.get_ema_avg_fn()),
+         around.pytorch.read_average("get_ema_avg_fn"), MovingAverage(keep=0.99)),
+        (keras_averages(thetas, use_ema=True), around.keras.read_average(use_ema=True), MovingAverage(keep=0.999)),
+    ):  # fmt: skip
+        limit = average_bounds(average, thetas)
+        verdict = holds(flat(averaged(average, path("float64"))), flat(native), limit)
+        assert verdict.holds, str(verdict)
+        assert not holds(flat(averaged(other, path("float64"))), flat(native), limit).holds
+
+
 def test_moving_average_of_torch_for_many_is_that_for_one() -> None:
     """get_ema_multi_avg_fn, a lerp."""
     thetas, average = path("float64"), MovingAverage(keep=0.9)
