@@ -21,7 +21,8 @@ from frameworks import record
 from .mutants import ALL, ROOT, Mutant
 
 SUITE = (  # in the order of the rungs
-    "test_rules.py", "test_dialects.py", "test_schedules.py", "test_around.py", "test_limits.py", "test_models.py", "test_adapters.py", "test_hostile.py",
+    "test_rules.py", "test_dialects.py", "test_schedules.py", "test_around.py", "test_limits.py",
+    "test_models.py", "test_adapters.py", "test_hostile.py",
     "test_pytorch_optimizer.py", "test_tensorflow_optimizer.py", "test_natives.py", "test_training.py",
 )  # fmt: skip
 
