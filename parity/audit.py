@@ -22,7 +22,8 @@ from reference import RULES
 from .mutants import ALL, ROOT, Mutant
 
 SUITE = (  # in the order of the rungs
-    "test_rules.py", "test_dialects.py", "test_limits.py", "test_models.py", "test_adapters.py", "test_hostile.py",
+    "test_rules.py", "test_dialects.py", "test_schedules.py", "test_around.py", "test_limits.py",
+    "test_models.py", "test_adapters.py", "test_hostile.py",
     "test_pytorch_optimizer.py", "test_tensorflow_optimizer.py", "test_natives.py", "test_training.py",
 )  # fmt: skip
 
@@ -30,7 +31,13 @@ NEAREST = {  # where the suite begins for a file, so that a mutant is met early:
     "reference/rule.py": ("test_rules.py", "weight_decay"),
     "reference/scalars.py": ("test_rules.py", "Adam"),
     **{f"reference/{rule.__name__.lower()}.py": ("test_rules.py", rule.__name__) for rule in RULES},
+    "reference/around/schedules.py": ("test_schedules.py", ""),
+    "reference/around/": ("test_around.py", ""),
+    "reference/dialects/around/": ("test_schedules.py", ""),
     "reference/dialects/": ("test_dialects.py", ""),
+    "frameworks/numpy/around.py": ("test_around.py", ""),
+    "frameworks/pytorch/around.py": ("test_around.py", ""),
+    "frameworks/tensorflow/around.py": ("test_around.py", ""),
     "frameworks/numpy/optimizer.py": ("test_rules.py", ""),
     "frameworks/experiment.py": ("test_models.py", "draws"),
     "frameworks/run.py": ("test_training.py", "golden"),

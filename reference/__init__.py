@@ -5,7 +5,7 @@
 Adam(lr=0.01)
 """
 
-from . import dialects
+from . import around, dialects
 from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam
@@ -28,5 +28,5 @@ RULES: tuple[type[Rule], ...] = (
 __all__ = [
     "ASGD", "FTRL", "RULES", "SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Lion", "NAdam", "RAdam", "RMSprop",
     "Rprop", "ScheduleFree",
-    "Buffer", "Decay", "Epsilon", "Rule", "dialects", "follow",
+    "Buffer", "Decay", "Epsilon", "Rule", "around", "dialects", "follow",
 ]  # fmt: skip

@@ -59,3 +59,8 @@ def sqrt(x: float) -> float:
 def where(condition: bool, yes: float, no: float) -> float:
     """``yes`` if the condition holds, else ``no``."""
     return yes if condition else no
+
+
+def ratio(part: int, whole: int) -> float:
+    """part / whole as a double, for whole numbers with ``part`` 0 or more."""
+    return part / whole

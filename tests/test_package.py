@@ -69,7 +69,11 @@ def test_rules_are_used_with_numpy_alone(wheel: Path, tmp_path: Path) -> None:
     assert done.stdout.split() == ["reference.adam", str(tmp_path / "reference" / "__init__.py")]
 
 
-@pytest.mark.parametrize("module", [reference, reference.dialects], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module",
+    [reference, reference.around, reference.dialects, reference.dialects.around],
+    ids=lambda module: module.__name__,
+)
 def test_examples_of_the_documentation_run(module: ModuleType) -> None:
     """The doctests of the reference; there are some."""
     failed, attempted = doctest.testmod(module)

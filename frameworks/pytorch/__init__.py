@@ -1,5 +1,6 @@
 """PyTorch: gradients by autograd."""
 
+from . import around
 from .optimizer import Optimizer
 
-__all__ = ["Optimizer"]
+__all__ = ["Optimizer", "around"]

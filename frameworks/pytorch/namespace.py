@@ -7,9 +7,11 @@ values; NumPy's, on the same memory, is correctly rounded. Compiled code and CUD
 
 import numpy as np
 import torch
-from torch import abs, maximum, minimum, ones, square, where, zeros_like
+from torch import abs, concat, maximum, minimum, ones, reshape, square, where, zeros_like
 
-__all__ = ["abs", "maximum", "minimum", "ones", "sign", "sqrt", "square", "where", "zeros_like"]
+__all__ = [
+    "abs", "concat", "maximum", "minimum", "ones", "reshape", "sign", "sqrt", "square", "where", "zeros_like",
+]  # fmt: skip
 
 _EXACT_IN_NUMPY = (torch.float32, torch.float64)
 

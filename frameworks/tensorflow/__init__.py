@@ -17,6 +17,7 @@ import keras  # noqa: E402
 
 _check(keras.backend.backend())  # which a configuration file may have chosen
 
+from . import around  # noqa: E402
 from .optimizer import Optimizer  # noqa: E402
 
-__all__ = ["Optimizer"]
+__all__ = ["Optimizer", "around"]

@@ -6,13 +6,17 @@ the root, which changes no bit of it, keeps the pattern from matching.
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import abs, maximum, minimum, ones, sign, square, zeros_like
+from tensorflow import abs, concat, maximum, minimum, ones, reshape, sign, square, zeros_like
 
 from reference import scalars
 
 __all__ = [
-    "abs", "integer_power", "maximum", "minimum", "ones", "power", "sign", "sqrt", "square", "where", "zeros_like",
+    "abs", "concat", "integer_power", "maximum", "minimum", "ones", "power", "ratio", "reshape", "sign", "sqrt",
+    "square", "where", "zeros_like",
 ]  # fmt: skip
+
+
+_KIND = {float: tf.float64, int: tf.int64}
 
 
 def sqrt(x: tf.Tensor) -> tf.Tensor:
@@ -21,8 +25,8 @@ def sqrt(x: tf.Tensor) -> tf.Tensor:
 
 
 def where(condition: tf.Tensor, yes: tf.Tensor | float, no: tf.Tensor | float) -> tf.Tensor:
-    """``tf.where``, with plain numbers taken as doubles; TensorFlow would round them to float32."""
-    return tf.where(condition, *(tf.constant(x, tf.float64) if isinstance(x, float) else x for x in (yes, no)))
+    """``tf.where``, with plain numbers taken as doubles and whole ones as int64; TensorFlow would halve both."""
+    return tf.where(condition, *(tf.constant(x, _KIND[type(x)]) if type(x) in _KIND else x for x in (yes, no)))
 
 
 def integer_power(base: float, exponent: tf.Tensor) -> tf.Tensor:
@@ -37,9 +41,19 @@ def integer_power(base: float, exponent: tf.Tensor) -> tf.Tensor:
     return factors[0]
 
 
-def power(base: float | tf.Tensor, exponent: float) -> float | tf.Tensor:
+def ratio(part: tf.Tensor, whole: int) -> tf.Tensor:
+    """part / whole in float64, for whole numbers with ``part`` 0 or more.
+
+    A divisor that is a constant Grappler would turn into a factor; one that seems to depend on ``part`` it leaves.
+    """
+    return tf.cast(part, tf.float64) / where(part >= 0, float(whole), 0.0)
+
+
+def power(base: float | tf.Tensor, exponent: float | tf.Tensor) -> float | tf.Tensor:
     """base**exponent as ``reference.scalars`` takes it, by the same steps; only the last resort is TensorFlow's own."""
-    if isinstance(base, float):
+    if isinstance(base, float) and isinstance(exponent, float):
         return scalars.power(base, exponent)
-    by_roots = scalars.quarters(base, exponent, tf.sqrt)
-    return tf.pow(base, tf.constant(exponent, tf.float64)) if by_roots is None else by_roots
+    by_roots = scalars.quarters(base, exponent, tf.sqrt) if isinstance(exponent, float) else None
+    if by_roots is not None:
+        return by_roots
+    return tf.pow(tf.convert_to_tensor(base, tf.float64), tf.convert_to_tensor(exponent, tf.float64))

@@ -9,7 +9,7 @@
 from types import ModuleType
 
 from ..rule import Rule
-from . import article, keras, pytorch
+from . import around, article, keras, pytorch
 from .call import Call, Inexpressible, Native, parse
 
 DIALECTS: dict[str, ModuleType] = {"pytorch": pytorch, "keras": keras, "article": article}
@@ -29,5 +29,5 @@ def read(text: str) -> Rule:
 
 
 __all__ = [
-    "DIALECTS", "Call", "Inexpressible", "Native", "article", "find", "keras", "parse", "pytorch", "read",
+    "DIALECTS", "Call", "Inexpressible", "Native", "around", "article", "find", "keras", "parse", "pytorch", "read",
 ]  # fmt: skip
