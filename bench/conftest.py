@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from parity.cases import PLAIN
 from parity.require import compiler
 
 with contextlib.suppress(ImportError):
@@ -20,6 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """How to run the clock."""
     group = parser.getgroup("bench", "what the clock measures")
     group.addoption("--threads", type=int, default=1, metavar="N", help="threads of every framework (default: 1)")
+    everything = ",".join(PLAIN)
+    group.addoption("--rules", default=everything, metavar="NAMES", help="steps of these rules alone (default: all)")
     group.addoption("--quick", action="store_true", help="measure shorter and leave out the compiled natives")
 
 
@@ -28,6 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     threads = config.getoption("threads", 1)
     if threads < 1:
         raise pytest.UsageError(f"--threads must be at least 1, got {threads}")
+    for name in config.getoption("rules", "SGD").split(","):
+        if name not in PLAIN:
+            raise pytest.UsageError(f"--rules must name some of {', '.join(PLAIN)}, got {name!r}")
     said = " ".join(map(str, config.invocation_params.args))
     seconds = QUICK_SECONDS if config.getoption("quick", False) else SECONDS
     for name, value in {"max_time": seconds, "columns": COLUMNS}.items():
@@ -45,6 +51,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def threads(pytestconfig: pytest.Config) -> int:
     """To how many threads every framework is bound."""
     return int(pytestconfig.getoption("threads", 1))
+
+
+@pytest.fixture(scope="session")
+def rules(pytestconfig: pytest.Config) -> list[str]:
+    """The rules whose steps are wanted."""
+    return str(pytestconfig.getoption("rules")).split(",")
 
 
 @pytest.fixture(scope="session")

@@ -35,9 +35,12 @@ def steps() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("framework", "call", "whose", "mode", "device"), list(steps()))
 def test_a_step(
-    benchmark: Any, threads: int, quick: bool, framework: str, call: str, whose: str, mode: str, device: str
-) -> None:
+    benchmark: Any, threads: int, quick: bool, rules: list[str],
+    framework: str, call: str, whose: str, mode: str, device: str,
+) -> None:  # fmt: skip
     """A warm, synchronised step; the first one, with its compilation, is timed apart."""
+    if type(dialects.read(call)).__name__ not in rules:
+        pytest.skip("--rules leaves it out")
     home = clock.load(framework, threads, f"bench.{framework}")
     _, name, arguments = dialects.parse(call)
     skip_impossible(home, name, whose, mode, device, quick)

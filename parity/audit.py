@@ -58,6 +58,14 @@ class Finding:
     caught_by: str | None
 
 
+def covering(mutants: Sequence[Mutant]) -> list[Mutant]:
+    """A fixed share of the mutants for every day: of each file the first, the middle and the last."""
+    files: dict[str, list[Mutant]] = {}
+    for mutant in mutants:
+        files.setdefault(mutant.file, []).append(mutant)
+    return [m for own in files.values() for i, m in enumerate(own) if i in (0, len(own) // 2, len(own) - 1)]
+
+
 def begin(file: str) -> tuple[str, str]:
     """Test file and selection with which the suite begins for a mutant of ``file``."""
     return next(nearest for prefix, nearest in NEAREST.items() if file.startswith(prefix))

@@ -11,6 +11,11 @@ from frameworks import experiment, mnist
 BATCHES = 200  # steps of the tests that need no whole epoch
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much to run."""
+    parser.addoption("--full", action="store_true", help="run every mutant, not the share that covers every file")
+
+
 def pytest_report_header() -> str:
     """Versions, and the one thread that everything runs on."""
     found = []

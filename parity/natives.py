@@ -162,13 +162,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="write all rows to this JSON file")
     for choice in ("call", "kind", "dtype"):
         parser.add_argument(f"--{choice}", help=f"only natives of this {choice}")
+    parser.add_argument("--rules", help="only natives that follow these rules, names with commas between them")
     options = parser.parse_args(arguments)
+    rules = options.rules.split(",") if options.rules else None
     chosen = [
         witness for dialect in ("pytorch", "keras") for witness in witnesses(dialect)
         if all(getattr(options, c) in (None, getattr(witness, c)) for c in ("call", "kind", "dtype"))
+        and (rules is None or type(dialects.read(witness.call)).__name__ in rules)
     ]  # fmt: skip
     if not chosen:
-        print("no native matches; run without --call, --kind and --dtype to see them all", file=sys.stderr)
+        print("no native matches; run without --call, --kind, --dtype and --rules to see them all", file=sys.stderr)
         return 2
     rows = []
     for witness in chosen:

@@ -23,7 +23,7 @@ except ModuleNotFoundError as missing:
 from frameworks import mnist
 from frameworks.launch import launch
 from frameworks.run import FRAMEWORKS, Run, writable
-from parity.cases import PLAIN
+from parity.cases import EVERYDAY, PLAIN
 from reference import RULES, dialects
 
 NEEDS = {  # what each framework is made of, and the extra that brings it
@@ -32,6 +32,7 @@ NEEDS = {  # what each framework is made of, and the extra that brings it
     "tensorflow": (("tensorflow", "keras"), "tensorflow"),
 }
 PAGE = ("jinja2", "plotly")
+RULES_HELP = f"some of {', '.join(PLAIN)}, or all; default: {', '.join(EVERYDAY)}"
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -47,7 +48,7 @@ Steps = Annotated[int | None, typer.Option(help="cut each run short after so man
 def report(
     epochs: Annotated[int, typer.Option(help="how often each run goes through MNIST")] = 1,
     out: Out = Path("out/report"),
-    rules: Annotated[list[str] | None, typer.Option(help=f"some of {', '.join(PLAIN)}; default: all")] = None,
+    rules: Annotated[list[str] | None, typer.Option(help=RULES_HELP)] = None,
     frameworks: Annotated[list[str] | None, typer.Option(help=f"some of {', '.join(FRAMEWORKS)}; default: all")] = None,
     data: Data = None,
     steps: Steps = None,
@@ -55,13 +56,11 @@ def report(
     natives: Annotated[bool, typer.Option(help="compare the frameworks' own optimizers")] = True,
     bench: Annotated[bool, typer.Option(help="measure step times")] = True,
 ) -> None:
-    """Train every rule in every framework, compare, and write the page."""
+    """Train the rules in every framework, compare, and write the page."""
     from . import console, work
 
     with mistakes():
-        asked = work.Request(
-            _listed(rules) or tuple(PLAIN), _listed(frameworks) or FRAMEWORKS, epochs, steps, data, natives, bench
-        )
+        asked = work.Request(_rules(rules), _listed(frameworks) or FRAMEWORKS, epochs, steps, data, natives, bench)
         _installed(asked.frameworks, PAGE)
         mnist.load(Path(data) if data else None)
         writable(out)
@@ -175,6 +174,12 @@ def interruptible() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("samestep: interrupted; the records of finished runs are kept", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _rules(words: list[str] | None) -> tuple[str, ...]:
+    """The rules that the words name; all, or the everyday ones where there are no words."""
+    named = _listed(words) or EVERYDAY
+    return tuple(PLAIN) if named == ("all",) else named
 
 
 def _listed(words: list[str] | None) -> tuple[str, ...]:

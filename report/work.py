@@ -29,7 +29,7 @@ FORMAT = 1
 class Request:
     """What the user asked for."""
 
-    rules: tuple[str, ...] = tuple(cases.PLAIN)
+    rules: tuple[str, ...] = cases.EVERYDAY
     frameworks: tuple[str, ...] = FRAMEWORKS
     epochs: int = 1
     steps: int | None = None
@@ -64,7 +64,8 @@ class Request:
         words = ["samestep", "report", "--epochs", str(self.epochs)]
         words += ["--steps", str(self.steps)] if self.steps else []
         words += ["--data", self.data] if self.data else []
-        words += ["--rules", ",".join(self.rules)] if self.rules != tuple(cases.PLAIN) else []
+        if self.rules != cases.EVERYDAY:
+            words += ["--rules", "all" if self.rules == tuple(cases.PLAIN) else ",".join(self.rules)]
         words += ["--frameworks", ",".join(self.frameworks)] if self.frameworks != FRAMEWORKS else []
         words += ["--no-natives"] if not self.natives else []
         words += ["--no-bench"] if not self.bench else []
@@ -111,7 +112,8 @@ def _natives(request: Request, out: Path, on_part: Callable[[str], None]) -> dic
     if missing:
         return {"state": LEFT_OUT, "words": f"it needs {' and '.join(sorted(missing))}, which --frameworks left out"}
     on_part("the frameworks' own optimizers")
-    return _part(["-m", "parity.natives", "--out"], out / "natives.json", Path.cwd(), told=(0, 1))
+    words = ["-m", "parity.natives", "--rules", ",".join(request.rules), "--out"]
+    return _part(words, out / "natives.json", Path.cwd(), told=(0, 1))
 
 
 def _steps(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[str, str]:
@@ -121,7 +123,7 @@ def _steps(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[
         return {"state": LEFT_OUT, "words": "the benchmarks lie in a checkout, and this is an installed package"}
     on_part("step times")
     words = ["-m", "pytest", "bench/test_steps.py", "--benchmark-only", "--quick", "-q"]
-    words += ["-p", "no:cacheprovider", "--benchmark-json"]
+    words += ["--rules", ",".join(request.rules), "-p", "no:cacheprovider", "--benchmark-json"]
     return _part(words, out / "steps.json", launch.ROOT)
 
 
