@@ -136,7 +136,7 @@ def rules() -> None:
     from .atlas import explained
 
     for rule in RULES:
-        typer.echo(f"{rule.__name__:10}{explained(rule)[0]}")
+        typer.echo(f"{rule.__name__:14}{explained(rule)[0]}")
 
 
 @app.command()
