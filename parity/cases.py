@@ -53,10 +53,10 @@ RARE = (  # every remaining argument of a native, at a size that shows in a shor
     "l2_regularization_strength=0.5, l2_shrinkage_regularization_strength=0.25, beta=0.5, weight_decay=0.25)",
 )
 
-FADING = (  # these come to subnormal numbers, which TensorFlow flushes to zero and the others do not, so they are not
-    # trained. An L2 penalty shrinks the weights of pixels that are always black until their steps are subnormal: seen in
-    # the first epoch. Lion's mean of gradients that have ceased fades like 0.99^t, and its sign is a whole step or none:
-    # seen in the fourth epoch; with beta_2=0.999 it does not fade so far.
+FADING = (  # these come to subnormal numbers, which TensorFlow flushes to zero and the others do not: not trained.
+    # An L2 penalty shrinks the weights of pixels that are always black until their steps are subnormal: seen in the
+    # first epoch. Lion's mean of gradients that have ceased fades like 0.99^t, and its sign is a whole step or none: seen
+    # in the fourth epoch; with beta_2=0.999 five epochs are too short for that.
     "pytorch:Adam(lr=0.001, weight_decay=0.001)",
     "pytorch:RMSprop(lr=0.001, momentum=0.9, centered=True, weight_decay=0.001)",
     "keras:Lion(learning_rate=0.0001)",
