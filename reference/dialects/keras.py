@@ -14,6 +14,7 @@ from ..rmsprop import RMSprop
 from ..rule import Buffer, Decay, Epsilon, Rule
 from ..sgd import SGD
 from .call import Call, Inexpressible, Native, find
+from .refusal import refuse
 
 NAMING = ("name",)  # changes nothing
 AROUND = {  # what Keras does before and after the rule, with the value that means "nothing"
@@ -86,14 +87,17 @@ def read(name: str, /, **arguments: Any) -> Rule:
 
 def spell(rule: Rule) -> Call:
     """The call in keras.optimizers that means the rule (exact arithmetic); Inexpressible if there is none."""
-    condition = ""
+    condition = setting = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
+        momentum = rule.momentum
         rule, condition = rule.replace(buffer=Buffer.STEPS), "while the learning rate stays constant"
+        if not getattr(rule, "nesterov", False):
+            setting = f"optimizer.momentum = {momentum} * lr / lr_before"
     names = ("AdamW",) if isinstance(rule, Adam) and rule.weight_decay else (type(rule).__name__,)
     for name in names:
         native = NATIVES.get(name)
         if native and not native.differences(rule):
-            return Call(name, native.spell(rule), condition)
+            return Call(name, native.spell(rule), condition, setting)
     raise _inexpressible(rule)
 
 
@@ -113,16 +117,12 @@ def _inexpressible(rule: Rule) -> Inexpressible:
     if isinstance(rule, Adam):
         why = "Keras adds epsilon before the bias correction of v, this rule after it"
         size = "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon"
-        advice = (
-            f"{instead}; or assign epsilon * sqrt(1 - beta2**t) to a tf.Variable given as epsilon, before each step"
-        )
-        return Inexpressible(what, why, advice, size)
+        code = f"optimizer.epsilon.assign({rule.epsilon} * (1 - {rule.beta2}**t) ** 0.5)  # a tf.Variable"
+        return Inexpressible(what, why, instead, size, code)
     if isinstance(rule, SGD):
         return Inexpressible(what, "keras.optimizers.SGD has no dampening", instead)
     if isinstance(rule, Adagrad) and rule.lr_decay:
         schedule = f"InverseTimeDecay(initial_learning_rate={rule.lr}, decay_steps=1, decay_rate={rule.lr_decay})"
         advice = f"learning_rate=keras.optimizers.schedules.{schedule}, or {instead}"
         return Inexpressible(what, "keras.optimizers.Adagrad has no lr_decay", advice)
-    why = f"keras.optimizers.{type(rule).__name__} adds epsilon under the root, this rule to it"
-    size = "with epsilon squared a step up to 1 - 1/sqrt(2) = 29.3 % smaller, worst where sqrt(v) = epsilon"
-    return Inexpressible(what, why, instead, size)
+    return refuse(rule, NATIVES, "keras.optimizers", instead)

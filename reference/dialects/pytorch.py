@@ -13,6 +13,7 @@ from ..rmsprop import RMSprop
 from ..rule import Buffer, Decay, Epsilon, Rule
 from ..sgd import SGD
 from .call import Call, Inexpressible, Native, find
+from .refusal import refuse
 
 EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # how a step is run, not what it computes
 
@@ -83,15 +84,18 @@ def read(name: str, /, **arguments: Any) -> Rule:
 
 def spell(rule: Rule) -> Call:
     """The call in torch.optim that means the rule (exact arithmetic); Inexpressible if there is none."""
-    condition = ""
+    condition = setting = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.STEPS:
+        momentum = rule.momentum
         rule, condition = rule.replace(buffer=Buffer.GRADIENTS), "while the learning rate stays constant"
+        if not getattr(rule, "nesterov", False):
+            setting = f"group['momentum'] = {momentum} * lr_before / lr"
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
         start = rule.initial_accumulator + rule.epsilon  # sqrt(G + epsilon) from G = n is sqrt(G) from G = n + epsilon
         rule = rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
     for name, native in NATIVES.items():
         if native.rule is type(rule) and not native.differences(rule):
-            return Call(name, _join_betas(native.spell(rule), native), condition)
+            return Call(name, _join_betas(native.spell(rule), native), condition, setting)
     raise _inexpressible(rule)
 
 
@@ -124,11 +128,6 @@ def _inexpressible(rule: Rule) -> Inexpressible:
     if isinstance(rule, Adam) and rule.epsilon_at is Epsilon.HAT and rule.epsilon:
         why = "torch.optim adds epsilon after the bias correction of v, this rule before it"
         size = "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon"
-        instead += "; or set group['eps'] = epsilon / sqrt(1 - beta2**t) before each step"
-        return Inexpressible(f"{rule!r} in torch.optim", why, instead, size)
-    if isinstance(rule, RMSprop) and rule.epsilon_at is Epsilon.INSIDE and rule.epsilon:
-        why = "torch.optim.RMSprop adds epsilon to the root, this rule under it"
-        size = "with eps=sqrt(epsilon) a step up to 1 - 1/sqrt(2) = 29.3 % smaller, worst where v = epsilon"
-        return Inexpressible(f"{rule!r} in torch.optim", why, instead, size)
-    why = f"torch.optim.{type(rule).__name__} has only coupled weight decay, this rule decouples it"
-    return Inexpressible(f"{rule!r} in torch.optim", why, instead)
+        code = f"group['eps'] = {rule.epsilon} / (1 - {rule.beta2}**t) ** 0.5"
+        return Inexpressible(f"{rule!r} in torch.optim", why, instead, size, code)
+    return refuse(rule, NATIVES, "torch.optim", instead)
