@@ -180,6 +180,8 @@ DIALECTS = [
         ("uphill is dropped in spelling", 'arguments["learning_rate"] = -arguments["learning_rate"]', "pass"),
         ("epsilon under the root is dropped", '"eps_root": 0.0,\n', "\n"),
         ("empty accumulator divides", "if name is None or empty:", "if name is None:"),
+        ("setting of each step multiplies", "'epsilon', 0)} / (1 -", "'epsilon', 0)} * (1 -"),
+        ("setting of AMSGrad is its inverse", "lr * (1 - {rule.beta2}**t) ** 0.5 / (1 - {rule.beta1}**t)", "lr / (1 - {rule.beta2}**t) ** 0.5 * (1 - {rule.beta1}**t)"),
         ("states change names", '{"m": "mu", "v": "nu"}', '{"m": "nu", "v": "mu"}'),
     ),
     *_of(
@@ -219,11 +221,21 @@ DIALECTS = [
         ("Graves does not centre", '"centered": True}', '"centered": False}'),
         ("Graves' letters are swapped", '"aleph": "rho", "beth": "momentum"', '"aleph": "momentum", "beth": "rho"'),
         ("delta is PyTorch's", '{"delta": 0.0}', '{"delta": 1e-10}'),
+        ("setting of AMSGrad is its inverse", "alpha * (1 - beta1**t) / (1 - beta2**t) ** 0.5", "alpha / (1 - beta1**t) * (1 - beta2**t) ** 0.5"),
     ),
     *_of(
         "reference/dialects/call.py",
         ("arguments that must be given are not asked for", "if name not in arguments]:", "if name is None]:"),
         ("words mean themselves", "if word == value), value)", "if word is words), value)"),
+    ),
+    *_of(
+        "reference/dialects/relation.py",
+        ("conditions are dropped", "if call.condition:", "if False:"),
+        ("everything exact is the same", "Kind.SAME if same else Kind.OTHER", "Kind.SAME"),
+    ),
+    *_of(
+        "reference/dialects/refusal.py",
+        ("sizes change places", '(Epsilon.INSIDE, Epsilon.OUTSIDE): "with 16/9', '(Epsilon.OUTSIDE, Epsilon.OUTSIDE): "with 16/9'),
     ),
 ]  # fmt: skip
 

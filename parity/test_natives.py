@@ -12,7 +12,7 @@ from reference import dialects
 require("torch")
 require("tensorflow")
 
-WITNESSES = [*natives.witnesses("pytorch"), *natives.witnesses("keras")]
+WITNESSES = [witness for dialect in ("pytorch", "keras") for witness in natives.every(dialect)]
 
 
 @pytest.mark.parametrize("witness", WITNESSES, ids=lambda w: f"{w.call} {w.kind} {w.dtype}")
