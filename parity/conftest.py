@@ -14,7 +14,7 @@ BATCHES = 200  # steps of the tests that need no whole epoch
 def pytest_report_header() -> str:
     """Versions, and the one thread that everything runs on."""
     found = []
-    for package in ("numpy", "torch", "tensorflow", "keras"):
+    for package in ("numpy", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx"):
         try:
             found.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
