@@ -232,6 +232,18 @@ def test_papers_adamw_takes_its_decay_apart_from_alpha() -> None:
     assert dialects.paper.spell(rule).arguments == {"alpha": 0.25, "lambda_": 0.125}
 
 
+def test_papers_say_what_they_say() -> None:
+    """Their defaults and forms, written out: no epsilon where they have none, Zeiler's rate, Graves' centring."""
+    read = dialects.paper.read
+    assert read("SGD", epsilon=0.5, mu=0.5) == SGD(lr=0.5, momentum=0.5, buffer=Buffer.STEPS)
+    assert read("Adagrad", eta=0.5) == Adagrad(lr=0.5, epsilon=0.0)
+    assert read("Adadelta") == Adadelta(lr=1.0, rho=0.95, epsilon=1e-6)
+    assert read("RMSprop", learning_rate=0.5) == RMSprop(lr=0.5, rho=0.9, epsilon=0.0)
+    graves = {"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.STEPS, "centered": True}
+    assert read("Graves") == RMSprop(lr=1e-4, rho=0.95, momentum=0.9, epsilon=1e-4, **graves)
+    assert read("Adam") == Adam(lr=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8)
+
+
 def test_article_rule_has_epsilon_under_the_root() -> None:
     """theta - lr g / sqrt(G + eps), from an empty sum; Keras can say it."""
     rule = dialects.read("article:Adagrad(lr=0.01, eps=1e-6)")
