@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_report_header() -> str:
     """Versions, and the one thread that everything runs on."""
     found = []
-    for package in ("numpy", "torch", "tensorflow", "keras"):
+    for package in ("numpy", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx"):
         try:
             found.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:

@@ -12,17 +12,21 @@ from reference import Rule
 from . import imitations
 
 CAST = "https://github.com/tensorflow/tensorflow/issues/35938"
+HYPER = "https://github.com/tensorflow/tensorflow/issues/45558"
+POWER = "https://github.com/google-deepmind/optax/blob/v0.2.8/optax/tree_utils/_tree_math.py"
+SLOTS = "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/training/adam.py"
+ATTRIBUTES = "https://github.com/onnx/onnx/blob/v1.23.2/onnx/onnx.proto"
 
 
 @dataclasses.dataclass(frozen=True)
 class Deviation:
-    """What natives of one dialect, in one dtype, are known to get wrong.
+    """What natives of one dialect, in one dtype, are known to get wrong, in the rules that ``sizes`` names.
 
-    ``script`` in ``parity/reproductions`` shows it. ``imitation`` turns the right rule into one that makes the same
-    mistake, or gives it back where it makes none. ``sizes`` holds, for each rule, the largest distance measured over
-    ``parity.cases``, as a share of the path, rounded up to two digits; a native farther off than that is not excused.
-    ``scalars_in`` is the dtype in which the native computes its scalars, and ``kinds`` the implementations that the
-    deviation is about; none means all.
+    ``script`` in ``parity/reproductions`` shows it, if there is one. ``imitation`` turns the right rule into one that
+    makes the same mistake, or gives it back where it makes none. ``sizes`` holds, for each rule, the largest distance
+    measured over ``parity.cases``, as a share of the path, rounded up to two digits; a native farther off than that is
+    not excused. ``scalars_in`` is the dtype in which the native computes its scalars, and ``kinds`` the implementations
+    that the deviation is about; none means all.
     """
 
     script: str
@@ -72,14 +76,53 @@ DEVIATIONS = (
         "Keras computes 1 - beta^t in the variable's dtype, from betas rounded to it: 1 - 0.999 is 1.3e-5 off",
         CAST, {"Adam": 1.5e-6}, imitations.keras_float32, "float32",
     ),
+    Deviation(
+        "", "tf_keras", "float64",
+        "Keras 2 keeps every hyperparameter but epsilon and the initial accumulator in a float32 variable",
+        HYPER, {"SGD": 4.2e-10, "Adadelta": 1.2e-7, "RMSprop": 1.2e-7, "Adam": 2.7e-7},
+        imitations.rounded("momentum", "rho", "beta1", "beta2", "lr_decay"), "float64",
+    ),
+    Deviation(
+        "", "tf_keras", "float32",
+        "Keras 2 subtracts betas rounded to float32 from 1: 1 - 0.999 is 1.3e-5 off",
+        HYPER, {"Adam": 1.2e-6}, imitations.rounded("beta1", "beta2"), "float32",
+    ),
+    Deviation(
+        "", "tensorflow1", "float64",
+        "TensorFlow 1 makes every hyperparameter but the initial accumulator a float32 tensor, and multiplies up the "
+        "powers of the betas in float32",
+        SLOTS, {"SGD": 4.2e-10, "Adadelta": 1.3e-7, "RMSprop": 5.2e-8, "Adam": 5.9e-7},
+        imitations.tensorflow1, "float64",
+    ),
+    Deviation(
+        "", "tensorflow1", "float32",
+        "TensorFlow 1 subtracts betas rounded to float32 from 1, and multiplies up their powers in float32",
+        SLOTS, {"Adam": 2e-6}, imitations.tensorflow1, "float32",
+    ),
+    Deviation(
+        "", "optax", "float32",
+        "optax computes 1 - beta^t in float32: 1 - 0.999 is 1.3e-5 off",
+        POWER, {"Adam": 1.5e-6}, imitations.rounded_powers, "float32",
+    ),
+    Deviation(
+        "", "onnx", "float64",
+        "ONNX keeps attributes as float32",
+        ATTRIBUTES, {"SGD": 1.2e-9, "Adagrad": 2.1e-10, "Adam": 1.4e-6}, imitations.onnx, "float64",
+    ),
+    Deviation(
+        "", "onnx", "float32",
+        "ONNX keeps attributes as float32: 1 - 0.999 is 1.3e-5 off",
+        ATTRIBUTES, {"Adam": 1.4e-6}, imitations.onnx, "float32",
+    ),
 )  # fmt: skip
 
 
 def find(dialect: str, kind: str, dtype: str, rule: Rule) -> tuple[Deviation, Rule] | None:
     """The deviation that natives of this dialect are known for, and the rule that makes the mistake; None if none."""
     for deviation in DEVIATIONS:
-        imitation = deviation.imitation(rule)
         meant = (deviation.dialect, deviation.dtype) == (dialect, dtype) and kind in (deviation.kinds or (kind,))
-        if meant and imitation != rule:
-            return deviation, imitation
+        if meant and type(rule).__name__ in deviation.sizes:
+            imitation = deviation.imitation(rule)
+            if imitation != rule:
+                return deviation, imitation
     return None

@@ -111,7 +111,7 @@ def adadelta(rule: Adadelta, past: Past, lr: list[mpf]) -> mpf:
 def rmsprop(rule: RMSprop, past: Past, lr: list[mpf]) -> mpf:
     """A momentum series of gradients, each over the root of the mean square, or variance, of its time."""
     g, directions = past.gradients, past.more
-    spread = mean(rule.rho, [x * x for x in g])
+    spread = mean(rule.rho, [x * x for x in g]) + mpf(rule.rho) ** len(g) * rule.initial_mean_square
     if rule.centered:
         spread -= mean(rule.rho, g) ** 2
     directions.append(g[-1] / root(spread, rule.epsilon, rule.epsilon_at))

@@ -112,7 +112,7 @@ def keras_float64(rule: Rule) -> Rule:
 
 def keras_float32(rule: Rule) -> Rule:
     """In float32 the rounded betas can be seen in Adam alone."""
-    return _of(_KerasAdam, rule) if isinstance(rule, Adam) else rule
+    return rounded_powers(rule) if isinstance(rule, Adam) else rule
 
 
 def _keras_schedule_free(*rounded: str) -> Callable[[Rule], Rule]:
@@ -133,3 +133,37 @@ def torch_nadam(rule: Rule) -> Rule:
 def torch_asgd(rule: Rule) -> Rule:
     """The rates of ASGD are float32, whatever the parameter's dtype."""
     return _of(_TorchASGD, rule) if isinstance(rule, ASGD) else rule
+
+
+def rounded_powers(rule: Rule) -> Rule:
+    """Adam whose bias corrections start from betas rounded to float32."""
+    return _of(_KerasAdam, rule)
+
+
+class _RunningPowers(Adam):
+    """Powers of the betas are multiplied up in float32, step by step."""
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        running = lambda base, exponent: xp.integer_power(_running_product(base, int(exponent)), 1)  # noqa: E731
+        return super().coefficients(t, lr, _with(xp, integer_power=running))
+
+
+def _running_product(base: float, exponent: int) -> float:
+    return float(np.multiply.reduce(np.full(exponent, base, np.float32)))
+
+
+def rounded(*fields: str) -> Callable[[Rule], Rule]:
+    """The rule with some of its fields, where it has them, rounded to float32."""
+    return lambda rule: _of(type(rule), rule, *(name for name in fields if name in rule.names()))
+
+
+def tensorflow1(rule: Rule) -> Rule:
+    """Every hyperparameter is a float32 tensor, and so are the powers of the betas."""
+    told = rounded("momentum", "rho", "beta1", "beta2", "epsilon")(rule)
+    return _RunningPowers(**told.plain()) if isinstance(rule, Adam) else told
+
+
+def onnx(rule: Rule) -> Rule:
+    """Attributes are float32; beta is 1 - dampening."""
+    told = rounded("momentum", "beta1", "beta2", "epsilon", "weight_decay", "lr_decay")(rule)
+    return told.replace(dampening=1 - through_float32(1 - told.dampening)) if isinstance(told, SGD) else told

@@ -13,7 +13,7 @@ import numpy as np
 from frameworks import record
 from reference import Rule, dialects
 
-from . import cases, court, deviations, limits, trajectory
+from . import cases, court, deviations, limits, trajectory, witnesses
 
 DTYPES = ("float32", "float64")
 HOLDS = ("agrees", "deviates as recorded")  # the verdicts that hold
@@ -57,7 +57,7 @@ class Witness:
     @property
     def name(self) -> str:
         """As the report prints it."""
-        return f"{ {'pytorch': 'torch.optim', 'keras': 'keras.optimizers'}[self.dialect] } {self.kind}"
+        return f"{witnesses.of(self.dialect).TITLE} {self.kind}"
 
     @property
     def command(self) -> str:
@@ -67,28 +67,16 @@ class Witness:
     def run(self, trial: court.Trial) -> np.ndarray:
         """Where the native goes on the trial, (steps, n)."""
         _, name, arguments = dialects.parse(self.call)
-        call = dialects.Call(name, arguments)
-        run = _in_torch if self.dialect == "pytorch" else _in_keras
-        return run(call, self.kind, self.dtype, trial)
+        return witnesses.of(self.dialect).run(dialects.Call(name, arguments), self.kind, self.dtype, trial)
 
 
-def witnesses(dialect: str) -> Iterator[Witness]:
+def every(dialect: str) -> Iterator[Witness]:
     """Every native of the dialect on every case, in every implementation or mode and dtype."""
-    for call in cases.CALLS:
+    for call in (*cases.CALLS, *cases.FURTHER.get(dialect, ())):
         spoken, name, _ = dialects.parse(call)
         if spoken == dialect:
-            yield from (Witness(call, kind, dtype) for kind in _kinds(dialect, name) for dtype in DTYPES)
-
-
-def _kinds(dialect: str, name: str) -> list[str]:
-    """The implementations, or modes, of one native."""
-    if dialect == "keras":
-        from frameworks.tensorflow.native import MODES
-
-        return list(MODES)
-    from frameworks.pytorch.native import FUSED, IMPLEMENTATIONS
-
-    return [kind for kind in IMPLEMENTATIONS if kind != "fused" or name in FUSED]
+            kinds = witnesses.of(dialect).kinds(name)
+            yield from (Witness(call, kind, dtype) for kind in kinds for dtype in DTYPES)
 
 
 def hold(witness: Witness) -> Row:
@@ -126,36 +114,6 @@ def _explained(
     return trajectory.compare(start, expected, actual, bounds)
 
 
-def _in_torch(call: dialects.Call, kind: str, dtype: str, trial: court.Trial) -> np.ndarray:
-    import torch
-
-    from frameworks.pytorch import native
-
-    parameter = torch.nn.Parameter(torch.tensor(trial.start, dtype=getattr(torch, dtype)))
-    optimizer = native.optimizer([parameter], call, kind)
-    thetas = []
-    for gradient, optimizer.param_groups[0]["lr"] in zip(trial.gradients, trial.rates, strict=True):
-        parameter.grad = torch.tensor(gradient, dtype=parameter.dtype)
-        optimizer.step()
-        thetas.append(parameter.detach().numpy().copy())
-    return np.array(thetas)
-
-
-def _in_keras(call: dialects.Call, kind: str, dtype: str, trial: court.Trial) -> np.ndarray:
-    import keras
-    import tensorflow as tf
-
-    from frameworks.tensorflow import native
-
-    variable = keras.Variable(trial.start.astype(dtype), dtype=dtype)
-    optimizer = native.optimizer([variable], call)
-    apply, thetas = native.in_mode(optimizer, kind), []
-    for gradient, optimizer.learning_rate in zip(trial.gradients, trial.rates, strict=True):
-        apply([tf.constant(gradient.astype(dtype))])
-        thetas.append(variable.numpy())
-    return np.array(thetas)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print a line each, write JSON if asked; exit code 1 if a native differs."""
     parser = argparse.ArgumentParser(prog="python -m parity.natives", description=__doc__)
@@ -165,11 +123,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rules", help="only natives that follow these rules, names with commas between them")
     options = parser.parse_args(arguments)
     rules = options.rules.split(",") if options.rules else None
-    chosen = [
-        witness for dialect in ("pytorch", "keras") for witness in witnesses(dialect)
-        if all(getattr(options, c) in (None, getattr(witness, c)) for c in ("call", "kind", "dtype"))
-        and (rules is None or type(dialects.read(witness.call)).__name__ in rules)
-    ]  # fmt: skip
+    chosen, absent = [], {}
+    for dialect in witnesses.SPOKEN:
+        if package := witnesses.missing(dialect):
+            absent[dialect] = f"{package} is not installed"
+            print(f"{'left out':>20}  {witnesses.of(dialect).TITLE}: {absent[dialect]}", flush=True)
+            continue
+        chosen += [
+            witness for witness in every(dialect)
+            if all(getattr(options, c) in (None, getattr(witness, c)) for c in ("call", "kind", "dtype"))
+            and (rules is None or type(dialects.read(witness.call)).__name__ in rules)
+        ]  # fmt: skip
     if not chosen:
         print("no native matches; run without --call, --kind, --dtype and --rules to see them all", file=sys.stderr)
         return 2
@@ -178,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows.append(hold(witness))
         print(f"{rows[-1].verdict:>20}  {witness.name} {witness.dtype} {witness.call}: {rows[-1].told}", flush=True)
     if options.out:
-        body = json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}, indent=1)
+        body = json.dumps({"rows": [dataclasses.asdict(row) for row in rows], "left_out": absent}, indent=1)
         record.write_whole(options.out, lambda file: file.write(body.encode()))
     return int(not all(row.verdict in HOLDS for row in rows))
 

@@ -9,7 +9,7 @@ import pytest
 
 from parity import cases, limits, streams, trajectory
 from reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, dialects
-from reference.dialects import Inexpressible
+from reference.dialects import Inexpressible, Native
 
 NATIVES = [(name, native) for name in ("pytorch", "keras") for native in dialects.find(name).NATIVES]
 
@@ -44,22 +44,39 @@ def other(default: Any) -> Any:
     return (default * 1.5 if default > 1 else default / 2) if default else 0.25
 
 
+def given(native: Native, argument: str) -> Any:
+    """A value for an argument of the native that is neither its default nor what necessity would give it."""
+    common = native.defaults.get(argument, dialects.relation.necessary(native).get(argument))
+    words = [word for word, meant in native.words.get(argument, {}).items() if isinstance(meant, bool | Epsilon)]
+    return next((word for word in words if word != common), None) if words else other(common)
+
+
 @pytest.mark.parametrize(("dialect", "name"), EVERY)
 def test_every_argument_reaches_its_field_and_comes_back(dialect: str, name: str) -> None:
     """No argument is dropped, in reading or in spelling, and decay is of the framework's kind."""
     words = dialects.find(dialect)
     native = words.NATIVES[name]
-    said = {a: other(native.defaults[a]) for a in native.arguments if a not in ("nesterov", "dampening")}
-    expected = {native.arguments[argument]: value for argument, value in said.items()}
+    left = ("nesterov", "dampening")  # they need, or exclude, each other
+    said = {a: given(native, a) for a, field in native.arguments.items() if field not in left}
+    expected = native.fields(said)
+    expected.update(OTHERWISE.get((dialect, name), {}))
     for pair, names in dialects.pytorch.PAIRS.items():
         if dialect == "pytorch" and names[0] in said:
             said[pair] = tuple(said.pop(single) for single in names)
-    rule = words.read(name, **said)
+    rule = words.read(name, **dialects.relation.necessary(native) | said)
     assert {field: getattr(rule, field) for field in expected} == expected
-    decoupled = dialect == "keras" or name == "AdamW"
-    assert "weight_decay" not in said or rule.decay is (Decay.DECOUPLED if decoupled else Decay.COUPLED)
+    decoupled = dialect == "keras" or name in ("AdamW", "adamw")
+    assert not rule.weight_decay or rule.decay is (Decay.DECOUPLED if decoupled else Decay.COUPLED)
     again = words.spell(rule)
     assert words.read(again.name, **again.arguments) == rule
+
+
+OTHERWISE: dict[
+    tuple[str, str], dict[str, Any]
+] = {  # where an argument means more, or something else, than its own field
+    ("tf_keras", "RMSprop"): {"epsilon_at": Epsilon.INSIDE},  # with momentum
+    ("paper", "AdamW"): {"weight_decay": 0.25 / 5e-4},  # lambda over alpha
+}
 
 
 @pytest.mark.parametrize("around", [name for name in dialects.keras.AROUND if not name.startswith("ema_m")])
@@ -115,7 +132,7 @@ def test_translation_moves_alike_or_is_refused(call: str, dialect: str) -> None:
 
 
 REFUSED = [
-    ("keras", "pytorch:Adam(lr=0.001)", "before the bias correction", "epsilon \\* sqrt"),
+    ("keras", "pytorch:Adam(lr=0.001)", "before the bias correction", "optimizer.epsilon.assign"),
     ("pytorch", "keras:Adam(learning_rate=0.001)", "after the bias correction", "group\\['eps'\\]"),
     ("keras", "pytorch:Adagrad(lr=0.01)", "under the root", "frameworks.tensorflow.Optimizer"),
     ("keras", "pytorch:RMSprop(lr=0.01)", "under the root", "frameworks.tensorflow.Optimizer"),
@@ -128,10 +145,33 @@ REFUSED = [
     ("keras", "pytorch:Adamax(lr=0.002)", "adds epsilon to the maximum", "frameworks.tensorflow.Optimizer"),
     ("pytorch", "keras:Adamax(learning_rate=0.002)", "takes the maximum of epsilon", "frameworks.pytorch.Optimizer"),
     ("keras", "pytorch:NAdam(lr=0.002)", "0.96\\^t, this rule by 0.96\\^\\(0.004 t", "frameworks.tensorflow.Optimizer"),
-    ("keras", "pytorch:RAdam(lr=0.001)", "no optimizer that follows RAdam", "frameworks.tensorflow.Optimizer"),
-    ("pytorch", "keras:Lion(learning_rate=0.001)", "no optimizer that follows Lion", "frameworks.pytorch.Optimizer"),
+    ("keras", "pytorch:RAdam(lr=0.001)", "it has no RAdam", "frameworks.tensorflow.Optimizer"),
+    ("pytorch", "keras:Lion(learning_rate=0.001)", "it has no Lion", "frameworks.pytorch.Optimizer"),
     ("article", "keras:Adagrad(learning_rate=0.01)", "initial_accumulator", "dialects"),
     ("article", "keras:Adam(learning_rate=0.01)", "defines Adagrad alone", "dialects"),
+    ("optax", "keras:Adam(learning_rate=0.01)", "after the bias correction", "eps = 1e-07 / \\(1 - 0.999"),
+    ("optax", "pytorch:Adagrad(lr=0.01)", "under the root, this rule to the root", "xp=jax.numpy"),
+    ("optax", "pytorch:Adam(lr=0.01, amsgrad=True)", "maximum of the bias-corrected v", "xp=jax.numpy"),
+    ("optax", "pytorch:SGD(lr=0.01, momentum=0.5, dampening=0.5)", "no choice of dampening", "xp=jax.numpy"),
+    ("optax", "pytorch:SGD(lr=0.01, weight_decay=0.5)", "no weight decay", "xp=jax.numpy"),
+    ("optax", "keras:Adagrad(initial_accumulator_value=0.0, epsilon=0.0)", "divides 0 by 0", "xp=jax.numpy"),
+    ("tf_keras", "keras:RMSprop()", "adds epsilon to the root, this rule under the root", "Keras 3"),
+    ("tf_keras", "pytorch:RMSprop(momentum=0.5)", "adds epsilon under the root, this rule to the root", "Keras 3"),
+    ("tf_keras", "keras:Adam(epsilon=0.0)", "epsilon 0 means 1e-07 there", "1e-30"),
+    ("tf_keras", "pytorch:Adam()", "before the bias correction of v, this rule after", "optimizer.epsilon = 1e-08"),
+    ("tf_keras", "keras:AdamW()", "no weight decay", "Keras 3"),
+    ("tensorflow1", "keras:RMSprop()", "mean square starts at 1, this rule's at 0", "get_slot"),
+    ("tensorflow1", "paper:Adagrad(eta=0.5)", "no empty accumulator", "1e-30"),
+    ("tensorflow1", "keras:Adam(amsgrad=True)", "no choice of amsgrad", "Keras 3"),
+    ("tensorflow1", "pytorch:Adagrad(initial_accumulator_value=0.5)", "no choice of epsilon", "Keras 3"),
+    ("onnx", "pytorch:Adam()", "before the bias correction of v, this rule after", "ordinary operators"),
+    ("onnx", "pytorch:RMSprop()", "it has no RMSprop", "ordinary operators"),
+    ("onnx", "keras:AdamW()", "only coupled weight decay, this rule decouples it", "ordinary operators"),
+    ("paper", "keras:Adam()", "after the bias correction of v, this rule before", "itself"),
+    ("paper", "keras:Adadelta()", "no choice of lr", "itself"),
+    ("paper", "pytorch:Adam(maximize=True)", "only minimizes", "negate the loss"),
+    ("pytorch", "tensorflow1:RMSPropOptimizer(learning_rate=0.01)", "no choice of .*initial_mean_square", "frameworks"),
+    ("keras", "tensorflow1:RMSPropOptimizer(learning_rate=0.01)", "no choice of initial_mean_square", "frameworks"),
 ]
 
 
@@ -145,19 +185,33 @@ def test_what_cannot_be_said_is_refused_with_reason_and_remedy(dialect: str, cal
 @pytest.mark.parametrize(("dialect", "call", "why", "instead"), REFUSED)
 def test_refused_call_really_moves_otherwise(dialect: str, call: str, why: str, instead: str) -> None:
     """No refusal out of laziness: the nearest native, with the same numbers, parts from the rule."""
-    rule = dialects.read(call)
-    native = dialects.find(dialect).NATIVES.get(type(rule).__name__)
-    if native is None or set(native.differences(rule)) == {"maximize"}:
+    rule, words = dialects.read(call), dialects.find(dialect)
+    natives = [
+        (native.differences(rule), name) for name, native in words.NATIVES.items()
+        if native.rule is type(rule) and name not in getattr(words, "READ_ONLY", ())
+    ]  # fmt: skip
+    differences, name = min(natives, key=lambda found: len(found[0]), default=(["the rule"], ""))
+    if differences in (["the rule"], ["maximize"]):
         return
-    nearest = rule.replace(**{name: _theirs(native, name) for name in native.differences(rule)})
+    native = words.NATIVES[name]
+    try:
+        nearest = words.read(name, **_joined(dialect, dialects.relation.necessary(native) | native.spell(rule)))
+    except ValueError:  # the native itself refuses the numbers
+        assert not differences
+        return
     start, gradients = streams.start(), streams.gradients("spread", 40)
     bounds = limits.bounds(rule, start, gradients, "float64")
     right, wrong = (trajectory.run(each, start, gradients, "float64") for each in (rule, nearest))
     assert not trajectory.compare(start, right, wrong, bounds).holds
 
 
-def _theirs(native: Any, name: str) -> Any:
-    return native.fixed.get(name, next(f.default for f in native.rule.__dataclass_fields__.values() if f.name == name))
+def _joined(dialect: str, said: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as the native takes them: torch has a pair of betas."""
+    if dialect != "pytorch" or not {"beta1", "beta2"} & set(said):
+        return said
+    return {k: v for k, v in said.items() if k[:4] != "beta"} | {
+        "betas": (said.get("beta1", 0.9), said.get("beta2", 0.999))
+    }
 
 
 def test_keras_adagrad_is_spelled_exactly_in_torch() -> None:
@@ -169,7 +223,44 @@ def test_keras_adagrad_is_spelled_exactly_in_torch() -> None:
 def test_momentum_of_the_other_kind_holds_at_a_constant_rate_only() -> None:
     """The condition stands beside the call."""
     call = dialects.pytorch.spell(dialects.keras.read("SGD", momentum=0.9))
-    assert str(call) == "SGD(lr=0.01, momentum=0.9)  # while the learning rate stays constant"
+    assert str(call) == (
+        "SGD(lr=0.01, momentum=0.9)  # while the learning rate stays constant; "
+        "otherwise before each step: group['momentum'] = 0.9 * lr_before / lr"
+    )
+
+
+def test_optax_climbs_at_a_negative_rate() -> None:
+    """And by default in ``adadelta``; a rule that climbs is spelled so."""
+    assert dialects.read("optax:adadelta()") == Adadelta(lr=1.0, rho=0.9, epsilon=1e-6, maximize=True)
+    assert dialects.read("optax:sgd(learning_rate=-0.5)") == SGD(lr=0.5, maximize=True)
+    assert str(dialects.optax.spell(Adam(lr=0.5, maximize=True))) == "adam(learning_rate=-0.5)"
+
+
+def test_keras_2_reads_epsilon_zero_as_its_own_and_lr_as_learning_rate() -> None:
+    """Both are what ``tf.keras`` did; with momentum RMSprop has its epsilon inside."""
+    read = dialects.tf_keras.read
+    assert read("Adam", epsilon=0.0) == read("Adam", epsilon=None) == read("Adam", epsilon=1e-7)
+    assert read("SGD", lr=0.5) == read("SGD", learning_rate=0.5)
+    assert [read("RMSprop", momentum=m).plain()["epsilon_at"] for m in (0.0, 0.5)] == ["OUTSIDE", "INSIDE"]
+
+
+def test_papers_adamw_takes_its_decay_apart_from_alpha() -> None:
+    """Lambda is multiplied by the schedule alone, weight_decay by the learning rate."""
+    rule = dialects.paper.read("AdamW", alpha=0.25, lambda_=0.125)
+    assert rule == Adam(lr=0.25, weight_decay=0.5, decay=Decay.DECOUPLED)
+    assert dialects.paper.spell(rule).arguments == {"alpha": 0.25, "lambda_": 0.125}
+
+
+def test_papers_say_what_they_say() -> None:
+    """Their defaults and forms, written out: no epsilon where they have none, Zeiler's rate, Graves' centring."""
+    read = dialects.paper.read
+    assert read("SGD", epsilon=0.5, mu=0.5) == SGD(lr=0.5, momentum=0.5, buffer=Buffer.STEPS)
+    assert read("Adagrad", eta=0.5) == Adagrad(lr=0.5, epsilon=0.0)
+    assert read("Adadelta") == Adadelta(lr=1.0, rho=0.95, epsilon=1e-6)
+    assert read("RMSprop", learning_rate=0.5) == RMSprop(lr=0.5, rho=0.9, epsilon=0.0)
+    graves = {"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.STEPS, "centered": True}
+    assert read("Graves") == RMSprop(lr=1e-4, rho=0.95, momentum=0.9, epsilon=1e-4, **graves)
+    assert read("Adam") == Adam(lr=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8)
 
 
 def test_article_rule_has_epsilon_under_the_root() -> None:
@@ -199,7 +290,10 @@ def test_weight_decay_is_coupled_in_torch_and_decoupled_in_keras() -> None:
         ("pytorch:Adam(beta1=0.9)", r"write betas=\(beta1, beta2\)"),
         ("pytorch:Adam(betas=0.9)", r"betas must be a pair"),
         ("pytorch:Sophia()", r"torch.optim has no optimizer 'Sophia' here; there are: SGD, "),
-        ("flax:Adam()", r"no dialect 'flax'; there are: pytorch, keras, article"),
+        (
+            "flax:Adam()",
+            r"no dialect 'flax'; there are: pytorch, keras, tf_keras, tensorflow1, optax, onnx, paper, article",
+        ),
         ("keras:Adam", r"a call must read like keras:Adam"),
         ("Adam()", r"a call must read like keras:Adam"),
         ("keras:Adam(0.1)", r"a call must read like keras:Adam"),
@@ -208,6 +302,33 @@ def test_weight_decay_is_coupled_in_torch_and_decoupled_in_keras() -> None:
         ("keras:Adam(learning_rate=-1)", r"lr must lie in \[0, inf\), got -1"),
         ("keras:Adam(clipnorm=1.0)", r"frameworks.tensorflow.Optimizer\(rule, clipnorm=...\)"),
         ("keras:AdamW(weight_decay=None)", r"weight_decay must be a real number"),
+        ("optax:adam()", r"optax.adam must be given learning_rate"),
+        ("optax:adam(learning_rate=0.1, eps_root=1e-8)", r"eps_root=1e-08 of optax.adam: no rule here has it"),
+        ("optax:adamw(learning_rate=0.1, nesterov=True)", r"nesterov=True of optax.adamw: no rule here has it"),
+        ("optax:rmsprop(learning_rate=0.1, bias_correction=True)", r"bias_correction=True of optax.rmsprop"),
+        ("optax:rmsprop(learning_rate=0.1, momentum=0.5, nesterov=True)", r"nesterov=True of optax.rmsprop"),
+        ("optax:adam(learning_rate=0.1, mu_dtype='bfloat16')", r"mu_dtype='bfloat16' of optax.adam"),
+        ("optax:amsgrad(learning_rate=0.1)", r"maximum of the bias-corrected v.*learning_rate = lr \* \(1 - b2"),
+        ("optax:adagrad(learning_rate=0.1, eps=0.0, initial_accumulator_value=0.0)", r"the rule divides 0 by 0"),
+        ("optax:adadelta(weight_decay=0.1)", r"uphill with weight decay"),
+        ("tf_keras:SGD(decay=0.1)", r"decay=0.1 of tf_keras.optimizers.legacy.SGD.*lr / \(1 \+ decay"),
+        ("tf_keras:SGD(clipnorm=0.1)", r"clipnorm=0.1 of tf_keras.optimizers.legacy.SGD"),
+        ("tf_keras:Adam(weight_decay=0.1)", r"has no argument 'weight_decay'"),
+        ("tensorflow1:MomentumOptimizer(learning_rate=0.1)", r"must be given momentum"),
+        ("tensorflow1:AdagradOptimizer(learning_rate=0.1, initial_accumulator_value=0.0)", r"must be above 0, got 0"),
+        ("onnx:Momentum(R=0.1)", r"must be given alpha, beta, mode, norm_coefficient"),
+        (
+            "onnx:Momentum(R=0.1, alpha=0.5, beta=1.0, mode='plain', norm_coefficient=0.0)",
+            r"mode must be 'standard' or",
+        ),
+        ("onnx:Momentum(R=0.1, alpha=0.0, beta=0.5, mode='standard', norm_coefficient=0.0)", r"scales the gradient"),
+        ("onnx:Momentum(R=0.1, alpha=0.5, beta=0.5, mode='nesterov', norm_coefficient=0.0)", r"scales the gradient"),
+        ("onnx:Adam(R=0.1, T=0)", r"T=0 corrects no bias in the first step"),
+        ("onnx:Adagrad(R=0.1, T=1)", r"learning rate decays from there"),
+        ("onnx:Adam(R=0.1, norm_coefficient_post=0.1)", r"shrinks the parameters after the step"),
+        ("paper:AMSGrad()", r"it corrects no bias.*lr = alpha \* \(1 - beta1"),
+        ("paper:AdamW(alpha=0.0, lambda_=0.1)", r"alpha must be above 0"),
+        ("paper:Adam(lr=0.1)", r"the paper's Adam has no argument 'lr'; it takes: alpha"),
         ("article:Adagrad(epsilon=1)", r"the article's Adagrad has no argument 'epsilon'; it takes: lr, eps"),
     ],
 )
@@ -261,3 +382,29 @@ def test_states_have_names_in_their_dialect(call: str) -> None:
     """Every state that a rule keeps can be carried over."""
     rule = dialects.read(call)
     assert set(rule.start(np.zeros(1), np)) <= set(dialects.find(call.partition(":")[0]).state_names(rule))
+
+
+STATES = {  # the names that a rule's states have in each dialect, as they were read off
+    "pytorch": {SGD: "b momentum_buffer", Adagrad: "G sum", Adadelta: "v square_avg u acc_delta",
+                RMSprop: "v square_avg b momentum_buffer m grad_avg", Adam: "m exp_avg v exp_avg_sq w max_exp_avg_sq"},
+    "keras": {SGD: "b momentum", Adagrad: "G accumulator", Adadelta: "v accumulated_grad u accumulated_delta_var",
+              RMSprop: "v velocity b momentum m average_gradient", Adam: "m momentum v velocity w velocity_hat"},
+    "tf_keras": {SGD: "b momentum", Adagrad: "G accumulator", Adadelta: "v accum_grad u accum_var",
+                 RMSprop: "v rms b momentum m mg", Adam: "m m v v w vhat"},
+    "tensorflow1": {SGD: "b momentum", Adagrad: "G accumulator", Adadelta: "v accum u accum_update",
+                    RMSprop: "v rms b momentum m mg", Adam: "m m v v"},
+    "optax": {SGD: "b trace", Adagrad: "G sum_of_squares", Adadelta: "v e_g u e_x", RMSprop: "v nu b trace m mu",
+              Adam: "m mu v nu"},
+    "onnx": {SGD: "b V", Adagrad: "G H", Adam: "m V v H"},
+    "paper": {SGD: "b v", Adagrad: "G G", Adadelta: "v E[g^2] u E[dx^2]", RMSprop: "v MeanSquare m g b Delta",
+              Adam: "m m v v"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", STATES)
+def test_states_have_the_names_that_were_read_off(dialect: str) -> None:
+    """One by one."""
+    for rule, told in STATES[dialect].items():
+        names = told.split()
+        expected = dict(zip(names[::2], names[1::2], strict=True))
+        assert dialects.find(dialect).state_names(rule()) == expected

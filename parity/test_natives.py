@@ -13,7 +13,7 @@ torch = require("torch")
 tf = require("tensorflow")
 keras = require("keras")
 
-WITNESSES = [*natives.witnesses("pytorch"), *natives.witnesses("keras")]
+WITNESSES = [witness for dialect in ("pytorch", "keras") for witness in natives.every(dialect)]
 
 
 @pytest.mark.parametrize("witness", WITNESSES, ids=lambda w: f"{w.call} {w.kind} {w.dtype}")

@@ -19,7 +19,7 @@ class RMSprop(Rule):
 
     ::
 
-        v <- rho v + (1 - rho) g^2
+        v <- rho v + (1 - rho) g^2                  v starts at initial_mean_square
         w = v                                       centred: m <- rho m + (1 - rho) g,  w = v - m^2
         d = g / (sqrt(w) + epsilon)                 epsilon_at=INSIDE: g / sqrt(w + epsilon)
         theta <- theta - lr d                       with momentum, the buffer b as in SGD:
@@ -37,10 +37,12 @@ class RMSprop(Rule):
     momentum: float = number(0.0, "[0, 1]")
     buffer: Buffer = one_of(Buffer.GRADIENTS, Buffer.STEPS, matters_with=("momentum",))
     centered: bool = flag()
+    initial_mean_square: float = number(0.0, "[0, inf)")
 
     def start(self, theta: Array, xp: Any) -> State:
-        names = "v" + ("m" if self.centered else "") + ("b" if self.momentum else "")
-        return {name: xp.zeros_like(theta) for name in names}
+        names = ("m" if self.centered else "") + ("b" if self.momentum else "")
+        v = xp.zeros_like(theta) + self.initial_mean_square
+        return {"v": v, **{name: xp.zeros_like(theta) for name in names}}
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         return named(

@@ -8,7 +8,12 @@ from typing import Any
 import reference
 from reference import Rule, dialects
 
-PREFIX = {"pytorch": "torch.optim.", "keras": "keras.optimizers.", "article": "the article's "}
+PREFIX = {
+    "pytorch": "torch.optim.", "keras": "keras.optimizers.", "tf_keras": "tf_keras.optimizers.legacy.",
+    "tensorflow1": "tf.compat.v1.train.", "optax": "optax.", "onnx": "ai.onnx.preview.training.",
+    "paper": "the paper's ", "article": "the article's ",
+}  # fmt: skip
+COLUMNS = ("pytorch", "keras", "article")  # of the page's table
 WRITTEN = {("pytorch", "beta1"): "betas[0]", ("pytorch", "beta2"): "betas[1]"}  # an argument that holds two
 TARGETS = ("pytorch", "keras")
 SHARED = ("weight_decay", "decay", "maximize")  # told last: every rule has them
@@ -37,8 +42,8 @@ def explained(rule: type[Rule]) -> tuple[str, str]:
 def _natives(rule: type[Rule]) -> list[tuple[str, str]]:
     return [
         (dialect, name)
-        for dialect, module in dialects.DIALECTS.items()
-        for name, native in module.NATIVES.items()
+        for dialect in COLUMNS
+        for name, native in dialects.find(dialect).NATIVES.items()
         if native.rule is rule
     ]
 
@@ -87,3 +92,25 @@ def _spelled(dialect: str, name: str, target: str) -> dict[str, Any]:
         return {**row, "possible": True, "words": PREFIX[target] + str(dialects.find(target).spell(rule))}
     except dialects.Inexpressible as reason:
         return {**row, "possible": False, "words": reason.why, "size": reason.size, "instead": reason.instead}
+
+
+def matrix(name: str) -> dict[str, Any]:
+    """How every call of one rule is said in every dialect that has the rule; ``notes`` are numbered from 1."""
+    rule = next(rule for rule in reference.RULES if rule.__name__ == name)
+    columns = [
+        dialect for dialect, words in dialects.DIALECTS.items()
+        if any(native.rule is rule for native in words.NATIVES.values())
+    ]  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    notes: dict[str, int] = {}
+    for dialect in columns:
+        for call, meant in dialects.relation.calls(dialects.find(dialect), rule):
+            cells = {target: _related(meant, target, notes) for target in columns if target != dialect}
+            rows.append({"dialect": dialect, "call": call, "cells": cells})
+    return {"rule": name, "columns": columns, "rows": rows, "notes": list(notes)}
+
+
+def _related(rule: Rule, target: str, notes: dict[str, int]) -> dict[str, Any]:
+    relation = dialects.relate(rule, dialects.find(target))
+    number = notes.setdefault(relation.note, len(notes) + 1) if relation.note else None
+    return {"kind": relation.kind.name, "note": number}

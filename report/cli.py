@@ -117,17 +117,39 @@ def train(
 
 @app.command()
 def translate(
-    call: Annotated[str, typer.Argument(help='a call in one dialect, like "keras:Adam(learning_rate=0.001)"')],
-    to: Annotated[str, typer.Option(help=f"the dialect to say it in: {', '.join(dialects.DIALECTS)}")],
+    call: Annotated[str, typer.Argument(help='a call in one dialect, like "keras:Adam(learning_rate=0.001)"')] = "",
+    to: Annotated[str, typer.Option(help=f"the dialect to say it in: {', '.join(dialects.DIALECTS)}")] = "",
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="say how all calls of all rules, or of the rule named, relate")
+    ] = False,
 ) -> None:
-    """Say a call in another dialect."""
+    """Say a call in another dialect, or print how every two dialects relate."""
     with mistakes():
+        if matrix:
+            return _matrix(call)
+        if not call or not to:
+            raise ValueError('translate must be given a call and --to, like "keras:Adam()" --to pytorch; or --matrix')
         rule, target = dialects.read(call), dialects.find(to)
     try:
         typer.echo(f"{to}:{target.spell(rule)}")
     except dialects.Inexpressible as reason:
         typer.echo(reason, err=True)
         raise typer.Exit(1) from None
+
+
+def _matrix(name: str) -> None:
+    from . import atlas, console
+
+    names = [rule.__name__ for rule in RULES]
+    if name and name not in names:
+        raise ValueError(f"--matrix is of all rules or of one of {', '.join(names)}, got {name!r}")
+    screen = console.console()
+    for line in console.legend():
+        screen.print(line)
+    for each in [name] if name else names:
+        screen.print()
+        for part in console.relations(atlas.matrix(each)):
+            screen.print(part)
 
 
 @app.command()

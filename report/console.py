@@ -12,6 +12,7 @@ from rich.text import Text
 
 from frameworks.launch import Event
 from frameworks.run import Run
+from reference.dialects import Kind
 
 from . import verdict
 
@@ -120,6 +121,39 @@ def deviations(rows: Sequence[dict[str, Any]]) -> Table:
             table.add_row(key, Text(row[key] or "none known"))
         table.add_row("", "")
     return table
+
+
+WORDS = {  # a relation of two calls: the word in the table, its colour
+    "SAME": ("same", "green"), "OTHER": ("other", "green"), "CONSTANT": ("constant", "yellow"),
+    "EACH_STEP": ("each step", "yellow"), "IMPOSSIBLE": ("no", "red"),
+}  # fmt: skip
+
+
+def legend() -> list[Text]:
+    """What the words of ``relations`` mean."""
+    return [Text(f"{word:>10}  {Kind[kind].value}", style=colour) for kind, (word, colour) in WORDS.items()]
+
+
+def relations(matrix: dict[str, Any]) -> list[Table | Text]:
+    """How the calls of one rule are said in every dialect: a row a call, a column a dialect, notes below."""
+    table = Table(
+        Column(matrix["rule"], overflow="fold"), *(Column(name, overflow="fold") for name in matrix["columns"]),
+        box=None, pad_edge=False, title_justify="left",
+    )  # fmt: skip
+    before = ""
+    for row in matrix["rows"]:
+        table.add_section()
+        cells = [_cell(row["cells"].get(name)) for name in matrix["columns"]]
+        told, before = "" if row["dialect"] == before else f"{row['dialect']}\n", row["dialect"]
+        table.add_row(Text(told, style="bold").append(f"  {row['call']}", style="not bold"), *cells)
+    return [table, *(Text(f"{i:>4}  {note}", style="dim") for i, note in enumerate(matrix["notes"], start=1))]
+
+
+def _cell(cell: dict[str, Any] | None) -> Text:
+    if cell is None:
+        return Text("")
+    word, colour = WORDS[cell["kind"]]
+    return Text(f"{word} {cell['note']}" if cell["note"] else word, style=colour)
 
 
 def duration(seconds: float) -> str:

@@ -19,7 +19,10 @@ PAIRS = {
 }  # fmt: skip
 WIDTHS = {"pytorch": 4.5, "keras": 2, "article": 1.2}  # equal curves stay visible under each other
 DASHES = {"numpy": "dot", "pytorch": "dash", "tensorflow": "solid"}
-OWNERS = {"pytorch": "PyTorch's", "keras": "Keras'", "article": "the article's"}
+OWNERS = {
+    "pytorch": "PyTorch's", "keras": "Keras'", "tf_keras": "Keras 2's", "tensorflow1": "TensorFlow 1's",
+    "optax": "Optax'", "onnx": "ONNX'", "paper": "the paper's", "article": "the article's",
+}  # fmt: skip
 WORDS = {dialect: f"{owner} call" for dialect, owner in OWNERS.items()}
 TICKS = {"tickvals": [m * 10.0**k for k in range(-6, 7) for m in (1, 2, 5)], "tickformat": "~g"}
 POWERS = {

@@ -15,6 +15,7 @@ import pytest
 
 from frameworks import launch, mnist, record
 from frameworks.run import Run
+from parity.cases import PLAIN
 from parity.reproductions import REPRODUCTIONS
 from reference import RULES
 
@@ -32,7 +33,7 @@ REPORT = ["report", "--rules", "SGD", "--steps", "1", "--no-natives", "--no-benc
     [
         (
             ["report", "--rules", "SGD,Adamm"],
-            "rule must be one of SGD, ASGD, Rprop, Adagrad, FTRL, Adadelta, RMSprop, Adam, Adamax, NAdam, RAdam, ScheduleFree, Lion, got 'Adamm'",
+            f"rule must be one of {', '.join(PLAIN)}, got 'Adamm'",
         ),
         (["report", "--rules", "SGD", "--rules", "SGD"], "each rule must be named once"),
         (["report", "--frameworks", "numpy,jax"], "framework must be one of numpy, pytorch, tensorflow, got 'jax'"),
@@ -43,8 +44,14 @@ REPORT = ["report", "--rules", "SGD", "--steps", "1", "--no-natives", "--no-benc
         (["train", "keras:Adam()", "--framework", "numpy", "--arithmetic", "float8"], "arithmetic must be one of"),
         (["train", "keras:Adam(beta_1=1.5)", "--framework", "numpy"], "beta1 must lie in [0, 1), got 1.5"),
         (["train", "keras:Adamm()", "--framework", "numpy"], "keras.optimizers has no optimizer 'Adamm' here"),
-        (["train", "optax:adam()", "--framework", "numpy"], "there is no dialect 'optax'"),
-        (["translate", "keras:Adam()", "--to", "optax"], "there is no dialect 'optax'; there are: pytorch, keras"),
+        (["train", "flax:adam()", "--framework", "numpy"], "there is no dialect 'flax'"),
+        (["train", "optax:adam()", "--framework", "numpy"], "optax.adam must be given learning_rate"),
+        (
+            ["translate", "keras:Adam()", "--to", "flax"],
+            "there is no dialect 'flax'; there are: pytorch, keras, tf_keras",
+        ),
+        (["translate", "keras:Adam()"], "translate must be given a call and --to"),
+        (["translate", "--matrix", "Adamm"], "--matrix is of all rules or of one of SGD, Adagrad"),
         (["translate", "Adam", "--to", "keras"], "a call must read like keras:Adam(learning_rate=0.001)"),
         (["page", "no/such/folder"], "run samestep report --out no/such/folder first"),
     ],
@@ -228,8 +235,47 @@ def test_without_a_terminal_each_run_gets_a_line(tmp_path: Path) -> None:
 
 def test_a_call_is_translated() -> None:
     ended = samestep("translate", "keras:SGD(learning_rate=0.1, momentum=0.9)", "--to", "pytorch")
-    assert ended.stdout.strip() == "pytorch:SGD(lr=0.1, momentum=0.9)  # while the learning rate stays constant"
+    assert ended.stdout.strip() == (
+        "pytorch:SGD(lr=0.1, momentum=0.9)  # while the learning rate stays constant; "
+        "otherwise before each step: group['momentum'] = 0.9 * lr_before / lr"
+    )
     assert ended.returncode == 0
+
+
+def test_a_call_is_translated_to_a_dialect_that_no_framework_here_speaks() -> None:
+    ended = samestep("translate", "pytorch:RMSprop(lr=0.1, centered=True)", "--to", "optax")
+    assert ended.stdout.strip() == ("optax:rmsprop(learning_rate=0.1, decay=0.99, eps_in_sqrt=False, centered=True)")
+
+
+def test_the_matrix_relates_every_two_dialects_of_every_rule() -> None:
+    ended = samestep("translate", "--matrix")
+    assert ended.returncode == 0
+    for rule in RULES:
+        assert f"\n{rule.__name__} " in ended.stdout
+    for words in ("exact with a setting before each step", "initial_accumulator_value=0.10000010000000001, eps=0.0"):
+        assert words in ended.stdout
+
+
+def test_the_matrix_of_a_rule_has_a_cell_for_every_two_dialects_and_a_note_for_every_number() -> None:
+    from report import atlas, console
+
+    for rule in RULES:
+        matrix = atlas.matrix(rule.__name__)
+        assert len(matrix["columns"]) >= 6
+        cells = [cell for row in matrix["rows"] for cell in row["cells"].values()]
+        assert {row["dialect"] for row in matrix["rows"]} == set(matrix["columns"])
+        assert all(set(row["cells"]) == {*matrix["columns"]} - {row["dialect"]} for row in matrix["rows"])
+        assert {cell["note"] for cell in cells} - {None} == set(range(1, len(matrix["notes"]) + 1))
+        assert all(cell["note"] for cell in cells if cell["kind"] in ("OTHER", "EACH_STEP", "IMPOSSIBLE"))
+        from rich.console import Console
+
+        screen = Console(width=100, file=io.StringIO())
+        screen.print(*console.relations(matrix))
+        said = screen.file.getvalue()  # type: ignore[attr-defined]
+        assert max(map(len, said.splitlines())) <= 100
+        assert "…" not in said
+        for row in matrix["rows"]:
+            assert row["call"].partition("(")[0] in said
 
 
 def test_what_cannot_be_translated_is_explained() -> None:

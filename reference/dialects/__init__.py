@@ -9,10 +9,14 @@
 from types import ModuleType
 
 from ..rule import Rule
-from . import around, article, keras, pytorch
+from . import around, article, keras, onnx, optax, paper, pytorch, relation, tensorflow1, tf_keras
 from .call import Call, Inexpressible, Native, parse
+from .relation import Kind, Relation, relate
 
-DIALECTS: dict[str, ModuleType] = {"pytorch": pytorch, "keras": keras, "article": article}
+DIALECTS: dict[str, ModuleType] = {
+    "pytorch": pytorch, "keras": keras, "tf_keras": tf_keras, "tensorflow1": tensorflow1, "optax": optax, "onnx": onnx,
+    "paper": paper, "article": article,
+}  # fmt: skip
 
 
 def find(name: str) -> ModuleType:
@@ -29,5 +33,6 @@ def read(text: str) -> Rule:
 
 
 __all__ = [
-    "DIALECTS", "Call", "Inexpressible", "Native", "around", "article", "find", "keras", "parse", "pytorch", "read",
+    "DIALECTS", "Call", "Inexpressible", "Kind", "Native", "Relation", "around", "article", "find", "keras", "onnx",
+    "optax", "paper", "parse", "pytorch", "read", "relate", "relation", "tensorflow1", "tf_keras",
 ]  # fmt: skip

@@ -17,7 +17,8 @@ from ..rmsprop import RMSprop
 from ..rule import Buffer, Decay, Epsilon, Rule
 from ..schedulefree import ScheduleFree
 from ..sgd import SGD
-from .call import Call, Inexpressible, Native, Refusal, find, refuse
+from .call import Call, Inexpressible, Native, find
+from .refusal import ADAM, Refusal, refuse
 
 NAMING = ("name",)  # changes nothing
 AROUND = {  # what Keras does before and after the rule, with the value that means "nothing"
@@ -119,14 +120,17 @@ def read(name: str, /, **arguments: Any) -> Rule:
 
 def spell(rule: Rule) -> Call:
     """The call in keras.optimizers that means the rule (exact arithmetic); Inexpressible if there is none."""
-    condition = ""
+    condition = setting = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
+        momentum = rule.momentum
         rule, condition = rule.replace(buffer=Buffer.STEPS), "while the learning rate stays constant"
+        if not getattr(rule, "nesterov", False):
+            setting = f"optimizer.momentum = {momentum} * lr / lr_before"
     decays = isinstance(rule, Adam) and rule.weight_decay  # either class can, but then one of them is meant
     for name, native in NATIVES.items():
         if native.rule is type(rule) and not native.differences(rule) and (name == "AdamW" or not decays):
-            return Call(name, native.spell(rule), condition)
-    raise refuse(REFUSALS, rule, "keras.optimizers", f"frameworks.tensorflow.Optimizer({rule!r})")
+            return Call(name, native.spell(rule), condition, setting)
+    raise refuse(rule, NATIVES, "keras.optimizers", f"frameworks.tensorflow.Optimizer({rule!r})", special=REFUSALS)
 
 
 def state_names(rule: Rule) -> dict[str, str]:
@@ -136,10 +140,6 @@ def state_names(rule: Rule) -> dict[str, str]:
 
 
 REFUSALS = (
-    Refusal(
-        lambda rule: type(rule) not in {native.rule for native in NATIVES.values()},
-        "Keras has no optimizer that follows {name}",
-    ),
     Refusal(lambda rule: rule.maximize, "Keras only minimizes", "negate the loss, or {ours}"),
     Refusal(
         lambda rule: rule.weight_decay and rule.decay is Decay.COUPLED and rule.matters("decay"),
@@ -149,8 +149,7 @@ REFUSALS = (
     Refusal(
         lambda rule: isinstance(rule, Adam),
         "Keras adds epsilon before the bias correction of v, this rule after it",
-        "{ours}; or assign epsilon * sqrt(1 - beta2**t) to a tf.Variable given as epsilon, before each step",
-        "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon",
+        size=ADAM, each_step="optimizer.epsilon.assign({epsilon} * (1 - {beta2}**t) ** 0.5)  # a tf.Variable",
     ),
     Refusal(lambda rule: isinstance(rule, SGD), "keras.optimizers.SGD has no dampening"),
     Refusal(
@@ -168,9 +167,4 @@ REFUSALS = (
         "keras.optimizers.Adamax adds epsilon to the maximum, this rule takes the maximum of it",
         size="per element a factor between 1/2 and 1 with the same epsilon, worst where |g| is far below epsilon",
     ),
-    Refusal(
-        lambda rule: True,
-        "keras.optimizers.{name} adds epsilon under the root, this rule to it",
-        size="with epsilon squared a step up to 1 - 1/sqrt(2) = 29.3 % smaller, worst where sqrt(v) = epsilon",
-    ),
-)
+)  # fmt: skip

@@ -17,12 +17,14 @@ from ..rmsprop import RMSprop
 from ..rprop import Rprop
 from ..rule import Buffer, Decay, Epsilon, Rule
 from ..sgd import SGD
-from .call import Call, Native, Refusal, find, refuse
+from .call import Call, Native, find
+from .refusal import ADAM, Refusal, refuse
 
 EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # how a step is run, not what it computes
 PAIRS = {  # arguments that hold two hyperparameters
     "betas": ("beta1", "beta2"), "etas": ("etaminus", "etaplus"), "step_sizes": ("step_size_min", "step_size_max"),
 }  # fmt: skip
+READ_ONLY = ("SparseAdam",)  # it takes no dense gradient, so it is never an answer
 DECOUPLES = ("Adam", "NAdam", "RAdam")  # those with the argument decoupled_weight_decay
 
 _COMMON = {"lr": "lr", "weight_decay": "weight_decay", "maximize": "maximize"}
@@ -122,9 +124,12 @@ def read(name: str, /, **arguments: Any) -> Rule:
 
 def spell(rule: Rule) -> Call:
     """The call in torch.optim that means the rule (exact arithmetic); Inexpressible if there is none."""
-    condition = ""
+    condition = setting = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.STEPS:
+        momentum = rule.momentum
         rule, condition = rule.replace(buffer=Buffer.GRADIENTS), "while the learning rate stays constant"
+        if not getattr(rule, "nesterov", False):
+            setting = f"group['momentum'] = {momentum} * lr_before / lr"
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
         start = rule.initial_accumulator + rule.epsilon  # sqrt(G + epsilon) from G = n is sqrt(G) from G = n + epsilon
         rule = rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
@@ -132,9 +137,9 @@ def spell(rule: Rule) -> Call:
     if type(rule).__name__ in DECOUPLES[1:] and rule.weight_decay and rule.decay is Decay.DECOUPLED:
         rule, flag = rule.replace(decay=Decay.COUPLED), {"decoupled_weight_decay": True}
     for name, native in NATIVES.items():
-        if native.rule is type(rule) and not native.differences(rule) and name != "SparseAdam":
-            return Call(name, {**_join(native.spell(rule), native), **flag}, condition)
-    raise refuse(REFUSALS, rule, "torch.optim", f"frameworks.pytorch.Optimizer(params, {rule!r})")
+        if native.rule is type(rule) and not native.differences(rule) and name not in READ_ONLY:
+            return Call(name, {**_join(native.spell(rule), native), **flag}, condition, setting)
+    raise refuse(rule, NATIVES, "torch.optim", f"frameworks.pytorch.Optimizer(params, {rule!r})", special=REFUSALS)
 
 
 def state_names(rule: Rule) -> dict[str, str]:
@@ -167,31 +172,18 @@ def _join(said: dict[str, Any], native: Native) -> dict[str, Any]:
 
 REFUSALS = (
     Refusal(
-        lambda rule: type(rule) not in {native.rule for native in NATIVES.values()},
-        "PyTorch has no optimizer that follows {name}",
-    ),
-    Refusal(
         lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.HAT and rule.epsilon,
         "torch.optim adds epsilon after the bias correction of v, this rule before it",
-        "{ours}; or set group['eps'] = epsilon / sqrt(1 - beta2**t) before each step",
-        "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon",
+        size=ADAM, each_step="group['eps'] = {epsilon} / (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
         lambda rule: isinstance(rule, RAdam) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
         "torch.optim.RAdam adds epsilon before the bias correction of v, this rule after it",
-        "{ours}; or set group['eps'] = epsilon * sqrt(1 - beta2**t) before each step",
-        "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon",
-    ),
-    Refusal(
-        lambda rule: isinstance(rule, RMSprop) and rule.epsilon_at is Epsilon.INSIDE and rule.epsilon,
-        "torch.optim.RMSprop adds epsilon to the root, this rule under it",
-        size="with eps=sqrt(epsilon) a step up to 1 - 1/sqrt(2) = 29.3 % smaller, worst where v = epsilon",
+        size=ADAM, each_step="group['eps'] = {epsilon} * (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
         lambda rule: isinstance(rule, Adamax) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
         "torch.optim.Adamax takes the maximum of epsilon, this rule adds it to the maximum",
         size="per element a factor between 1 and 2 with the same epsilon, worst where |g| is far below epsilon",
     ),
-    Refusal(lambda rule: isinstance(rule, Rprop), "torch.optim.Rprop has no weight decay"),
-    Refusal(lambda rule: True, "torch.optim.{name} has only coupled weight decay, this rule decouples it"),
-)
+)  # fmt: skip

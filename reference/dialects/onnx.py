@@ -1,0 +1,114 @@
+"""ONNX's words: the operators of ai.onnx.preview.training, version 1. Read off onnx/defs/training/defs.cc.
+
+Inputs and attributes are arguments alike: ``R`` is the learning rate, ``T`` the update count that the first step is
+given, ``H`` where Adagrad's accumulator starts; other states start at zero. Epsilon stands outside the root, in Adam
+before bias correction. A momentum buffer accumulates gradients. ``norm_coefficient`` is an L2 penalty.
+"""
+
+from typing import Any
+
+from ..adagrad import Adagrad
+from ..adam import Adam
+from ..rule import Buffer, Decay, Epsilon, Rule
+from ..sgd import SGD
+from .call import Call, Inexpressible, Native, find, names_of_states, saying
+from .refusal import refuse
+
+PREFIX = "ai.onnx.preview.training"
+
+NATIVES = {
+    "Momentum": Native(
+        SGD,
+        {"R": "lr", "alpha": "momentum", "beta": "dampening", "mode": "nesterov", "norm_coefficient": "weight_decay"},
+        {},  # the operator has none
+        {"buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
+        {"b": "V"},
+        {"mode": {"standard": False, "nesterov": True}, "beta": {1.0: 0.0}},  # beta = 1 - dampening: see read
+    ),
+    "Adagrad": Native(
+        Adagrad,
+        {"R": "lr", "H": "initial_accumulator", "epsilon": "epsilon", "decay_factor": "lr_decay",
+         "norm_coefficient": "weight_decay"},
+        {"H": 0.0, "epsilon": 1e-6, "decay_factor": 0.0, "norm_coefficient": 0.0},
+        {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED},
+        {"G": "H"},
+    ),
+    "Adam": Native(
+        Adam,
+        {"R": "lr", "alpha": "beta1", "beta": "beta2", "epsilon": "epsilon", "norm_coefficient": "weight_decay"},
+        {"alpha": 0.9, "beta": 0.999, "epsilon": 1e-6, "norm_coefficient": 0.0},
+        {"epsilon_at": Epsilon.HAT, "decay": Decay.COUPLED},
+        {"m": "V", "v": "H"},
+    ),
+}  # fmt: skip
+FIRST = {"Momentum": 0, "Adagrad": 0, "Adam": 1}  # the T of the first step
+OTHERS = {"Adam": ("norm_coefficient_post",)}
+
+
+def read(name: str, /, **arguments: Any) -> Rule:
+    """The rule that the operator ``name`` follows, ``T`` counted up from ``FIRST[name]``.
+
+    Takes every attribute. Another first ``T`` and ``norm_coefficient_post`` raise Inexpressible. Raises ValueError for
+    an unknown operator or argument and for a value outside its range.
+    """
+    native, title = find(NATIVES, name, PREFIX), f"{PREFIX}.{name}"
+    values = native.complete(title, arguments, ["T", *OTHERS.get(name, ())])
+    if arguments.get("T", FIRST[name]) != FIRST[name]:
+        raise _counted_otherwise(title, FIRST[name])
+    if arguments.get("norm_coefficient_post"):
+        raise _decayed_after(title)
+    fields = native.fields(values)
+    if native.rule is SGD:
+        if not isinstance(fields["nesterov"], bool):
+            raise ValueError(f"mode must be 'standard' or 'nesterov', got {fields['nesterov']!r}")
+        if values["beta"] != 1 and (not fields["momentum"] or fields["nesterov"]):
+            raise _scaled(title)
+        fields["dampening"] = 1 - values["beta"]
+        fields["nesterov"] = fields["nesterov"] and fields["momentum"] != 0
+    return native.rule(**fields)
+
+
+def spell(rule: Rule) -> Call:
+    """The operator and inputs that mean the rule (exact arithmetic); Inexpressible if there are none."""
+    wanted, condition = rule, ""
+    if isinstance(rule, SGD) and rule.momentum and rule.buffer is Buffer.STEPS:
+        rule, condition = rule.replace(buffer=Buffer.GRADIENTS), "while the learning rate stays constant"
+    if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
+        start = rule.initial_accumulator + rule.epsilon  # as in torch.optim
+        exact = rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
+        rule = exact if saying(NATIVES, exact) else rule
+    name = saying(NATIVES, rule)
+    if name is None:
+        raise refuse(wanted, NATIVES, PREFIX, f"ordinary operators that write out {wanted!r}")
+    arguments = NATIVES[name].spell(rule)
+    if isinstance(rule, SGD):
+        arguments["beta"] = 1 - rule.dampening if rule.momentum else 1.0
+    return Call(name, arguments, condition)
+
+
+def state_names(rule: Rule) -> dict[str, str]:
+    """The operator's letter for each state of the rule."""
+    return names_of_states(NATIVES, rule)
+
+
+def _counted_otherwise(title: str, first: int) -> Inexpressible:
+    if first:
+        why = "T=0 corrects no bias in the first step, and later steps as if they were one step earlier"
+        size = "a first step of (1 - alpha) / sqrt(1 - beta) times the right one: 3.2 with the defaults"
+        return Inexpressible(f"{title} with another first T", why, "T=1 in the first step", size)
+    why = "the first step is told by T=0, and the learning rate decays from there"
+    return Inexpressible(f"{title} with another first T", why, "T=0 in the first step")
+
+
+def _decayed_after(title: str) -> Inexpressible:
+    why = "it shrinks the parameters after the step, by a share that no learning rate scales"
+    instead = (
+        "at a constant R, Adam(lr=R * (1 - c), weight_decay=c / lr, decay=DECOUPLED, epsilon_at=HAT) for "
+        "c = norm_coefficient_post"
+    )
+    return Inexpressible(f"norm_coefficient_post of {title}", why, instead)
+
+
+def _scaled(title: str) -> Inexpressible:
+    why = "from the second step on it scales the gradient, and no rule here does without plain momentum"
+    return Inexpressible(f"beta of {title} without momentum, or with Nesterov's", why, "beta=1")

@@ -1,0 +1,117 @@
+"""Keras 2's words: tf_keras.optimizers.legacy 2.21, the optimizers of tf.keras up to 2.10.
+
+Read off tf_keras/src/optimizers/legacy/{optimizer_v2,gradient_descent,adagrad,adadelta,rmsprop,adam}.py. As in Keras 3,
+but: Adagrad's epsilon stands outside the root, and RMSprop's too unless there is momentum; there is no weight decay;
+``decay`` slows the learning rate; and epsilon 0 means 1e-7.
+"""
+
+from typing import Any
+
+from ..adadelta import Adadelta
+from ..adagrad import Adagrad
+from ..adam import Adam
+from ..rmsprop import RMSprop
+from ..rule import Buffer, Epsilon, Rule
+from ..sgd import SGD
+from .call import Call, Inexpressible, Native, find, names_of_states, refused, saying
+from .refusal import refuse
+
+PREFIX = "tf_keras.optimizers.legacy"
+NAMING = ("name", "lr")  # lr: the old name of learning_rate
+AROUND = {  # what Keras 2 does before the rule, with the value that means "nothing"
+    "clipnorm": None, "clipvalue": None, "global_clipnorm": None, "gradient_aggregator": None,
+    "gradient_transformers": None,
+}  # fmt: skip
+FUZZ = 1e-7  # tf_keras.backend.epsilon()
+
+_FUZZ = {"epsilon": {FUZZ: FUZZ, 0.0: FUZZ, None: FUZZ}}
+
+NATIVES = {
+    "SGD": Native(
+        SGD,
+        {"learning_rate": "lr", "momentum": "momentum", "nesterov": "nesterov"},
+        {"learning_rate": 1e-2, "momentum": 0.0, "nesterov": False},
+        {"buffer": Buffer.STEPS},
+        {"b": "momentum"},  # of opposite sign
+    ),
+    "Adagrad": Native(
+        Adagrad,
+        {"learning_rate": "lr", "initial_accumulator_value": "initial_accumulator", "epsilon": "epsilon",
+         "decay": "lr_decay"},
+        {"learning_rate": 1e-3, "initial_accumulator_value": 0.1, "epsilon": 1e-7, "decay": 0.0},
+        {"epsilon_at": Epsilon.OUTSIDE},
+        {"G": "accumulator"},
+        _FUZZ,
+    ),
+    "Adadelta": Native(
+        Adadelta,
+        {"learning_rate": "lr", "rho": "rho", "epsilon": "epsilon"},
+        {"learning_rate": 1e-3, "rho": 0.95, "epsilon": 1e-7},
+        {},
+        {"v": "accum_grad", "u": "accum_var"},
+        _FUZZ,
+    ),
+    "RMSprop": Native(
+        RMSprop,
+        {"learning_rate": "lr", "rho": "rho", "momentum": "momentum", "epsilon": "epsilon", "centered": "centered"},
+        {"learning_rate": 1e-3, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
+        {"epsilon_at": Epsilon.OUTSIDE, "buffer": Buffer.STEPS},  # INSIDE with momentum: see read
+        {"v": "rms", "b": "momentum", "m": "mg"},
+        _FUZZ,
+    ),
+    "Adam": Native(
+        Adam,
+        {"learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "epsilon", "amsgrad": "amsgrad"},
+        {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False},
+        {"epsilon_at": Epsilon.HAT},
+        {"m": "m", "v": "v", "w": "vhat"},
+        _FUZZ,
+    ),
+}  # fmt: skip
+
+
+def read(name: str, /, **arguments: Any) -> Rule:
+    """The rule that ``tf_keras.optimizers.legacy.<name>(**arguments)`` follows.
+
+    Takes every argument of the native; clipping and the like (``AROUND``), and ``decay`` but in Adagrad, raise
+    Inexpressible when switched on. Raises ValueError for an unknown optimizer or argument and for a value outside its
+    range; schedules are no numbers.
+    """
+    native, title = find(NATIVES, name, PREFIX), f"{PREFIX}.{name}"
+    slows = {} if "decay" in native.arguments else {"decay": 0.0}
+    values = native.complete(title, arguments, [*AROUND, *NAMING, *slows])
+    refused(title, arguments, AROUND, "clip or transform the gradients before the rule gets them")
+    refused(title, arguments, slows, "a learning rate of lr / (1 + decay * (t - 1)) at step t")
+    if "lr" in arguments:
+        values["learning_rate"] = arguments["lr"]
+    fields = native.fields(values)
+    return native.rule(**{**fields, **_place(native, fields["momentum"])} if native.rule is RMSprop else fields)
+
+
+def spell(rule: Rule) -> Call:
+    """The call in tf_keras.optimizers.legacy that means the rule (exact arithmetic); Inexpressible if there is none."""
+    wanted, condition, natives = rule, "", NATIVES
+    if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
+        rule, condition = rule.replace(buffer=Buffer.STEPS), "while the learning rate stays constant"
+    if isinstance(rule, RMSprop):
+        native = NATIVES["RMSprop"]
+        natives = {"RMSprop": Native(**{**vars(native), "fixed": {**native.fixed, **_place(native, rule.momentum)}})}
+    name = saying(natives, rule)
+    instead = f"in Keras 3 frameworks.tensorflow.Optimizer({wanted!r})"
+    if name and "epsilon" in NATIVES[name].words and not getattr(rule, "epsilon", 1.0):
+        why = f"epsilon 0 means {FUZZ} there"
+        raise Inexpressible(f"{wanted!r} in {PREFIX}", why, "an epsilon that arithmetic loses, such as 1e-30")
+    if name is None:
+        code = f"optimizer.epsilon = {getattr(rule, 'epsilon', 0)} * (1 - {getattr(rule, 'beta2', 0)}**t) ** 0.5"
+        raise refuse(wanted, natives, PREFIX, instead, code if isinstance(rule, Adam) else "")
+    return Call(name, NATIVES[name].spell(rule), condition)
+
+
+def state_names(rule: Rule) -> dict[str, str]:
+    """What Keras 2 calls each state of the rule: our name to that of the slot."""
+    return names_of_states(NATIVES, rule)
+
+
+def _place(native: Native, momentum: Any) -> dict[str, Any]:
+    """Where RMSprop has epsilon: with momentum it runs another kernel."""
+    return {"epsilon_at": Epsilon.INSIDE if momentum else native.fixed["epsilon_at"]}
