@@ -9,7 +9,7 @@ import pytest
 from mpmath import mp, mpf
 
 from parity import cases, court, equations, limits, streams, trajectory
-from reference import RULES, SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, Rule, dialects, follow
+from reference import FTRL, RULES, SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, Rule, dialects, follow
 
 STEPS = 24
 SCALES = np.logspace(-10, 1, 8)
@@ -147,6 +147,12 @@ def test_bias_corrections_are_true_at_every_step(t: int) -> None:
     for name, expected in truth.items():
         gap, limit = abs(getattr(doubles, name) - expected), limits.SAFETY * float(getattr(bounded, name).error)
         assert gap <= limit, f"{name} at step {t} is {gap} off, limit {limit}"
+
+
+def test_ftrl_cannot_stand_still() -> None:
+    """It divides by the rate; a schedule that ends at zero is told so."""
+    with pytest.raises(ValueError, match=r"lr must lie in \(0, inf\) at every step of FTRL, got 0.0"):
+        FTRL().coefficients(5, 0.0)
 
 
 def test_root_of_a_negative_variance_is_not_a_number() -> None:

@@ -37,6 +37,8 @@ class FTRL(Rule):
         return {"n": xp.zeros_like(theta) + self.initial_accumulator, "z": xp.zeros_like(theta)}
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        if isinstance(lr, float) and not lr:
+            raise ValueError(f"lr must lie in (0, inf) at every step of FTRL, got {lr}")
         return named(
             pace=1 / lr, power=-self.lr_power, l1=self.l1, ridge=2 * self.l2 + self.beta / lr,
             shrinkage=2 * self.shrinkage, shrink=self.shrink(lr),
