@@ -5,7 +5,10 @@
 Adam(lr=0.01)
 """
 
-from . import around, dialects
+import importlib
+from types import ModuleType
+
+from . import dialects
 from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam
@@ -30,3 +33,10 @@ __all__ = [
     "Rprop", "ScheduleFree",
     "Buffer", "Decay", "Epsilon", "Rule", "around", "dialects", "follow",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> ModuleType:
+    """``around`` is imported when it is first asked for: most users have no need of it."""
+    if name == "around":
+        return importlib.import_module(f"{__name__}.around")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

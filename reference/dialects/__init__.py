@@ -6,10 +6,11 @@
 'Adagrad(lr=0.01, initial_accumulator_value=0.125, eps=0.0)'
 """
 
+import importlib
 from types import ModuleType
 
 from ..rule import Rule
-from . import around, article, keras, onnx, optax, paper, pytorch, relation, tensorflow1, tf_keras
+from . import article, keras, onnx, optax, paper, pytorch, relation, tensorflow1, tf_keras
 from .call import Call, Inexpressible, Native, parse
 from .relation import Kind, Relation, relate
 
@@ -36,3 +37,10 @@ __all__ = [
     "DIALECTS", "Call", "Inexpressible", "Kind", "Native", "Relation", "around", "article", "find", "keras", "onnx",
     "optax", "paper", "parse", "pytorch", "read", "relate", "relation", "tensorflow1", "tf_keras",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> ModuleType:
+    """``around`` is imported when it is first asked for: most users have no need of it."""
+    if name == "around":
+        return importlib.import_module(f"{__name__}.around")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
