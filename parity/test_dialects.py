@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from parity import cases, limits, streams, trajectory
-from reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, dialects
+from reference import LAMB, SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, dialects
 from reference.dialects import Inexpressible
 
 NATIVES = [(name, native) for name in ("pytorch", "keras") for native in dialects.find(name).NATIVES]
@@ -130,6 +130,7 @@ REFUSED = [
     ("keras", "pytorch:NAdam(lr=0.002)", "0.96\\^t, this rule by 0.96\\^\\(0.004 t", "frameworks.tensorflow.Optimizer"),
     ("keras", "pytorch:RAdam(lr=0.001)", "no optimizer that follows RAdam", "frameworks.tensorflow.Optimizer"),
     ("pytorch", "keras:Lion(learning_rate=0.001)", "no optimizer that follows Lion", "frameworks.pytorch.Optimizer"),
+    ("pytorch", "keras:Lamb(learning_rate=0.001)", "no optimizer that follows LAMB", "frameworks.pytorch.Optimizer"),
     ("article", "keras:Adagrad(learning_rate=0.01)", "initial_accumulator", "dialects"),
     ("article", "keras:Adam(learning_rate=0.01)", "defines Adagrad alone", "dialects"),
 ]
@@ -154,6 +155,13 @@ def test_refused_call_really_moves_otherwise(dialect: str, call: str, why: str, 
     bounds = limits.bounds(rule, start, gradients, "float64")
     right, wrong = (trajectory.run(each, start, gradients, "float64") for each in (rule, nearest))
     assert not trajectory.compare(start, right, wrong, bounds).holds
+
+
+def test_decay_that_joins_the_direction_is_refused_by_keras() -> None:
+    """Its Lamb shrinks theta before; without decay there is nothing to refuse."""
+    assert dialects.keras.spell(LAMB(lr=0.25)) == dialects.Call("Lamb", {"learning_rate": 0.25, "epsilon": 1e-6})
+    with pytest.raises(Inexpressible, match=r"adds the decay to the direction.*Instead: frameworks\.tensorflow"):
+        dialects.keras.spell(LAMB(weight_decay=0.25))
 
 
 def _theirs(native: Any, name: str) -> Any:
