@@ -14,6 +14,7 @@ PLAIN = {  # one call a rule and dialect of a framework, with learning rates tha
     "RAdam": ("pytorch:RAdam(lr=0.001)",),
     "ScheduleFree": ("keras:ScheduleFreeAdamW(learning_rate=0.0025)",),
     "Lion": ("keras:Lion(learning_rate=0.0001, beta_2=0.999)",),
+    "LAMB": ("keras:Lamb(learning_rate=0.01)",),
 }
 
 EVERYDAY = ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam")  # what the report trains unless asked for more
@@ -49,6 +50,7 @@ RARE = (  # every remaining argument of a native, at a size that shows in a shor
     "pytorch:RAdam(lr=0.001, betas=(0.9, 0.75), eps=0.001, weight_decay=0.25, maximize=True)",
     "keras:Adamax(learning_rate=0.002, weight_decay=0.25)",
     "keras:Nadam(learning_rate=0.001, weight_decay=0.25)",
+    "keras:Lamb(learning_rate=0.1, beta_1=0.8, beta_2=0.7, epsilon=0.001, weight_decay=0.25)",
     "keras:Ftrl(learning_rate=0.01, learning_rate_power=-0.3, l1_regularization_strength=0.01, "
     "l2_regularization_strength=0.5, l2_shrinkage_regularization_strength=0.25, beta=0.5, weight_decay=0.25)",
 )

@@ -9,6 +9,7 @@ import numpy as np
 from reference import (
     ASGD,
     FTRL,
+    LAMB,
     SGD,
     Adagrad,
     Adam,
@@ -51,6 +52,10 @@ class _KerasAdam(_Float32Powers, Adam):
 
 
 class _KerasAdamax(_Float32Powers, Adamax):
+    pass
+
+
+class _KerasLAMB(_Float32Powers, LAMB):
     pass
 
 
@@ -101,6 +106,7 @@ def _of(kind: type[Rule], rule: Rule, *rounded: str) -> Rule:
 _KERAS_FLOAT64: dict[type[Rule], tuple[type[Rule], tuple[str, ...]]] = {  # what Keras hands to tf.cast, if it shows
     SGD: (SGD, ("momentum",)), Adagrad: (Adagrad, ("initial_accumulator",)), FTRL: (FTRL, ("initial_accumulator",)),
     Adam: (_KerasAdam, ()), Adamax: (_KerasAdamax, ()), NAdam: (_KerasNAdam, ()),
+    LAMB: (_KerasLAMB, ()),
 }  # fmt: skip
 
 

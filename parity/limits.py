@@ -83,11 +83,19 @@ class Bounded:
         error = np.maximum(*(np.abs(end - value) for end in ends)) + np.where(value == 0, 0.0, slope)
         return self._rounded(value, self._rounded(value, error).error)
 
-    def __gt__(self, other: float) -> np.ndarray:
-        return self.value > other
+    def __gt__(self, other: Any) -> np.ndarray:
+        return self.value > self._other(other).value
 
-    def __lt__(self, other: float) -> np.ndarray:
-        return self.value < other
+    def __lt__(self, other: Any) -> np.ndarray:
+        return self.value < self._other(other).value
+
+    def __getitem__(self, key: Any) -> "Bounded":
+        return Bounded(self.value[key], self.error[key], self.dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the value."""
+        return self.value.shape
 
 
 def _sqrt(x: Bounded) -> Bounded:
@@ -121,6 +129,17 @@ def _where(condition: Any, yes: Any, no: Any) -> Any:
     return Bounded(np.where(condition, yes.value, no.value), np.where(condition, yes.error, no.error), yes.dtype)
 
 
+def _total(x: Bounded, axis: int) -> Bounded:
+    """A sum in any order: each of the n - 1 additions rounds, and no partial sum exceeds the sum of magnitudes (Higham,
+    section 4.2)."""
+    additions = max(x.shape[axis] - 1, 0)
+    sizes = (np.abs(x.value) + x.error).sum(axis=axis, keepdims=True)
+    growth = additions * ROUNDOFF[x.dtype] / (1 - additions * ROUNDOFF[x.dtype])
+    flushed = np.where(sizes > 0, additions * SMALLEST[x.dtype], 0.0)
+    error = x.error.sum(axis=axis, keepdims=True) + growth * sizes + flushed
+    return Bounded(x.value.sum(axis=axis, keepdims=True), error, x.dtype)
+
+
 def namespace(scalars_in: str) -> SimpleNamespace:
     """The ``xp`` of bounded numbers."""
     return SimpleNamespace(
@@ -131,6 +150,8 @@ def namespace(scalars_in: str) -> SimpleNamespace:
         maximum=lambda x, y: _chosen(x, y, np.maximum),
         minimum=lambda x, y: _chosen(x, y, np.minimum),
         where=_where,
+        total=_total,
+        reshape=lambda x, shape: Bounded(x.value.reshape(shape), x.error.reshape(shape), x.dtype),
         ones=lambda shape, dtype: Bounded(np.ones(shape), 0.0, dtype),
         zeros_like=lambda x: Bounded(np.zeros_like(x.value), 0.0, x.dtype),
         integer_power=lambda base, t: scalars.integer_power(_scalar(base, scalars_in), t),  # type: ignore[arg-type]

@@ -53,13 +53,13 @@ def _of(file: str, *changes: tuple[str, str, str]) -> list[Mutant]:
 RULES = [
     *_of(
         "reference/rule.py",
-        ("decoupled decay ignores the learning rate", "else lr * self.weight_decay", "else self.weight_decay"),
-        ("coupled decay is scaled by the learning rate", "return self.weight_decay if self", "return lr * self.weight_decay if self"),
+        ("decoupled decay ignores the learning rate", "return lr * self.weight_decay if", "return self.weight_decay if"),
+        ("coupled decay is scaled by the learning rate", "is Decay.DECOUPLED else self.weight_decay", "is Decay.DECOUPLED else lr * self.weight_decay"),
         ("decay grows the weights", "return theta - c.shrink * theta, gradient", "return theta + c.shrink * theta, gradient"),
         ("decay is decoupled for everybody", "is Decay.COUPLED:", "is None:"),
         ("decay stands outside the sign of maximize", "gradient + c.shrink *", "gradient + (-c.shrink if self.maximize else c.shrink) *"),
         ("maximize is ignored", "gradient = -gradient", "gradient = gradient"),
-        ("small decay is dropped", "if not self.weight_decay:\n", "if self.weight_decay < 5e-4:\n"),
+        ("small decay is dropped", "if not self.weight_decay or", "if self.weight_decay < 5e-4 or"),
         ("followed steps forget their state", "update(theta, gradient, state, rule.coefficients(t", "update(theta, gradient, rule.start(theta, xp), rule.coefficients(t"),
         ("followed steps are all the first", "rule.coefficients(t, rule.lr)", "rule.coefficients(1, rule.lr)"),
     ),
@@ -67,6 +67,13 @@ RULES = [
         "reference/scalars.py",
         ("power drops the first bit", "exponent >> k & 1", "exponent >> k & (k > 0)"),
         ("power knows eight bits", "EXPONENT_BITS = 32", "EXPONENT_BITS = 8"),
+    ),
+    *_of(
+        "reference/sums.py",
+        ("last elements are not added", "_part(x, 0, size - power, axis) + _part(x, power, size, axis)", "_part(x, 0, size - power, axis)"),
+        ("middle is forgotten", "[joined, _part(x, size - power, power, axis)]", "[joined, 0 * _part(x, size - power, power, axis)]"),
+        ("transposes are told apart", "total(total(x, xp, -1), xp, -2) * 0.5 + total(total(x, xp, -2), xp, -1) * 0.5", "total(total(x, xp, -1), xp, -2)"),
+        ("halves are joined to themselves", "_part(x, power, 2 * power, axis)", "_part(x, 0, power, axis)"),
     ),
     *_of(
         "reference/sgd.py",
@@ -225,6 +232,20 @@ RULES = [
         ("mean is never kept", '{"m": c.keep2 * state["m"] + c.take2 * g}', "state"),
         ("mean starts at one", '{"m": xp.zeros_like(theta)}', '{"m": xp.zeros_like(theta) + 1.0}'),
     ),
+    *_of(
+        "reference/lamb.py",
+        ("length is left alone", "theta - c.lr * ratio * d", "theta - c.lr * d"),
+        ("ratio is upside down", "size / xp.where(usable, length, one)", "xp.where(usable, length, one) / xp.where(usable, size, one)"),
+        ("length is that of the gradient", "norm(theta, xp), norm(d, xp)", "norm(theta, xp), norm(g, xp)"),
+        ("direction becomes as long as lr", "size / xp.where(usable, length, one)", "one / xp.where(usable, length, one)"),
+        ("tensors of zeros never start", "xp.where(usable, size / xp.where(usable, length, one), one)", "xp.where(usable, size / xp.where(usable, length, one), size)"),
+        ("epsilon is forgotten", "c.stretch * xp.sqrt(v) + c.epsilon", "c.stretch * xp.sqrt(v)"),
+        ("epsilon is under the root", "c.stretch * xp.sqrt(v) + c.epsilon", "c.stretch * xp.sqrt(v + c.epsilon)"),
+        ("joined decay is forgotten", "d = d + c.shrink * theta", "d = d"),
+        ("joined decay is added after the length is known", "        if self.weight_decay and self.decay is Decay.JOINED:\n            d = d + c.shrink * theta\n        size, length = norm(theta, xp), norm(d, xp)\n", "        size, length = norm(theta, xp), norm(d, xp)\n        if self.weight_decay and self.decay is Decay.JOINED:\n            d = d + c.shrink * theta\n"),
+        ("length is that of the mean", "norm(d, xp)", "norm(m, xp)"),
+        ("mean square is one step late", 'd = c.correct * m / (c.stretch * xp.sqrt(v)', 'd = c.correct * m / (c.stretch * xp.sqrt(state["v"])'),
+    ),
 ]  # fmt: skip
 
 DIALECTS = [
@@ -239,6 +260,7 @@ DIALECTS = [
         ("Adadelta's decay is coupled", '{"decay": Decay.DECOUPLED},\n        {"v": "accumulated_grad"', '{"decay": Decay.COUPLED},\n        {"v": "accumulated_grad"'),
         ("Nadam's momentum warms up as PyTorch's", '{"momentum_decay": 1.0', '{"momentum_decay": 0.004'),
         ("Adamax's epsilon is PyTorch's", '{"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED},\n        {"m": "momentum", "u"', '{"epsilon_at": Epsilon.INSIDE, "decay": Decay.DECOUPLED},\n        {"m": "momentum", "u"'),
+        ("Lamb's decay joins the direction", 'LAMB, _MEANS, _MEANS_DEFAULTS, {"decay": Decay.DECOUPLED}', 'LAMB, _MEANS, _MEANS_DEFAULTS, {"decay": Decay.JOINED}'),
         ("Lion's betas are Adam's", '"beta_1": 0.9, "beta_2": 0.99,', '"beta_1": 0.9, "beta_2": 0.999,'),
         ("schedule-free epsilon is Adam's", '"epsilon": 1e-8, "warmup_steps"', '"epsilon": 1e-7, "warmup_steps"'),
         ("clipping is dropped", 'and around != "ema_momentum"', 'and around == "clipnorm"'),
@@ -455,7 +477,6 @@ AROUND = [
         ("short gradients are made long", "return bound / xp.maximum(size, bound)", "return bound / size"),
         ("infinite norms make zeros for everybody", "if self.infinite is Infinite.NAN:", "if False:"),
         ("square root is forgotten", "return xp.sqrt(first)", "return first"),
-        ("last elements are not added", "x[: size - power] + x[power:]", "x[: size - power]"),
         ("first tensor alone is measured", "first = first + other", "first = first + 0.0 * other"),
     ),
     *_of(
@@ -546,7 +567,7 @@ _serial = itertools.count()
 
 def _wrong(name: str, folder: Path) -> Iterator[tuple[str, type[Rule]]]:
     for mutant in RULES:
-        if Path(mutant.file).stem not in ("rule", "scalars", name.lower()) or not mutant.applies(ROOT):
+        if Path(mutant.file).stem not in ("rule", "scalars", "sums", name.lower()) or not mutant.applies(ROOT):
             continue
         package = f"wrong_reference_{next(_serial)}"
         shutil.copytree(ROOT / "reference", folder / "reference", ignore=shutil.ignore_patterns("__pycache__"))

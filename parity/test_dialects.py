@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from parity import cases, limits, streams, trajectory
-from reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, dialects
+from reference import LAMB, SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, dialects
 from reference.dialects import Inexpressible, Native
 
 NATIVES = [(name, native) for name in ("pytorch", "keras") for native in dialects.find(name).NATIVES]
@@ -147,6 +147,7 @@ REFUSED = [
     ("keras", "pytorch:NAdam(lr=0.002)", "0.96\\^t, this rule by 0.96\\^\\(0.004 t", "frameworks.tensorflow.Optimizer"),
     ("keras", "pytorch:RAdam(lr=0.001)", "it has no RAdam", "frameworks.tensorflow.Optimizer"),
     ("pytorch", "keras:Lion(learning_rate=0.001)", "it has no Lion", "frameworks.pytorch.Optimizer"),
+    ("pytorch", "keras:Lamb(learning_rate=0.001)", "it has no LAMB", "frameworks.pytorch.Optimizer"),
     ("article", "keras:Adagrad(learning_rate=0.01)", "initial_accumulator", "dialects"),
     ("article", "keras:Adam(learning_rate=0.01)", "defines Adagrad alone", "dialects"),
     ("optax", "keras:Adam(learning_rate=0.01)", "after the bias correction", "eps = 1e-07 / \\(1 - 0.999"),
@@ -212,6 +213,13 @@ def _joined(dialect: str, said: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in said.items() if k[:4] != "beta"} | {
         "betas": (said.get("beta1", 0.9), said.get("beta2", 0.999))
     }
+
+
+def test_decay_that_joins_the_direction_is_refused_by_keras() -> None:
+    """Its Lamb shrinks theta before; without decay there is nothing to refuse."""
+    assert dialects.keras.spell(LAMB(lr=0.25)) == dialects.Call("Lamb", {"learning_rate": 0.25, "epsilon": 1e-6})
+    with pytest.raises(Inexpressible, match=r"adds the decay to the direction.*Instead: frameworks\.tensorflow"):
+        dialects.keras.spell(LAMB(weight_decay=0.25))
 
 
 def test_keras_adagrad_is_spelled_exactly_in_torch() -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from parity import limits, streams, trajectory
-from parity.limits import Bounded
-from reference import SGD, Adagrad
+from parity.limits import ROUNDOFF, Bounded
+from reference import SGD, Adagrad, sums
 
 ONE = np.ones(1)
 
@@ -19,6 +19,46 @@ def test_bound_covers_every_rounding_of_a_product_chain() -> None:
     gap = np.abs(actual - exact)
     assert (gap <= bounded.error).all()
     assert (gap > bounded.error / 100).any(), "a bound a hundred times too wide is no bound"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 97, 1000])
+def test_bound_of_a_sum_covers_the_worst_order_and_is_reached_by_it(size: int) -> None:
+    """One number, and many that are each lost when added to it one by one, but not when added up first."""
+    lost = np.full(size, ROUNDOFF["float32"], np.float32)
+    lost[0] = 1
+    exact, worst = lost.astype(np.float64).sum(), np.cumsum(lost, dtype=np.float32)[-1]
+    bounded = limits.namespace("float64").total(Bounded(lost, 0.0, "float32"), -1)
+    assert (bounded.value, bounded.shape) == (exact, (1,))
+    assert exact - worst <= bounded.error <= (exact - worst) * (1 + 2 * size * ROUNDOFF["float32"])
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (3,), (97,), (8, 5), (3, 1, 7)])
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_sum_in_fixed_order_takes_in_every_element_once(shape: tuple[int, ...], axis: int) -> None:
+    """Whole numbers of 32 bits, whose sums are exact: none is missed, none counted twice."""
+    if len(shape) + axis < 0:
+        shape = (*shape, 1)
+    numbers = np.random.Philox(key=3).random_raw(int(np.prod(shape))).astype(np.float64).reshape(shape) // 2**32
+    assert np.array_equal(sums.total(numbers, np, axis), numbers.sum(axis=axis, keepdims=True))
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (33, 17), (1, 9), (4, 3, 2)])
+def test_norm_of_a_matrix_and_of_its_transpose_have_equal_bits(shape: tuple[int, ...]) -> None:
+    """Else one layer would step differently where frameworks keep its kernel the other way round."""
+    x = streams.gradients("spread", 1, np.logspace(-3, 3, int(np.prod(shape)))).astype(np.float32).reshape(shape)
+    assert sums.norm(x, np) == sums.norm(np.ascontiguousarray(np.swapaxes(x, -1, -2)), np)
+
+
+def test_sum_in_one_order_tells_a_matrix_from_its_transpose() -> None:
+    """So the test above has something to find."""
+    x = streams.gradients("spread", 1, np.ones(33 * 17)).astype(np.float32).reshape(33, 17)
+    assert sums.total(x.reshape(-1), np) != sums.total(x.T.reshape(-1), np)
+
+
+@pytest.mark.parametrize(("shape", "axis", "kept"), [((0,), -1, (1,)), ((0, 3), -2, (1, 3)), ((2, 0), -1, (2, 1))])
+def test_sum_of_nothing_is_zero(shape: tuple[int, ...], axis: int, kept: tuple[int, ...]) -> None:
+    """And has the shape of other sums."""
+    assert np.array_equal(sums.total(np.ones(shape), np, axis), np.zeros(kept))
 
 
 def test_bound_of_an_exact_zero_is_zero() -> None:

@@ -8,8 +8,23 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from parity import cases, court, equations, limits, streams, trajectory
-from reference import FTRL, RULES, SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, Rule, dialects, follow
+from parity import cases, couplings, court, equations, limits, streams, trajectory
+from reference import (
+    FTRL,
+    LAMB,
+    RULES,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Buffer,
+    Decay,
+    Epsilon,
+    RMSprop,
+    Rule,
+    dialects,
+    follow,
+)  # fmt: skip
 
 STEPS = 24
 SCALES = np.logspace(-10, 1, 8)
@@ -21,6 +36,8 @@ FIFTY_DIGITS = SimpleNamespace(
     square=lambda x: x * x,
     maximum=np.maximum,
     minimum=np.minimum,
+    concat=np.concatenate,
+    reshape=np.reshape,
     ones=lambda shape, dtype: np.full(shape, mpf(1), dtype),
     zeros_like=lambda x: np.full(np.shape(x), mpf(0), object),
     integer_power=lambda base, exponent: mpf(base) ** int(exponent),
@@ -33,8 +50,7 @@ def setting(rule: Rule, stream: str) -> tuple[np.ndarray, np.ndarray, list[float
     """Start, gradients and rates of a short trial, and the truth about it as doubles."""
     start, gradients = streams.start(len(SCALES)), streams.gradients(stream, STEPS, SCALES)
     rates = streams.rates(rule.lr, STEPS)
-    columns = [equations.trajectory(rule, start[i], gradients[:, i], rates) for i in range(len(SCALES))]
-    return start, gradients, rates, np.array(columns).T
+    return start, gradients, rates, couplings.truth(rule, start, gradients, rates)
 
 
 @pytest.mark.parametrize("stream", streams.PATTERNS)
@@ -101,6 +117,7 @@ FIRST_STEPS = [  # (call, gradient, how far the first step goes), worked by hand
     ("pytorch:Adam(lr=0.5, betas=(0.5, 0.75), eps=1.0)", 3.0, 0.375),  # m = v = corrected: 0.5 * 3 / (3 + 1)
     ("keras:Adam(learning_rate=0.5, beta_1=0.5, beta_2=0.75, epsilon=1.5)", 3.0, 0.25),  # 0.5 * 3 / (3 + 1.5 / 0.5)
     ("pytorch:AdamW(lr=0.5, betas=(0.5, 0.75), eps=1.0, weight_decay=0.5)", 3.0, 0.625),  # 0.25 of theta = 1 more
+    ("keras:Lamb(learning_rate=0.5)", -3.0, -0.5),  # half of theta's own length, uphill
 ]
 
 
@@ -124,6 +141,8 @@ UNSAID = [  # combinations of fields that no dialect can say, and everyday value
     RMSprop(momentum=0.9, epsilon_at=Epsilon.INSIDE, centered=True),
     Adam(weight_decay=1e-4),
     Adam(epsilon_at=Epsilon.HAT, weight_decay=0.25, amsgrad=True, maximize=True),
+    LAMB(weight_decay=0.25),
+    LAMB(lr=0.01, beta1=0.5, beta2=0.75, epsilon=1e-3, weight_decay=0.25, maximize=True),
 ]
 
 
@@ -134,6 +153,16 @@ def test_rule_that_no_call_means_follows_its_equation(rule: Rule) -> None:
     bounds = limits.bounds(rule, start, gradients, "float64", rates)
     actual = trajectory.run(rule, start, gradients, "float64", rates)
     verdict = trajectory.compare(start, truth.astype(np.float64), actual, bounds)
+    assert verdict.holds, f"{rule!r}: {verdict}"
+
+
+@pytest.mark.parametrize(("theta", "gradient", "distance"), [(0.0, 3.0, 0.375), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0)])
+def test_length_of_zero_is_no_ratio(theta: float, gradient: float, distance: float) -> None:
+    """LAMB's step is then Adam's: 0.5 * 3 / (3 + 1) in each of two elements."""
+    rule, start = LAMB(lr=0.5, beta1=0.5, beta2=0.75, epsilon=1.0), np.full(2, theta)
+    ((moved, _),) = follow(rule, start, [np.full(2, gradient)], np)
+    bound = limits.bounds(rule, start, np.full((1, 2), gradient), "float64")
+    verdict = trajectory.compare(start, (start - distance)[None], moved[None], bound)
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
@@ -174,7 +203,8 @@ def test_follow_takes_the_steps_of_the_numpy_optimizer(call: str) -> None:
 
 def test_every_rule_has_an_equation_and_a_case() -> None:
     """No rule of the catalogue escapes the first rung."""
-    assert set(equations.STEPS) == set(RULES) == {type(dialects.read(call)) for call in cases.CALLS}
+    assert {*equations.STEPS, *couplings.STEPS} == set(RULES) == {type(dialects.read(call)) for call in cases.CALLS}
+    assert not equations.STEPS.keys() & couplings.STEPS.keys()
 
 
 def test_update_changes_none_of_its_arguments() -> None:

@@ -15,6 +15,7 @@ from .adam import Adam
 from .adamax import Adamax
 from .asgd import ASGD
 from .ftrl import FTRL
+from .lamb import LAMB
 from .lion import Lion
 from .nadam import NAdam
 from .radam import RAdam
@@ -26,11 +27,12 @@ from .sgd import SGD
 
 RULES: tuple[type[Rule], ...] = (
     SGD, ASGD, Rprop, Adagrad, FTRL, Adadelta, RMSprop, Adam, Adamax, NAdam, RAdam, ScheduleFree, Lion,
+    LAMB,
 )  # fmt: skip
 
 __all__ = [
-    "ASGD", "FTRL", "RULES", "SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Lion", "NAdam", "RAdam", "RMSprop",
-    "Rprop", "ScheduleFree",
+    "ASGD", "FTRL", "LAMB", "RULES", "SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Lion", "NAdam", "RAdam",
+    "RMSprop", "Rprop", "ScheduleFree",
     "Buffer", "Decay", "Epsilon", "Rule", "around", "dialects", "follow",
 ]  # fmt: skip
 

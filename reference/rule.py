@@ -1,8 +1,9 @@
 """What a rule is: hyperparameters as frozen fields, one pure ``update`` as the equation.
 
 A rule is written for one tensor and for any array library. The library comes in as ``xp``, a namespace with ``abs``,
-``maximum``, ``minimum``, ``ones``, ``sign``, ``sqrt``, ``square``, ``where`` and ``zeros_like``; everything else is
-``+ - * / **`` and comparison on the arrays themselves.
+``concat``, ``maximum``, ``minimum``, ``ones``, ``reshape``, ``sign``, ``sqrt``, ``square``, ``where`` and
+``zeros_like``; everything else is ``+ - * / **``, comparison and slicing of the arrays themselves. Sums over a tensor
+are taken in a fixed order (``reference.sums``), so that they have the same bits everywhere.
 
 The scalar work of a step (bias correction, products with the learning rate) is done apart from the arrays, in
 ``coefficients``, in double precision. Each coefficient is rounded once to the arrays' dtype when it meets an array.
@@ -51,6 +52,7 @@ class Decay(enum.Enum):
 
     COUPLED = "an L2 penalty: weight_decay * theta joins the gradient"
     DECOUPLED = "theta shrinks by lr * weight_decay before the step"
+    JOINED = "weight_decay * theta joins the direction of the step, before its length is set"
 
     def __repr__(self) -> str:
         return str(self)
@@ -118,15 +120,15 @@ class Rule:
         """Theta and the gradient to descend, after ``maximize`` and weight decay."""
         if self.maximize:
             gradient = -gradient
-        if not self.weight_decay:
+        if not self.weight_decay or self.decay is Decay.JOINED:
             return theta, gradient
         if self.decay is Decay.COUPLED:
             return theta, gradient + c.shrink * theta
         return theta - c.shrink * theta, gradient
 
     def shrink(self, lr: Any) -> Any:
-        """The factor that multiplies theta in ``decayed``."""
-        return self.weight_decay if self.decay is Decay.COUPLED else lr * self.weight_decay
+        """The factor that multiplies theta in ``decayed``, or in the direction of the step."""
+        return lr * self.weight_decay if self.decay is Decay.DECOUPLED else self.weight_decay
 
     def plain(self) -> dict[str, Any]:
         """Every hyperparameter as a number, bool or string: ``type(rule)(**rule.plain()) == rule``."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..rule import Array, number, one_of
+from ..sums import total_square
 from .part import Part, given
 
 
@@ -83,10 +84,9 @@ class ClipGlobalNorm(Clipping):
 def norm(gradients: Sequence[Array], xp: Any) -> Array:
     """The Euclidean norm of all elements of one or more tensors of one dtype, none empty; 0-d, summed in a fixed order.
 
-    Within a tensor halves are added to halves; the sums of the tensors are added from the first to the last. Squares
-    may overflow, as they do in the frameworks.
+    The sums of squares of the tensors (``reference.sums``) are added from the first to the last.
     """
-    first, *others = [_sum(xp.square(xp.reshape(gradient, (-1,))), xp) for gradient in gradients]
+    first, *others = [total_square(gradient, xp) for gradient in gradients]
     for other in others:
         first = first + other
     return xp.sqrt(first)
@@ -95,15 +95,3 @@ def norm(gradients: Sequence[Array], xp: Any) -> Array:
 def _scale(size: Array, limit: float, xp: Any) -> Array:
     bound = xp.zeros_like(size) + limit
     return bound / xp.maximum(size, bound)
-
-
-def _sum(x: Array, xp: Any) -> Array:
-    """The sum of a flat array: what goes beyond a power of two joins the first elements, then halves are added."""
-    size = int(x.shape[0])
-    power = 1 << (size.bit_length() - 1)
-    if power < size:
-        x = xp.concat([x[: size - power] + x[power:], x[size - power : power]], 0)
-    while power > 1:
-        power //= 2
-        x = x[:power] + x[power:]
-    return x[0]

@@ -11,6 +11,7 @@ from ..adagrad import Adagrad
 from ..adam import Adam
 from ..adamax import Adamax
 from ..ftrl import FTRL
+from ..lamb import LAMB
 from ..lion import Lion
 from ..nadam import NAdam
 from ..rmsprop import RMSprop
@@ -81,6 +82,9 @@ NATIVES = {
         Lion, _BETAS, {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.0},
         {"decay": Decay.DECOUPLED}, {"m": "momentum"},
     ),
+    "Lamb": Native(
+        LAMB, _MEANS, _MEANS_DEFAULTS, {"decay": Decay.DECOUPLED}, {"m": "momentum", "v": "velocity"},
+    ),
     "Ftrl": Native(
         FTRL,
         {**_COMMON, "learning_rate_power": "lr_power", "initial_accumulator_value": "initial_accumulator",
@@ -145,6 +149,10 @@ REFUSALS = (
         lambda rule: rule.weight_decay and rule.decay is Decay.COUPLED and rule.matters("decay"),
         "Keras has only decoupled weight decay, this rule couples it",
         "an L2 regularizer of weight_decay / 2 on each weight, or {ours}",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, LAMB),
+        "Keras shrinks theta before the step, this rule adds the decay to the direction whose length is then set",
     ),
     Refusal(
         lambda rule: isinstance(rule, Adam),

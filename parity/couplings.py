@@ -1,0 +1,79 @@
+"""The truth of rules that couple the elements of a tensor: their steps as sums over all gradients, in 50 digits.
+
+``equations`` follows one parameter by itself; here a whole tensor is followed, as an array of 50-digit numbers.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from mpmath import mp, mpf
+
+from reference import LAMB, Decay, Rule
+
+from . import equations
+
+
+class Past(NamedTuple):
+    """What a step may look back on: gradients, this one included; the tensor before and after this step's decay."""
+
+    gradients: list[np.ndarray]
+    before: np.ndarray
+    decayed: np.ndarray
+
+
+def truth(rule: Rule, theta: np.ndarray, gradients: np.ndarray, rates: Sequence[float] | None = None) -> np.ndarray:
+    """Where a tensor stands after each step, (steps, *theta.shape), in 50 digits; arguments are taken as exact."""
+    if type(rule) in STEPS:
+        return _whole(rule, theta, gradients, rates)
+    flat = gradients.reshape(len(gradients), -1)
+    columns = [equations.trajectory(rule, start, flat[:, i], rates) for i, start in enumerate(theta.ravel())]
+    return np.array(columns).T.reshape(gradients.shape)
+
+
+def _whole(rule: Rule, theta: np.ndarray, gradients: np.ndarray, rates: Sequence[float] | None) -> np.ndarray:
+    at, past, out = exact(theta), [], []
+    lr = [mpf(rate) for rate in rates or [rule.lr] * len(gradients)]
+    for t, gradient in enumerate(gradients):
+        g, before = -exact(gradient) if rule.maximize else exact(gradient), at
+        if rule.decay is Decay.COUPLED:
+            g = g + rule.weight_decay * at
+        if rule.decay is Decay.DECOUPLED:
+            at = at * (1 - lr[t] * rule.weight_decay)
+        past.append(g)
+        at = at - STEPS[type(rule)](rule, Past(past, before, at), lr[t])
+        out.append(at)
+    return np.array(out)
+
+
+def exact(x: np.ndarray) -> np.ndarray:
+    """The same numbers in 50 digits."""
+    return np.vectorize(mpf, otypes=[object])(x)
+
+
+def mean(keep: float, terms: Sequence[np.ndarray]) -> np.ndarray:
+    """The running mean that starts at zero, element by element."""
+    return (1 - mpf(keep)) * sum(mpf(keep) ** age * term for age, term in enumerate(reversed(terms)))
+
+
+def length(x: np.ndarray) -> mpf:
+    """The Euclidean norm of all elements."""
+    return mp.sqrt(mp.fsum(x.ravel() ** 2))
+
+
+root = np.vectorize(mp.sqrt, otypes=[object])
+
+
+def lamb(rule: LAMB, past: Past, lr: mpf) -> np.ndarray:
+    """lr times the tensor's length, in the direction of Adam's step; lr times that step if either has no length."""
+    g, theta = past.gradients, past.decayed
+    first, second = (1 - mpf(beta) ** len(g) for beta in (rule.beta1, rule.beta2))
+    square = mean(rule.beta2, [x * x for x in g]) / second
+    direction = mean(rule.beta1, g) / first / (root(square) + rule.epsilon)
+    if rule.decay is Decay.JOINED:
+        direction = direction + rule.weight_decay * theta
+    lengths = length(theta), length(direction)
+    return lr * (lengths[0] / lengths[1] if all(lengths) else 1) * direction
+
+
+STEPS: dict[type[Rule], Callable[..., np.ndarray]] = {LAMB: lamb}

@@ -1,0 +1,55 @@
+"""LAMB.
+
+Y. You et al.: Large Batch Optimization for Deep Learning: Training BERT in 76 Minutes. ICLR 2020, arXiv:1904.00962,
+algorithm 2.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import scalars
+from .rule import Array, Decay, Rule, State, named, number, one_of
+from .sums import norm
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LAMB(Rule):
+    """Adam's direction for each tensor as a whole, its length made a share ``lr`` of the tensor's own norm.
+
+    ::
+
+        m <- beta1 m + (1 - beta1) g
+        v <- beta2 v + (1 - beta2) g^2
+        d = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)     + weight_decay theta if it is JOINED
+        theta <- theta - lr |theta| / |d| d                                 theta - lr d if one of the norms is zero
+
+    ``lr`` has no units. All elements of a tensor act on each of its steps, so how weights are cut into tensors matters.
+    """
+
+    lr: float = number(1e-3, "[0, inf)")
+    beta1: float = number(0.9, "[0, 1)")
+    beta2: float = number(0.999, "[0, 1)")
+    epsilon: float = number(1e-6, "[0, inf)")
+    decay: Decay = one_of(Decay.JOINED, Decay.DECOUPLED, matters_with=("weight_decay",))
+
+    def start(self, theta: Array, xp: Any) -> State:
+        return {name: xp.zeros_like(theta) for name in "mv"}
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        first, second = (1 - xp.integer_power(beta, t) for beta in (self.beta1, self.beta2))
+        return named(
+            lr=lr, correct=1 / first, stretch=1 / xp.sqrt(second), keep1=self.beta1, take1=1 - self.beta1,
+            keep2=self.beta2, take2=1 - self.beta2, epsilon=self.epsilon, shrink=self.shrink(lr),
+        )  # fmt: skip
+
+    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+        theta, g = self.decayed(theta, gradient, c)
+        m = c.keep1 * state["m"] + c.take1 * g
+        v = c.keep2 * state["v"] + c.take2 * xp.square(g)
+        d = c.correct * m / (c.stretch * xp.sqrt(v) + c.epsilon)
+        if self.weight_decay and self.decay is Decay.JOINED:
+            d = d + c.shrink * theta
+        size, length = norm(theta, xp), norm(d, xp)
+        one, usable = xp.zeros_like(size) + 1.0, (size > 0) & (length > 0)
+        ratio = xp.where(usable, size / xp.where(usable, length, one), one)
+        return theta - c.lr * ratio * d, {"m": m, "v": v}

@@ -1,0 +1,52 @@
+"""Sums in one fixed order.
+
+Frameworks sum in orders of their own, and the order decides the last bits. Here it is part of the definition, so that
+all frameworks give the same bits.
+"""
+
+from typing import Any
+
+from .rule import Array
+
+
+def total(x: Array, xp: Any, axis: int = -1) -> Array:
+    """The sum along the last axis (-1) or the last but one (-2), which is kept, with length 1; of x's dtype.
+
+    What goes beyond a power of two joins the first elements, then halves are added. The sum of nothing is zero. An
+    ``xp`` that has a ``total`` of its own is asked instead: error analysis, which allows for any order.
+    """
+    if hasattr(xp, "total"):
+        return xp.total(x, axis)
+    size = int(x.shape[axis])
+    if not size:
+        shape = [*x.shape[:axis], 1, *x.shape[len(x.shape) + axis + 1 :]]
+        return xp.ones(shape, dtype=x.dtype) * 0
+    power = 1 << (size.bit_length() - 1)
+    if power < size:
+        joined = _part(x, 0, size - power, axis) + _part(x, power, size, axis)
+        x = xp.concat([joined, _part(x, size - power, power, axis)], axis)
+    while power > 1:
+        power //= 2
+        x = _part(x, 0, power, axis) + _part(x, power, 2 * power, axis)
+    return x
+
+
+def total_square(x: Array, xp: Any) -> Array:
+    """The sum of the squares of all elements, 0-d. Squares may overflow, as they do in the frameworks.
+
+    A matrix is summed both ways, rows first and columns first, and the mean of both is taken: frameworks keep the
+    kernel of one layer as each other's transpose, and this sum has the same bits for both.
+    """
+    x = xp.square(x)
+    if len(x.shape) > 1:
+        x = total(total(x, xp, -1), xp, -2) * 0.5 + total(total(x, xp, -2), xp, -1) * 0.5
+    return total(xp.reshape(x, (-1,)), xp)[0]
+
+
+def norm(x: Array, xp: Any) -> Array:
+    """The Euclidean norm of all elements, 0-d."""
+    return xp.sqrt(total_square(x, xp))
+
+
+def _part(x: Array, begin: int, end: int, axis: int) -> Array:
+    return x[..., begin:end] if axis == -1 else x[..., begin:end, :]
