@@ -14,7 +14,7 @@ PLAIN = {  # one call a rule and dialect of a framework, with learning rates tha
     "RAdam": ("pytorch:RAdam(lr=0.001)",),
     "ScheduleFree": ("keras:ScheduleFreeAdamW(learning_rate=0.0025)",),
     "Lion": ("keras:Lion(learning_rate=0.0001, beta_2=0.999)",),
-    "LAMB": ("keras:Lamb(learning_rate=0.01)",),
+    "LAMB": ("keras:Lamb(learning_rate=0.001)",),
 }
 
 EVERYDAY = ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam")  # what the report trains unless asked for more
