@@ -2,14 +2,15 @@
 
 import importlib
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from frameworks import experiment
+from frameworks import experiment, mnist, record
 from frameworks.numpy import model
-from frameworks.run import FRAMEWORKS
+from frameworks.run import FRAMEWORKS, Run, execute
 from parity.require import require
 from reference import Adam
 
@@ -124,6 +125,18 @@ def test_accuracy_is_the_share_of_right_answers(framework: str, batches: Any) ->
     weights = [weight.astype(np.float64) for weight in trainer.weights()]
     *_, logits = model.forward(weights, images / 255, np.float64(1), model.on_grid)
     assert trainer.accuracy(images, labels) == np.mean([row.argmax() for row in logits] == labels)
+
+
+def test_accuracy_on_record_is_that_of_the_test_set(tmp_path: Path) -> None:
+    """Worked out again from the weights on record."""
+    *_, last = execute(Run("numpy", "keras:Adam(learning_rate=0.001)", steps=20), tmp_path)
+    path, data = Path(last["record"]), mnist.load()
+    flat, shapes = record.read_weights(path)[20], [weight.shape for weight in experiment.initial_weights()]
+    ends = np.cumsum([np.prod(shape) for shape in shapes])
+    weights = [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
+    doubles = [weight.astype(np.float64) for weight in weights]
+    *_, logits = model.forward(doubles, data.test_images / 255, np.float64(1), model.on_grid)
+    assert record.read(path).epochs[-1]["accuracy"] == np.mean(logits.argmax(axis=1) == data.test_labels)
 
 
 @pytest.mark.parametrize("framework", ["numpy", "pytorch"])
