@@ -15,7 +15,7 @@ import pytest
 
 from frameworks import launch, mnist, record
 from frameworks.run import Run
-from parity.cases import PLAIN
+from parity.cases import EVERYDAY, PLAIN
 from parity.reproductions import REPRODUCTIONS
 from reference import RULES
 
@@ -51,7 +51,7 @@ REPORT = ["report", "--rules", "SGD", "--steps", "1", "--no-natives", "--no-benc
             "there is no dialect 'flax'; there are: pytorch, keras, tf_keras",
         ),
         (["translate", "keras:Adam()"], "translate must be given a call and --to"),
-        (["translate", "--matrix", "Adamm"], "--matrix is of all rules or of one of SGD, Adagrad"),
+        (["translate", "--matrix", "Adamm"], "--matrix is of all rules or of one of SGD, ASGD"),
         (["translate", "Adam", "--to", "keras"], "a call must read like keras:Adam(learning_rate=0.001)"),
         (["page", "no/such/folder"], "run samestep report --out no/such/folder first"),
     ],
@@ -261,7 +261,7 @@ def test_the_matrix_of_a_rule_has_a_cell_for_every_two_dialects_and_a_note_for_e
 
     for rule in RULES:
         matrix = atlas.matrix(rule.__name__)
-        assert len(matrix["columns"]) >= 6
+        assert len(matrix["columns"]) >= (6 if rule.__name__ in EVERYDAY else 1)  # some have one home alone
         cells = [cell for row in matrix["rows"] for cell in row["cells"].values()]
         assert {row["dialect"] for row in matrix["rows"]} == set(matrix["columns"])
         assert all(set(row["cells"]) == {*matrix["columns"]} - {row["dialect"]} for row in matrix["rows"])
