@@ -8,7 +8,7 @@ import pytest
 
 from parity import cases, limits, streams, trajectory
 from parity.require import compiler, require
-from reference import Rule, dialects
+from reference import LAMB, Rule, dialects
 
 torch = require("torch")
 tf = require("tensorflow")
@@ -42,7 +42,8 @@ def setting(rule: Rule, dtype: str) -> tuple[Arrays, list[Arrays], list[float]]:
     scales = np.logspace(-3, 0, streams.SIZE) if half else streams.SCALES
     gradients = streams.gradients("rare", STEPS, scales).astype(DTYPES[dtype])
     start = np.where(np.abs(streams.start()) < NORMAL, NORMAL, streams.start()).astype(DTYPES[dtype])
-    return pieces(start), [pieces(gradient) for gradient in gradients], streams.rates(rule.lr, STEPS)
+    lr = max(rule.lr, 2.0**-4) if isinstance(rule, LAMB) else rule.lr  # a share of theta that every dtype can show
+    return pieces(start), [pieces(gradient) for gradient in gradients], streams.rates(lr, STEPS)
 
 
 def in_numpy(rule: Rule, start: Arrays, gradients: list[Arrays], rates: list[float]) -> Arrays:
