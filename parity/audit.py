@@ -60,7 +60,7 @@ class Finding:
 
 
 def covering(mutants: Sequence[Mutant]) -> list[Mutant]:
-    """A fixed share of the mutants for every day: of each file the first."""
+    """One mutant a file for every day: the first."""
     files: dict[str, list[Mutant]] = {}
     for mutant in mutants:
         files.setdefault(mutant.file, []).append(mutant)

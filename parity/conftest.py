@@ -13,7 +13,7 @@ BATCHES = 200  # steps of the tests that need no whole epoch
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How much to run."""
-    parser.addoption("--full", action="store_true", help="run every mutant, not the share that covers every file")
+    parser.addoption("--full", action="store_true", help="run every mutant, not one a file")
 
 
 def pytest_report_header() -> str:
