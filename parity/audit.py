@@ -42,6 +42,7 @@ NEAREST = {  # where the suite begins for a file, so that a mutant is met early:
     "frameworks/numpy/optimizer.py": ("test_rules.py", ""),
     "frameworks/experiment.py": ("test_models.py", "draws"),
     "frameworks/run.py": ("test_models.py", "accuracy"),
+    "frameworks/pytorch/train.py": ("test_models.py", "plain"),
     "frameworks/numpy/model.py": ("test_models.py", ""),
     "frameworks/pytorch/model.py": ("test_models.py", ""),
     "frameworks/tensorflow/model.py": ("test_models.py", ""),

@@ -11,6 +11,8 @@ import pytest
 from frameworks import experiment, mnist, record
 from frameworks.numpy import model
 from frameworks.run import FRAMEWORKS, Run, execute
+from parity import disturbed
+from parity.limits import SAFETY
 from parity.require import require
 from reference import Adam
 
@@ -125,6 +127,15 @@ def test_accuracy_is_the_share_of_right_answers(framework: str, batches: Any) ->
     weights = [weight.astype(np.float64) for weight in trainer.weights()]
     *_, logits = model.forward(weights, images / 255, np.float64(1), model.on_grid)
     assert trainer.accuracy(images, labels) == np.mean([row.argmax() for row in logits] == labels)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS[1:])
+def test_first_plain_steps_stay_within_the_derived_limit(framework: str, batches: Any) -> None:
+    """In plain float64 a framework is no farther from NumPy than sums in the worst order could bring it."""
+    gaps = disturbed.response(Adam(lr=0.01), batches[:STEPS], seed=3)
+    ours, theirs = (trained(name, "float64", batches).weights() for name in ("numpy", framework))
+    apart = np.concatenate([(a - b).ravel() for a, b in zip(ours, theirs, strict=True)])
+    assert np.linalg.norm(apart) <= SAFETY * np.linalg.norm(gaps[-1])
 
 
 def test_accuracy_on_record_is_that_of_the_test_set(tmp_path: Path) -> None:
