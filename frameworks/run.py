@@ -13,6 +13,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,7 +163,8 @@ def writable(folder: Path) -> Path:
     """Make the folder if need be; ValueError if it cannot be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        record.write_whole(folder / ".probe", lambda file: file.write(b"")).unlink()
+        with tempfile.TemporaryFile(dir=folder):  # under a name of its own: runs that start together try together
+            pass
     except OSError as error:
         raise ValueError(
             f"{folder} must be a folder that can be written to: {error}; name another with --out"

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from frameworks import launch, mnist, record
-from frameworks.run import Run
+from frameworks.run import Run, writable
 from parity.cases import EVERYDAY, PLAIN
 from parity.reproductions import REPRODUCTIONS
 from reference import RULES
@@ -276,6 +277,13 @@ def test_the_matrix_of_a_rule_has_a_cell_for_every_two_dialects_and_a_note_for_e
         assert "…" not in said
         for row in matrix["rows"]:
             assert row["call"].partition("(")[0] in said
+
+
+def test_many_runs_may_try_one_folder_at_once(tmp_path: Path) -> None:
+    """None takes the other's probe for a folder that cannot be written to."""
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: writable(tmp_path), range(2000))) == {tmp_path}
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_translated_is_explained() -> None:
