@@ -7,6 +7,7 @@ gradients. Weight decay is an L2 penalty except in AdamW and where ``decoupled_w
 from typing import Any
 
 from ..adadelta import Adadelta
+from ..adafactor import Adafactor
 from ..adagrad import Adagrad
 from ..adam import Adam
 from ..adamax import Adamax
@@ -15,14 +16,16 @@ from ..nadam import NAdam
 from ..radam import RAdam
 from ..rmsprop import RMSprop
 from ..rprop import Rprop
-from ..rule import Buffer, Decay, Epsilon, Rule
+from ..rule import Buffer, Decay, Epsilon, Measure, Rule
 from ..sgd import SGD
 from .call import Call, Native, Refusal, find, refuse
 
 EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # how a step is run, not what it computes
 PAIRS = {  # arguments that hold two hyperparameters
     "betas": ("beta1", "beta2"), "etas": ("etaminus", "etaplus"), "step_sizes": ("step_size_min", "step_size_max"),
+    "eps": ("eps1", "eps2"),
 }  # fmt: skip
+MACHINE_EPSILON = 2.0**-23  # of float32: what None means as Adafactor's first eps on such parameters
 DECOUPLES = ("Adam", "NAdam", "RAdam")  # those with the argument decoupled_weight_decay
 
 _COMMON = {"lr": "lr", "weight_decay": "weight_decay", "maximize": "maximize"}
@@ -94,6 +97,14 @@ NATIVES = {
         {"lr": 1e-2, "etaminus": 0.5, "etaplus": 1.2, "step_size_min": 1e-6, "step_size_max": 50.0, "maximize": False},
         {}, {"d": "step_size", "h": "prev"},
     ),
+    "Adafactor": Native(
+        Adafactor,
+        {**_COMMON, "beta2_decay": "beta2_decay", "eps1": "epsilon1", "eps2": "epsilon2", "d": "clip"},
+        {"lr": 1e-2, "beta2_decay": -0.8, "eps1": None, "eps2": 1e-3, "d": 1.0, "weight_decay": 0.0, "maximize": False},
+        {"epsilon1_at": Epsilon.FLOOR, "relative_step": True, "decay": Decay.DECOUPLED,
+         "measure": Measure.BEFORE_DECAY},
+        {"v": "variance", "r": "row_var", "c": "col_var"},
+    ),
     "ASGD": Native(
         ASGD, {**_COMMON, "lambd": "lambd", "alpha": "alpha", "t0": "t0"},
         {"lr": 1e-2, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6, "weight_decay": 0.0, "maximize": False},
@@ -105,7 +116,8 @@ NATIVES = {
 def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``torch.optim.<name>(params, **arguments)`` follows.
 
-    Takes every argument of the native; those that only choose an implementation (``EXECUTION``) change nothing.
+    Takes every argument of the native; those that only choose an implementation (``EXECUTION``) change nothing. In
+    Adafactor's ``eps`` None means the machine epsilon of a parameter's dtype; it is read as float32's.
     Raises ValueError for an unknown optimizer or argument and for a value outside its range.
     """
     native = find(NATIVES, name, "torch.optim")
@@ -117,6 +129,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
         arguments = _split(name, pair, arguments)
     extra = [*EXECUTION, *pairs] + ["decoupled_weight_decay"] * (name in DECOUPLES)
     values = native.complete(f"torch.optim.{name}", arguments, extra)
+    values = {argument: MACHINE_EPSILON if value is None else value for argument, value in values.items()}
     return native.rule(**{native.arguments[k]: v for k, v in values.items()}, **fixed)
 
 
@@ -191,6 +204,25 @@ REFUSALS = (
         lambda rule: isinstance(rule, Adamax) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
         "torch.optim.Adamax takes the maximum of epsilon, this rule adds it to the maximum",
         size="per element a factor between 1 and 2 with the same epsilon, worst where |g| is far below epsilon",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.INSIDE and rule.epsilon1,
+        "torch.optim.Adafactor takes eps[0] as the least that means and roots may be, this rule adds it to the square "
+        "of the gradient",
+        "{ours}; where the root mean square of gradients stays far above sqrt(epsilon1), eps=(0.0, {epsilon2})",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adafactor) and not rule.relative_step,
+        "torch.optim.Adafactor caps the learning rate at 1/sqrt(t), this rule does not",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adafactor) and rule.decay is Decay.COUPLED,
+        "torch.optim.Adafactor has only decoupled weight decay, this rule couples it",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adafactor),
+        "torch.optim.Adafactor measures theta before weight decay, this rule after it",
+        size="a step longer by the factor 1 / (1 - lr weight_decay)",
     ),
     Refusal(lambda rule: isinstance(rule, Rprop), "torch.optim.Rprop has no weight decay"),
     Refusal(lambda rule: True, "torch.optim.{name} has only coupled weight decay, this rule decouples it"),
