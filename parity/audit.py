@@ -35,6 +35,8 @@ NEAREST = {  # where the suite begins for a file, so that a mutant is met early:
     "reference/around/schedules.py": ("test_schedules.py", ""),
     "reference/around/": ("test_around.py", ""),
     "reference/dialects/around/": ("test_schedules.py", ""),
+    "reference/dialects/refusal.py": ("test_translation.py", ""),
+    "reference/dialects/relation.py": ("test_translation.py", ""),
     "reference/dialects/": ("test_dialects.py", ""),
     "frameworks/numpy/around.py": ("test_around.py", ""),
     "frameworks/pytorch/around.py": ("test_around.py", ""),

@@ -15,6 +15,7 @@ PLAIN = {  # one call a rule and dialect of a framework, with learning rates tha
     "ScheduleFree": ("keras:ScheduleFreeAdamW(learning_rate=0.0025)",),
     "Lion": ("keras:Lion(learning_rate=0.0001, beta_2=0.999)",),
     "LAMB": ("keras:Lamb(learning_rate=0.001)",),
+    "Adafactor": ("pytorch:Adafactor(lr=0.05, eps=(1e-07, 0.001))", "keras:Adafactor(learning_rate=0.05)"),
 }
 
 EVERYDAY = ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam")  # what the report trains unless asked for more
@@ -50,6 +51,10 @@ RARE = (  # every remaining argument of a native, at a size that shows in a shor
     "pytorch:RAdam(lr=0.001, betas=(0.9, 0.75), eps=0.001, weight_decay=0.25, maximize=True)",
     "keras:Adamax(learning_rate=0.002, weight_decay=0.25)",
     "keras:Nadam(learning_rate=0.001, weight_decay=0.25)",
+    "pytorch:Adafactor(lr=0.5, beta2_decay=-0.6, eps=(0.001, 0.05), d=2.0, weight_decay=0.25, maximize=True)",
+    "keras:Adafactor(learning_rate=0.5, beta_2_decay=-0.6, epsilon_1=0.000001, epsilon_2=0.0625, clip_threshold=0.5, "
+    "weight_decay=0.25)",
+    "keras:Adafactor(learning_rate=0.5, relative_step=False)",
     "keras:Lamb(learning_rate=0.1, beta_1=0.8, beta_2=0.7, epsilon=0.001, weight_decay=0.25)",
     "keras:Ftrl(learning_rate=0.01, learning_rate_power=-0.3, l1_regularization_strength=0.01, "
     "l2_regularization_strength=0.5, l2_shrinkage_regularization_strength=0.25, beta=0.5, weight_decay=0.25)",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from mpmath import mp, mpf
 
-from reference import LAMB, Decay, Rule
+from reference import LAMB, Adafactor, Decay, Epsilon, Measure, Rule
 
 from . import equations
 
@@ -76,4 +76,22 @@ def lamb(rule: LAMB, past: Past, lr: mpf) -> np.ndarray:
     return lr * (lengths[0] / lengths[1] if all(lengths) else 1) * direction
 
 
-STEPS: dict[type[Rule], Callable[..., np.ndarray]] = {LAMB: lamb}
+def adafactor(rule: Adafactor, past: Past, lr: mpf) -> np.ndarray:
+    """The gradient over the root of row mean times column mean over mean, of squares of all gradients, the newer the
+    more; as long as a share of the tensor."""
+    g, t, floor = past.gradients, len(past.gradients), rule.epsilon1_at is Epsilon.FLOOR
+    new = [mpf(k) ** mpf(rule.beta2_decay) for k in range(1, t + 1)]
+    weights = [new[k] * mp.fprod(1 - later for later in new[k + 1 :]) for k in range(t)]
+    square = sum(w * (x * x + (0 if floor else rule.epsilon1)) for w, x in zip(weights, g, strict=True))
+    if square.ndim > 1:
+        rows, columns = (square.mean(axis=axis, keepdims=True) for axis in (-1, -2))
+        middle = rows.mean(axis=-2, keepdims=True)
+        square = rows * columns / (np.maximum(middle, mpf(rule.epsilon1)) if floor else middle)
+    direction = g[-1] / (np.maximum(root(square), mpf(rule.epsilon1)) if floor else root(square))
+    measured = past.before if rule.measure is Measure.BEFORE_DECAY else past.decayed
+    size, long = (length(x) / mp.sqrt(x.size) for x in (measured, direction))
+    rate = min(lr, 1 / mp.sqrt(t)) if rule.relative_step else lr
+    return rate * max(mpf(rule.epsilon2), size) / max(mpf(1), long / mpf(rule.clip)) * direction
+
+
+STEPS: dict[type[Rule], Callable[..., np.ndarray]] = {LAMB: lamb, Adafactor: adafactor}

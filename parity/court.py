@@ -17,6 +17,7 @@ UNTOLD = {  # what a dtype cannot tell in some calls, since the difference is be
     "float32": {
         "adagrad: epsilon is in the wrong place",
         "adagrad: epsilon is forgotten",  # both are 1e-7 beside an initial 0.1
+        "adafactor: epsilon1 is in the wrong place",  # 1e-30 beside squares of 1e-20
         "asgd: rate falls a step early",  # lambd lr alpha is 7.5e-7 by default
     },
 }
@@ -41,7 +42,10 @@ class Wrong(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """A rule on all streams at once: where it starts (n,), what comes (steps, n), at which rates; n counts them all."""
+    """A rule on all streams at once: where it starts (n,), what comes (steps, n), at which rates; n counts them all.
+
+    Rules that need a matrix have (rows, columns) for n.
+    """
 
     start: np.ndarray
     gradients: np.ndarray
@@ -52,7 +56,8 @@ def trial(rule: Rule, steps: int = STEPS) -> Trial:
     """The trial of a rule: every element of every stream, side by side, at a falling rate that float32 can hold."""
     gradients = np.concatenate([streams.gradients(stream, steps) for stream in streams.PATTERNS], axis=1)
     rates = [float(np.float32(rate)) for rate in streams.rates(rule.lr, steps)]
-    return Trial(np.tile(streams.start(), len(streams.PATTERNS)), gradients, rates)
+    start = np.tile(streams.start(), len(streams.PATTERNS))
+    return Trial(streams.suit(rule, start), streams.suit(rule, gradients), rates)
 
 
 @functools.cache

@@ -62,6 +62,14 @@ DEVIATIONS = (
         )
         for dtype, size in (("float32", 7.4e-2), ("float64", 3.9e-3))
     ),
+    *(
+        Deviation(
+            "keras_adafactor_relative_step", "keras", dtype,
+            "the learning rate is capped at 1/sqrt(t) a second time, whatever relative_step says",
+            "", {"Adafactor": 3.0e-3}, imitations.keras_adafactor, dtype,
+        )
+        for dtype in ("float32", "float64")
+    ),
     Deviation(
         "keras_float64_betas", "keras", "float64",
         "Keras hands betas, momentum, the initial accumulator and weight decay to tf.cast, which takes a Python number "

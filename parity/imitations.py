@@ -11,6 +11,7 @@ from reference import (
     FTRL,
     LAMB,
     SGD,
+    Adafactor,
     Adagrad,
     Adam,
     Adamax,
@@ -119,6 +120,11 @@ def keras_float64(rule: Rule) -> Rule:
 def keras_float32(rule: Rule) -> Rule:
     """In float32 the rounded betas can be seen in Adam alone."""
     return rounded_powers(rule) if isinstance(rule, Adam) else rule
+
+
+def keras_adafactor(rule: Rule) -> Rule:
+    """The learning rate is capped whatever relative_step says."""
+    return _of(Adafactor, rule).replace(relative_step=True) if isinstance(rule, Adafactor) else rule
 
 
 def _keras_schedule_free(*rounded: str) -> Callable[[Rule], Rule]:

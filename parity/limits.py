@@ -167,10 +167,10 @@ def bounds(
     rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str,
     rates: Sequence[float] | None = None, scalars_in: str = "float64",
 ) -> np.ndarray:  # fmt: skip
-    """How far rounding in ``dtype`` can have moved each parameter after each step, (steps, n), by the rule's formula.
+    """How far rounding in ``dtype`` can have moved each parameter after each step, by the rule's formula.
 
-    ``theta`` (n,), ``gradients`` (steps, n) and the learning rates (``rates``, else the rule's own) are taken as exact.
-    Coefficients are computed in ``scalars_in``.
+    ``theta`` of any shape, ``gradients`` and the bounds (steps, *theta.shape). They and the learning rates (``rates``,
+    else the rule's own) are taken as exact. Coefficients are computed in ``scalars_in``.
     """
     now = Bounded(theta, 0.0, dtype)
     xp = namespace(scalars_in)

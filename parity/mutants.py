@@ -72,7 +72,6 @@ RULES = [
         "reference/sums.py",
         ("last elements are not added", "_part(x, 0, size - power, axis) + _part(x, power, size, axis)", "_part(x, 0, size - power, axis)"),
         ("middle is forgotten", "[joined, _part(x, size - power, power, axis)]", "[joined, 0 * _part(x, size - power, power, axis)]"),
-        ("transposes are told apart", "total(total(x, xp, -1), xp, -2) * 0.5 + total(total(x, xp, -2), xp, -1) * 0.5", "total(total(x, xp, -1), xp, -2)"),
         ("halves are joined to themselves", "_part(x, power, 2 * power, axis)", "_part(x, 0, power, axis)"),
     ),
     *_of(
@@ -233,6 +232,25 @@ RULES = [
         ("mean starts at one", '{"m": xp.zeros_like(theta)}', '{"m": xp.zeros_like(theta) + 1.0}'),
     ),
     *_of(
+        "reference/adafactor.py",
+        ("epsilon1 is in the wrong place", "floor, before = self.epsilon1_at is Epsilon.FLOOR", "floor, before = self.epsilon1_at is Epsilon.INSIDE"),
+        ("rate is never capped", "xp.where(lr < cap, lr, cap) if self.relative_step else lr", "lr"),
+        ("rate is always capped", "xp.where(lr < cap, lr, cap) if self.relative_step else lr", "xp.where(lr < cap, lr, cap)"),
+        ("cap falls with the square of t", "1 / xp.sqrt(t)", "1 / (t * t)"),
+        ("mean square forgets at a constant rate", "take, cap = xp.power(t, self.beta2_decay)", "take, cap = xp.where(t == 1, 1.0, 0.5)"),
+        ("step index is off by one", "xp.power(t, self.beta2_decay)", "xp.power(t + 1, self.beta2_decay)"),
+        ("rows stand for all", "xp.sqrt(new[\"r\"] / root) * xp.sqrt(new[\"c\"] / root)", "xp.sqrt(new[\"r\"] + 0 * new[\"c\"])"),
+        ("no square root", 'xp.sqrt(new["r"] / root) * xp.sqrt(new["c"] / root)', '(new["r"] / root) * (new["c"] / root)'),
+        ("columns are never kept", '"c": mean(s, xp, -2)}', '"c": mean(s, xp, -2) + 0 * state["c"]}\n        state = {**state, "c": 0 * state["c"]} if "c" in state else state'),
+        ("steps are not clipped", "c.over * length, xp", "0 * length, xp"),
+        ("clipping is turned over", "over=1 / self.clip", "over=self.clip"),
+        ("steps are not shares of theta", "xp.maximum(size, xp.zeros_like(size) + c.epsilon2)", "(xp.zeros_like(size) + c.epsilon2)"),
+        ("small tensors never start", "xp.maximum(size, xp.zeros_like(size) + c.epsilon2)", "size"),
+        ("theta is measured on the other side of decay", "is Measure.BEFORE_DECAY else theta", "is Measure.AFTER_DECAY else theta"),
+        ("norms are clipped", "length = xp.sqrt(total_square(U, xp) * share)", "length = xp.sqrt(total_square(U, xp))"),
+        ("decay follows the capped rate", "shrink=self.shrink(lr)", "shrink=self.shrink(xp.where(lr < cap, lr, cap))"),
+    ),
+    *_of(
         "reference/lamb.py",
         ("length is left alone", "theta - c.lr * ratio * d", "theta - c.lr * d"),
         ("ratio is upside down", "size / xp.where(usable, length, one)", "xp.where(usable, length, one) / xp.where(usable, size, one)"),
@@ -260,6 +278,8 @@ DIALECTS = [
         ("Adadelta's decay is coupled", '{"decay": Decay.DECOUPLED},\n        {"v": "accumulated_grad"', '{"decay": Decay.COUPLED},\n        {"v": "accumulated_grad"'),
         ("Nadam's momentum warms up as PyTorch's", '{"momentum_decay": 1.0', '{"momentum_decay": 0.004'),
         ("Adamax's epsilon is PyTorch's", '{"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED},\n        {"m": "momentum", "u"', '{"epsilon_at": Epsilon.INSIDE, "decay": Decay.DECOUPLED},\n        {"m": "momentum", "u"'),
+        ("Adafactor's epsilon1 is PyTorch's", '{"epsilon1_at": Epsilon.INSIDE', '{"epsilon1_at": Epsilon.FLOOR'),
+        ("Adafactor measures as PyTorch", '"measure": Measure.AFTER_DECAY', '"measure": Measure.BEFORE_DECAY'),
         ("Lamb's decay joins the direction", 'LAMB, _MEANS, _MEANS_DEFAULTS, {"decay": Decay.DECOUPLED}', 'LAMB, _MEANS, _MEANS_DEFAULTS, {"decay": Decay.JOINED}'),
         ("Lion's betas are Adam's", '"beta_1": 0.9, "beta_2": 0.99,', '"beta_1": 0.9, "beta_2": 0.999,'),
         ("schedule-free epsilon is Adam's", '"epsilon": 1e-8, "warmup_steps"', '"epsilon": 1e-7, "warmup_steps"'),
@@ -273,6 +293,9 @@ DIALECTS = [
         ("translation forgets epsilon", "rule.initial_accumulator + rule.epsilon", "rule.initial_accumulator"),
         ("RAdam's epsilon stands after bias correction", '{**_MEANS_DEFAULTS, "lr": 1e-3}, {"epsilon_at": Epsilon.HAT', '{**_MEANS_DEFAULTS, "lr": 1e-3}, {"epsilon_at": Epsilon.OUTSIDE'),
         ("Adamax's epsilon is Keras'", '{"epsilon_at": Epsilon.INSIDE', '{"epsilon_at": Epsilon.OUTSIDE'),
+        ("Adafactor's epsilons trade places", '"eps": ("eps1", "eps2")', '"eps": ("eps2", "eps1")'),
+        ("no epsilon is none", "MACHINE_EPSILON if value is None", "0.0 if value is None"),
+        ("Adafactor's states change names", '"r": "row_var", "c": "col_var"', '"r": "col_var", "c": "row_var"'),
         ("sizes of Rprop trade places", '("step_size_min", "step_size_max")', '("step_size_max", "step_size_min")'),
         ("decoupled decay of NAdam is lost", 'DECOUPLES = ("Adam", "NAdam", "RAdam")', 'DECOUPLES = ("Adam", "RAdam")'),
         ("AdamW couples its decay", '{"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED}', '{"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED}'),
@@ -448,6 +471,10 @@ ADAPTERS = [
 ]  # fmt: skip
 
 AROUND = [
+    *_of(
+        "reference/sums.py",
+        ("transposes are told apart", "total(total(x, xp, -1), xp, -2) * 0.5 + total(total(x, xp, -2), xp, -1) * 0.5", "total(total(x, xp, -1), xp, -2)"),
+    ),
     *_of(
         "reference/around/schedules.py",
         ("boundary comes a step early", "first = 1 if", "first = 0 if"),

@@ -4,13 +4,18 @@ Every element of a stream has its own scale, from 1e-10 to 10, so that some elem
 Values are exact in float32, so that every dtype above it sees the same gradients.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
+from reference import Adafactor, Rule
+
 SIZE = 97  # elements: one more than a multiple of every vector width
 SCALES = np.logspace(-10, 1, SIZE)
 SEED = 7
+
+MATRICES = (Adafactor,)  # rules that tell rows from columns
 
 Pattern = Callable[[np.ndarray, np.ndarray], np.ndarray]  # draws (steps, n) and time in [0, 1) (steps, 1)
 
@@ -45,6 +50,16 @@ def gradients(stream: str, steps: int, scales: np.ndarray = SCALES, seed: int = 
 def start(size: int = SIZE, seed: int = SEED) -> np.ndarray:
     """Where a trajectory starts, (n,): float32 values of about 1/64, so small that a step's last bits show in them."""
     return (normal((size,), seed + 1) / 64).astype(np.float32).astype(np.float64)
+
+
+def suit(rule: Rule, flat: np.ndarray) -> np.ndarray:
+    """``flat`` (..., n) in the shape that the rule is tried on: as it is, or as many elements as make a matrix that is
+    nearly square, (..., rows, columns)."""
+    if not isinstance(rule, MATRICES):
+        return flat
+    rows = math.isqrt(flat.shape[-1])
+    columns = flat.shape[-1] // rows
+    return flat[..., : rows * columns].reshape(*flat.shape[:-1], rows, columns)
 
 
 def rates(lr: float, steps: int) -> list[float]:

@@ -21,7 +21,7 @@ import frameworks.tensorflow  # noqa: E402
 from frameworks.tensorflow import native  # noqa: E402
 
 STEPS = 14
-SHAPES = ((streams.SIZE - 7,), (2, 3), (), (0,))  # pieces of one stream: odd, matrix, scalar, empty
+SHAPES = ((streams.SIZE - 37,), (5, 3, 2), (2, 3), (), (0,))  # pieces of one stream: matrices, scalar, empty
 DTYPES = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 NORMAL = 2.0**-13  # every start is this large at least: a float16 is normal down to 2**-14
 
@@ -164,7 +164,7 @@ def test_step_on_cuda_has_the_bits_of_numpy(dtype: str, call: str) -> None:
 def test_xla_step_stays_within_the_rule_s_own_rounding(call: str, dtype: str) -> None:
     """XLA contracts products and sums into fused multiply-adds, which round once for twice: no bits, but a limit."""
     rule = dialects.read(call)
-    start, gradients = streams.start(), streams.gradients("rare", STEPS)
+    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("rare", STEPS))
     rates = streams.rates(rule.lr, STEPS)
     variable = keras.Variable(start.astype(dtype), dtype=dtype)
     optimizer = frameworks.tensorflow.Optimizer(rule)
@@ -196,7 +196,10 @@ def test_step_with_a_real_power_stays_within_its_own_rounding(mode: str, dtype: 
     assert verdict.holds, f"{rule!r} in {dtype}: {verdict}"
 
 
-REAL_POWERS = ("pytorch:ASGD(lr=0.01, lambd=0.5, alpha=0.6, t0=3.0, weight_decay=0.25, maximize=True)",)
+REAL_POWERS = (
+    "pytorch:ASGD(lr=0.01, lambd=0.5, alpha=0.6, t0=3.0, weight_decay=0.25, maximize=True)",
+    *(call for call in cases.CALLS if "Adafactor" in call),
+)
 STEP_NUMBERS = [*range(1, 600), *range(1000, 3000, 7), 10**5, 2**31 + 1]
 
 

@@ -65,7 +65,7 @@ def test_every_argument_reaches_its_field_and_comes_back(dialect: str, name: str
             said[pair] = tuple(said.pop(single) for single in names)
     rule = words.read(name, **dialects.relation.necessary(native) | said)
     assert {field: getattr(rule, field) for field in expected} == expected
-    decoupled = dialect == "keras" or name in ("AdamW", "adamw")
+    decoupled = dialect == "keras" or name in ("AdamW", "adamw", "Adafactor")
     assert not rule.weight_decay or rule.decay is (Decay.DECOUPLED if decoupled else Decay.COUPLED)
     again = words.spell(rule)
     assert words.read(again.name, **again.arguments) == rule
@@ -122,7 +122,7 @@ def test_translation_moves_alike_or_is_refused(call: str, dialect: str) -> None:
             return
         raise
     translated = dialects.find(dialect).read(spelled.name, **spelled.arguments)
-    start, gradients = streams.start(), streams.gradients("spread", 40)
+    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 40))
     rates = None if spelled.condition else streams.rates(rule.lr, 40)
     bounds = limits.bounds(rule, start, gradients, "float64", rates)
     expected = trajectory.run(rule, start, gradients, "float64", rates)
@@ -148,6 +148,16 @@ REFUSED = [
     ("keras", "pytorch:RAdam(lr=0.001)", "it has no RAdam", "frameworks.tensorflow.Optimizer"),
     ("pytorch", "keras:Lion(learning_rate=0.001)", "it has no Lion", "frameworks.pytorch.Optimizer"),
     ("pytorch", "keras:Lamb(learning_rate=0.001)", "it has no LAMB", "frameworks.pytorch.Optimizer"),
+    ("keras", "pytorch:Adafactor(lr=0.01)", "adds epsilon1 to the square", "epsilon_1=0"),
+    ("keras", "pytorch:Adafactor(lr=0.01, eps=(0.0, 0.001), weight_decay=0.1)", "after weight decay", "tensorflow"),
+    ("pytorch", "keras:Adafactor(learning_rate=0.01)", "adds it to the square", "eps=\\(0.0, 0.001\\)"),
+    ("pytorch", "keras:Adafactor(epsilon_1=0.0, weight_decay=0.1)", "before weight decay", "frameworks.pytorch"),
+    (
+        "pytorch",
+        "keras:Adafactor(learning_rate=1.0, epsilon_1=0.0, relative_step=False)",
+        "caps the learning rate",
+        "frameworks.pytorch",
+    ),
     ("article", "keras:Adagrad(learning_rate=0.01)", "initial_accumulator", "dialects"),
     ("article", "keras:Adam(learning_rate=0.01)", "defines Adagrad alone", "dialects"),
     ("optax", "keras:Adam(learning_rate=0.01)", "after the bias correction", "eps = 1e-07 / \\(1 - 0.999"),
@@ -187,32 +197,18 @@ def test_what_cannot_be_said_is_refused_with_reason_and_remedy(dialect: str, cal
 def test_refused_call_really_moves_otherwise(dialect: str, call: str, why: str, instead: str) -> None:
     """No refusal out of laziness: the nearest native, with the same numbers, parts from the rule."""
     rule, words = dialects.read(call), dialects.find(dialect)
-    natives = [
-        (native.differences(rule), name) for name, native in words.NATIVES.items()
-        if native.rule is type(rule) and name not in getattr(words, "READ_ONLY", ())
-    ]  # fmt: skip
-    differences, name = min(natives, key=lambda found: len(found[0]), default=(["the rule"], ""))
-    if differences in (["the rule"], ["maximize"]):
+    near = dialects.relation.nearest(rule, words)
+    if near is None or words.NATIVES[near.name].differences(rule) == ["maximize"]:
         return
-    native = words.NATIVES[name]
     try:
-        nearest = words.read(name, **_joined(dialect, dialects.relation.necessary(native) | native.spell(rule)))
+        nearest = words.read(near.name, **near.arguments)
     except ValueError:  # the native itself refuses the numbers
-        assert not differences
+        assert not words.NATIVES[near.name].differences(rule)
         return
-    start, gradients = streams.start(), streams.gradients("spread", 40)
+    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 40))
     bounds = limits.bounds(rule, start, gradients, "float64")
     right, wrong = (trajectory.run(each, start, gradients, "float64") for each in (rule, nearest))
     assert not trajectory.compare(start, right, wrong, bounds).holds
-
-
-def _joined(dialect: str, said: dict[str, Any]) -> dict[str, Any]:
-    """The arguments as the native takes them: torch has a pair of betas."""
-    if dialect != "pytorch" or not {"beta1", "beta2"} & set(said):
-        return said
-    return {k: v for k, v in said.items() if k[:4] != "beta"} | {
-        "betas": (said.get("beta1", 0.9), said.get("beta2", 0.999))
-    }
 
 
 def test_decay_that_joins_the_direction_is_refused_by_keras() -> None:
@@ -220,6 +216,14 @@ def test_decay_that_joins_the_direction_is_refused_by_keras() -> None:
     assert dialects.keras.spell(LAMB(lr=0.25)) == dialects.Call("Lamb", {"learning_rate": 0.25, "epsilon": 1e-6})
     with pytest.raises(Inexpressible, match=r"adds the decay to the direction.*Instead: frameworks\.tensorflow"):
         dialects.keras.spell(LAMB(weight_decay=0.25))
+
+
+def test_adafactor_without_epsilon1_is_the_same_in_both() -> None:
+    """And torch's None, which depends on a dtype, is read as float32's machine epsilon and spelled out."""
+    rule = dialects.keras.read("Adafactor", learning_rate=0.25, epsilon_1=0.0)
+    assert dialects.pytorch.spell(rule) == dialects.Call("Adafactor", {"lr": 0.25, "eps": (0.0, 0.001)})
+    assert dialects.pytorch.read("Adafactor").plain()["epsilon1"] == float(np.finfo(np.float32).eps)
+    assert dialects.pytorch.spell(dialects.pytorch.read("Adafactor")).arguments["eps"] == (2.0**-23, 0.001)
 
 
 def test_keras_adagrad_is_spelled_exactly_in_torch() -> None:
@@ -389,7 +393,8 @@ def test_label_names_what_matters_and_nothing_else() -> None:
 def test_states_have_names_in_their_dialect(call: str) -> None:
     """Every state that a rule keeps can be carried over."""
     rule = dialects.read(call)
-    assert set(rule.start(np.zeros(1), np)) <= set(dialects.find(call.partition(":")[0]).state_names(rule))
+    states = {**rule.start(np.zeros(1), np), **rule.start(np.zeros((1, 1)), np)}
+    assert set(states) <= set(dialects.find(call.partition(":")[0]).state_names(rule))
 
 
 STATES = {  # the names that a rule's states have in each dialect, as they were read off

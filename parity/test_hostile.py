@@ -14,6 +14,7 @@ from reference import (
     LAMB,
     SGD,
     Adadelta,
+    Adafactor,
     Adagrad,
     Adam,
     Adamax,
@@ -38,7 +39,7 @@ from frameworks.tensorflow import native  # noqa: E402
 RULES = [
     SGD(momentum=0.5), Adagrad(), Adadelta(), RMSprop(centered=True), Adam(amsgrad=True), ASGD(lambd=0.5), Rprop(),
     FTRL(l1=0.01), Adamax(), NAdam(), RAdam(beta2=0.9), ScheduleFree(warmup=2.0), Lion(lr=0.01),
-    LAMB(),
+    LAMB(), Adafactor(),
 ]  # fmt: skip
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
 MODES = [

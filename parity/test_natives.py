@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from parity import court, deviations, natives, streams, trajectory
+from parity import court, deviations, limits, natives, streams, trajectory
 from parity.require import require
 from reference import dialects, follow
 
@@ -23,6 +23,26 @@ def test_native_agrees_with_its_dialect_or_deviates_as_recorded(witness: natives
     assert row.verdict in natives.HOLDS, f"{row.witness} {row.call} in {row.dtype} {row.verdict}: {row.told}"
 
 
+@pytest.mark.parametrize("shape", [(24,), (2, 3, 4)])
+@pytest.mark.parametrize("witness", [w for w in WITNESSES if "epsilon_1=0.000001" in w.call or "d=2.0" in w.call])
+def test_adafactor_factors_what_the_native_factors(witness: natives.Witness, shape: tuple[int, ...]) -> None:
+    """Not a vector, and of three dimensions the last two."""
+    rule, steps = dialects.read(witness.call), 9
+    start = streams.start(24).reshape(shape)
+    gradients = streams.gradients("spread", steps, streams.SCALES[-24:]).reshape(steps, *shape)
+    trial = court.Trial(start, gradients, streams.rates(rule.lr, steps))
+    bounds = limits.bounds(rule, start, gradients, witness.dtype, trial.rates)
+    expected = trajectory.run(rule, start, gradients, "float64", trial.rates)
+    verdict = trajectory.compare(start, expected, witness.run(trial), bounds)
+    assert verdict.holds, f"{witness.name} on {shape} in {witness.dtype}: {verdict}"
+
+
+def test_adafactor_without_epsilon_is_read_as_on_float32() -> None:
+    """None is the machine epsilon there, which holds for float32 weights and for no others."""
+    holds = [natives.hold(natives.Witness("pytorch:Adafactor(lr=0.05)", "for-loop", d)).verdict for d in natives.DTYPES]
+    assert holds == ["agrees", "differs"]
+
+
 @pytest.mark.parametrize("dtype", natives.DTYPES)
 @pytest.mark.parametrize("call", sorted({witness.call for witness in WITNESSES}))
 def test_limit_of_a_native_keeps_out_the_nearest_wrong_rule(call: str, dtype: str) -> None:
@@ -32,7 +52,9 @@ def test_limit_of_a_native_keeps_out_the_nearest_wrong_rule(call: str, dtype: st
 
 
 STATEFUL = [
-    call for call in dict.fromkeys(witness.call for witness in WITNESSES) if dialects.read(call).start(np.zeros(1), np)
+    call
+    for call in dict.fromkeys(witness.call for witness in WITNESSES)
+    if dialects.read(call).start(np.zeros((1, 1)), np)
 ]
 
 
@@ -40,7 +62,7 @@ STATEFUL = [
 def test_natives_keep_each_state_under_the_name_that_the_dialect_gives(call: str) -> None:
     """What a native keeps there is nearer to that state of the rule than to any other."""
     rule, names = dialects.read(call), dialects.find(call.partition(":")[0]).state_names(dialects.read(call))
-    start, gradients = streams.start(), streams.gradients("spread", 5)
+    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 5))
     *_, (_, state) = follow(rule, start, gradients, np)
     theirs = _states_of_the_native(call, start, gradients)
     for name in state:

@@ -15,6 +15,7 @@ from reference import (
     RULES,
     SGD,
     Adadelta,
+    Adafactor,
     Adagrad,
     Adam,
     Buffer,
@@ -48,7 +49,8 @@ FIFTY_DIGITS = SimpleNamespace(
 
 def setting(rule: Rule, stream: str) -> tuple[np.ndarray, np.ndarray, list[float], np.ndarray]:
     """Start, gradients and rates of a short trial, and the truth about it as doubles."""
-    start, gradients = streams.start(len(SCALES)), streams.gradients(stream, STEPS, SCALES)
+    start = streams.suit(rule, streams.start(len(SCALES)))
+    gradients = streams.suit(rule, streams.gradients(stream, STEPS, SCALES))
     rates = streams.rates(rule.lr, STEPS)
     return start, gradients, rates, couplings.truth(rule, start, gradients, rates)
 
@@ -81,15 +83,15 @@ def test_rule_runs_on_fifty_digits(call: str) -> None:
     rule = dialects.read(call)
     exact = with_fifty_digits(rule)
     start, gradients, rates, truth = setting(rule, "spread")
-    theta, state = np.array([mpf(x) for x in start]), None
+    theta, state = couplings.exact(start), None
     digits = 10 ** mpf(-mp.dps) / mpf(limits.ROUNDOFF["float64"])  # how much finer the rounding is
     bounds = limits.bounds(rule, start, gradients, "float64", rates)
     for t in range(1, STEPS + 1):
         state = exact.start(theta, FIFTY_DIGITS) if state is None else state
         c = exact.coefficients(mpf(t), mpf(rates[t - 1]), FIFTY_DIGITS)
-        theta, state = exact.update(theta, np.array([mpf(g) for g in gradients[t - 1]]), state, c, FIFTY_DIGITS)
-        limit = [limits.SAFETY * mpf(bound) * digits for bound in bounds[t - 1]]
-        beyond = [i for i in range(len(theta)) if abs(theta[i] - truth[t - 1, i]) > limit[i]]
+        theta, state = exact.update(theta, couplings.exact(gradients[t - 1]), state, c, FIFTY_DIGITS)
+        limit = limits.SAFETY * couplings.exact(bounds[t - 1]) * digits
+        beyond = np.argwhere(np.abs(theta - truth[t - 1]) > limit).tolist()
         assert not beyond, f"{rule!r} leaves its equation at step {t} in elements {beyond}"
 
 
@@ -117,6 +119,8 @@ FIRST_STEPS = [  # (call, gradient, how far the first step goes), worked by hand
     ("pytorch:Adam(lr=0.5, betas=(0.5, 0.75), eps=1.0)", 3.0, 0.375),  # m = v = corrected: 0.5 * 3 / (3 + 1)
     ("keras:Adam(learning_rate=0.5, beta_1=0.5, beta_2=0.75, epsilon=1.5)", 3.0, 0.25),  # 0.5 * 3 / (3 + 1.5 / 0.5)
     ("pytorch:AdamW(lr=0.5, betas=(0.5, 0.75), eps=1.0, weight_decay=0.5)", 3.0, 0.625),  # 0.25 of theta = 1 more
+    ("keras:Adafactor(learning_rate=0.5)", 3.0, 0.5),  # v = g^2 at first: half of theta's own size
+    ("pytorch:Adafactor(lr=4.0, eps=(6.0, 0.5))", 3.0, 0.5),  # 3 / 6; lr is 1 at most
     ("keras:Lamb(learning_rate=0.5)", -3.0, -0.5),  # half of theta's own length, uphill
 ]
 
@@ -141,6 +145,8 @@ UNSAID = [  # combinations of fields that no dialect can say, and everyday value
     RMSprop(momentum=0.9, epsilon_at=Epsilon.INSIDE, centered=True),
     Adam(weight_decay=1e-4),
     Adam(epsilon_at=Epsilon.HAT, weight_decay=0.25, amsgrad=True, maximize=True),
+    Adafactor(weight_decay=0.25, decay=Decay.COUPLED, maximize=True),
+    Adafactor(lr=0.5, weight_decay=0.25, relative_step=False),
     LAMB(weight_decay=0.25),
     LAMB(lr=0.01, beta1=0.5, beta2=0.75, epsilon=1e-3, weight_decay=0.25, maximize=True),
 ]
@@ -154,6 +160,30 @@ def test_rule_that_no_call_means_follows_its_equation(rule: Rule) -> None:
     actual = trajectory.run(rule, start, gradients, "float64", rates)
     verdict = trajectory.compare(start, truth.astype(np.float64), actual, bounds)
     assert verdict.holds, f"{rule!r}: {verdict}"
+
+
+ADAFACTOR = [call for call in cases.CALLS if "Adafactor" in call]
+
+
+@pytest.mark.parametrize("shape", [(8,), (2, 2, 2), (1, 8), (8, 1)])
+@pytest.mark.parametrize("call", ADAFACTOR)
+def test_factors_are_those_of_the_last_two_dimensions(call: str, shape: tuple[int, ...]) -> None:
+    """A vector is not factored, three dimensions are a row of matrices."""
+    rule, rates = dialects.read(call), streams.rates(dialects.read(call).lr, STEPS)
+    start = streams.start(len(SCALES)).reshape(shape)
+    gradients = streams.gradients("spread", STEPS, SCALES).reshape(STEPS, *shape)
+    truth = couplings.truth(rule, start, gradients, rates).astype(np.float64)
+    bounds = limits.bounds(rule, start, gradients, "float64", rates)
+    verdict = trajectory.compare(start, truth, trajectory.run(rule, start, gradients, "float64", rates), bounds)
+    assert verdict.holds, f"{rule!r} on {shape}: {verdict}"
+
+
+def test_rows_and_columns_of_zeros_stay_where_they_are() -> None:
+    """Their product is far below the smallest float32, but it is never formed: one element moves, three stay."""
+    rule, gradient = dialects.read("keras:Adafactor(learning_rate=0.5, clip_threshold=2.0)"), np.zeros((2, 2), "f4")
+    gradient[0, 0] = 1
+    ((theta, _),) = follow(rule, np.ones((2, 2), np.float32), [gradient], np)
+    assert theta.tolist() == [[0.5, 1.0], [1.0, 1.0]]
 
 
 @pytest.mark.parametrize(("theta", "gradient", "distance"), [(0.0, 3.0, 0.375), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0)])
@@ -196,9 +226,10 @@ def test_root_of_a_negative_variance_is_not_a_number() -> None:
 @pytest.mark.parametrize("call", cases.CALLS)
 def test_follow_takes_the_steps_of_the_numpy_optimizer(call: str) -> None:
     """The barest loop counts and keeps state like the adapter."""
-    rule, gradients = dialects.read(call), streams.gradients("spread", 5)
-    followed = [theta for theta, _ in follow(rule, streams.start(), gradients, np)]
-    np.testing.assert_array_equal(followed, trajectory.run(rule, streams.start(), gradients, "float64"))
+    rule = dialects.read(call)
+    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 5))
+    followed = [theta for theta, _ in follow(rule, start, gradients, np)]
+    np.testing.assert_array_equal(followed, trajectory.run(rule, start, gradients, "float64"))
 
 
 def test_every_rule_has_an_equation_and_a_case() -> None:
@@ -211,7 +242,7 @@ def test_update_changes_none_of_its_arguments() -> None:
     """Rules are pure: theta, gradient and state are as they were."""
     for call in cases.CALLS:
         rule = dialects.read(call)
-        theta, gradient = streams.start(), streams.gradients("spread", 1)[0]
+        theta, gradient = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 1)[0])
         _, state = rule.update(theta, gradient, rule.start(theta, np), rule.coefficients(1, rule.lr), np)
         before = [theta.copy(), gradient.copy(), {name: array.copy() for name, array in state.items()}]
         rule.update(theta, gradient, state, rule.coefficients(2, rule.lr), np)

@@ -11,6 +11,7 @@ from parity.require import require
 from reference import ASGD, RULES, Adagrad, Adam, Epsilon, NAdam, Rule, ScheduleFree, dialects
 from reference.dialects import Call, Kind, relate
 from reference.dialects.refusal import SIZES
+from reference.dialects.relation import nearest
 
 TRIED = ("pytorch", "keras", "paper")  # every two of them, by running both sides
 EXACT = (Kind.SAME, Kind.OTHER, Kind.CONSTANT)
@@ -102,10 +103,10 @@ def test_impossible_translation_is_parted_by_gradients(source: str, call: str, r
     if relation.kind in EXACT:
         return
     assert relation.refusal
-    if not any(native.rule is type(rule) for native in words.NATIVES.values()):
+    near = nearest(rule, words)
+    if near is None:
         assert relation.refusal.why == f"it has no {type(rule).__name__}"
         return
-    near = nearest(rule, target)
     said, trial = dialects.find(source).spell(rule), court.trial(rule)
     one = went(source, said, trial)
     assert not alike(rule, trial, one, went(target, near, trial)).holds
@@ -113,20 +114,6 @@ def test_impossible_translation_is_parted_by_gradients(source: str, call: str, r
     if code and target in witnesses.SPOKEN:
         verdict = alike(rule, trial, one, went(target, near, trial, code))
         assert verdict.holds, f"{said} as {near} with {code}: {verdict}"
-
-
-def nearest(rule: Rule, target: str) -> Call:
-    """The target's call with the same numbers that has the fewest differences."""
-    words = dialects.find(target)
-    natives = [
-        (len(native.differences(rule)), name) for name, native in words.NATIVES.items()
-        if native.rule is type(rule) and name not in getattr(words, "READ_ONLY", ())
-    ]  # fmt: skip
-    _, name = min(natives)
-    said = dialects.relation.necessary(words.NATIVES[name]) | words.NATIVES[name].spell(rule)
-    if target == "pytorch" and {"beta1", "beta2"} & set(said):
-        said["betas"] = (said.pop("beta1", 0.9), said.pop("beta2", 0.999))
-    return Call(name, said)
 
 
 def test_every_relation_holds_between_the_rules() -> None:

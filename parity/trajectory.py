@@ -36,7 +36,7 @@ class Verdict(NamedTuple):
 def run(
     rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str, rates: Sequence[float] | None = None
 ) -> np.ndarray:
-    """The trajectory (steps, n) of the rule in NumPy, computed in ``dtype``; at ``rates``, else the rule's own rate."""
+    """The rule's trajectory in NumPy, (steps, *theta.shape), in ``dtype``; at ``rates``, else the rule's own rate."""
     parameter = theta.astype(dtype)
     optimizer = frameworks.numpy.Optimizer([parameter], rule)
     thetas = []
@@ -48,18 +48,19 @@ def run(
 
 def paths(start: np.ndarray, trajectory: np.ndarray) -> np.ndarray:
     """The farthest that any element has travelled by each step, (steps,)."""
+    start, trajectory = start.ravel(), trajectory.reshape(len(trajectory), -1)
     moves = np.abs(np.diff(trajectory.astype(np.float64), axis=0, prepend=start[None].astype(np.float64)))
     return np.cumsum(moves, axis=0).max(axis=1)
 
 
 def compare(start: np.ndarray, expected: np.ndarray, actual: np.ndarray, bounds: np.ndarray) -> Verdict:
-    """Hold ``actual`` to ``expected`` (steps, n): no element may ever be farther away than ``SAFETY`` times its bound.
+    """Hold ``actual`` to ``expected`` (steps, *shape): none may ever be farther away than ``SAFETY`` times its bound.
 
     Not-a-number agrees with not-a-number alone, infinity with itself. ValueError if the shapes differ or are empty.
     """
     if not expected.shape == actual.shape == bounds.shape or not expected.size:
         raise ValueError(f"shapes must be equal and not empty, got {expected.shape}, {actual.shape}, {bounds.shape}")
-    a, b = expected.astype(np.float64), actual.astype(np.float64)
+    a, b, bounds = (x.astype(np.float64).reshape(len(x), -1) for x in (expected, actual, bounds))
     with np.errstate(all="ignore"):
         gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
         gap = np.where(np.isnan(gap), np.inf, gap)

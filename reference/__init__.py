@@ -10,6 +10,7 @@ from types import ModuleType
 
 from . import dialects
 from .adadelta import Adadelta
+from .adafactor import Adafactor
 from .adagrad import Adagrad
 from .adam import Adam
 from .adamax import Adamax
@@ -21,19 +22,19 @@ from .nadam import NAdam
 from .radam import RAdam
 from .rmsprop import RMSprop
 from .rprop import Rprop
-from .rule import Buffer, Decay, Epsilon, Rule, follow
+from .rule import Buffer, Decay, Epsilon, Measure, Rule, follow
 from .schedulefree import ScheduleFree
 from .sgd import SGD
 
 RULES: tuple[type[Rule], ...] = (
     SGD, ASGD, Rprop, Adagrad, FTRL, Adadelta, RMSprop, Adam, Adamax, NAdam, RAdam, ScheduleFree, Lion,
-    LAMB,
+    LAMB, Adafactor,
 )  # fmt: skip
 
 __all__ = [
-    "ASGD", "FTRL", "LAMB", "RULES", "SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Lion", "NAdam", "RAdam",
-    "RMSprop", "Rprop", "ScheduleFree",
-    "Buffer", "Decay", "Epsilon", "Rule", "around", "dialects", "follow",
+    "ASGD", "FTRL", "LAMB", "RULES", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "Lion", "NAdam",
+    "RAdam", "RMSprop", "Rprop", "ScheduleFree",
+    "Buffer", "Decay", "Epsilon", "Measure", "Rule", "around", "dialects", "follow",
 ]  # fmt: skip
 
 

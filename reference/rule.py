@@ -30,8 +30,11 @@ class Epsilon(enum.Enum):
     """Where epsilon stands in the denominator."""
 
     OUTSIDE = "added to the denominator, sqrt(v) + epsilon, after any bias correction of v"
-    INSIDE = "within the denominator: sqrt(v + epsilon), in Adamax max(beta2 u, |g| + epsilon)"
+    INSIDE = (
+        "within the denominator: sqrt(v + epsilon), in Adamax max(beta2 u, |g| + epsilon), in Adafactor g^2 + epsilon"
+    )
     HAT = "sqrt(v) + epsilon, before the bias correction of v"
+    FLOOR = "the least that the denominator may be: max(sqrt(v), epsilon)"
 
     def __repr__(self) -> str:
         return str(self)
@@ -58,6 +61,16 @@ class Decay(enum.Enum):
         return str(self)
 
 
+class Measure(enum.Enum):
+    """When the size of theta is taken that a step is a share of."""
+
+    BEFORE_DECAY = "before decoupled weight decay has shrunk it"
+    AFTER_DECAY = "after decoupled weight decay has shrunk it"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def number(default: float, interval: str, matters_with: tuple[str, ...] = ()) -> Any:
     """A real hyperparameter that must lie in ``interval``, written like ``"[0, 1)"``.
 
@@ -71,9 +84,9 @@ def one_of(default: enum.Enum, *others: enum.Enum, matters_with: tuple[str, ...]
     return dataclasses.field(default=default, metadata={"choices": (default, *others), "matters_with": matters_with})
 
 
-def flag() -> Any:
-    """A hyperparameter that is off until it is set to True."""
-    return dataclasses.field(default=False, metadata={"choices": (False, True)})
+def flag(default: bool = False) -> Any:
+    """A hyperparameter that is on or off."""
+    return dataclasses.field(default=default, metadata={"choices": (False, True)})
 
 
 def named(**coefficients: Any) -> Any:

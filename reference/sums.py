@@ -31,6 +31,14 @@ def total(x: Array, xp: Any, axis: int = -1) -> Array:
     return x
 
 
+def mean(x: Array, xp: Any, axis: int = -1) -> Array:
+    """The mean along the last axis or the last but one, which is kept, with length 1.
+
+    The share is taken before the sum: TensorFlow's graph compiler would join a factor after it to the next coefficient.
+    """
+    return total(x * (1 / max(1, int(x.shape[axis]))), xp, axis)
+
+
 def total_square(x: Array, xp: Any) -> Array:
     """The sum of the squares of all elements, 0-d. Squares may overflow, as they do in the frameworks.
 

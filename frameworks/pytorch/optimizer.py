@@ -117,10 +117,10 @@ def _cached_rule(name: str, hyperparameters: tuple[tuple[str, Any], ...]) -> Rul
 
 
 def _begin(state: dict[str, Any], theta: torch.Tensor, rule: Rule) -> dict[str, Any]:
-    """The state before the first step; its arrays have theta's dtype, shape and device."""
+    """The state before the first step; its arrays have theta's dtype and device."""
     state["step"] = 0
     wide = torch.zeros_like(theta, dtype=torch.float32 if theta.dtype.itemsize == 2 else theta.dtype)
-    state.update({name: value.to(theta.dtype) for name, value in rule.start(wide, namespace).items()})
+    state.update({name: value.to(theta) for name, value in rule.start(wide, namespace).items()})
     return state
 
 

@@ -111,6 +111,12 @@ REPRODUCTIONS = (
         "fourth step of Adafactor(1.0, relative_step=False) on a weight of 1", "0.5", "1",
     ),
     Reproduction(
+        "keras_adafactor_zeros", "keras.optimizers.Adafactor in float32", KERAS,
+        "where a row and a column have had no gradient, the product of their means, epsilon_1 each, is below the "
+        "smallest number: 0 is divided by its root, and the clipping carries that into the whole matrix",
+        "a matrix of 1 after a step of Adafactor(0.5) in which one of its four elements has a gradient", "nan", "0.5",
+    ),
+    Reproduction(
         "keras_average_of_micro_steps", "keras.optimizers, any with use_ema", KERAS,
         "under gradient accumulation the moving average, and its overwriting of the weights, go on at every micro-step "
         "and not at every update",

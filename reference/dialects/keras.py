@@ -7,6 +7,7 @@ momentum buffer accumulates steps. Weight decay is decoupled, for every optimize
 from typing import Any
 
 from ..adadelta import Adadelta
+from ..adafactor import Adafactor
 from ..adagrad import Adagrad
 from ..adam import Adam
 from ..adamax import Adamax
@@ -15,7 +16,7 @@ from ..lamb import LAMB
 from ..lion import Lion
 from ..nadam import NAdam
 from ..rmsprop import RMSprop
-from ..rule import Buffer, Decay, Epsilon, Rule
+from ..rule import Buffer, Decay, Epsilon, Measure, Rule
 from ..schedulefree import ScheduleFree
 from ..sgd import SGD
 from .call import Call, Inexpressible, Native, find
@@ -81,6 +82,15 @@ NATIVES = {
     "Lion": Native(
         Lion, _BETAS, {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.0},
         {"decay": Decay.DECOUPLED}, {"m": "momentum"},
+    ),
+    "Adafactor": Native(
+        Adafactor,
+        {**_COMMON, "beta_2_decay": "beta2_decay", "epsilon_1": "epsilon1", "epsilon_2": "epsilon2",
+         "clip_threshold": "clip", "relative_step": "relative_step"},
+        {"learning_rate": 1e-3, "beta_2_decay": -0.8, "epsilon_1": 1e-30, "epsilon_2": 1e-3, "clip_threshold": 1.0,
+         "relative_step": True, "weight_decay": 0.0},
+        {"epsilon1_at": Epsilon.INSIDE, "decay": Decay.DECOUPLED, "measure": Measure.AFTER_DECAY},
+        {"v": "velocity", "r": "", "c": ""},  # r and c bear the name of the variable itself
     ),
     "Lamb": Native(
         LAMB, _MEANS, _MEANS_DEFAULTS, {"decay": Decay.DECOUPLED}, {"m": "momentum", "v": "velocity"},
@@ -149,6 +159,16 @@ REFUSALS = (
         lambda rule: rule.weight_decay and rule.decay is Decay.COUPLED and rule.matters("decay"),
         "Keras has only decoupled weight decay, this rule couples it",
         "an L2 regularizer of weight_decay / 2 on each weight, or {ours}",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.FLOOR and rule.epsilon1,
+        "Keras adds epsilon1 to the square of the gradient, this rule lets no mean and no root fall below it",
+        "{ours}; where the root mean square of gradients stays far above epsilon1 and its root, epsilon_1=0",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adafactor),
+        "Keras measures theta after weight decay, this rule before it",
+        size="a step shorter by the factor 1 - lr weight_decay",
     ),
     Refusal(
         lambda rule: isinstance(rule, LAMB),

@@ -7,6 +7,7 @@ gradients. Weight decay is an L2 penalty except in AdamW and where ``decoupled_w
 from typing import Any
 
 from ..adadelta import Adadelta
+from ..adafactor import Adafactor
 from ..adagrad import Adagrad
 from ..adam import Adam
 from ..adamax import Adamax
@@ -15,7 +16,7 @@ from ..nadam import NAdam
 from ..radam import RAdam
 from ..rmsprop import RMSprop
 from ..rprop import Rprop
-from ..rule import Buffer, Decay, Epsilon, Rule
+from ..rule import Buffer, Decay, Epsilon, Measure, Rule
 from ..sgd import SGD
 from .call import Call, Native, find
 from .refusal import ADAM, Refusal, refuse
@@ -23,8 +24,10 @@ from .refusal import ADAM, Refusal, refuse
 EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # how a step is run, not what it computes
 PAIRS = {  # arguments that hold two hyperparameters
     "betas": ("beta1", "beta2"), "etas": ("etaminus", "etaplus"), "step_sizes": ("step_size_min", "step_size_max"),
+    "eps": ("eps1", "eps2"),
 }  # fmt: skip
 READ_ONLY = ("SparseAdam",)  # it takes no dense gradient, so it is never an answer
+MACHINE_EPSILON = 2.0**-23  # of float32: what None means as Adafactor's first eps on such parameters
 DECOUPLES = ("Adam", "NAdam", "RAdam")  # those with the argument decoupled_weight_decay
 
 _COMMON = {"lr": "lr", "weight_decay": "weight_decay", "maximize": "maximize"}
@@ -96,6 +99,14 @@ NATIVES = {
         {"lr": 1e-2, "etaminus": 0.5, "etaplus": 1.2, "step_size_min": 1e-6, "step_size_max": 50.0, "maximize": False},
         {}, {"d": "step_size", "h": "prev"},
     ),
+    "Adafactor": Native(
+        Adafactor,
+        {**_COMMON, "beta2_decay": "beta2_decay", "eps1": "epsilon1", "eps2": "epsilon2", "d": "clip"},
+        {"lr": 1e-2, "beta2_decay": -0.8, "eps1": None, "eps2": 1e-3, "d": 1.0, "weight_decay": 0.0, "maximize": False},
+        {"epsilon1_at": Epsilon.FLOOR, "relative_step": True, "decay": Decay.DECOUPLED,
+         "measure": Measure.BEFORE_DECAY},
+        {"v": "variance", "r": "row_var", "c": "col_var"},
+    ),
     "ASGD": Native(
         ASGD, {**_COMMON, "lambd": "lambd", "alpha": "alpha", "t0": "t0"},
         {"lr": 1e-2, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6, "weight_decay": 0.0, "maximize": False},
@@ -107,7 +118,8 @@ NATIVES = {
 def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``torch.optim.<name>(params, **arguments)`` follows.
 
-    Takes every argument of the native; those that only choose an implementation (``EXECUTION``) change nothing.
+    Takes every argument of the native; those that only choose an implementation (``EXECUTION``) change nothing. In
+    Adafactor's ``eps`` None means the machine epsilon of a parameter's dtype; it is read as float32's.
     Raises ValueError for an unknown optimizer or argument and for a value outside its range.
     """
     native = find(NATIVES, name, "torch.optim")
@@ -119,6 +131,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
         arguments = _split(name, pair, arguments)
     extra = [*EXECUTION, *pairs] + ["decoupled_weight_decay"] * (name in DECOUPLES)
     values = native.complete(f"torch.optim.{name}", arguments, extra)
+    values = {argument: MACHINE_EPSILON if value is None else value for argument, value in values.items()}
     return native.rule(**{native.arguments[k]: v for k, v in values.items()}, **fixed)
 
 
@@ -138,7 +151,7 @@ def spell(rule: Rule) -> Call:
         rule, flag = rule.replace(decay=Decay.COUPLED), {"decoupled_weight_decay": True}
     for name, native in NATIVES.items():
         if native.rule is type(rule) and not native.differences(rule) and name not in READ_ONLY:
-            return Call(name, {**_join(native.spell(rule), native), **flag}, condition, setting)
+            return Call(name, {**join(native.spell(rule), native), **flag}, condition, setting)
     raise refuse(rule, NATIVES, "torch.optim", f"frameworks.pytorch.Optimizer(params, {rule!r})", special=REFUSALS)
 
 
@@ -161,7 +174,8 @@ def _split(name: str, pair: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {**arguments, **dict(zip(names, values, strict=True))}
 
 
-def _join(said: dict[str, Any], native: Native) -> dict[str, Any]:
+def join(said: dict[str, Any], native: Native) -> dict[str, Any]:
+    """The arguments as the native takes them: two hyperparameters in a pair, what is not said by its default."""
     joined = dict(said)
     for pair, names in PAIRS.items():
         if any(single in said for single in names):
@@ -185,5 +199,24 @@ REFUSALS = (
         lambda rule: isinstance(rule, Adamax) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
         "torch.optim.Adamax takes the maximum of epsilon, this rule adds it to the maximum",
         size="per element a factor between 1 and 2 with the same epsilon, worst where |g| is far below epsilon",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.INSIDE and rule.epsilon1,
+        "torch.optim.Adafactor takes eps[0] as the least that means and roots may be, this rule adds it to the square "
+        "of the gradient",
+        "{ours}; where the root mean square of gradients stays far above sqrt(epsilon1), eps=(0.0, {epsilon2})",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adafactor) and not rule.relative_step,
+        "torch.optim.Adafactor caps the learning rate at 1/sqrt(t), this rule does not",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adafactor) and rule.decay is Decay.COUPLED,
+        "torch.optim.Adafactor has only decoupled weight decay, this rule couples it",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Adafactor),
+        "torch.optim.Adafactor measures theta before weight decay, this rule after it",
+        size="a step longer by the factor 1 / (1 - lr weight_decay)",
     ),
 )  # fmt: skip

@@ -50,6 +50,20 @@ def relate(rule: Rule, words: ModuleType) -> Relation:
     return Relation(Kind.SAME if same else Kind.OTHER, call, None)
 
 
+def nearest(rule: Rule, words: ModuleType) -> Call | None:
+    """The dialect's call with the rule's numbers that leaves the fewest fields otherwise; None if it has no such rule."""
+    natives = [
+        (len(native.differences(rule)), name) for name, native in words.NATIVES.items()
+        if native.rule is type(rule) and name not in getattr(words, "READ_ONLY", ())
+    ]  # fmt: skip
+    if not natives:
+        return None
+    _, name = min(natives)
+    native = words.NATIVES[name]
+    said = necessary(native) | native.spell(rule)
+    return Call(name, words.join(said, native) if hasattr(words, "join") else said)
+
+
 SWITCHES: dict[str, Any] = {  # field: a value that is not nothing
     "momentum": 0.5, "nesterov": True, "dampening": 0.5, "centered": True, "amsgrad": True, "lr_decay": 0.125,
     "weight_decay": 0.125, "maximize": True,

@@ -1,0 +1,13 @@
+"""A step of Keras' Adafactor(0.5) on a 2 by 2 matrix of ones, one element with a gradient: that moves, others stay."""
+
+import sys
+
+import keras
+
+weights = keras.Variable([[1.0, 1.0], [1.0, 1.0]])
+optimizer = keras.optimizers.Adafactor(0.5, clip_threshold=2.0)
+optimizer.build([weights])
+optimizer.apply([keras.ops.array([[1.0, 0.0], [0.0, 0.0]])])
+came, due = f"{float(weights[0, 0]):.3g}", "0.5"
+print(f"came {came}, due {due}")
+sys.exit(came != due)
