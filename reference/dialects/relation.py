@@ -51,7 +51,7 @@ def relate(rule: Rule, words: ModuleType) -> Relation:
 
 
 def nearest(rule: Rule, words: ModuleType) -> Call | None:
-    """The dialect's call with the rule's numbers that leaves the fewest fields otherwise; None if it has no such rule."""
+    """The dialect's call with the rule's numbers that leaves the fewest fields otherwise; None if none has the rule."""
     natives = [
         (len(native.differences(rule)), name) for name, native in words.NATIVES.items()
         if native.rule is type(rule) and name not in getattr(words, "READ_ONLY", ())
