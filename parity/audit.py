@@ -7,7 +7,6 @@ import argparse
 import dataclasses
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +52,9 @@ NEAREST = {  # where the suite begins for a file, so that a mutant is met early:
 }
 
 
+FAILED = Path(".pytest_cache/v/cache/lastfailed")  # where pytest keeps the ids of the tests that failed
+
+
 @dataclasses.dataclass(frozen=True)
 class Finding:
     """``caught_by`` is the first test that failed; None if the whole suite passed: the mutant survives."""
@@ -93,27 +95,31 @@ def copy(root: Path, mutant: Mutant | None) -> None:
         mutant.apply(root)
 
 
-def failing(root: Path, calls: Iterable[Sequence[str]]) -> str | None:
-    """The first test that fails in the copy, or None; ValueError if pytest itself could not run."""
+def failing(root: Path, tests: Sequence[str], *options: str) -> list[str]:
+    """The tests that fail in the copy, by the ids that pytest gives them; ValueError if pytest itself could not run."""
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
-    for call in calls:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *call],
-            cwd=root, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode not in (0, 1, 2):  # 1: a test failed, 2: a test file could not even be imported
-            raise ValueError(f"pytest {' '.join(call)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-        if done.returncode:
-            named = re.search(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", done.stdout, re.MULTILINE)
-            return named.group(1) if named else done.stdout.strip().splitlines()[-1]
-    return None
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *options, *tests],
+        cwd=root, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode not in (0, 1, 2):  # 1: a test failed, 2: a test file could not even be imported
+        raise ValueError(f"pytest {' '.join(tests)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return list(json.loads((root / FAILED).read_text())) if done.returncode else []
 
 
 def judge(mutant: Mutant) -> Finding:
     """Plant the mutant and run the suite until a test fails."""
     with tempfile.TemporaryDirectory(prefix="samestep-mutant-") as folder:
         copy(Path(folder), mutant)
-        return Finding(mutant.name, mutant.file, failing(Path(folder), commands(mutant.file)))
+        caught = (failed[0] for call in commands(mutant.file) if (failed := failing(Path(folder), call, "-x")))
+        return Finding(mutant.name, mutant.file, next(caught, None))
+
+
+def false_alarms(findings: Iterable[Finding]) -> list[str]:
+    """The tests that caught a mutant and fail on an unaltered copy as well."""
+    with tempfile.TemporaryDirectory(prefix="samestep-unaltered-") as folder:
+        copy(Path(folder), None)
+        return failing(Path(folder), sorted({finding.caught_by for finding in findings if finding.caught_by}))
 
 
 def judge_all(mutants: Sequence[Mutant], jobs: int | None = None) -> Iterator[Finding]:
@@ -123,7 +129,7 @@ def judge_all(mutants: Sequence[Mutant], jobs: int | None = None) -> Iterator[Fi
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; exit code 1 if a mutant survives."""
+    """The command line; exit code 1 if a mutant survives or a test accuses the innocent."""
     parser = argparse.ArgumentParser(prog="python -m parity.audit", description=__doc__)
     parser.add_argument("--out", type=Path, help="write the findings to this JSON file")
     parser.add_argument("--only", default="", help="mutants whose name contains this")
@@ -135,10 +141,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{finding.mutant:<70} {finding.caught_by or 'SURVIVES'}", flush=True)
     survivors = [finding for finding in findings if finding.caught_by is None]
     print(f"caught {len(findings) - len(survivors)} of {len(findings)}")
+    alarms = false_alarms(findings)
+    print("\n".join([f"{test} fails without a mutant as well" for test in alarms]) or "no test fails without a mutant")
     if options.out:
         body = json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1)
         record.write_whole(options.out, lambda file: file.write(body.encode()))
-    return int(bool(survivors) or not findings)
+    return int(bool(survivors or alarms) or not findings)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ import pytest
 from frameworks import experiment, mnist
 
 BATCHES = 200  # steps of the tests that need no whole epoch
+LEFT_OUT = "left to tox -e parity-full"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How much to run."""
-    parser.addoption("--full", action="store_true", help="run every mutant, not one a file")
+    parser.addoption("--full", action="store_true", help="train every call and plant every mutant, not a share of them")
 
 
 def pytest_report_header() -> str:
@@ -25,6 +26,12 @@ def pytest_report_header() -> str:
         except metadata.PackageNotFoundError:
             found.append(f"{package} absent")
     return f"{', '.join(found)}; {platform.machine()}, one thread"
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether the whole product is run, or the share that covers every rule and file."""
+    return bool(request.config.getoption("--full"))
 
 
 @pytest.fixture(scope="session")

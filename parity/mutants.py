@@ -388,7 +388,6 @@ ADAPTERS = [
     ),
     *_of(
         "frameworks/pytorch/optimizer.py",
-        ("state is never written", "        state[name].copy_(value)", "        pass"),
         ("learning rate is the first group's", 'rule, lr = _rule(group), float(group["lr"])', 'rule, lr = _rule(group), float(optimizer.param_groups[0]["lr"])'),
         ("steps are counted together", 'coefficients(state["step"], lr)', 'coefficients(max(s["step"] for s in optimizer.state.values()), lr)'),
         ("closure runs without gradients", "with torch.enable_grad():", "with torch.no_grad():"),
@@ -404,6 +403,7 @@ ADAPTERS = [
         ("gradients are clamped", "gradient.to(wide), old", "gradient.to(wide).clamp(-100, 100), old"),
         ("gradients that are no number are zero", "_dense(theta.grad), arrays", "_dense(theta.grad).nan_to_num(0.0), arrays"),
         ("closure runs twice", "                loss = closure()\n", "                closure()\n                loss = closure()\n"),
+        ("state is never written", "        state[name].copy_(value)", "        pass"),
         ("compiled step uses its gradient up", "    theta.copy_(moved)\n", "    theta.copy_(moved)\n    if torch.compiler.is_compiling():\n        gradient.zero_()\n"),
         ("rows without a gradient rest", "    theta.copy_(moved)\n", "    theta.copy_(torch.where(gradient != 0, moved.to(theta.dtype), theta))\n"),
     ),
