@@ -83,6 +83,9 @@ STARTED = (  # from a state that no default of PyTorch or Keras has
 )
 
 TRAINED: tuple[str, ...] = (*(call for calls in PLAIN.values() for call in calls), *VARIANTS)
+SHARE: tuple[str, ...] = tuple(
+    calls[-1] for calls in PLAIN.values()
+)  # one a rule, where all take long
 CALLS: tuple[str, ...] = (*TRAINED, *FADING, *UPHILL, *RARE, *STARTED)
 
 FURTHER = {  # calls of dialects beyond the two frameworks', every flag switched on once; run on the third rung alone

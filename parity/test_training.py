@@ -22,15 +22,13 @@ require("torch")
 require("tensorflow")
 require("threadpoolctl")
 
-PLAIN = [call for calls in cases.PLAIN.values() for call in calls]
-SHARE = [calls[-1] for calls in cases.PLAIN.values()]  # one call a rule, for every day; ``--full`` trains them all
 SHORT = BATCHES
 ADAM, ADAGRAD = "keras:Adam(learning_rate=0.001)", "keras:Adagrad(learning_rate=0.01)"
 
 WHOLE = [cases.PLAIN[name][-1] for name in cases.EVERYDAY]  # for a whole epoch in every framework
 EPOCH = [Run(name, call) for call in WHOLE for name in FRAMEWORKS]
-EPOCH += [Run("numpy", call) for call in SHARE if call not in WHOLE]
-CUT = [Run(name, call, steps=SHORT) for call in SHARE if call not in WHOLE for name in FRAMEWORKS[1:]]
+EPOCH += [Run("numpy", call) for call in cases.SHARE if call not in WHOLE]
+CUT = [Run(name, call, steps=SHORT) for call in cases.SHARE if call not in WHOLE for name in FRAMEWORKS[1:]]
 XLA = [Run("tensorflow", call, steps=SHORT, xla=True) for call in WHOLE]
 THREADS = [Run(name, ADAM, steps=SHORT, threads=2) for name in FRAMEWORKS]
 DOUBLE = [Run(name, call, "float64", steps=SHORT) for call in (ADAM, ADAGRAD) for name in FRAMEWORKS]
@@ -59,7 +57,7 @@ def digests(records: Records, run: Run) -> dict[int, str]:
 def test_frameworks_train_with_one_digest(records: Records, call: str, full: bool) -> None:
     """At every mark all weights have the same bits in NumPy, PyTorch and TensorFlow: of an epoch for Keras' everyday
     calls, of the first steps for the other rules."""
-    if not full and call not in SHARE:
+    if not full and call not in cases.SHARE:
         pytest.skip(LEFT_OUT)
     expected = digests(records, Run("numpy", call))
     for name in FRAMEWORKS[1:]:
@@ -174,7 +172,7 @@ ABSORBED = {
 @pytest.mark.parametrize("call", cases.TRAINED)
 def test_change_of_a_millionth_in_any_coefficient_changes_the_digest(call: str, batches: Any, full: bool) -> None:
     """A digest is no blunt instrument: 2^-20 of any coefficient that reaches the update shows in it."""
-    if not full and call not in SHARE:
+    if not full and call not in cases.SHARE:
         pytest.skip(LEFT_OUT)
     rule = dialects.read(call)
     plain, used = digest_with(rule, batches[:60], None)
