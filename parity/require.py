@@ -13,12 +13,14 @@ import pytest
 def require(module: str) -> ModuleType:
     """Import a framework for a test module, or skip the module with the reason; in CI its absence is an error.
 
-    torch comes before TensorFlow, since the other order is known to crash, and is given one thread, since the first
-    two-threaded torch.sqrt of a process was seen thousands of ulps off.
+    torch comes before TensorFlow, since the other order is known to crash, and so does the compiler of its CUDA build,
+    which it imports late. It is given one thread, since the first two-threaded torch.sqrt of a process was seen
+    thousands of ulps off.
     """
     if "torch" not in sys.modules:
         with contextlib.suppress(ImportError):
             importlib.import_module("torch").set_num_threads(1)
+            importlib.import_module("triton")
     try:
         return importlib.import_module(module)
     except ImportError as error:
