@@ -43,6 +43,10 @@ VARIANTS = (
     "keras:ScheduleFreeAdamW(learning_rate=0.0025, warmup_steps=10, weight_decay=0.01)",
 )
 
+FTRL = (
+    "l1_regularization_strength=0.01, l2_regularization_strength=0.5, l2_shrinkage_regularization_strength=0.25, "
+    "beta=0.5"
+)
 RARE = (  # every remaining argument of a native, at a size that shows in a short trial; they are not trained
     "pytorch:ASGD(lr=0.01, lambd=0.5, alpha=0.6, t0=3.0, weight_decay=0.25, maximize=True)",
     "pytorch:Rprop(lr=0.001, etas=(0.25, 1.5), step_sizes=(0.0005, 0.002), maximize=True)",
@@ -56,8 +60,7 @@ RARE = (  # every remaining argument of a native, at a size that shows in a shor
     "weight_decay=0.25)",
     "keras:Adafactor(learning_rate=0.5, relative_step=False)",
     "keras:Lamb(learning_rate=0.1, beta_1=0.8, beta_2=0.7, epsilon=0.001, weight_decay=0.25)",
-    "keras:Ftrl(learning_rate=0.01, learning_rate_power=-0.3, l1_regularization_strength=0.01, "
-    "l2_regularization_strength=0.5, l2_shrinkage_regularization_strength=0.25, beta=0.5, weight_decay=0.25)",
+    f"keras:Ftrl(learning_rate=0.01, learning_rate_power=-0.3, {FTRL}, weight_decay=0.25)",
 )
 
 FADING = (  # these come to subnormal numbers, which TensorFlow flushes to zero and the others do not: not trained.
@@ -83,9 +86,7 @@ STARTED = (  # from a state that no default of PyTorch or Keras has
 )
 
 TRAINED: tuple[str, ...] = (*(call for calls in PLAIN.values() for call in calls), *VARIANTS)
-SHARE: tuple[str, ...] = tuple(
-    calls[-1] for calls in PLAIN.values()
-)  # one a rule, where all take long
+SHARE: tuple[str, ...] = tuple(calls[-1] for calls in PLAIN.values())  # one a rule, where all take long
 CALLS: tuple[str, ...] = (*TRAINED, *FADING, *UPHILL, *RARE, *STARTED)
 
 FURTHER = {  # calls of dialects beyond the two frameworks', every flag switched on once; run on the third rung alone
@@ -102,6 +103,11 @@ FURTHER = {  # calls of dialects beyond the two frameworks', every flag switched
         "tf_keras:RMSprop(learning_rate=0.001, momentum=0.9, centered=True)",
         "tf_keras:Adam(learning_rate=0.001)",
         "tf_keras:Adam(learning_rate=0.001, amsgrad=True)",
+        "tf_keras:Adamax(learning_rate=0.001)",
+        "tf_keras:Nadam(learning_rate=0.001)",
+        "tf_keras:Nadam(learning_rate=0.001, schedule_decay=0.5)",
+        "tf_keras:Ftrl(learning_rate=0.01)",
+        f"tf_keras:Ftrl(learning_rate=0.01, {FTRL})",
     ),
     "tensorflow1": (
         "tensorflow1:GradientDescentOptimizer(learning_rate=0.01)",
@@ -113,6 +119,8 @@ FURTHER = {  # calls of dialects beyond the two frameworks', every flag switched
         "tensorflow1:RMSPropOptimizer(learning_rate=0.001, decay=0.5, epsilon=1e-4)",  # float32 can tell this epsilon
         "tensorflow1:RMSPropOptimizer(learning_rate=0.001, decay=0.5, epsilon=1e-4, momentum=0.9, centered=True)",
         "tensorflow1:AdamOptimizer(learning_rate=0.001)",
+        "tensorflow1:FtrlOptimizer(learning_rate=0.01)",
+        f"tensorflow1:FtrlOptimizer(learning_rate=0.01, {FTRL})",
     ),
     "optax": (
         "optax:sgd(learning_rate=0.01)",
@@ -129,6 +137,16 @@ FURTHER = {  # calls of dialects beyond the two frameworks', every flag switched
         "optax:rmsprop(learning_rate=0.001, decay=0.5, eps=1e-4, momentum=0.9, centered=True, initial_scale=1.0)",
         "optax:adam(learning_rate=0.001)",
         "optax:adamw(learning_rate=0.001, weight_decay=0.25)",
+        "optax:nadam(learning_rate=0.002)",
+        "optax:nadamw(learning_rate=0.002, weight_decay=0.25)",
+        "optax:radam(learning_rate=0.001)",
+        "optax:adamax(learning_rate=0.002)",
+        "optax:adamaxw(learning_rate=0.002, weight_decay=0.25)",
+        "optax:lion(learning_rate=0.0001, weight_decay=0.25)",
+        "optax:lamb(learning_rate=0.001)",
+        "optax:lamb(learning_rate=0.001, weight_decay=0.25)",
+        "optax:rprop(learning_rate=0.001)",
+        "optax:rprop(learning_rate=0.001, eta_minus=0.25, eta_plus=1.5, min_step_size=0.0005, max_step_size=0.002)",
     ),
     "onnx": (
         "onnx:Momentum(R=0.01, alpha=0.0, beta=1.0, mode='standard', norm_coefficient=0.0)",

@@ -16,6 +16,8 @@ from reference import (
     Adam,
     Adamax,
     NAdam,
+    RAdam,
+    Rprop,
     Rule,
     ScheduleFree,
     scalars,
@@ -58,6 +60,29 @@ class _KerasAdamax(_Float32Powers, Adamax):
 
 class _KerasLAMB(_Float32Powers, LAMB):
     pass
+
+
+class _OptaxNAdam(_Float32Powers, NAdam):
+    pass
+
+
+class _OptaxRAdam(_Float32Powers, RAdam):
+    pass
+
+
+_FLOAT32_POWERS: dict[type[Rule], type[Rule]] = {Adam: _KerasAdam, NAdam: _OptaxNAdam, RAdam: _OptaxRAdam}
+
+
+class _OptaxRprop(Rprop):
+    """The step before is taken, but where the gradient has turned."""
+
+    def update(self, theta: Any, gradient: Any, state: Any, c: Any, xp: Any) -> Any:
+        nothing, d = xp.zeros_like(gradient), state["d"] + c.first
+        s = xp.sign(gradient) * xp.sign(state["h"])
+        d = xp.where(s > 0, c.rise * d, xp.where(s < 0, c.fall * d, d))
+        d = xp.where(s == 0, d, xp.minimum(xp.maximum(d, nothing + c.smallest), nothing + c.largest))
+        h = xp.where(s < 0, nothing, d * xp.sign(gradient))
+        return theta - xp.where(s < 0, nothing, state["h"]), {"d": d, "h": h}
 
 
 class _KerasNAdam(NAdam):
@@ -148,8 +173,13 @@ def torch_asgd(rule: Rule) -> Rule:
 
 
 def rounded_powers(rule: Rule) -> Rule:
-    """Adam whose bias corrections start from betas rounded to float32."""
-    return _of(_KerasAdam, rule)
+    """The rule with bias corrections that start from betas rounded to float32."""
+    return _of(_FLOAT32_POWERS[type(rule)], rule)
+
+
+def optax_rprop(rule: Rule) -> Rule:
+    """Each step is the step before."""
+    return _of(_OptaxRprop, rule) if isinstance(rule, Rprop) else rule
 
 
 class _RunningPowers(Adam):
@@ -160,8 +190,19 @@ class _RunningPowers(Adam):
         return super().coefficients(t, lr, _with(xp, integer_power=running))
 
 
+class _AdjustedFTRL(FTRL):
+    """beta joins l2 in float32."""
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        c = super().coefficients(t, lr, xp)
+        return c._replace(ridge=2 * through_float32(c.ridge * 0.5))
+
+
 def _running_product(base: float, exponent: int) -> float:
     return float(np.multiply.reduce(np.full(exponent, base, np.float32)))
+
+
+_FTRL = ("lr_power", "l1", "l2", "shrinkage", "beta")
 
 
 def rounded(*fields: str) -> Callable[[Rule], Rule]:
@@ -169,9 +210,25 @@ def rounded(*fields: str) -> Callable[[Rule], Rule]:
     return lambda rule: _of(type(rule), rule, *(name for name in fields if name in rule.names()))
 
 
+class _Keras2NAdam(NAdam):
+    """0.96 goes through tf.cast."""
+
+    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        through = _with(xp, power=lambda base, exponent: xp.power(through_float32(base), exponent))
+        return super().coefficients(t, lr, through)
+
+
+def tf_keras(rule: Rule) -> Rule:
+    """Every hyperparameter but epsilon and the initial accumulator is a float32 variable."""
+    told = rounded("momentum", "rho", "beta1", "beta2", "lr_decay", *_FTRL)(rule)
+    return _Keras2NAdam(**told.plain()) if isinstance(rule, NAdam) else told
+
+
 def tensorflow1(rule: Rule) -> Rule:
     """Every hyperparameter is a float32 tensor, and so are the powers of the betas."""
-    told = rounded("momentum", "rho", "beta1", "beta2", "epsilon")(rule)
+    told = rounded("momentum", "rho", "beta1", "beta2", "epsilon", *_FTRL)(rule)
+    if isinstance(rule, FTRL) and rule.l2 + rule.beta:
+        return _AdjustedFTRL(**told.plain())
     return _RunningPowers(**told.plain()) if isinstance(rule, Adam) else told
 
 

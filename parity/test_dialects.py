@@ -65,17 +65,22 @@ def test_every_argument_reaches_its_field_and_comes_back(dialect: str, name: str
             said[pair] = tuple(said.pop(single) for single in names)
     rule = words.read(name, **dialects.relation.necessary(native) | said)
     assert {field: getattr(rule, field) for field in expected} == expected
-    decoupled = dialect == "keras" or name in ("AdamW", "adamw", "Adafactor")
-    assert not rule.weight_decay or rule.decay is (Decay.DECOUPLED if decoupled else Decay.COUPLED)
+    kind = Decay.DECOUPLED if dialect == "keras" else DECAYS.get(name, Decay.COUPLED)
+    assert not rule.weight_decay or rule.decay is kind
     again = words.spell(rule)
     assert words.read(again.name, **again.arguments) == rule
 
 
+DECAYS = {
+    **dict.fromkeys(("AdamW", "adamw", "nadamw", "adamaxw", "Lion", "lion", "Adafactor"), Decay.DECOUPLED),
+    "lamb": Decay.JOINED, "LAMB": Decay.JOINED,
+}  # fmt: skip
 OTHERWISE: dict[
     tuple[str, str], dict[str, Any]
 ] = {  # where an argument means more, or something else, than its own field
     ("tf_keras", "RMSprop"): {"epsilon_at": Epsilon.INSIDE},  # with momentum
     ("paper", "AdamW"): {"weight_decay": 0.25 / 5e-4},  # lambda over alpha
+    ("paper", "FTRL"): {"l2": 0.125},  # half of lambda2
 }
 
 

@@ -10,6 +10,7 @@ from reference.dialects import Call
 
 NEEDS = ("optax", "jax")
 TITLE = "optax"
+RATE_ONCE = ("rprop",)  # what takes a number as its learning rate, and looks at it in the beginning alone
 
 
 def kinds(name: str) -> list[str]:
@@ -30,7 +31,7 @@ def run(call: Call, kind: str, dtype: str, trial: Trial, each_step: str = "") ->
         given = dict(call.arguments)
         rates = jnp.asarray(trial.rates, dtype) * (-1 if (given.get("learning_rate") or 1) < 0 else 1)
         if given.get("learning_rate", 1) is not None:
-            given["learning_rate"] = lambda t: rates[t]
+            given["learning_rate"] = trial.rates[0] if call.name in RATE_ONCE else lambda t: rates[t]
 
         def step(gradient, theta, state, **now):  # type: ignore[no-untyped-def]
             updates, state = getattr(optax, call.name)(**{**given, **now}).update(gradient, state, theta)

@@ -28,6 +28,16 @@ AROUND = {  # what Keras does before and after the rule, with the value that mea
     "ema_overwrite_frequency": None, "loss_scale_factor": None, "gradient_accumulation_steps": None,
 }  # fmt: skip
 
+FTRL_WORDS = {  # in Keras 2 and TensorFlow 1, too
+    "learning_rate_power": "lr_power", "initial_accumulator_value": "initial_accumulator",
+    "l1_regularization_strength": "l1", "l2_regularization_strength": "l2",
+    "l2_shrinkage_regularization_strength": "shrinkage", "beta": "beta",
+}  # fmt: skip
+FTRL_DEFAULTS = {
+    "learning_rate_power": -0.5, "initial_accumulator_value": 0.1, "l1_regularization_strength": 0.0,
+    "l2_regularization_strength": 0.0, "l2_shrinkage_regularization_strength": 0.0, "beta": 0.0,
+}  # fmt: skip
+
 _COMMON = {"learning_rate": "lr", "weight_decay": "weight_decay"}
 _BETAS = {**_COMMON, "beta_1": "beta1", "beta_2": "beta2"}
 _MEANS = {**_BETAS, "epsilon": "epsilon"}
@@ -97,12 +107,8 @@ NATIVES = {
     ),
     "Ftrl": Native(
         FTRL,
-        {**_COMMON, "learning_rate_power": "lr_power", "initial_accumulator_value": "initial_accumulator",
-         "l1_regularization_strength": "l1", "l2_regularization_strength": "l2",
-         "l2_shrinkage_regularization_strength": "shrinkage", "beta": "beta"},
-        {"learning_rate": 1e-3, "learning_rate_power": -0.5, "initial_accumulator_value": 0.1,
-         "l1_regularization_strength": 0.0, "l2_regularization_strength": 0.0,
-         "l2_shrinkage_regularization_strength": 0.0, "beta": 0.0, "weight_decay": 0.0},
+        {**_COMMON, **FTRL_WORDS},
+        {"learning_rate": 1e-3, **FTRL_DEFAULTS, "weight_decay": 0.0},
         {"decay": Decay.DECOUPLED},
         {"n": "accumulator", "z": "linear"},
     ),

@@ -11,7 +11,13 @@ from typing import Any
 from ..adadelta import Adadelta
 from ..adagrad import Adagrad
 from ..adam import Adam
+from ..adamax import Adamax
+from ..lamb import LAMB
+from ..lion import Lion
+from ..nadam import NAdam
+from ..radam import RAdam
 from ..rmsprop import RMSprop
+from ..rprop import Rprop
 from ..rule import Buffer, Decay, Epsilon, Rule
 from ..sgd import SGD
 from .call import Call, Inexpressible, Native, find, names_of_states, refused, saying
@@ -19,12 +25,21 @@ from .refusal import refuse
 
 AROUND = {  # what no rule here has, with the value that means "nothing"
     "accumulator_dtype": None, "mu_dtype": None, "mask": None, "weight_decay_mask": None, "eps_root": 0.0,
-    "bias_correction": False,
+    "bias_correction": False, "threshold": 5.0,
 }  # fmt: skip
 OTHERS = {  # of these, the arguments that each native takes
     "sgd": ("accumulator_dtype",), "adadelta": ("weight_decay_mask",), "rmsprop": ("bias_correction", "nesterov"),
     "adam": ("eps_root", "mu_dtype", "nesterov"), "adamw": ("eps_root", "mu_dtype", "mask", "nesterov"),
+    "nadam": ("eps_root", "mu_dtype"), "nadamw": ("eps_root", "mu_dtype", "mask"), "adamaxw": ("mask",),
+    "radam": ("eps_root", "threshold", "nesterov"), "lion": ("mu_dtype", "mask"), "lamb": ("eps_root", "mask"),
 }  # fmt: skip
+
+LACKING = {
+    "Adafactor": "optax.adafactor factors the two largest dimensions and sets its own rate; it is not described here",
+    "ScheduleFree": "optax.contrib.schedule_free_adamw is not described here",
+    "Muon": "optax.contrib.muon is not described here",
+}  # fmt: skip
+AT_ONCE = 1e6  # a momentum_decay with which 0.96^momentum_decay is 0: momentum does not warm up
 
 _ADAM = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "epsilon"}
 _ADAM_DEFAULTS = {"b1": 0.9, "b2": 0.999, "eps": 1e-8}
@@ -67,6 +82,32 @@ NATIVES = {
         Adam, {**_ADAM, "weight_decay": "weight_decay"}, {**_ADAM_DEFAULTS, "weight_decay": 1e-4},
         {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED}, _ADAM_STATE,
     ),
+    "nadam": Native(NAdam, _ADAM, _ADAM_DEFAULTS, {"momentum_decay": AT_ONCE}, _ADAM_STATE),
+    "nadamw": Native(
+        NAdam, {**_ADAM, "weight_decay": "weight_decay"}, {**_ADAM_DEFAULTS, "weight_decay": 1e-4},
+        {"momentum_decay": AT_ONCE, "decay": Decay.DECOUPLED}, _ADAM_STATE,
+    ),
+    "radam": Native(RAdam, _ADAM, _ADAM_DEFAULTS, {"epsilon_at": Epsilon.OUTSIDE}, _ADAM_STATE),
+    "adamax": Native(Adamax, _ADAM, _ADAM_DEFAULTS, {"epsilon_at": Epsilon.INSIDE}, {"m": "mu", "u": "nu"}),
+    "adamaxw": Native(
+        Adamax, {**_ADAM, "weight_decay": "weight_decay"}, {**_ADAM_DEFAULTS, "weight_decay": 1e-4},
+        {"epsilon_at": Epsilon.INSIDE, "decay": Decay.DECOUPLED}, {"m": "mu", "u": "nu"},
+    ),
+    "lion": Native(
+        Lion, {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "weight_decay": "weight_decay"},
+        {"b1": 0.9, "b2": 0.99, "weight_decay": 1e-3}, {"decay": Decay.DECOUPLED}, {"m": "mu"},
+    ),
+    "lamb": Native(
+        LAMB, {**_ADAM, "weight_decay": "weight_decay"}, {**_ADAM_DEFAULTS, "eps": 1e-6, "weight_decay": 0.0},
+        {"decay": Decay.JOINED}, _ADAM_STATE,
+    ),
+    "rprop": Native(
+        Rprop,
+        {"learning_rate": "lr", "eta_minus": "fall", "eta_plus": "rise", "min_step_size": "smallest",
+         "max_step_size": "largest"},
+        {"eta_minus": 0.5, "eta_plus": 1.2, "min_step_size": 1e-6, "max_step_size": 50.0},
+        {}, {"d": "step_sizes", "h": "prev_updates"},  # prev_updates: of the length of the step
+    ),
 }  # fmt: skip
 
 
@@ -102,8 +143,10 @@ def read(name: str, /, **arguments: Any) -> Rule:
 def spell(rule: Rule) -> Call:
     """The call in optax that means the rule (exact arithmetic); Inexpressible if there is none."""
     wanted, condition = rule, ""
-    if rule.maximize and not rule.weight_decay:
+    if rule.maximize and not rule.weight_decay and not isinstance(rule, Rprop):
         rule = rule.replace(maximize=False)
+    if isinstance(rule, NAdam) and not (0.96**rule.momentum_decay):
+        rule = rule.replace(momentum_decay=AT_ONCE)
     if isinstance(rule, SGD | RMSprop) and rule.momentum:
         ours = Buffer.GRADIENTS if isinstance(rule, SGD) else Buffer.STEPS
         condition = "while the learning rate stays constant" if rule.buffer is not ours else ""
@@ -145,4 +188,4 @@ def _inexpressible(rule: Rule) -> Inexpressible:
             instead = "optax.amsgrad(bias_correction_mu=False, bias_correction_nu=False)"
         return Inexpressible(f"{rule!r} in optax", why, instead, size, code)
     code = f"eps = {getattr(rule, 'epsilon', 0)} / (1 - {getattr(rule, 'beta2', 0)}**t) ** 0.5"
-    return refuse(rule, NATIVES, "optax", instead, code if isinstance(rule, Adam) else "")
+    return refuse(rule, NATIVES, "optax", instead, code if isinstance(rule, Adam) else "", lacking=LACKING)

@@ -4,20 +4,36 @@ SGD and Nesterov's: Sutskever et al. 2013, section 2, in the parameters at which
 N. Boulanger-Lewandowski, R. Pascanu: Advances in Optimizing Recurrent Networks. 2012, arXiv:1212.0901, section 3.5).
 Adagrad: Duchi et al. 2011. Adadelta: Zeiler 2012, which has no learning rate. RMSprop: Tieleman and Hinton's slide 29,
 without epsilon. Graves: RMSprop of Graves 2013, equations 38 to 41. Adam: Kingma and Ba 2015, algorithm 1. AdamW:
-Loshchilov and Hutter 2019, algorithm 2, whose decay is not multiplied by alpha. The rules' modules have the titles.
+Loshchilov and Hutter 2019, algorithm 2, whose decay is not multiplied by alpha. Adamax: Kingma and Ba, algorithm 2,
+without epsilon. Nadam: Dozat 2016, algorithm 2. Lion: Chen et al. 2023, program 1. LAMB: You et al. 2020, algorithm 2.
+FTRL: McMahan et al. 2013, algorithm 1. Rprop: Igel and Huesken 2000, iRprop-. ASGD: Bottou 2012, section 5.2.
+Adafactor: Shazeer and Stern 2018, algorithms 4 and 5. The rules' modules have the titles.
 """
 
 from typing import Any
 
 from ..adadelta import Adadelta
+from ..adafactor import Adafactor
 from ..adagrad import Adagrad
 from ..adam import Adam
+from ..adamax import Adamax
+from ..asgd import ASGD
+from ..ftrl import FTRL
+from ..lamb import LAMB
+from ..lion import Lion
+from ..nadam import NAdam
 from ..rmsprop import RMSprop
-from ..rule import Buffer, Decay, Epsilon, Rule
+from ..rprop import Rprop
+from ..rule import Buffer, Decay, Epsilon, Measure, Rule
 from ..sgd import SGD
 from .call import Call, Inexpressible, Native, find, names_of_states, saying
 from .refusal import refuse
 
+LACKING = {
+    "RAdam": "the paper adapts its rate from a length of memory of 4, this rule from 5, as everybody does",
+    "ScheduleFree": "the paper's ScheduleFree is not described here",
+    "Muon": "Muon's first description is not a paper's",
+}
 _ADAM = {"alpha": "lr", "beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon"}
 _ADAM_DEFAULTS = {"alpha": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
 _ADAM_STATE = {"m": "m", "v": "v"}
@@ -53,6 +69,40 @@ NATIVES = {
         Adam, {**_ADAM, "lambda_": "weight_decay"}, _ADAM_DEFAULTS,  # lambda_ = lr weight_decay: see read
         {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED}, _ADAM_STATE,
     ),
+    "Adamax": Native(
+        Adamax, {"alpha": "lr", "beta1": "beta1", "beta2": "beta2"}, {"alpha": 2e-3, "beta1": 0.9, "beta2": 0.999},
+        {"epsilon": 0.0}, {"m": "m", "u": "u"},
+    ),
+    "Nadam": Native(  # mu_t = mu (1 - 0.96^(t psi) / 2), the schedule that the paper takes
+        NAdam, {"eta": "lr", "mu": "beta1", "nu": "beta2", "epsilon": "epsilon", "psi": "momentum_decay"},
+        {"mu": 0.99, "nu": 0.999, "epsilon": 1e-8, "psi": 0.004}, {}, {"m": "m", "v": "n"},
+    ),
+    "Lion": Native(
+        Lion, {"eta": "lr", "beta1": "beta1", "beta2": "beta2", "lambda_": "weight_decay"},
+        {"beta1": 0.9, "beta2": 0.99, "lambda_": 0.0}, {"decay": Decay.DECOUPLED}, {"m": "m"},
+    ),
+    "LAMB": Native(
+        LAMB, {"eta": "lr", "beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon", "lambda_": "weight_decay"},
+        {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-6, "lambda_": 0.0}, {"decay": Decay.JOINED}, _ADAM_STATE,
+    ),
+    "FTRL": Native(
+        FTRL, {"alpha": "lr", "beta": "beta", "lambda1": "l1", "lambda2": "l2"},  # lambda2 = 2 l2: see read
+        {"beta": 1.0, "lambda1": 0.0, "lambda2": 0.0}, {"initial_accumulator": 0.0}, {"n": "n", "z": "z"},
+    ),
+    "Rprop": Native(
+        Rprop,
+        {"Delta0": "lr", "eta_minus": "fall", "eta_plus": "rise", "Delta_min": "smallest", "Delta_max": "largest"},
+        {"eta_minus": 0.5, "eta_plus": 1.2}, {}, {"d": "Delta", "h": "dE/dw"},
+    ),
+    "ASGD": Native(
+        ASGD, {"gamma0": "lr", "lambda_": "lambd", "t0": "t0"}, {}, {"alpha": 0.75}, {"a": "w bar"},
+    ),
+    "Adafactor": Native(
+        Adafactor, {"rho": "lr", "epsilon1": "epsilon1", "epsilon2": "epsilon2", "d": "clip"},
+        {"rho": 1e-2, "epsilon1": 1e-30, "epsilon2": 1e-3, "d": 1.0},
+        {"epsilon1_at": Epsilon.INSIDE, "beta2_decay": -0.8, "relative_step": True, "measure": Measure.BEFORE_DECAY},
+        {"v": "V", "r": "R", "c": "C"},
+    ),
 }  # fmt: skip
 
 
@@ -72,6 +122,8 @@ def read(name: str, /, **arguments: Any) -> Rule:
         if not fields["lr"]:
             raise ValueError(f"alpha must be above 0 for the paper's AdamW, got {fields['lr']!r}")
         fields["weight_decay"] = fields["weight_decay"] / fields["lr"]
+    if name == "FTRL":
+        fields["l2"] = fields["l2"] / 2
     return native.rule(**fields)
 
 
@@ -82,10 +134,12 @@ def spell(rule: Rule) -> Call:
         rule, condition = rule.replace(buffer=Buffer.STEPS), "while the learning rate stays constant"
     name = saying(NATIVES, rule)
     if name is None:
-        raise refuse(wanted, NATIVES, "paper", f"{wanted!r} itself, which is no paper's")
+        raise refuse(wanted, NATIVES, "paper", f"{wanted!r} itself, which is no paper's", lacking=LACKING)
     arguments = NATIVES[name].spell(rule)
     if name == "AdamW":
         arguments["lambda_"] = rule.lr * rule.weight_decay
+    if isinstance(rule, FTRL) and rule.l2:
+        arguments["lambda2"] = 2 * rule.l2
     return Call(name, arguments, condition)
 
 

@@ -1,6 +1,7 @@
 """Why a dialect cannot say a rule: read off the fields that its nearest native decides otherwise."""
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..rule import Decay, Epsilon, Rule
@@ -14,7 +15,10 @@ SIZES = {  # of the best static match of one place in another: native, rule
     (Epsilon.OUTSIDE, Epsilon.INSIDE): "with 0.816 sqrt(epsilon) a step 23 % too small to 23 % too large",
 }
 ADAM = "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon"
-KINDS = {Decay.COUPLED: ("coupled", "decouples"), Decay.DECOUPLED: ("decoupled", "couples")}
+KINDS = {
+    Decay.COUPLED: ("coupled", "couples it"), Decay.DECOUPLED: ("decoupled", "decouples it"),
+    Decay.JOINED: ("joined", "joins it to the direction"),
+}  # fmt: skip
 
 
 class Refusal(NamedTuple):
@@ -38,16 +42,17 @@ class Refusal(NamedTuple):
 
 def refuse(
     rule: Rule, natives: Mapping[str, Native], prefix: str, instead: str, each_step: str = "",
-    special: Iterable[Refusal] = (),
+    special: Iterable[Refusal] = (), lacking: Mapping[str, str] = MappingProxyType({}),
 ) -> Inexpressible:  # fmt: skip
     """The refusal of a rule that none of ``natives`` says; ``each_step`` makes up for a wrong place of epsilon.
 
-    Where natives follow the rule's class, the first of the ``special`` refusals that applies goes before.
+    Where natives follow the rule's class, the first of the ``special`` refusals that applies goes before. Where none
+    does, ``lacking`` says why, by the class' name, unless there simply is none.
     """
     what = f"{rule!r} in {prefix}"
     near = [(native.differences(rule), name) for name, native in natives.items() if native.rule is type(rule)]
     if not near:
-        return Inexpressible(what, f"it has no {type(rule).__name__}", instead)
+        return Inexpressible(what, lacking.get(type(rule).__name__, f"it has no {type(rule).__name__}"), instead)
     for refusal in special:
         if refusal.applies(rule):
             return refusal.of(rule, prefix, instead)
@@ -61,8 +66,8 @@ def refuse(
     if "weight_decay" in differences:
         return Inexpressible(what, f"{title} has no weight decay", instead)
     if "decay" in differences:
-        theirs, ours = KINDS[fixed["decay"]]
-        return Inexpressible(what, f"{title} has only {theirs} weight decay, this rule {ours} it", instead)
+        theirs, (_, ours) = KINDS[fixed["decay"]][0], KINDS[Decay[rule.plain()["decay"]]]
+        return Inexpressible(what, f"{title} has only {theirs} weight decay, this rule {ours}", instead)
     if differences == ["epsilon_at"]:
         at, wanted = fixed["epsilon_at"], Epsilon[rule.plain()["epsilon_at"]]
         ours = "after it" if at is Epsilon.HAT else PLACES[wanted]

@@ -1,8 +1,8 @@
 """TensorFlow 1's words: tf.compat.v1.train in TensorFlow 2.21.
 
-Read off tensorflow/python/training/{gradient_descent,momentum,adagrad,adadelta,rmsprop,adam}.py. Adagrad has no epsilon
-and no empty accumulator; RMSProp's mean square starts at 1, its epsilon stands under the root; Adam's epsilon is
-epsilon-hat. A momentum buffer accumulates gradients in Momentum, steps in RMSProp. There is no weight decay.
+Read off tensorflow/python/training/{gradient_descent,momentum,adagrad,adadelta,rmsprop,adam,ftrl}.py. Adagrad has no
+epsilon and no empty accumulator; RMSProp's mean square starts at 1, its epsilon stands under the root; Adam's epsilon
+is epsilon-hat. A momentum buffer accumulates gradients in Momentum, steps in RMSProp. There is no weight decay.
 """
 
 from typing import Any
@@ -10,14 +10,22 @@ from typing import Any
 from ..adadelta import Adadelta
 from ..adagrad import Adagrad
 from ..adam import Adam
+from ..ftrl import FTRL
 from ..rmsprop import RMSprop
 from ..rule import Buffer, Epsilon, Rule
 from ..sgd import SGD
 from .call import Call, Inexpressible, Native, find, names_of_states, saying
+from .keras import FTRL_DEFAULTS, FTRL_WORDS
 from .refusal import refuse
 
 PREFIX = "tf.compat.v1.train"
-EXECUTION = ("use_locking", "name", "use_own_namescope_for_non_slot_vars")  # change nothing
+EXECUTION = (
+    "use_locking",
+    "name",
+    "use_own_namescope_for_non_slot_vars",
+    "accum_name",
+    "linear_name",
+)  # change nothing
 
 NATIVES = {
     "GradientDescentOptimizer": Native(SGD, {"learning_rate": "lr"}, {}, {}, {}),
@@ -55,6 +63,10 @@ NATIVES = {
         {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
         {"epsilon_at": Epsilon.HAT},
         {"m": "m", "v": "v"},
+    ),
+    "FtrlOptimizer": Native(
+        FTRL, {"learning_rate": "lr", **FTRL_WORDS}, {**FTRL_DEFAULTS, "beta": None}, {},
+        {"n": "accum", "z": "linear"}, {"beta": {None: 0.0}},
     ),
 }  # fmt: skip
 

@@ -1,8 +1,9 @@
 """Keras 2's words: tf_keras.optimizers.legacy 2.21, the optimizers of tf.keras up to 2.10.
 
-Read off tf_keras/src/optimizers/legacy/{optimizer_v2,gradient_descent,adagrad,adadelta,rmsprop,adam}.py. As in Keras 3,
-but: Adagrad's epsilon stands outside the root, and RMSprop's too unless there is momentum; there is no weight decay;
-``decay`` slows the learning rate; and epsilon 0 means 1e-7.
+Read off tf_keras/src/optimizers/legacy/{optimizer_v2,gradient_descent,adagrad,adadelta,rmsprop,adam,adamax,nadam,
+ftrl}.py. As in Keras 3, but: Adagrad's epsilon stands outside the root, and RMSprop's too unless there is momentum;
+Nadam warms up as slowly as PyTorch's; there is no weight decay; ``decay`` slows the learning rate; and epsilon 0 means
+1e-7.
 """
 
 from typing import Any
@@ -10,10 +11,14 @@ from typing import Any
 from ..adadelta import Adadelta
 from ..adagrad import Adagrad
 from ..adam import Adam
+from ..adamax import Adamax
+from ..ftrl import FTRL
+from ..nadam import NAdam
 from ..rmsprop import RMSprop
 from ..rule import Buffer, Epsilon, Rule
 from ..sgd import SGD
 from .call import Call, Inexpressible, Native, find, names_of_states, refused, saying
+from .keras import FTRL_DEFAULTS, FTRL_WORDS
 from .refusal import refuse
 
 PREFIX = "tf_keras.optimizers.legacy"
@@ -24,6 +29,8 @@ AROUND = {  # what Keras 2 does before the rule, with the value that means "noth
 }  # fmt: skip
 FUZZ = 1e-7  # tf_keras.backend.epsilon()
 
+_MEANS = {"learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "epsilon"}
+_MEANS_DEFAULTS = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 _FUZZ = {"epsilon": {FUZZ: FUZZ, 0.0: FUZZ, None: FUZZ}}
 
 NATIVES = {
@@ -61,11 +68,21 @@ NATIVES = {
     ),
     "Adam": Native(
         Adam,
-        {"learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "epsilon", "amsgrad": "amsgrad"},
-        {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False},
+        {**_MEANS, "amsgrad": "amsgrad"},
+        {**_MEANS_DEFAULTS, "amsgrad": False},
         {"epsilon_at": Epsilon.HAT},
         {"m": "m", "v": "v", "w": "vhat"},
         _FUZZ,
+    ),
+    "Adamax": Native(Adamax, _MEANS, _MEANS_DEFAULTS, {"epsilon_at": Epsilon.OUTSIDE}, {"m": "m", "u": "v"}, _FUZZ),
+    "Nadam": Native(
+        NAdam, {**_MEANS, "schedule_decay": "momentum_decay"}, {**_MEANS_DEFAULTS, "schedule_decay": 0.004}, {},
+        {"m": "m", "v": "v", "P": ""},  # P is one number for all variables
+        _FUZZ,
+    ),
+    "Ftrl": Native(
+        FTRL, {"learning_rate": "lr", **FTRL_WORDS}, {"learning_rate": 1e-3, **FTRL_DEFAULTS}, {},
+        {"n": "accumulator", "z": "linear"},
     ),
 }  # fmt: skip
 
@@ -78,7 +95,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
     range; schedules are no numbers.
     """
     native, title = find(NATIVES, name, PREFIX), f"{PREFIX}.{name}"
-    slows = {} if "decay" in native.arguments else {"decay": 0.0}
+    slows = {} if "decay" in native.arguments or native.rule is NAdam else {"decay": 0.0}
     values = native.complete(title, arguments, [*AROUND, *NAMING, *slows])
     refused(title, arguments, AROUND, "clip or transform the gradients before the rule gets them")
     refused(title, arguments, slows, "a learning rate of lr / (1 + decay * (t - 1)) at step t")
