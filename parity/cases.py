@@ -27,8 +27,8 @@ PRODUCTS = (  # their remaining arguments, at a size that shows
     "ns_steps=3, adjust_lr_fn='match_rms_adamw')",
     "keras:Muon(learning_rate=0.01, weight_decay=0.25, momentum=0.5, nesterov=False, muon_a=2.0, muon_b=-1.5, "
     "muon_c=0.5, ns_steps=3, rms_rate=None)",
-    "keras:Muon(learning_rate=0.01, rms_rate=0.5, adam_lr_ratio=0.5, adam_beta_1=0.8, adam_beta_2=0.7, epsilon=0.001, "
-    "adam_weight_decay=0.25)",
+    "keras:Muon(learning_rate=0.01, weight_decay=None, rms_rate=0.5, adam_lr_ratio=0.5, adam_beta_1=0.8, "
+    "adam_beta_2=0.7, epsilon=0.001, adam_weight_decay=0.25)",
 )
 
 EVERYDAY = ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam")  # what the report trains unless asked for more

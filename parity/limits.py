@@ -157,10 +157,11 @@ def _orthogonalized(x: Bounded, a: Bounded, b: Bounded, c: Bounded, steps: int) 
     Element by element the bounds of products of products grow without need. As a map of matrices a polynomial of
     singular values spreads errors by the slope of that polynomial at most, and so each step does what came before it.
     """
-    value, far, products = x.value, np.linalg.norm(x.error), SimpleNamespace(matmul=_matmul, transpose=_transpose)
+    value, far = x.value, float(np.linalg.norm(x.error))
+    products, numbers = SimpleNamespace(matmul=_matmul, transpose=_transpose), [float(n.value) for n in (a, b, c)]
     for _ in range(steps):
         step = quintic(Bounded(value, np.zeros_like(value), x.dtype), a, b, c, products)
-        far = _slope(value, far, a.value, b.value, c.value) * far + np.linalg.norm(step.error)
+        far = _slope(value, far, *numbers) * far + float(np.linalg.norm(step.error))
         value = step.value
     return Bounded(value, np.full(value.shape, far), x.dtype)
 
@@ -168,8 +169,8 @@ def _orthogonalized(x: Bounded, a: Bounded, b: Bounded, c: Bounded, steps: int) 
 def _slope(x: np.ndarray, far: float, a: float, b: float, c: float) -> float:
     """How much a s + b s^3 + c s^5 of the singular values can spread, in the Euclidean norm, what lies within ``far``.
 
-    For an odd function it is the largest of the slopes of its chords between any two of the values, their negatives and
-    zero (R. Bhatia: Matrix Analysis, Springer 1997, sections V.3 and X.2).
+    It is the largest slope of a chord between any two of them, their negatives and zero: the eigenvalues of
+    [[0, x], [x', 0]] (R. Bhatia: Matrix Analysis, Springer 1997, theorem V.3.3).
     """
     if not np.isfinite(x).all() or not np.isfinite(far):
         return np.inf
