@@ -37,6 +37,23 @@ def test_adafactor_factors_what_the_native_factors(witness: natives.Witness, sha
     assert verdict.holds, f"{witness.name} on {shape} in {witness.dtype}: {verdict}"
 
 
+@pytest.mark.parametrize("dtype", natives.DTYPES)
+@pytest.mark.parametrize("shape", [(24,), (2, 3, 4), (), (24, 1), (1, 24), (6, 4)])
+def test_keras_muon_moves_by_adam_what_the_rule_does(shape: tuple[int, ...], dtype: str) -> None:
+    """All but matrices, whatever their shape."""
+    call = "keras:Muon(learning_rate=0.125, adam_lr_ratio=0.5, adam_beta_1=0.75, adam_beta_2=0.875, epsilon=0.5, "
+    rule, steps = dialects.read(f"{call}weight_decay=0.5, adam_weight_decay=0.25)"), 9
+    size = int(np.prod(shape))
+    start, scales = streams.start(size).reshape(shape), streams.SCALES[-size:]
+    gradients = streams.gradients("spread", steps, scales).reshape(steps, *shape)
+    trial = court.Trial(start, gradients, streams.rates(rule.lr, steps))
+    bounds = limits.bounds(rule, start, gradients, dtype, trial.rates)
+    expected = trajectory.run(rule, start, gradients, "float64", trial.rates)
+    actual = natives.Witness(f"{call}weight_decay=0.5, adam_weight_decay=0.25)", "eager", dtype).run(trial)
+    verdict = trajectory.compare(start, expected, actual, bounds)
+    assert verdict.holds, f"{shape} in {dtype}: {verdict}"
+
+
 def test_adafactor_without_epsilon_is_read_as_on_float32() -> None:
     """None is the machine epsilon there, which holds for float32 weights and for no others."""
     holds = [natives.hold(natives.Witness("pytorch:Adafactor(lr=0.05)", "for-loop", d)).verdict for d in natives.DTYPES]

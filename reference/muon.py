@@ -62,19 +62,18 @@ class Muon(Rule):
         if len(theta.shape) == 2:
             return {"m": xp.zeros_like(theta)}
         if not self.adam:
-            raise ValueError(
-                f"Muon moves matrices, got shape {tuple(theta.shape)}; set adam, or use another rule for it"
-            )
+            raise ValueError(f"Muon moves matrices, got shape {tuple(theta.shape)}; set adam, or use another rule")
         return self.others.start(theta, xp)
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         adam = self.others.coefficients(t, lr * self.adam_share, xp)._asdict() if self.adam else {}
-        if self.adam:
-            adam |= {"adam_epsilon": adam["epsilon"], "adam_shrink": self.others.shrink(lr)}
-        return named(**adam | {
-            "lr": lr * self.share, "keep": self.momentum, "take": 1 - self.momentum if self.mean else 1.0,
-            "epsilon": self.epsilon, "a": self.a, "b": self.b, "c": self.c, "shrink": self.shrink(lr),
-        })  # fmt: skip
+        if adam:
+            adam |= {"adam_epsilon": adam.pop("epsilon"), "adam_shrink": self.others.shrink(lr)}
+            del adam["shrink"]
+        return named(
+            **adam, lr=lr * self.share, keep=self.momentum, take=1 - self.momentum if self.mean else 1.0,
+            epsilon=self.epsilon, a=self.a, b=self.b, c=self.c, shrink=self.shrink(lr),
+        )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
         if len(theta.shape) != 2:
