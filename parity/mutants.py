@@ -252,7 +252,6 @@ RULES = [
     ),
     *_of(
         "reference/muon.py",
-        ("buffer is of the other kind", "1 - self.momentum if self.mean else 1.0", "1.0 if self.mean else 1 - self.momentum"),
         ("Nesterov is plain momentum", "c.keep * m + c.take * g if self.nesterov else m", "m"),
         ("Nesterov looks ahead from the old buffer", "c.keep * m + c.take * g if", 'c.keep * state["m"] + c.take * g if'),
         ("momentum is never kept", 'X, {"m": m}', "X, state"),

@@ -7,6 +7,7 @@ import pytest
 
 from parity import court, deviations, limits, natives, streams, trajectory
 from parity.require import require
+from parity.witnesses import keras_natives
 from reference import dialects, follow
 
 torch = require("torch")
@@ -110,7 +111,8 @@ def _states_of_the_native(call: str, start: np.ndarray, gradients: np.ndarray) -
     variable = keras.Variable(start, dtype="float64", name="theta")
     optimizer = keras_native.optimizer([variable], native_call)
     for gradient in gradients:
-        optimizer.apply([tf.constant(gradient)])
+        with keras_natives.floatx(native_call, "float64"):
+            optimizer.apply([tf.constant(gradient)])
     return {v.name.removeprefix("theta_"): v.numpy() for v in optimizer.variables}
 
 

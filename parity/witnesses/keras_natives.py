@@ -27,7 +27,7 @@ def run(call: Call, kind: str, dtype: str, trial: Trial, each_step: str = "") ->
 
     from frameworks.tensorflow import native
 
-    with _floatx(dtype) if call.name in FLOATX else contextlib.nullcontext():
+    with floatx(call, dtype):
         variable = keras.Variable(trial.start.astype(dtype), dtype=dtype)
         optimizer = native.optimizer([variable], call)
         if "epsilon.assign" in each_step:
@@ -43,12 +43,12 @@ def run(call: Call, kind: str, dtype: str, trial: Trial, each_step: str = "") ->
 
 
 @contextlib.contextmanager
-def _floatx(dtype: str) -> Iterator[None]:
-    """Keras' global dtype, for a while."""
+def floatx(call: Call, dtype: str) -> Iterator[None]:
+    """Keras' global dtype is ``dtype`` for a while, if the native needs that."""
     import keras
 
     before = keras.config.floatx()
-    keras.config.set_floatx(dtype)
+    keras.config.set_floatx(dtype if call.name in FLOATX else before)
     try:
         yield
     finally:
