@@ -32,6 +32,17 @@ def _native(dialect: str, name: str) -> Any:
     return getattr(pytest.importorskip(module, reason=f"{module} is not installed"), name)
 
 
+@pytest.mark.parametrize("dialect", ["pytorch", "keras"])
+def test_every_optimizer_of_the_framework_is_read_or_left_out_with_a_reason(dialect: str) -> None:
+    """By what the framework exports now: a new release cannot add one unnoticed."""
+    name = "torch.optim" if dialect == "pytorch" else "keras.optimizers"
+    module = pytest.importorskip(name, reason=f"{name} is not installed")
+    exported = {n for n, kind in vars(module).items() if inspect.isclass(kind)} - {"Optimizer"}
+    words = dialects.find(dialect)
+    assert exported == {*words.NATIVES, *words.LEFT_OUT}
+    assert all(words.LEFT_OUT.values())
+
+
 EVERY = [
     (name, native) for name, words in dialects.DIALECTS.items() for native in words.NATIVES if native != "SparseAdam"
 ]  # fmt: skip

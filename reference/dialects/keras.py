@@ -30,6 +30,11 @@ AROUND = {  # what Keras does before and after the rule, with the value that mea
     "ema_overwrite_frequency": None, "loss_scale_factor": None, "gradient_accumulation_steps": None,
 }  # fmt: skip
 
+LEFT_OUT = {
+    "LossScaleOptimizer": "it scales gradients around another optimizer, for float16: no rule",
+    "MultiOptimizer": "it gives layers optimizers of their own: no rule",
+    "OptimizerMap": "it is the table that MultiOptimizer reads",
+}
 NAMED = ("exclude_layers", "exclude_embeddings")  # Muon leaves to Adam what has a name like these; no rule knows names
 
 _COMMON = {"learning_rate": "lr", "weight_decay": "weight_decay"}

@@ -31,6 +31,7 @@ PAIRS = {  # arguments that hold two hyperparameters, or three
 READ_ONLY = ("SparseAdam",)  # it takes no dense gradient, so it is never an answer
 MACHINE_EPSILON = 2.0**-23  # of float32: what None means as Adafactor's first eps on such parameters
 LIKE_ADAM = 0.2  # Muon's share of sqrt(max(rows, columns)) under adjust_lr_fn="match_rms_adamw"
+LEFT_OUT = {"LBFGS": "it asks for several gradients a step and searches along a line: no first-order rule"}
 DECOUPLES = ("Adam", "NAdam", "RAdam")  # those with the argument decoupled_weight_decay
 
 _COMMON = {"lr": "lr", "weight_decay": "weight_decay", "maximize": "maximize"}
