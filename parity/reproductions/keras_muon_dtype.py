@@ -10,6 +10,5 @@ try:
     came = f"{weight.numpy().item():.5g}"
 except Exception as error:
     came = type(error).__name__
-due = "0.99986"
-print(f"came {came}, due {due}")
-sys.exit(came != due)
+print(f"came {came}, due 0.99986")
+sys.exit(came != "0.99986")
