@@ -30,6 +30,7 @@ NEAREST = {  # where the suite begins for a file, so that a mutant is met early:
     "reference/rule.py": ("test_rules.py", "weight_decay"),
     "reference/scalars.py": ("test_rules.py", "Adam"),
     "reference/sums.py": ("test_limits.py", "sum"),
+    "reference/matrices.py": ("test_rules.py", "Muon"),
     **{f"reference/{rule.__name__.lower()}.py": ("test_rules.py", rule.__name__) for rule in RULES},
     "reference/around/schedules.py": ("test_schedules.py", ""),
     "reference/around/": ("test_around.py", ""),

@@ -18,6 +18,19 @@ PLAIN = {  # one call a rule and dialect of a framework, with learning rates tha
     "Adafactor": ("pytorch:Adafactor(lr=0.05, eps=(1e-07, 0.001))", "keras:Adafactor(learning_rate=0.05)"),
 }
 
+MATRIX = {  # rules of matrix products, which frameworks sum in orders of their own: no digest, so they are not trained
+    "Muon": ("pytorch:Muon(lr=0.01)", "keras:Muon(learning_rate=0.01, weight_decay=0.25)"),
+}
+
+PRODUCTS = (  # their remaining arguments, at a size that shows
+    "pytorch:Muon(lr=0.01, weight_decay=0.25, momentum=0.5, nesterov=False, ns_coefficients=(2.0, -1.5, 0.5), eps=0.5, "
+    "ns_steps=3, adjust_lr_fn='match_rms_adamw')",
+    "keras:Muon(learning_rate=0.01, weight_decay=0.25, momentum=0.5, nesterov=False, muon_a=2.0, muon_b=-1.5, "
+    "muon_c=0.5, ns_steps=3, rms_rate=None)",
+    "keras:Muon(learning_rate=0.01, weight_decay=None, rms_rate=0.5, adam_lr_ratio=0.5, adam_beta_1=0.8, "
+    "adam_beta_2=0.7, epsilon=0.001, adam_weight_decay=0.25)",
+)
+
 EVERYDAY = ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam")  # what the report trains unless asked for more
 
 VARIANTS = (
@@ -86,8 +99,9 @@ STARTED = (  # from a state that no default of PyTorch or Keras has
 )
 
 TRAINED: tuple[str, ...] = (*(call for calls in PLAIN.values() for call in calls), *VARIANTS)
+MATRICES: tuple[str, ...] = (*(call for calls in MATRIX.values() for call in calls), *PRODUCTS)
 SHARE: tuple[str, ...] = tuple(calls[-1] for calls in PLAIN.values())  # one a rule, where all take long
-CALLS: tuple[str, ...] = (*TRAINED, *FADING, *UPHILL, *RARE, *STARTED)
+CALLS: tuple[str, ...] = (*TRAINED, *FADING, *UPHILL, *RARE, *STARTED, *MATRICES)
 
 FURTHER = {  # calls of dialects beyond the two frameworks', every flag switched on once; run on the third rung alone
     "tf_keras": (

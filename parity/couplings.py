@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from mpmath import mp, mpf
+from mpmath import matrix, mp, mpf
 
-from reference import LAMB, Adafactor, Decay, Epsilon, Measure, Rule
+from reference import LAMB, Adafactor, Decay, Epsilon, Measure, Muon, Reach, Rule
 
 from . import equations
 
@@ -94,4 +94,20 @@ def adafactor(rule: Adafactor, past: Past, lr: mpf) -> np.ndarray:
     return rate * max(mpf(rule.epsilon2), size) / max(mpf(1), long / mpf(rule.clip)) * direction
 
 
-STEPS: dict[type[Rule], Callable[..., np.ndarray]] = {LAMB: lamb, Adafactor: adafactor}
+def muon(rule: Muon, past: Past, lr: mpf) -> np.ndarray:
+    """The singular vectors of all gradients' momentum; each singular value is moved by itself."""
+    g, keep = past.gradients, mpf(rule.momentum)
+    m = sum(keep**age * x for age, x in enumerate(reversed(g)))
+    ahead = (g[-1] + keep * m if rule.nesterov else m) * (1 - keep if rule.mean else 1)
+    whole = length(ahead)
+    whole = max(whole, mpf(rule.epsilon)) if rule.epsilon_at is Epsilon.FLOOR else whole + rule.epsilon
+    left, values, right = mp.svd_r(matrix((ahead / whole).tolist()))
+    for _ in range(rule.ns_steps):
+        values = values.apply(lambda s: rule.a * s + rule.b * s**3 + rule.c * s**5)
+    rows, columns = ahead.shape
+    reach = {Reach.LONG: mpf(max(rows, columns)), Reach.TALL: max(mpf(1), mpf(rows) / columns)}.get(rule.reach, mpf(1))
+    moved = np.array((left * mp.diag(values) * right).tolist(), object)
+    return lr * rule.share * mp.sqrt(reach) * moved.reshape(rows, columns)
+
+
+STEPS: dict[type[Rule], Callable[..., np.ndarray]] = {LAMB: lamb, Adafactor: adafactor, Muon: muon}

@@ -18,6 +18,7 @@ UNTOLD = {  # what a dtype cannot tell in some calls, since the difference is be
         "adagrad: epsilon is in the wrong place",
         "adagrad: epsilon is forgotten",  # both are 1e-7 beside an initial 0.1
         "adafactor: epsilon1 is in the wrong place",  # 1e-30 beside squares of 1e-20
+        "muon: epsilon is in the wrong place",  # 1e-7 beside norms of 10
         "asgd: rate falls a step early",  # lambd lr alpha is 7.5e-7 by default
     },
 }

@@ -27,7 +27,8 @@ class Deviation:
     makes the same mistake, or gives it back where it makes none. ``sizes`` holds, for each rule, the largest distance
     measured over ``parity.cases``, as a share of the path, rounded up to two digits; a native farther off than that is
     not excused. ``scalars_in`` is the dtype in which the native computes its scalars, and ``kinds`` the implementations
-    that the deviation is about; none means all.
+    that the deviation is about; none means all. Where no rule can make the mistake to the digit, ``imitation`` is None
+    and ``without`` the implementation from which the cause has been taken: that must agree.
     """
 
     script: str
@@ -36,9 +37,10 @@ class Deviation:
     cause: str
     link: str
     sizes: dict[str, float]
-    imitation: Callable[[Rule], Rule]
+    imitation: Callable[[Rule], Rule] | None
     scalars_in: str
     kinds: tuple[str, ...] = ()
+    without: str = ""
 
 
 DEVIATIONS = (
@@ -53,6 +55,14 @@ DEVIATIONS = (
     Deviation(
         "torch_asgd_float32", "pytorch", "float64", "the learning rate is kept, and its fall computed, in float32", "",
         {"ASGD": 5.5e-9}, imitations.torch_asgd, "float32", ("foreach",),
+    ),
+    *(
+        Deviation(
+            "torch_muon_bfloat16", "pytorch", dtype,
+            "matrices are iterated in bfloat16, whatever the dtype of the weights",
+            "", {"Muon": 1.1e-2}, None, dtype, ("for-loop",), "for-loop without bfloat16",
+        )
+        for dtype in ("float32", "float64")
     ),
     *(
         Deviation(
@@ -141,11 +151,12 @@ DEVIATIONS = (
 
 
 def find(dialect: str, kind: str, dtype: str, rule: Rule) -> tuple[Deviation, Rule] | None:
-    """The deviation that natives of this dialect are known for, and the rule that makes the mistake; None if none."""
+    """The deviation that natives of this dialect are known for, and the rule that makes the mistake, itself where
+    no rule can; None if none."""
     for deviation in DEVIATIONS:
         meant = (deviation.dialect, deviation.dtype) == (dialect, dtype) and kind in (deviation.kinds or (kind,))
         if meant and type(rule).__name__ in deviation.sizes:
-            imitation = deviation.imitation(rule)
-            if imitation != rule:
+            imitation = deviation.imitation(rule) if deviation.imitation else rule
+            if imitation != rule or deviation.without:
                 return deviation, imitation
     return None

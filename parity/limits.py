@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from reference import Rule, scalars
+from reference.matrices import quintic
 
 SAFETY = 4.0
 """The one safety factor. Both sides of a comparison round, which is 2; and a native may take up to twice the operations
@@ -140,6 +141,50 @@ def _total(x: Bounded, axis: int) -> Bounded:
     return Bounded(x.value.sum(axis=axis, keepdims=True), error, x.dtype)
 
 
+def _matmul(x: Bounded, y: Bounded) -> Bounded:
+    """A matrix product, its sums in any order: n products and n - 1 additions round (Higham, section 3.5)."""
+    n = x.shape[-1]
+    error = np.abs(x.value) @ y.error + x.error @ np.abs(y.value) + x.error @ y.error
+    sizes = (np.abs(x.value) + x.error) @ (np.abs(y.value) + y.error)
+    growth = n * ROUNDOFF[x.dtype] / (1 - n * ROUNDOFF[x.dtype])
+    flushed = np.where(sizes > 0, 2 * n * SMALLEST[x.dtype], 0.0)
+    return Bounded(x.value @ y.value, error + growth * sizes + flushed, x.dtype)
+
+
+def _orthogonalized(x: Bounded, a: Bounded, b: Bounded, c: Bounded, steps: int) -> Bounded:
+    """``reference.matrices.orthogonalized``; its error is bounded as a whole, by its Euclidean norm.
+
+    Element by element the bounds of products of products grow without need. As a map of matrices a polynomial of
+    singular values spreads errors by the slope of that polynomial at most, and so each step does what came before it.
+    """
+    value, far = x.value, float(np.linalg.norm(x.error))
+    products, numbers = SimpleNamespace(matmul=_matmul, transpose=_transpose), [float(n.value) for n in (a, b, c)]
+    for _ in range(steps):
+        step = quintic(Bounded(value, np.zeros_like(value), x.dtype), a, b, c, products)
+        far = _slope(value, far, *numbers) * far + float(np.linalg.norm(step.error))
+        value = step.value
+    return Bounded(value, np.full(value.shape, far), x.dtype)
+
+
+def _slope(x: np.ndarray, far: float, a: float, b: float, c: float) -> float:
+    """How much a s + b s^3 + c s^5 of the singular values can spread, in the Euclidean norm, what lies within ``far``.
+
+    It is the largest slope of a chord between any two of them, their negatives and zero: the eigenvalues of
+    [[0, x], [x', 0]] (R. Bhatia: Matrix Analysis, Springer 1997, theorem V.3.3).
+    """
+    if not np.isfinite(x).all() or not np.isfinite(far):
+        return np.inf
+    s = np.linalg.svd(x, compute_uv=False)
+    ends = np.concatenate([s, s + far, np.maximum(s - far, 0), [0.0]])
+    u, v = np.meshgrid(ends, np.concatenate([ends, -ends]))
+    cubes, fifths = u * u + u * v + v * v, u**4 + u**3 * v + u**2 * v**2 + u * v**3 + v**4
+    return float(np.abs(a + b * cubes + c * fifths).max())
+
+
+def _transpose(x: Bounded) -> Bounded:
+    return Bounded(x.value.T, x.error.T, x.dtype)
+
+
 def namespace(scalars_in: str) -> SimpleNamespace:
     """The ``xp`` of bounded numbers."""
     return SimpleNamespace(
@@ -151,6 +196,7 @@ def namespace(scalars_in: str) -> SimpleNamespace:
         minimum=lambda x, y: _chosen(x, y, np.minimum),
         where=_where,
         total=_total,
+        orthogonalized=_orthogonalized,
         reshape=lambda x, shape: Bounded(x.value.reshape(shape), x.error.reshape(shape), x.dtype),
         ones=lambda shape, dtype: Bounded(np.ones(shape), 0.0, dtype),
         zeros_like=lambda x: Bounded(np.zeros_like(x.value), 0.0, x.dtype),

@@ -92,8 +92,11 @@ def hold(witness: Witness) -> Row:
         size = deviation.sizes[type(rule).__name__]
         excuse = {"cause": deviation.cause, "size": size, "link": deviation.link}
         word = "mended" if verdict.holds else "differs"
-        explained = _explained(imitation, witness.dtype, deviation.scalars_in, trial, actual)
-        if explained.holds and not verdict.holds and verdict.distance <= size:
+        if deviation.without:
+            explained = hold(dataclasses.replace(witness, kind=deviation.without)).verdict == "agrees"
+        else:
+            explained = _explained(imitation, witness.dtype, deviation.scalars_in, trial, actual).holds
+        if explained and not verdict.holds and verdict.distance <= size:
             word = "deviates as recorded"
     wrong = court.nearest_wrong(rule, witness.dtype)
     return Row(

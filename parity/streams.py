@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from reference import Adafactor, Rule
+from reference import Adafactor, Muon, Rule
 
 SIZE = 97  # elements: one more than a multiple of every vector width
 SCALES = np.logspace(-10, 1, SIZE)
 SEED = 7
 
-MATRICES = (Adafactor,)  # rules that tell rows from columns
+MATRICES = (Adafactor, Muon)  # rules that tell rows from columns
+COMPARABLE = 24  # the largest scales, that rounding does not drown in one another
 
 Pattern = Callable[[np.ndarray, np.ndarray], np.ndarray]  # draws (steps, n) and time in [0, 1) (steps, 1)
 
@@ -57,6 +58,8 @@ def suit(rule: Rule, flat: np.ndarray) -> np.ndarray:
     nearly square, (..., rows, columns)."""
     if not isinstance(rule, MATRICES):
         return flat
+    if isinstance(rule, Muon):
+        flat = flat[..., :SIZE][..., -COMPARABLE:]
     rows = math.isqrt(flat.shape[-1])
     columns = flat.shape[-1] // rows
     return flat[..., : rows * columns].reshape(*flat.shape[:-1], rows, columns)

@@ -10,7 +10,7 @@ import pytest
 from parity import cases, limits, streams, trajectory
 from parity.conftest import LEFT_OUT
 from parity.require import compiler, require
-from reference import LAMB, Rule, dialects
+from reference import LAMB, Muon, Rule, dialects, sums
 
 torch = require("torch")
 tf = require("tensorflow")
@@ -23,7 +23,7 @@ import frameworks.tensorflow  # noqa: E402
 from frameworks.tensorflow import native  # noqa: E402
 
 STEPS = 14
-SHAPES = ((streams.SIZE - 37,), (5, 3, 2), (2, 3), (), (0,))  # pieces of one stream: matrices, scalar, empty
+SHAPES = ((streams.SIZE - 43,), (5, 3, 2), (2, 3), (3, 2), (), (0,))  # pieces of one stream: matrices, scalar, empty
 DTYPES = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 NORMAL = 2.0**-13  # every start is this large at least: a float16 is normal down to 2**-14
 
@@ -31,11 +31,12 @@ Arrays = list[np.ndarray]
 Stepper = Callable[[Rule, Arrays, list[Arrays], list[float]], Arrays]
 
 
-def pieces(flat: np.ndarray) -> Arrays:
-    """A flat array as tensors of ``SHAPES``."""
+def pieces(rule: Rule, flat: np.ndarray) -> Arrays:
+    """A flat array as tensors of ``SHAPES``, those that the rule moves."""
     sizes = [int(np.prod(shape)) for shape in SHAPES]
     ends = np.cumsum(sizes)
-    return [flat[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, SHAPES, strict=True)]
+    tensors = [flat[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, SHAPES, strict=True)]
+    return [x for x in tensors if x.ndim == 2] if isinstance(rule, Muon) and not rule.adam else tensors
 
 
 def setting(rule: Rule, dtype: str) -> tuple[Arrays, list[Arrays], list[float]]:
@@ -45,7 +46,7 @@ def setting(rule: Rule, dtype: str) -> tuple[Arrays, list[Arrays], list[float]]:
     gradients = streams.gradients("rare", STEPS, scales).astype(DTYPES[dtype])
     start = np.where(np.abs(streams.start()) < NORMAL, NORMAL, streams.start()).astype(DTYPES[dtype])
     lr = max(rule.lr, 2.0**-4) if isinstance(rule, LAMB) else rule.lr  # a share of theta that every dtype can show
-    return pieces(start), [pieces(gradient) for gradient in gradients], streams.rates(lr, STEPS)
+    return pieces(rule, start), [pieces(rule, gradient) for gradient in gradients], streams.rates(lr, STEPS)
 
 
 def in_numpy(rule: Rule, start: Arrays, gradients: list[Arrays], rates: list[float]) -> Arrays:
@@ -130,7 +131,7 @@ def hold_to_numpy(rule: Rule, dtype: str, stepper: Stepper) -> None:
 
 
 POWERS = [call for call in cases.CALLS if "learning_rate_power" in call]  # an array's real power, which libraries round
-CALLS = [call for call in cases.CALLS if call not in POWERS]
+CALLS = [call for call in cases.CALLS if call not in (*POWERS, *cases.MATRICES)]
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -157,6 +158,32 @@ def test_compiled_step_has_the_bits_of_numpy(dtype: str, call: str, full: bool) 
     if not full and (call not in cases.SHARE or dtype not in ("float32", DTYPE_OF_THE_SHARE[call])):
         pytest.skip(LEFT_OUT)
     hold_to_numpy(dialects.read(call), dtype, in_torch(compiled=True))
+
+
+@pytest.fixture
+def products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Supplies every framework with matrix products whose sums have one order."""
+    for framework in (frameworks.numpy, frameworks.pytorch, frameworks.tensorflow):
+        xp = framework.namespace
+        monkeypatch.setattr(xp, "matmul", lambda x, y, xp=xp: sums.total(x[:, None] * xp.transpose(y), xp)[..., 0])
+
+
+@pytest.mark.usefixtures("products")
+@pytest.mark.parametrize("call", cases.MATRICES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", EXACT)
+def test_step_has_the_bits_of_numpy_where_products_have(mode: str, dtype: str, call: str) -> None:
+    """A matrix product is all that frameworks compute each in its own way."""
+    hold_to_numpy(dialects.read(call), dtype, EXACT[mode])
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
+@pytest.mark.usefixtures("products")
+@pytest.mark.parametrize("call", cases.MATRICES)
+def test_compiled_step_has_the_bits_of_numpy_where_products_have(call: str) -> None:
+    """The same under torch.compile."""
+    hold_to_numpy(dialects.read(call), "float32", in_torch(compiled=True))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA device")
@@ -187,13 +214,16 @@ def test_xla_step_stays_within_the_rule_s_own_rounding(call: str, dtype: str) ->
     assert verdict.holds, f"{rule!r} in {dtype} under XLA: {verdict}"
 
 
-@pytest.mark.parametrize("call", POWERS)
+@pytest.mark.parametrize("call", [*POWERS, *cases.MATRICES])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("mode", EXACT)
-def test_step_with_a_real_power_stays_within_its_own_rounding(mode: str, dtype: str, call: str) -> None:
-    """No bits, but the limit that the rule derives for itself, with a power of a few units in the last place."""
+def test_step_with_a_real_power_or_a_matrix_product_stays_within_its_own_rounding(
+    mode: str, dtype: str, call: str
+) -> None:
+    """No bits, but the limit that the rule derives for itself, with powers of a few units in the last place and
+    products that are summed in any order."""
     rule = dialects.read(call)
-    start, gradients = streams.start(), streams.gradients("rare", STEPS)
+    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("rare", STEPS))
     rates = streams.rates(rule.lr, STEPS)
     expected = trajectory.run(rule, start, gradients, dtype, rates)
     bounds = limits.bounds(rule, start, gradients, dtype, rates)

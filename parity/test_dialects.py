@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from parity import cases, limits, streams, trajectory
-from reference import LAMB, SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, RMSprop, dialects
+from reference import LAMB, SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, Muon, Reach, RMSprop, dialects
 from reference.dialects import Inexpressible, Native
 
 NATIVES = [(name, native) for name in ("pytorch", "keras") for native in dialects.find(name).NATIVES]
@@ -32,6 +32,17 @@ def _native(dialect: str, name: str) -> Any:
     return getattr(pytest.importorskip(module, reason=f"{module} is not installed"), name)
 
 
+@pytest.mark.parametrize("dialect", ["pytorch", "keras"])
+def test_every_optimizer_of_the_framework_is_read_or_left_out_with_a_reason(dialect: str) -> None:
+    """By what the framework exports now: a new release cannot add one unnoticed."""
+    name = "torch.optim" if dialect == "pytorch" else "keras.optimizers"
+    module = pytest.importorskip(name, reason=f"{name} is not installed")
+    exported = {n for n, kind in vars(module).items() if inspect.isclass(kind)} - {"Optimizer"}
+    words = dialects.find(dialect)
+    assert exported == {*words.NATIVES, *words.LEFT_OUT}
+    assert all(words.LEFT_OUT.values())
+
+
 EVERY = [
     (name, native) for name, words in dialects.DIALECTS.items() for native in words.NATIVES if native != "SparseAdam"
 ]  # fmt: skip
@@ -41,14 +52,18 @@ def other(default: Any) -> Any:
     """Another value than the default, valid for any hyperparameter."""
     if isinstance(default, bool):
         return not default
+    if isinstance(default, int):
+        return default + 1
     return (default * 1.5 if default > 1 else default / 2) if default else 0.25
 
 
 def given(native: Native, argument: str) -> Any:
     """A value for an argument of the native that is neither its default nor what necessity would give it."""
     common = native.defaults.get(argument, dialects.relation.necessary(native).get(argument))
-    words = [word for word, meant in native.words.get(argument, {}).items() if isinstance(meant, bool | Epsilon)]
-    return next((word for word in words if word != common), None) if words else other(common)
+    words = {
+        w: meant for w, meant in native.words.get(argument, {}).items() if isinstance(meant, bool | Epsilon | Reach)
+    }
+    return next((w for w, meant in words.items() if meant != words.get(common)), None) if words else other(common)
 
 
 @pytest.mark.parametrize(("dialect", "name"), EVERY)
@@ -72,7 +87,7 @@ def test_every_argument_reaches_its_field_and_comes_back(dialect: str, name: str
 
 
 DECAYS = {
-    **dict.fromkeys(("AdamW", "adamw", "nadamw", "adamaxw", "Lion", "lion", "Adafactor"), Decay.DECOUPLED),
+    **dict.fromkeys(("AdamW", "adamw", "nadamw", "adamaxw", "Lion", "lion", "Adafactor", "Muon"), Decay.DECOUPLED),
     "lamb": Decay.JOINED, "LAMB": Decay.JOINED,
 }  # fmt: skip
 OTHERWISE: dict[
@@ -163,6 +178,13 @@ REFUSED = [
         "caps the learning rate",
         "frameworks.pytorch",
     ),
+    ("keras", "pytorch:Muon(lr=0.01)", "adds 1e-07 to the norm", "frameworks.tensorflow"),
+    (
+        "pytorch",
+        "keras:Muon(learning_rate=0.01)",
+        "eps as the least that the norm may be",
+        "where norms stay far above",
+    ),
     ("article", "keras:Adagrad(learning_rate=0.01)", "initial_accumulator", "dialects"),
     ("article", "keras:Adam(learning_rate=0.01)", "defines Adagrad alone", "dialects"),
     ("optax", "keras:Adam(learning_rate=0.01)", "after the bias correction", "eps = 1e-07 / \\(1 - 0.999"),
@@ -229,6 +251,48 @@ def test_adafactor_without_epsilon1_is_the_same_in_both() -> None:
     assert dialects.pytorch.spell(rule) == dialects.Call("Adafactor", {"lr": 0.25, "eps": (0.0, 0.001)})
     assert dialects.pytorch.read("Adafactor").plain()["epsilon1"] == float(np.finfo(np.float32).eps)
     assert dialects.pytorch.spell(dialects.pytorch.read("Adafactor")).arguments["eps"] == (2.0**-23, 0.001)
+
+
+def test_muon_of_a_sum_is_muon_of_a_mean_with_a_smaller_epsilon() -> None:
+    """The mean is 1 - momentum times the sum, and the norm with it."""
+    rule = Muon(lr=0.5, momentum=0.75, epsilon=1.0, epsilon_at=Epsilon.FLOOR, reach=Reach.LONG, share=0.2, adam=False)
+    call = dialects.pytorch.spell(rule)
+    assert call.arguments == {
+        "lr": 0.5, "weight_decay": 0.0, "momentum": 0.75, "eps": 0.25, "adjust_lr_fn": "match_rms_adamw",
+    }  # fmt: skip
+    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("shrinking", 40))
+    both = (rule, dialects.pytorch.read(call.name, **call.arguments))
+    a, b = (trajectory.run(each, start, gradients, "float64") for each in both)
+    assert trajectory.compare(start, a, b, limits.bounds(rule, start, gradients, "float64")).holds
+
+
+@pytest.mark.parametrize(
+    ("dialect", "fields", "why"),
+    [
+        ("pytorch", {"maximize": True}, "torch.optim.Muon only minimizes"),
+        ("pytorch", {"weight_decay": 0.5, "decay": Decay.COUPLED}, "has only decoupled weight decay"),
+        ("pytorch", {"adam": True}, "moves matrices alone"),
+        ("pytorch", {"share": 0.5}, "or by 0.2 sqrt"),
+        ("pytorch", {"reach": Reach.LONG, "share": 1.0}, "or by 0.2 sqrt"),
+        ("keras", {"epsilon": 0.0}, "moves by Adam what is no matrix"),
+        ("keras", {"epsilon": 0.0, "adam": True}, "adds 1e-07 to the norm of a sum"),
+        ("keras", {"maximize": True}, "Keras only minimizes"),
+    ],
+)
+def test_muon_that_is_not_a_native_s_is_refused(dialect: str, fields: dict[str, Any], why: str) -> None:
+    """Field by field."""
+    rule = Muon(**{"mean": True, "epsilon_at": Epsilon.FLOOR, "adam": False, **fields})
+    with pytest.raises(Inexpressible, match=why):
+        dialects.find(dialect).spell(rule)
+
+
+def test_keras_muon_without_rms_rate_takes_steps_of_the_learning_rate() -> None:
+    """Whatever the shape; said and read back."""
+    rule = dialects.keras.read("Muon", rms_rate=None, weight_decay=None, adam_weight_decay=None)
+    assert rule == Muon(lr=1e-3, reach=Reach.ONE)
+    assert dialects.keras.spell(rule).arguments["rms_rate"] is None
+    with pytest.raises(Inexpressible):
+        dialects.keras.spell(rule.replace(share=0.5))
 
 
 def test_keras_adagrad_is_spelled_exactly_in_torch() -> None:
@@ -319,6 +383,10 @@ def test_weight_decay_is_coupled_in_torch_and_decoupled_in_keras() -> None:
         ("keras:Adam(learning_rate=-1)", r"lr must lie in \[0, inf\), got -1"),
         ("keras:Adam(clipnorm=1.0)", r"frameworks.tensorflow.Optimizer\(rule, clipnorm=...\)"),
         ("keras:AdamW(weight_decay=None)", r"weight_decay must be a real number"),
+        ("pytorch:Muon(ns_steps=2.5)", r"ns_steps must be a whole number in \[0, 100\), got 2.5"),
+        ("pytorch:Muon(ns_coefficients=(1, 2))", r"ns_coefficients must be three numbers \(a, b, c\), got \(1, 2\)"),
+        ("pytorch:Muon(adjust_lr_fn='rms')", r"reach must be Reach.TALL or Reach.LONG or Reach.ONE, got 'rms'"),
+        ("keras:Muon(exclude_layers=['head'])", r"chooses by name.*of rule.others"),
         ("optax:adam()", r"optax.adam must be given learning_rate"),
         ("optax:adam(learning_rate=0.1, eps_root=1e-8)", r"eps_root=1e-08 of optax.adam: no rule here has it"),
         ("optax:adamw(learning_rate=0.1, nesterov=True)", r"nesterov=True of optax.adamw: no rule here has it"),
@@ -385,7 +453,7 @@ def test_rule_is_built_again_from_plain_values(call: str) -> None:
     """``plain`` carries every hyperparameter as number, bool or text."""
     rule = dialects.read(call)
     assert type(rule)(**rule.plain()) == rule
-    assert all(isinstance(value, float | bool | str) for value in rule.plain().values())
+    assert all(isinstance(value, float | int | bool | str) for value in rule.plain().values())
 
 
 def test_label_names_what_matters_and_nothing_else() -> None:
@@ -398,7 +466,8 @@ def test_label_names_what_matters_and_nothing_else() -> None:
 def test_states_have_names_in_their_dialect(call: str) -> None:
     """Every state that a rule keeps can be carried over."""
     rule = dialects.read(call)
-    states = {**rule.start(np.zeros(1), np), **rule.start(np.zeros((1, 1)), np)}
+    shapes = [(1, 1)] if isinstance(rule, Muon) and not rule.adam else [(1,), (1, 1)]
+    states = [name for shape in shapes for name in rule.start(np.zeros(shape), np)]
     assert set(states) <= set(dialects.find(call.partition(":")[0]).state_names(rule))
 
 

@@ -19,6 +19,7 @@ from reference import (
     Adam,
     Adamax,
     Lion,
+    Muon,
     NAdam,
     RAdam,
     RMSprop,
@@ -39,7 +40,7 @@ from frameworks.tensorflow import native  # noqa: E402
 RULES = [
     SGD(momentum=0.5), Adagrad(), Adadelta(), RMSprop(centered=True), Adam(amsgrad=True), ASGD(lambd=0.5), Rprop(),
     FTRL(l1=0.01), Adamax(), NAdam(), RAdam(beta2=0.9), ScheduleFree(warmup=2.0), Lion(lr=0.01),
-    LAMB(), Adafactor(),
+    LAMB(), Adafactor(), Muon(),
 ]  # fmt: skip
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
 MODES = [
@@ -123,6 +124,14 @@ def test_extreme_gradients_and_parameters(rule: Rule, mode: str) -> None:
     end = hold_to_numpy(mode, rule, start, [gradient, -gradient / 2, gradient], [rule.lr] * 3)
     assert np.isnan(end[5])
     assert (end[[3, 4]] != start[[3, 4]]).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_matrix_with_one_element_that_is_no_number_is_none(bad: float, mode: str) -> None:
+    """A step of Muon mixes all elements; nothing hides that."""
+    gradient = np.array([[1, 2, 3], [4, bad, 6]], np.float32)
+    assert np.isnan(hold_to_numpy(mode, Muon(), np.ones((2, 3), np.float32), [gradient], [0.5])).all()
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -10,7 +10,7 @@ import pytest
 
 from parity import cases, mutants
 from parity.mutants import ROOT
-from reference import RULES, dialects
+from reference import RULES, Muon, dialects
 
 MAY_IMPORT = {
     "reference": set(),
@@ -112,21 +112,22 @@ def test_no_tolerance_is_set_by_hand() -> None:
 
 def test_every_rule_has_all_that_a_rule_needs() -> None:
     """A case in the dialect of each framework that has a native for it, and at least five mutants."""
-    assert list(cases.PLAIN) == [rule.__name__ for rule in RULES]
+    plain = {**cases.PLAIN, **cases.MATRIX}
+    assert list(plain) == [rule.__name__ for rule in RULES]
     for rule in RULES:
         name = rule.__name__
         homes = [
             home for home in ("pytorch", "keras") for native in dialects.find(home).NATIVES.values()
             if native.rule is rule
         ]  # fmt: skip
-        assert [dialects.parse(call)[0] for call in cases.PLAIN[name]] == list(dict.fromkeys(homes))
-        assert {type(dialects.read(call)) for call in cases.PLAIN[name]} == {rule}
+        assert [dialects.parse(call)[0] for call in plain[name]] == list(dict.fromkeys(homes))
+        assert {type(dialects.read(call)) for call in plain[name]} == {rule}
         own = [mutant for mutant in mutants.RULES if mutant.file == f"reference/{name.lower()}.py"]
         assert len(own) >= 5, f"{name} has {len(own)} mutants"
 
 
 def test_rule_files_stay_short() -> None:
-    """Docstring and all, a rule is read in a minute."""
+    """Docstring and all, a rule is read in a minute; Muon, which chooses between two, in a little more."""
     for rule in RULES:
         lines = len((ROOT / "reference" / f"{rule.__name__.lower()}.py").read_text().splitlines())
-        assert lines <= 70, f"{rule.__name__} has {lines} lines"
+        assert lines <= (95 if rule is Muon else 70), f"{rule.__name__} has {lines} lines"

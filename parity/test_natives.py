@@ -7,6 +7,7 @@ import pytest
 
 from parity import court, deviations, limits, natives, streams, trajectory
 from parity.require import require
+from parity.witnesses import keras_natives
 from reference import dialects, follow
 
 torch = require("torch")
@@ -35,6 +36,23 @@ def test_adafactor_factors_what_the_native_factors(witness: natives.Witness, sha
     expected = trajectory.run(rule, start, gradients, "float64", trial.rates)
     verdict = trajectory.compare(start, expected, witness.run(trial), bounds)
     assert verdict.holds, f"{witness.name} on {shape} in {witness.dtype}: {verdict}"
+
+
+@pytest.mark.parametrize("dtype", natives.DTYPES)
+@pytest.mark.parametrize("shape", [(24,), (2, 3, 4), (), (24, 1), (1, 24), (6, 4)])
+def test_keras_muon_moves_by_adam_what_the_rule_does(shape: tuple[int, ...], dtype: str) -> None:
+    """All but matrices, whatever their shape."""
+    call = "keras:Muon(learning_rate=0.125, adam_lr_ratio=0.5, adam_beta_1=0.75, adam_beta_2=0.875, epsilon=0.5, "
+    rule, steps = dialects.read(f"{call}weight_decay=0.5, adam_weight_decay=0.25)"), 9
+    size = int(np.prod(shape))
+    start, scales = streams.start(size).reshape(shape), streams.SCALES[-size:]
+    gradients = streams.gradients("spread", steps, scales).reshape(steps, *shape)
+    trial = court.Trial(start, gradients, streams.rates(rule.lr, steps))
+    bounds = limits.bounds(rule, start, gradients, dtype, trial.rates)
+    expected = trajectory.run(rule, start, gradients, "float64", trial.rates)
+    actual = natives.Witness(f"{call}weight_decay=0.5, adam_weight_decay=0.25)", "eager", dtype).run(trial)
+    verdict = trajectory.compare(start, expected, actual, bounds)
+    assert verdict.holds, f"{shape} in {dtype}: {verdict}"
 
 
 def test_adafactor_without_epsilon_is_read_as_on_float32() -> None:
@@ -93,7 +111,8 @@ def _states_of_the_native(call: str, start: np.ndarray, gradients: np.ndarray) -
     variable = keras.Variable(start, dtype="float64", name="theta")
     optimizer = keras_native.optimizer([variable], native_call)
     for gradient in gradients:
-        optimizer.apply([tf.constant(gradient)])
+        with keras_natives.floatx(native_call, "float64"):
+            optimizer.apply([tf.constant(gradient)])
     return {v.name.removeprefix("theta_"): v.numpy() for v in optimizer.variables}
 
 

@@ -21,6 +21,8 @@ from reference import (
     Buffer,
     Decay,
     Epsilon,
+    Muon,
+    Reach,
     RMSprop,
     Rule,
     dialects,
@@ -38,6 +40,8 @@ FIFTY_DIGITS = SimpleNamespace(
     maximum=np.maximum,
     minimum=np.minimum,
     concat=np.concatenate,
+    matmul=np.matmul,
+    transpose=np.transpose,
     reshape=np.reshape,
     ones=lambda shape, dtype: np.full(shape, mpf(1), dtype),
     zeros_like=lambda x: np.full(np.shape(x), mpf(0), object),
@@ -147,6 +151,9 @@ UNSAID = [  # combinations of fields that no dialect can say, and everyday value
     Adam(epsilon_at=Epsilon.HAT, weight_decay=0.25, amsgrad=True, maximize=True),
     Adafactor(weight_decay=0.25, decay=Decay.COUPLED, maximize=True),
     Adafactor(lr=0.5, weight_decay=0.25, relative_step=False),
+    Muon(lr=0.01, weight_decay=0.25, decay=Decay.COUPLED, maximize=True),
+    Muon(lr=0.5, epsilon=0.5, epsilon_at=Epsilon.FLOOR, momentum=0.0),
+    Muon(lr=0.5, mean=True, momentum=0.75, reach=Reach.LONG, share=0.5, ns_steps=0),
     LAMB(weight_decay=0.25),
     LAMB(lr=0.01, beta1=0.5, beta2=0.75, epsilon=1e-3, weight_decay=0.25, maximize=True),
 ]
@@ -176,6 +183,51 @@ def test_factors_are_those_of_the_last_two_dimensions(call: str, shape: tuple[in
     bounds = limits.bounds(rule, start, gradients, "float64", rates)
     verdict = trajectory.compare(start, truth, trajectory.run(rule, start, gradients, "float64", rates), bounds)
     assert verdict.holds, f"{rule!r} on {shape}: {verdict}"
+
+
+def hold_on(rule: Rule, same: Rule, shape: tuple[int, ...]) -> None:
+    """The rule on tensors of a shape moves as the equation of another says."""
+    rates, start = streams.rates(rule.lr, STEPS), streams.start(len(SCALES)).reshape(shape)
+    gradients = streams.gradients("spread", STEPS, SCALES).reshape(STEPS, *shape)
+    truth = couplings.truth(same, start, gradients, [rate * same.lr / rule.lr for rate in rates]).astype(np.float64)
+    bounds = limits.bounds(rule, start, gradients, "float64", rates)
+    verdict = trajectory.compare(start, truth, trajectory.run(rule, start, gradients, "float64", rates), bounds)
+    assert verdict.holds, f"{rule!r} on {shape}: {verdict}"
+
+
+@pytest.mark.parametrize("shape", [(8, 1), (4, 2), (2, 4), (1, 8)])
+@pytest.mark.parametrize("call", cases.MATRICES)
+def test_muon_moves_tall_and_wide_matrices(call: str, shape: tuple[int, ...]) -> None:
+    """Down to one row, or one column, whose one singular value is its length."""
+    hold_on(dialects.read(call), dialects.read(call), shape)
+
+
+@pytest.mark.parametrize("shape", [(8,), (2, 2, 2)])
+def test_muon_moves_by_adam_what_is_no_matrix(shape: tuple[int, ...]) -> None:
+    """At a share of the rate, with epsilon-hat; decay is by the rate itself."""
+    muon = Muon(
+        lr=0.25, weight_decay=0.5, adam_share=0.5, adam_beta1=0.75, adam_beta2=0.875, adam_epsilon=0.001,
+        adam_weight_decay=0.125,
+    )  # fmt: skip
+    adam = Adam(
+        lr=0.125, beta1=0.75, beta2=0.875, epsilon=0.001, epsilon_at=Epsilon.HAT, weight_decay=0.25,
+        decay=Decay.DECOUPLED,
+    )  # fmt: skip
+    hold_on(muon, adam, shape)
+
+
+def test_muon_without_adam_refuses_what_is_no_matrix() -> None:
+    """As torch's does."""
+    with pytest.raises(ValueError, match=r"Muon moves matrices, got shape \(2, 2, 2\); set adam, or use another rule"):
+        dialects.pytorch.read("Muon").start(np.zeros((2, 2, 2)), np)
+
+
+def test_muon_makes_singular_values_about_one() -> None:
+    """Between 0.5 and 1.5, K. Jordan says, whatever they were."""
+    left, right = (np.linalg.qr(streams.normal((3, 3), seed))[0] for seed in (1, 2))
+    ((theta, _),) = follow(Muon(lr=1.0), np.zeros((3, 3)), [left @ np.diag([1, 0.1, 0.01]) @ right], np)
+    values = np.linalg.svd(theta, compute_uv=False)
+    assert ((values > 0.5) & (values < 1.5)).all()
 
 
 def test_rows_and_columns_of_zeros_stay_where_they_are() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from parity import court, limits, trajectory, witnesses
 from parity.require import require
-from reference import ASGD, RULES, Adagrad, Adam, Epsilon, NAdam, Rule, ScheduleFree, dialects
+from reference import ASGD, RULES, Adagrad, Adam, Epsilon, Muon, NAdam, Rule, ScheduleFree, dialects
 from reference.dialects import Call, Kind, relate
 from reference.dialects.refusal import SIZES
 from reference.dialects.relation import nearest
@@ -28,7 +28,7 @@ NUMBERS = {  # which float32 holds, so that no cast on the way changes them
 }  # fmt: skip
 
 
-DEVIANT = (NAdam, ASGD, ScheduleFree)  # their natives deviate, whatever the numbers: their rules go instead
+DEVIANT = (NAdam, ASGD, ScheduleFree, Muon)  # their natives deviate, whatever the numbers: their rules go instead
 
 
 def label(value: object) -> str | None:
@@ -38,7 +38,8 @@ def label(value: object) -> str | None:
 
 def held(rule: Rule) -> Rule:
     """The rule with numbers that float32 holds; what is zero, and Zeiler's learning rate of 1, stays."""
-    return rule.replace(**{k: v for k, v in NUMBERS.items() if getattr(rule, k, 0) and (k, rule.lr) != ("lr", 1.0)})
+    stays = {"lr"} if rule.lr == 1.0 else {"epsilon"} if isinstance(rule, Muon) else set()  # Keras' Muon has 1e-7 alone
+    return rule.replace(**{k: v for k, v in NUMBERS.items() if getattr(rule, k, 0) and k not in stays})
 
 
 def steady(trial: court.Trial) -> court.Trial:

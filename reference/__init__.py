@@ -18,23 +18,24 @@ from .asgd import ASGD
 from .ftrl import FTRL
 from .lamb import LAMB
 from .lion import Lion
+from .muon import Muon
 from .nadam import NAdam
 from .radam import RAdam
 from .rmsprop import RMSprop
 from .rprop import Rprop
-from .rule import Buffer, Decay, Epsilon, Measure, Rule, follow
+from .rule import Buffer, Decay, Epsilon, Measure, Reach, Rule, follow
 from .schedulefree import ScheduleFree
 from .sgd import SGD
 
 RULES: tuple[type[Rule], ...] = (
     SGD, ASGD, Rprop, Adagrad, FTRL, Adadelta, RMSprop, Adam, Adamax, NAdam, RAdam, ScheduleFree, Lion,
-    LAMB, Adafactor,
+    LAMB, Adafactor, Muon,
 )  # fmt: skip
 
 __all__ = [
-    "ASGD", "FTRL", "LAMB", "RULES", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "Lion", "NAdam",
-    "RAdam", "RMSprop", "Rprop", "ScheduleFree",
-    "Buffer", "Decay", "Epsilon", "Measure", "Rule", "around", "dialects", "follow",
+    "ASGD", "FTRL", "LAMB", "RULES", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "Lion", "Muon",
+    "NAdam", "RAdam", "RMSprop", "Rprop", "ScheduleFree",
+    "Buffer", "Decay", "Epsilon", "Measure", "Reach", "Rule", "around", "dialects", "follow",
 ]  # fmt: skip
 
 

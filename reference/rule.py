@@ -1,9 +1,10 @@
 """What a rule is: hyperparameters as frozen fields, one pure ``update`` as the equation.
 
 A rule is written for one tensor and for any array library. The library comes in as ``xp``, a namespace with ``abs``,
-``concat``, ``maximum``, ``minimum``, ``ones``, ``reshape``, ``sign``, ``sqrt``, ``square``, ``where`` and
-``zeros_like``; everything else is ``+ - * / **``, comparison and slicing of the arrays themselves. Sums over a tensor
-are taken in a fixed order (``reference.sums``), so that they have the same bits everywhere.
+``concat``, ``matmul``, ``maximum``, ``minimum``, ``ones``, ``reshape``, ``sign``, ``sqrt``, ``square``, ``transpose``
+(of a matrix), ``where`` and ``zeros_like``; everything else is ``+ - * / **``, comparison and slicing of the arrays
+themselves. Sums over a tensor are taken in a fixed order (``reference.sums``), so that they have the same bits
+everywhere; those in a matrix product are not (``reference.matrices``).
 
 The scalar work of a step (bias correction, products with the learning rate) is done apart from the arrays, in
 ``coefficients``, in double precision. Each coefficient is rounded once to the arrays' dtype when it meets an array.
@@ -71,12 +72,28 @@ class Measure(enum.Enum):
         return str(self)
 
 
+class Reach(enum.Enum):
+    """What a step along an orthogonal matrix is multiplied by, for the shape of the matrix."""
+
+    TALL = "sqrt(max(1, rows / columns)): as K. Jordan has it, for kernels of (outputs, inputs)"
+    LONG = "sqrt(max(rows, columns)): the root mean square of the step's elements is then about 1 for every shape"
+    ONE = "1, whatever the shape"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def number(default: float, interval: str, matters_with: tuple[str, ...] = ()) -> Any:
     """A real hyperparameter that must lie in ``interval``, written like ``"[0, 1)"``.
 
     It changes nothing while one of the fields named in ``matters_with`` is zero.
     """
     return dataclasses.field(default=default, metadata={"interval": interval, "matters_with": matters_with})
+
+
+def whole(default: int, interval: str) -> Any:
+    """A hyperparameter that counts something; ``interval`` as in ``number``."""
+    return dataclasses.field(default=default, metadata={"interval": interval, "whole": True})
 
 
 def one_of(default: enum.Enum, *others: enum.Enum, matters_with: tuple[str, ...] = ()) -> Any:
@@ -196,4 +213,8 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     below = number <= high if interval[-1] == "]" else number < high
     if not (above and below):
         raise ValueError(f"{field.name} must lie in {interval}, got {value!r}")
-    return number
+    if "whole" not in field.metadata:
+        return number
+    if not number.is_integer():
+        raise ValueError(f"{field.name} must be a whole number in {interval}, got {value!r}")
+    return int(number)

@@ -154,11 +154,14 @@ def _matrix(name: str) -> None:
 
 @app.command()
 def rules() -> None:
-    """List the rules."""
+    """List the rules, and what of PyTorch and Keras is left out."""
     from .atlas import explained
 
     for rule in RULES:
         typer.echo(f"{rule.__name__:14}{explained(rule)[0]}")
+    for words in (dialects.pytorch, dialects.keras):
+        for name, reason in words.LEFT_OUT.items():
+            typer.echo(f"left out: {words.__name__.rpartition('.')[2]}'s {name}, since {reason}")
 
 
 @app.command()

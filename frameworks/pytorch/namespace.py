@@ -7,10 +7,11 @@ values; NumPy's, on the same memory, is correctly rounded. Compiled code and CUD
 
 import numpy as np
 import torch
-from torch import abs, concat, maximum, minimum, ones, reshape, square, where, zeros_like
+from torch import abs, concat, matmul, maximum, minimum, ones, reshape, square, where, zeros_like
 
 __all__ = [
-    "abs", "concat", "maximum", "minimum", "ones", "reshape", "sign", "sqrt", "square", "where", "zeros_like",
+    "abs", "concat", "matmul", "maximum", "minimum", "ones", "reshape", "sign", "sqrt", "square", "transpose",
+    "where", "zeros_like",
 ]  # fmt: skip
 
 _EXACT_IN_NUMPY = (torch.float32, torch.float64)
@@ -29,3 +30,8 @@ def sqrt(x: torch.Tensor) -> torch.Tensor:
     with np.errstate(invalid="ignore"):  # the root of a negative number is NaN in silence, as in torch
         np.sqrt(x.detach().numpy(), out=root.numpy())
     return root
+
+
+def transpose(x: torch.Tensor) -> torch.Tensor:
+    """Rows for columns of a matrix."""
+    return x.mT

@@ -6,13 +6,13 @@ the root, which changes no bit of it, keeps the pattern from matching.
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import abs, concat, maximum, minimum, ones, reshape, sign, square, zeros_like
+from tensorflow import abs, concat, matmul, maximum, minimum, ones, reshape, sign, square, transpose, zeros_like
 
 from reference import scalars
 
 __all__ = [
-    "abs", "concat", "integer_power", "maximum", "minimum", "ones", "power", "ratio", "reshape", "sign", "sqrt",
-    "square", "where", "zeros_like",
+    "abs", "concat", "integer_power", "matmul", "maximum", "minimum", "ones", "power", "ratio", "reshape", "sign",
+    "sqrt", "square", "transpose", "where", "zeros_like",
 ]  # fmt: skip
 
 

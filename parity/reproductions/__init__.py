@@ -128,6 +128,11 @@ REPRODUCTIONS = (
         "before its first step",
         "first step of Adam(0.1) on a weight whose first gradient comes with the tenth call", "0.0484", "0.1",
     ),
+    Reproduction(
+        "keras_muon_dtype", "keras.optimizers.Muon on weights of another dtype than floatx", KERAS,
+        "with rms_rate, which is the default, the root of the longer side is a tensor of floatx: the step fails",
+        "a float64 matrix of one element, 1, after a step under the default floatx", "InvalidArgumentError", "0.99986",
+    ),
     _rounded("float64"),
     _rounded("float32"),
     Reproduction(
@@ -141,6 +146,11 @@ REPRODUCTIONS = (
         "makes no copy",
         "norm of the momentum after a step with momentum 0.5 on a gradient of norm 4", "1", "2",
         f"{GITHUB}/pytorch/pytorch/pull/194664",
+    ),
+    Reproduction(
+        "torch_muon_bfloat16", "torch.optim.Muon", TORCH,
+        "matrices are iterated in bfloat16, whatever the dtype of the weights",
+        "first step of Muon(lr=1.0) on a float64 matrix of one element", "0.688", "0.696",
     ),
     Reproduction(
         "torch_adafactor_epsilon", "torch.optim.Adafactor", TORCH,

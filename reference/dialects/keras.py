@@ -4,6 +4,7 @@ Epsilon stands inside the root, in Adam outside it but before bias correction (e
 momentum buffer accumulates steps. Weight decay is decoupled, for every optimizer.
 """
 
+import dataclasses
 from typing import Any
 
 from ..adadelta import Adadelta
@@ -14,9 +15,10 @@ from ..adamax import Adamax
 from ..ftrl import FTRL
 from ..lamb import LAMB
 from ..lion import Lion
+from ..muon import Muon
 from ..nadam import NAdam
 from ..rmsprop import RMSprop
-from ..rule import Buffer, Decay, Epsilon, Measure, Rule
+from ..rule import Buffer, Decay, Epsilon, Measure, Reach, Rule
 from ..schedulefree import ScheduleFree
 from ..sgd import SGD
 from .call import Call, Inexpressible, Native, find
@@ -37,6 +39,12 @@ FTRL_DEFAULTS = {
     "learning_rate_power": -0.5, "initial_accumulator_value": 0.1, "l1_regularization_strength": 0.0,
     "l2_regularization_strength": 0.0, "l2_shrinkage_regularization_strength": 0.0, "beta": 0.0,
 }  # fmt: skip
+LEFT_OUT = {
+    "LossScaleOptimizer": "it scales gradients around another optimizer, for float16: no rule",
+    "MultiOptimizer": "it gives layers optimizers of their own: no rule",
+    "OptimizerMap": "it is the table that MultiOptimizer reads",
+}
+NAMED = ("exclude_layers", "exclude_embeddings")  # Muon leaves to Adam what has a name like these; no rule knows names
 
 _COMMON = {"learning_rate": "lr", "weight_decay": "weight_decay"}
 _BETAS = {**_COMMON, "beta_1": "beta1", "beta_2": "beta2"}
@@ -105,6 +113,18 @@ NATIVES = {
     "Lamb": Native(
         LAMB, _MEANS, _MEANS_DEFAULTS, {"decay": Decay.DECOUPLED}, {"m": "momentum", "v": "velocity"},
     ),
+    "Muon": Native(
+        Muon,
+        {**_COMMON, "momentum": "momentum", "nesterov": "nesterov", "muon_a": "a", "muon_b": "b", "muon_c": "c",
+         "ns_steps": "ns_steps", "rms_rate": "share", "adam_lr_ratio": "adam_share", "adam_beta_1": "adam_beta1",
+         "adam_beta_2": "adam_beta2", "epsilon": "adam_epsilon", "adam_weight_decay": "adam_weight_decay"},
+        {"learning_rate": 1e-3, "weight_decay": 4e-3, "momentum": 0.95, "nesterov": True, "muon_a": 3.4445,
+         "muon_b": -4.7750, "muon_c": 2.0315, "ns_steps": 5, "rms_rate": 0.2, "adam_lr_ratio": 1.0, "adam_beta_1": 0.9,
+         "adam_beta_2": 0.999, "epsilon": 1e-7, "adam_weight_decay": 4e-3},
+        {"mean": False, "epsilon": 1e-7, "epsilon_at": Epsilon.OUTSIDE, "reach": Reach.LONG, "adam": True,
+         "decay": Decay.DECOUPLED},
+        {"m": "momentum", "v": "velocity"},
+    ),
     "Ftrl": Native(
         FTRL,
         {**_COMMON, **FTRL_WORDS},
@@ -132,10 +152,16 @@ def read(name: str, /, **arguments: Any) -> Rule:
         if arguments.get(around, nothing) != nothing and around != "ema_momentum":
             instead = f"read the call without it and give it to frameworks.tensorflow.Optimizer(rule, {around}=...)"
             raise Inexpressible(f"{around} in a rule", "it acts around the update, not in it", instead)
-    if "weight_decay" in arguments and arguments["weight_decay"] is None and name != "AdamW":
-        arguments = {**arguments, "weight_decay": 0.0}
-    values = native.complete(f"keras.optimizers.{name}", arguments, [*AROUND, *NAMING])
-    return native.rule(**{native.arguments[k]: v for k, v in values.items()}, **native.fixed)
+    for decay in ("weight_decay", "adam_weight_decay"):
+        if decay in arguments and arguments[decay] is None and name != "AdamW":
+            arguments = {**arguments, decay: 0.0}
+    others = [*AROUND, *NAMING]
+    if native.rule is Muon:
+        others, native = [*others, *NAMED], _unscaled(native) if arguments.get("rms_rate", 1) is None else native
+        if arguments.get("exclude_layers"):
+            instead = "read the call without it and give those layers an optimizer of their own, of rule.others"
+            raise Inexpressible("exclude_layers in a rule", "it chooses by name, and a rule knows no names", instead)
+    return native.rule(**native.fields(native.complete(f"keras.optimizers.{name}", arguments, others)))
 
 
 def spell(rule: Rule) -> Call:
@@ -148,6 +174,8 @@ def spell(rule: Rule) -> Call:
             setting = f"optimizer.momentum = {momentum} * lr / lr_before"
     decays = isinstance(rule, Adam) and rule.weight_decay  # either class can, but then one of them is meant
     for name, native in NATIVES.items():
+        if isinstance(rule, Muon) and (rule.reach, rule.share) == (Reach.ONE, 1.0):
+            native = _unscaled(native)
         if native.rule is type(rule) and not native.differences(rule) and (name == "AdamW" or not decays):
             return Call(name, native.spell(rule), condition, setting)
     raise refuse(rule, NATIVES, "keras.optimizers", f"frameworks.tensorflow.Optimizer({rule!r})", special=REFUSALS)
@@ -157,6 +185,11 @@ def state_names(rule: Rule) -> dict[str, str]:
     """What Keras calls each state of the rule: our name to the last part of the optimizer variable's name."""
     (names,) = {tuple(n.state.items()) for n in NATIVES.values() if n.rule is type(rule)}
     return dict(names)
+
+
+def _unscaled(muon: Native) -> Native:
+    """Muon with ``rms_rate=None``."""
+    return dataclasses.replace(muon, fixed={**muon.fixed, "reach": Reach.ONE}, words={"rms_rate": {None: 1.0}})
 
 
 REFUSALS = (
@@ -184,6 +217,22 @@ REFUSALS = (
         lambda rule: isinstance(rule, Adam),
         "Keras adds epsilon before the bias correction of v, this rule after it",
         size=ADAM, each_step="optimizer.epsilon.assign({epsilon} * (1 - {beta2}**t) ** 0.5)  # a tf.Variable",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Muon) and rule.epsilon_at is Epsilon.FLOOR and rule.epsilon,
+        "Keras adds 1e-07 to the norm, this rule lets it not fall below epsilon",
+        "{ours}; where norms stay far above epsilon, and all tensors are matrices, the same call in Keras",
+        size="a matrix shorter by the factor 1 / (1 + 1e-07 / |M|), with M as Keras sums it, before it is iterated",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Muon) and not rule.adam,
+        "keras.optimizers.Muon moves by Adam what is no matrix, this rule refuses it",
+        "rule.replace(adam=True), or {ours}",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Muon),
+        "keras.optimizers.Muon adds 1e-07 to the norm of a sum of gradients, and multiplies lr by rms_rate "
+        "sqrt(max(rows, columns)) or not at all, this rule otherwise",
     ),
     Refusal(lambda rule: isinstance(rule, SGD), "keras.optimizers.SGD has no dampening"),
     Refusal(

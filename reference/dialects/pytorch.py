@@ -4,6 +4,7 @@ Epsilon stands outside the root and, in Adam, after bias correction; Adadelta's 
 gradients. Weight decay is an L2 penalty except in AdamW and where ``decoupled_weight_decay`` says otherwise.
 """
 
+import dataclasses
 from typing import Any
 
 from ..adadelta import Adadelta
@@ -12,22 +13,25 @@ from ..adagrad import Adagrad
 from ..adam import Adam
 from ..adamax import Adamax
 from ..asgd import ASGD
+from ..muon import Muon
 from ..nadam import NAdam
 from ..radam import RAdam
 from ..rmsprop import RMSprop
 from ..rprop import Rprop
-from ..rule import Buffer, Decay, Epsilon, Measure, Rule
+from ..rule import Buffer, Decay, Epsilon, Measure, Reach, Rule
 from ..sgd import SGD
 from .call import Call, Native, find
 from .refusal import ADAM, Refusal, refuse
 
 EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # how a step is run, not what it computes
-PAIRS = {  # arguments that hold two hyperparameters
+PAIRS = {  # arguments that hold two hyperparameters, or three
     "betas": ("beta1", "beta2"), "etas": ("etaminus", "etaplus"), "step_sizes": ("step_size_min", "step_size_max"),
-    "eps": ("eps1", "eps2"),
+    "eps": ("eps1", "eps2"), "ns_coefficients": ("a", "b", "c"),
 }  # fmt: skip
 READ_ONLY = ("SparseAdam",)  # it takes no dense gradient, so it is never an answer
 MACHINE_EPSILON = 2.0**-23  # of float32: what None means as Adafactor's first eps on such parameters
+LIKE_ADAM = 0.2  # Muon's share of sqrt(max(rows, columns)) under adjust_lr_fn="match_rms_adamw"
+LEFT_OUT = {"LBFGS": "it asks for several gradients a step and searches along a line: no first-order rule"}
 DECOUPLES = ("Adam", "NAdam", "RAdam")  # those with the argument decoupled_weight_decay
 
 _COMMON = {"lr": "lr", "weight_decay": "weight_decay", "maximize": "maximize"}
@@ -107,6 +111,16 @@ NATIVES = {
          "measure": Measure.BEFORE_DECAY},
         {"v": "variance", "r": "row_var", "c": "col_var"},
     ),
+    "Muon": Native(  # of matrices alone
+        Muon,
+        {"lr": "lr", "weight_decay": "weight_decay", "momentum": "momentum", "nesterov": "nesterov", "a": "a", "b": "b",
+         "c": "c", "eps": "epsilon", "ns_steps": "ns_steps", "adjust_lr_fn": "reach"},
+        {"lr": 1e-3, "weight_decay": 0.1, "momentum": 0.95, "nesterov": True, "a": 3.4445, "b": -4.7750, "c": 2.0315,
+         "eps": 1e-7, "ns_steps": 5, "adjust_lr_fn": None},
+        {"mean": True, "epsilon_at": Epsilon.FLOOR, "decay": Decay.DECOUPLED, "adam": False},
+        {"m": "momentum_buffer"},
+        {"adjust_lr_fn": {None: Reach.TALL, "original": Reach.TALL, "match_rms_adamw": Reach.LONG}},
+    ),
     "ASGD": Native(
         ASGD, {**_COMMON, "lambd": "lambd", "alpha": "alpha", "t0": "t0"},
         {"lr": 1e-2, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6, "weight_decay": 0.0, "maximize": False},
@@ -123,6 +137,8 @@ def read(name: str, /, **arguments: Any) -> Rule:
     Raises ValueError for an unknown optimizer or argument and for a value outside its range.
     """
     native = find(NATIVES, name, "torch.optim")
+    if arguments.get("adjust_lr_fn") == "match_rms_adamw":
+        native = _as_long_as_adams(native)
     fixed = dict(native.fixed)
     if name in DECOUPLES and arguments.get("decoupled_weight_decay"):
         fixed["decay"] = Decay.DECOUPLED
@@ -131,8 +147,9 @@ def read(name: str, /, **arguments: Any) -> Rule:
         arguments = _split(name, pair, arguments)
     extra = [*EXECUTION, *pairs] + ["decoupled_weight_decay"] * (name in DECOUPLES)
     values = native.complete(f"torch.optim.{name}", arguments, extra)
-    values = {argument: MACHINE_EPSILON if value is None else value for argument, value in values.items()}
-    return native.rule(**{native.arguments[k]: v for k, v in values.items()}, **fixed)
+    if native.rule is Adafactor and values["eps1"] is None:
+        values["eps1"] = MACHINE_EPSILON
+    return native.rule(**{**native.fields(values), **fixed})
 
 
 def spell(rule: Rule) -> Call:
@@ -146,10 +163,14 @@ def spell(rule: Rule) -> Call:
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
         start = rule.initial_accumulator + rule.epsilon  # sqrt(G + epsilon) from G = n is sqrt(G) from G = n + epsilon
         rule = rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
+    if isinstance(rule, Muon) and not rule.mean:  # a mean is 1 - momentum times the sum, and that cancels in M / |M|
+        rule = rule.replace(mean=True, epsilon=(1 - rule.momentum) * rule.epsilon)
     flag = {}
     if type(rule).__name__ in DECOUPLES[1:] and rule.weight_decay and rule.decay is Decay.DECOUPLED:
         rule, flag = rule.replace(decay=Decay.COUPLED), {"decoupled_weight_decay": True}
     for name, native in NATIVES.items():
+        if native.rule is Muon and getattr(rule, "reach", None) is Reach.LONG:
+            native = _as_long_as_adams(native)
         if native.rule is type(rule) and not native.differences(rule) and name not in READ_ONLY:
             return Call(name, {**join(native.spell(rule), native), **flag}, condition, setting)
     raise refuse(rule, NATIVES, "torch.optim", f"frameworks.pytorch.Optimizer(params, {rule!r})", special=REFUSALS)
@@ -161,6 +182,11 @@ def state_names(rule: Rule) -> dict[str, str]:
     return dict(names)
 
 
+def _as_long_as_adams(muon: Native) -> Native:
+    """Under ``adjust_lr_fn="match_rms_adamw"`` torch decides one more field."""
+    return dataclasses.replace(muon, fixed={**muon.fixed, "share": LIKE_ADAM})
+
+
 def _split(name: str, pair: str, arguments: dict[str, Any]) -> dict[str, Any]:
     names = PAIRS[pair]
     for single in names:
@@ -169,8 +195,9 @@ def _split(name: str, pair: str, arguments: dict[str, Any]) -> dict[str, Any]:
     if pair not in arguments:
         return arguments
     values = arguments[pair]
-    if not isinstance(values, list | tuple) or len(values) != 2:
-        raise ValueError(f"{pair} must be a pair ({', '.join(names)}), got {values!r}")
+    if not isinstance(values, list | tuple) or len(values) != len(names):
+        what = "a pair" if len(names) == 2 else "three numbers"
+        raise ValueError(f"{pair} must be {what} ({', '.join(names)}), got {values!r}")
     return {**arguments, **dict(zip(names, values, strict=True))}
 
 
@@ -218,5 +245,29 @@ REFUSALS = (
         lambda rule: isinstance(rule, Adafactor),
         "torch.optim.Adafactor measures theta before weight decay, this rule after it",
         size="a step longer by the factor 1 / (1 - lr weight_decay)",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Muon) and rule.maximize, "torch.optim.Muon only minimizes",
+        "negate the loss, or {ours}",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Muon) and rule.matters("decay") and rule.decay is Decay.COUPLED,
+        "torch.optim.Muon has only decoupled weight decay, this rule couples it",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Muon) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
+        "torch.optim.Muon takes eps as the least that the norm may be, this rule adds epsilon to the norm",
+        "{ours}; where norms stay far above epsilon, and all tensors are matrices, eps={epsilon}",
+        size="a matrix longer by the factor 1 + epsilon / |M| before it is iterated",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Muon) and rule.adam,
+        "torch.optim.Muon moves matrices alone, this rule all tensors",
+        "rule.replace(adam=False) where all are matrices, or {ours}",
+    ),
+    Refusal(
+        lambda rule: isinstance(rule, Muon),
+        "torch.optim.Muon multiplies lr by sqrt(max(1, rows / columns)) or by 0.2 sqrt(max(rows, columns)), "
+        "this rule otherwise",
     ),
 )  # fmt: skip

@@ -1,0 +1,12 @@
+"""The first step of torch's Muon(lr=1.0) on a float64 matrix of one element: its polynomial five times, from 1."""
+
+import sys
+
+import torch
+
+weight = torch.nn.Parameter(torch.zeros(1, 1, dtype=torch.float64))
+weight.grad = torch.ones_like(weight)
+torch.optim.Muon([weight], lr=1.0).step()
+came, due = f"{-weight.item():.3g}", "0.696"
+print(f"came {came}, due {due}")
+sys.exit(came != due)
