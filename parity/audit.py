@@ -1,10 +1,11 @@
 """The audit: plants a mutant in a copy of the project and runs the unchanged suite there, in fresh processes.
 
-``python -m parity.audit --out audit.json`` tries them all and prints what caught each.
+``python -m parity.audit --out audit.json`` tries them all and prints what caught each; interrupted, it goes on later.
 """
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -53,6 +54,7 @@ NEAREST = {  # where the suite begins for a file, so that a mutant is met early:
 }
 
 
+PACKAGES = ("reference", "frameworks", "parity")  # what a copy holds
 FAILED = Path(".pytest_cache/v/cache/lastfailed")  # where pytest keeps the ids of the tests that failed
 
 
@@ -88,7 +90,7 @@ def commands(file: str) -> Iterator[list[str]]:
 
 def copy(root: Path, mutant: Mutant | None) -> None:
     """The project in ``root``, with the mutant planted."""
-    for package in ("reference", "frameworks", "parity"):
+    for package in PACKAGES:
         shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", root)
     (root / "data").symlink_to(ROOT / "data")
@@ -129,24 +131,48 @@ def judge_all(mutants: Sequence[Mutant], jobs: int | None = None) -> Iterator[Fi
         yield from pool.map(judge, mutants)
 
 
+def tree() -> str:
+    """The digest of all sources that a finding depends on: with other sources the mutants must be judged again."""
+    digest = hashlib.sha256()
+    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def earlier(file: Path) -> list[Finding]:
+    """The findings that an audit of these very sources left in ``file``; none if there is no such file."""
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    return [Finding(**finding) for finding in kept["findings"]] if kept.get("tree") == tree() else []
+
+
+def keep(file: Path, findings: Sequence[Finding]) -> None:
+    """Write the findings, so that an audit that is interrupted goes on where it was."""
+    body = {"tree": tree(), "findings": [dataclasses.asdict(finding) for finding in findings]}
+    record.write_whole(file, lambda whole: whole.write(json.dumps(body, indent=1).encode()))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; exit code 1 if a mutant survives or a test accuses the innocent."""
     parser = argparse.ArgumentParser(prog="python -m parity.audit", description=__doc__)
-    parser.add_argument("--out", type=Path, help="write the findings to this JSON file")
+    parser.add_argument("--out", type=Path, help="keep the findings in this JSON file, and go on from those there")
     parser.add_argument("--only", default="", help="mutants whose name contains this")
     parser.add_argument("--jobs", type=int)
     options = parser.parse_args(arguments)
-    findings = []
-    for finding in judge_all([mutant for mutant in ALL if options.only in mutant.name], options.jobs):
+    chosen = [mutant for mutant in ALL if options.only in mutant.name]
+    findings = earlier(options.out) if options.out else []
+    if findings:
+        print(f"{len(findings)} mutants were judged before, on the same sources")
+    known = {finding.mutant for finding in findings}
+    for finding in judge_all([mutant for mutant in chosen if mutant.name not in known], options.jobs):
         findings.append(finding)
+        if options.out:
+            keep(options.out, findings)
         print(f"{finding.mutant:<70} {finding.caught_by or 'SURVIVES'}", flush=True)
     survivors = [finding for finding in findings if finding.caught_by is None]
     print(f"caught {len(findings) - len(survivors)} of {len(findings)}")
+    print("\n".join(f"survives: {finding.mutant} ({finding.file})" for finding in survivors))
     alarms = false_alarms(findings)
     print("\n".join([f"{test} fails without a mutant as well" for test in alarms]) or "no test fails without a mutant")
-    if options.out:
-        body = json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1)
-        record.write_whole(options.out, lambda file: file.write(body.encode()))
     return int(bool(survivors or alarms) or not findings)
 
 

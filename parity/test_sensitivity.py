@@ -1,5 +1,8 @@
 """Rung 4, sensitivity: a suite that cannot convict proves nothing."""
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 import pytest
 
 from parity import audit, mutants
@@ -39,6 +42,32 @@ def test_test_that_fails_without_a_mutant_is_named(monkeypatch: pytest.MonkeyPat
     named = audit.false_alarms([audit.Finding("", "", test)])
     assert named
     assert all(name.startswith(f"{test}[") and "Adam" in name for name in named)
+
+
+def test_audit_goes_on_where_it_was_and_only_on_the_same_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was judged is not judged again, unless a source has changed."""
+    judged: list[str] = []
+
+    def judge_all(chosen: Sequence[mutants.Mutant], jobs: int | None) -> Iterator[audit.Finding]:
+        for mutant in chosen:
+            judged.append(mutant.name)
+            if len(judged) == 2:
+                raise KeyboardInterrupt
+            yield audit.Finding(mutant.name, mutant.file, None if mutant.name == survivor else "a test")
+
+    survivor = "adam: epsilon is under the root"
+    monkeypatch.setattr(audit, "judge_all", judge_all)
+    monkeypatch.setattr(audit, "false_alarms", lambda findings: [])
+    ask = ["--only", "epsilon is under the root", "--out", str(tmp_path / "audit.json")]
+    with pytest.raises(KeyboardInterrupt):
+        audit.main(ask)
+    assert audit.main(ask) == 1
+    assert len(judged) == len(set(judged)) + 1 == len([m for m in ALL if ask[1] in m.name]) + 1
+    assert f"survives: {survivor}" in capsys.readouterr().out
+    monkeypatch.setattr(audit, "tree", lambda: "other sources")
+    assert audit.earlier(tmp_path / "audit.json") == []
 
 
 def test_share_of_the_mutants_covers_every_file() -> None:
