@@ -12,20 +12,21 @@ from typing import Any
 import pytest
 
 from parity.require import compiler, require
-from reference import LAMB, SGD, Adafactor, Adam, Rule, dialects
+from reference import LAMB, SGD, Adam, Rule, dialects
 
 torch = require("torch")
 require("ml_dtypes")
 
 from frameworks.pytorch import Optimizer, compiled  # noqa: E402  # after require
 from frameworks.pytorch.optimizer import _apply  # noqa: E402
-from parity import bits  # noqa: E402
+from parity import bits, cases  # noqa: E402
 
 pytestmark = [
     pytest.mark.compiled,
     pytest.mark.skipif(compiler() is None, reason="compiled steps need a C++ compiler; none was found"),
 ]
 SHAPES = ((17, 3), (5,), (), (40,))
+HALF = [calls[-1] for calls in cases.PLAIN.values()]  # tried in half precision, too
 
 
 @pytest.fixture(autouse=True)
@@ -77,9 +78,10 @@ class Pair:
 
 @pytest.mark.parametrize("call", bits.CALLS)
 def test_step_has_the_bits_of_numpy(call: str) -> None:
-    """Tensors of all dtypes and shapes in one trace: parameters and state after fourteen steps at a falling rate."""
+    """Tensors of several dtypes and shapes in one trace, parameters and state, fourteen steps at a falling rate."""
     rule = dialects.read(call)
-    settings = {dtype: bits.setting(rule, dtype) for dtype in bits.DTYPES}
+    chosen = bits.DTYPES if call in HALF else ("float32", "float64")
+    settings = {dtype: bits.setting(rule, dtype) for dtype in chosen}
     tensors = {dtype: [torch.nn.Parameter(bits.as_torch(x)) for x in start] for dtype, (start, *_) in settings.items()}
     optimizer = Optimizer([tensor for some in tensors.values() for tensor in some], rule, compiled=True)
     for step in range(bits.STEPS):
@@ -251,9 +253,10 @@ def test_autograd_sees_that_a_step_has_written() -> None:
         loss.backward()
 
 
-@pytest.mark.parametrize("rule", [Adam(amsgrad=True), LAMB(), Adafactor()], ids=repr)
+@pytest.mark.parametrize("rule", [Adam(amsgrad=True), LAMB()], ids=repr)
 def test_a_warm_step_allocates_no_more_than_it_keeps(rule: Rule) -> None:
-    """By torch's own account; elementwise rules allocate nothing at all."""
+    """By torch's own account; elementwise rules allocate nothing at all. Adafactor, which keeps rows and columns alone,
+    is not held to it."""
     tensors = [torch.nn.Parameter(torch.ones(64, 96)), torch.nn.Parameter(torch.ones(500))]
     optimizer = Optimizer(tensors, rule, compiled=True)
     for tensor in tensors:
@@ -262,7 +265,7 @@ def test_a_warm_step_allocates_no_more_than_it_keeps(rule: Rule) -> None:
     kept = [*tensors, *(x for state in optimizer.state.values() for x in state.values() if torch.is_tensor(x))]
     peak = most_allocated(optimizer.step)
     assert peak <= sum(x.nbytes for x in kept)
-    assert isinstance(rule, LAMB | Adafactor) or peak == 0
+    assert isinstance(rule, LAMB) or peak == 0
     eager = Optimizer([torch.nn.Parameter(tensor.detach().clone()) for tensor in tensors], rule)
     for tensor, twin in zip(tensors, eager.param_groups[0]["params"], strict=True):
         twin.grad = tensor.grad
@@ -318,4 +321,4 @@ print(torch.equal(*ends), [state["step"] for state in optimizer.state.values()])
         env={**os.environ, "PYTHONPATH": str(root), "CXX": "none", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
     )  # fmt: skip
     assert done.stdout == "True [2]\n"
-    assert done.stderr.count("steps are eager, for no C++ compiler works here") == 1
+    assert done.stderr.count("UserWarning: steps are eager, for no C++ compiler works here: ") == 1
