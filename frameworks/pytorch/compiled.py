@@ -21,6 +21,8 @@ from reference import Rule
 TESTED = ("2.13",)  # releases of torch
 SETS = 8  # of tensors that are traced together in one optimizer; further sets are stepped tensor by tensor
 
+PLAIN = (torch.Tensor, torch.nn.Parameter)  # kinds of tensor whose memory holds nothing but their elements
+
 Tensors = list[torch.Tensor]
 
 
@@ -46,22 +48,22 @@ class Stepper:
         self.traces: dict[Any, Trace] = {}
         self.asked: Any = None
         self.way: Callable[[Sequence[Move], Tensors], None]
-        self.places: list[int] = []
-        self.apart = True
 
     def take(self, moves: Sequence[Move]) -> None:
         """One step. The first of a set of tensors traces and compiles; any rate, step number and values come after."""
         if not moves:
             return
         thetas, gradients, states, rules, _ = zip(*moves, strict=True)
-        written = [*thetas, *itertools.chain.from_iterable(state.values() for state in states)]
+        written = [*thetas, *itertools.chain.from_iterable([state.values() for state in states])]
         tensors = [*written, *gradients]
-        layouts = [(x.shape, x.stride(), x.dtype, x.device, type(x)) for x in tensors]
-        asked = torch.get_num_threads(), rules, [(*state,) for state in states], layouts
+        places = [x.data_ptr() for x in written]
+        layouts = [(x.shape, x.stride(), x.dtype) for x in tensors]
+        asked = torch.get_num_threads(), places, rules, [*map(tuple, states)], layouts
         if asked != self.asked:
             self.way, self.asked = self._find(moves, tensors, *asked), asked
-        if self._share_memory(written, gradients):
-            return self.each(moves)
+        for x in gradients:
+            if x.data_ptr() in places and x.numel():
+                return self.each(moves)
         self.way(moves, tensors)
 
     def each(self, moves: Sequence[Move], _: Any = None) -> None:
@@ -70,13 +72,13 @@ class Stepper:
             self.apply(*move)
 
     def _find(
-        self, moves: Sequence[Move], tensors: Tensors, threads: int, rules: Any, names: Any, layouts: Any
+        self, moves: Sequence[Move], tensors: Tensors, threads: int, places: Any, rules: Any, names: Any, layouts: Any
     ) -> Callable[[Sequence[Move], Tensors], None]:
         """How to take the steps of these tensors."""
-        if not all(device.type == "cpu" for *_, device, _ in layouts):
+        if any(x.device.type != "cpu" or type(x) not in PLAIN for x in tensors):
             return self._publicly
-        if not all(kind in (torch.Tensor, torch.nn.Parameter) for *_, kind in layouts):
-            return self._publicly
+        if _overlap(tensors[: len(places)]):
+            return self.each
         if not torch.__version__.startswith(tuple(f"{release}." for release in TESTED)):
             _warn(f"compiled steps go by torch.compile: the faster way is not tested with torch {torch.__version__}")
             return self._publicly
@@ -110,15 +112,6 @@ class Stepper:
         _warn(f"compiled steps go by torch.compile, for the faster way failed: {type(error).__name__}: {told}")
         return self._publicly
 
-    def _share_memory(self, written: Tensors, gradients: Sequence[torch.Tensor]) -> bool:
-        """Whether what is written overlaps anything else, so that tensors must take their steps one after another."""
-        places = [x.data_ptr() for x in written]
-        if places != self.places:
-            spans = sorted((place, place + _extent(x)) for place, x in zip(places, written, strict=True) if x.numel())
-            self.apart = all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans))
-            self.places = places
-        return not self.apart or any(x.data_ptr() in places for x in gradients if x.numel())
-
 
 class Trace:
     """The compiled step of tensors with certain layouts, threads and forms of rules; compiles when it is made.
@@ -135,12 +128,12 @@ class Trace:
 
     def __call__(self, moves: Sequence[Move], tensors: Tensors) -> None:
         """Take the step."""
-        numbers = np.fromiter(itertools.chain.from_iterable(move.c for move in moves), np.float64)
+        numbers = np.fromiter(itertools.chain.from_iterable([move.c for move in moves]), np.float64)
         with np.errstate(over="ignore"):
             for view in self.views:
                 view[:] = numbers
         self.run(self._arguments(tensors))
-        torch.autograd.graph.increment_version(tensors[: -len(moves)])  # else autograd would not see the writes
+        torch.autograd.graph.increment_version(tensors[: len(moves)])  # else autograd would not see the writes
 
     def _arguments(self, tensors: Tensors) -> Tensors:
         """0-d tensors go in as views of one element, since compiled writes to them were seen lost (torch 2.13)."""
@@ -197,6 +190,12 @@ def _form(rule: Rule) -> Any:
 def _wide(x: torch.Tensor) -> torch.dtype:
     """The dtype that x's step is computed in."""
     return torch.float32 if x.dtype.itemsize == 2 else x.dtype
+
+
+def _overlap(tensors: Tensors) -> bool:
+    """Whether the memory of some tensors, first to last element, overlaps: then they take their steps one by one."""
+    spans = sorted((x.data_ptr(), x.data_ptr() + _extent(x)) for x in tensors if x.numel())
+    return any(end > begin for (_, end), (begin, _) in itertools.pairwise(spans))
 
 
 def _extent(x: torch.Tensor) -> int:
