@@ -47,6 +47,7 @@ class Stepper:
         self.public = torch.compile(self.each, isolate_recompiles=True)
         self.traces: dict[Any, Trace] = {}
         self.asked: Any = None
+        self.places: frozenset[int] = frozenset()
         self.way: Callable[[Sequence[Move], Tensors], None]
 
     def take(self, moves: Sequence[Move]) -> None:
@@ -60,9 +61,9 @@ class Stepper:
         layouts = [(x.shape, x.stride(), x.dtype) for x in tensors]
         asked = torch.get_num_threads(), places, rules, [*map(tuple, states)], layouts
         if asked != self.asked:
-            self.way, self.asked = self._find(moves, tensors, *asked), asked
+            self.way, self.asked, self.places = self._find(moves, tensors, *asked), asked, frozenset(places)
         for x in gradients:
-            if x.data_ptr() in places and x.numel():
+            if x.data_ptr() in self.places and x.numel():
                 return self.each(moves)
         self.way(moves, tensors)
 
@@ -161,15 +162,19 @@ def _together(
 
 def _compile(function: Callable[..., tuple[()]], arguments: Tensors) -> Callable[[Tensors], Any]:
     """The function compiled for arguments of these layouts, without checks; it takes and empties a list of them."""
+    from torch._guards import TracingContext, tracing
     from torch._inductor import compile_fx, config, decomposition
     from torch._subclasses import FakeTensorMode
     from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-    fake, threads = FakeTensorMode(), {"cpp.threads": torch.get_num_threads(), "size_asserts": False}
-    with torch.no_grad(), config.patch(threads):
+    fake = FakeTensorMode(shape_env=ShapeEnv())  # without one, Inductor's cache on disk is not used
+    settings = {"cpp.threads": torch.get_num_threads(), "size_asserts": False}
+    with torch.no_grad(), config.patch(settings), tracing(TracingContext(fake)):
         plain = [x.detach() for x in arguments]
         graph = make_fx(function, decomposition.select_decomp_table(), tracing_mode="fake")(*plain)
-        return compile_fx.compile_fx_inner(graph, [fake.from_tensor(x) for x in plain]).current_callable
+        examples = [fake.from_tensor(x, static_shapes=True) for x in plain]
+        return compile_fx.compile_fx_inner(graph, examples).current_callable
 
 
 def for_compiler(theta: Any, gradient: Any, state: dict[str, Any], rule: Rule, c: Any) -> Move:
