@@ -153,6 +153,25 @@ def _matrix(name: str) -> None:
 
 
 @app.command()
+def bench(
+    rules: Annotated[list[str] | None, typer.Option(help=RULES_HELP)] = None,
+    sizes: Annotated[str, typer.Option(help="some of mnist, large, many")] = "mnist",
+    threads: Annotated[int, typer.Option(help="threads of the frameworks")] = 1,
+    quick: Annotated[bool, typer.Option(help="measure shorter; natives under torch.compile are left out")] = False,
+    out: Annotated[Path | None, typer.Option(help="keep what was measured in this JSON file")] = None,
+) -> None:
+    """Time our steps against the frameworks' quickest, in turn, and say what can be told."""
+    with mistakes():
+        from . import console, ratios
+
+        words = ["--rules", ",".join(_rules(rules)), "--sizes", sizes, "--threads", str(threads)]
+        told = ratios.measure([*words, "--quick"] if quick else words, out)
+    screen = console.console()
+    for part in (ratios.heading(told), *ratios.tables(told), ratios.legend()):
+        screen.print(part, soft_wrap=not screen.is_terminal)
+
+
+@app.command()
 def rules() -> None:
     """List the rules."""
     from .atlas import explained
