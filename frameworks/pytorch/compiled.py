@@ -171,9 +171,8 @@ def _compile(function: Callable[..., tuple[()]], arguments: Tensors) -> Callable
     fake = FakeTensorMode(shape_env=ShapeEnv())  # without one, Inductor's cache on disk is not used
     settings = {"cpp.threads": torch.get_num_threads(), "size_asserts": False}
     with torch.no_grad(), config.patch(settings), tracing(TracingContext(fake)):
-        plain = [x.detach() for x in arguments]
-        graph = make_fx(function, decomposition.select_decomp_table(), tracing_mode="fake")(*plain)
-        examples = [fake.from_tensor(x, static_shapes=True) for x in plain]
+        examples = [fake.from_tensor(x.detach(), static_shapes=True) for x in arguments]
+        graph = make_fx(function, decomposition.select_decomp_table())(*examples)
         return compile_fx.compile_fx_inner(graph, examples).current_callable
 
 
