@@ -155,7 +155,7 @@ def _matrix(name: str) -> None:
 @app.command()
 def bench(
     rules: Annotated[list[str] | None, typer.Option(help=RULES_HELP)] = None,
-    sizes: Annotated[str, typer.Option(help="some of mnist, large, many")] = "mnist",
+    sizes: Annotated[list[str] | None, typer.Option(help="some of mnist, large, many; default: mnist")] = None,
     threads: Annotated[int, typer.Option(help="threads of the frameworks")] = 1,
     quick: Annotated[bool, typer.Option(help="measure shorter; natives under torch.compile are left out")] = False,
     out: Annotated[Path | None, typer.Option(help="keep what was measured in this JSON file")] = None,
@@ -164,8 +164,8 @@ def bench(
     with mistakes():
         from . import console, ratios
 
-        words = ["--rules", ",".join(_rules(rules)), "--sizes", sizes, "--threads", str(threads)]
-        told = ratios.measure([*words, "--quick"] if quick else words, out)
+        words = ratios.words(_rules(rules), _listed(sizes) or ("mnist",), threads, quick)
+        told = ratios.measure(words, out)
     screen = console.console()
     for part in (ratios.heading(told), *ratios.tables(told), ratios.legend()):
         screen.print(part, soft_wrap=not screen.is_terminal)

@@ -13,17 +13,30 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from frameworks import launch
+from parity.cases import PLAIN
 
 CLOCK = launch.ROOT / "bench" / "test_ratios.py"
 COLOURS = {"faster": "green", "slower": "red", "cannot tell": "yellow"}
-USAGE = 4  # pytest's exit code for words it does not understand
+SIZES = ("mnist", "large", "many")
 COLUMNS = ("us", "quickest native", "us", "ratio", "95 % interval", "verdict", "noise", "B/par", "axpy", "first s")
+
+
+def words(rules: Sequence[str], sizes: Sequence[str], threads: int, quick: bool) -> list[str]:
+    """What ``pytest bench`` is told; ValueError for what it would not understand."""
+    for what, names, known in (("rule", rules, tuple(PLAIN)), ("size", sizes, SIZES)):
+        for name in names or ("none",):
+            if name not in known:
+                raise ValueError(f"{what} must be one of {', '.join(known)}, got {name!r}")
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    said = ["--rules", ",".join(rules), "--sizes", ",".join(sizes), "--threads", str(threads)]
+    return [*said, "--quick"] if quick else said
 
 
 def measure(words: Sequence[str], out: Path | None) -> dict[str, Any]:
     """What pytest-benchmark wrote after ``pytest bench/test_ratios.py words``; ``out`` keeps the file.
 
-    ValueError if it cannot run here, if the words are wrong, or if a benchmark failed.
+    ValueError if it cannot run here or if a benchmark failed.
     """
     if not CLOCK.exists():
         raise ValueError("bench must run in a checkout, where the benchmarks lie; this is an installed package")
@@ -39,8 +52,6 @@ def measure(words: Sequence[str], out: Path | None) -> dict[str, Any]:
         )  # fmt: skip
         said.seek(0)
         last = launch.last_words(said.read())
-        if ended.returncode == USAGE:
-            raise ValueError(next((line for line in last.splitlines() if line.startswith("ERROR: ")), last)[7:])
         if ended.returncode:
             raise ValueError(f"the clock must end well, but it {launch.ending(ended.returncode)}: {last}")
         return json.loads(result.read_text())

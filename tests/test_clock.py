@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from bench import clock, pairs
+from bench import clock, pairs, sizes
 
 STEP = 0.01  # seconds of a simulated step
 
@@ -108,3 +108,25 @@ def test_a_step_that_moves_nothing_is_caught() -> None:
     weights = [np.zeros(2), np.ones(2)]
     with pytest.raises(AssertionError, match="must move tensor 1"):
         clock.check_moved(weights, [weights[0] + 1, weights[1]])
+
+
+def test_the_table_says_what_was_measured() -> None:
+    """A table a size, a row a call and mode; every number of the row is in it."""
+    ratios = pytest.importorskip("report.ratios", reason="the table is the extra 'report'")
+    assert tuple(sizes.SHAPES) == ratios.SIZES
+    ratio = pairs.Ratio(value=0.5, low=0.45, high=0.55, a=1e-4, b=2e-4, rounds=20, again=1, stalled=0)
+    fact = {
+        "call": "pytorch:Adam(lr=0.001)", "mode": "compiled", "native": "fused", "ratio": ratio._asdict(),
+        "verdict": "faster", "noise_floor": 0.02, "bytes_a_parameter": 28.0, "share_of_axpy": 0.875,
+        "first_step_seconds": 3.25, "size": "mnist", "device": "cpu", "parameters": 101770, "threads": 1, "load": 0.5,
+        "machine": {"cores": 2}, "versions": {"torch": "2.13.0"},
+    }  # fmt: skip
+    rows = [{"extra_info": fact}, {"extra_info": {**fact, "size": "large", "parameters": 2**24}}]
+    told = {"benchmarks": rows, "machine_info": {"machine": "x86_64"}}
+    assert str(ratios.heading(told)) == "x86_64, 2 cores, load 0.5 to 0.5; threads: 1; torch 2.13.0"
+    first, second = ratios.tables(told)
+    assert str(second.columns[0].header) == "large: 16,777,216 parameters, cpu"
+    assert [str(next(iter(column.cells))) for column in first.columns] == [
+        "pytorch:Adam(lr=0.001)", "compiled", "100", "fused", "200", "0.50", "0.45 to 0.55", "faster", "0.02", "28",
+        "88%", "3.2",
+    ]  # fmt: skip

@@ -172,7 +172,8 @@ def _compile(function: Callable[..., tuple[()]], arguments: Tensors) -> Callable
     settings = {"cpp.threads": torch.get_num_threads(), "size_asserts": False}
     with torch.no_grad(), config.patch(settings), tracing(TracingContext(fake)):
         examples = [fake.from_tensor(x.detach(), static_shapes=True) for x in arguments]
-        graph = make_fx(function, decomposition.select_decomp_table())(*examples)
+        with fake:
+            graph = make_fx(function, decomposition.select_decomp_table())(*examples)
         return compile_fx.compile_fx_inner(graph, examples).current_callable
 
 
