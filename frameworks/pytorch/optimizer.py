@@ -61,18 +61,19 @@ class Optimizer(torch.optim.Optimizer):
             raise ValueError(f"the saved state must belong to {ours}, got {theirs}; build the optimizer with that rule")
         super().load_state_dict(state_dict)
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; gives what ``closure``, run with gradients enabled, returns. A tensor without a gradient rests."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if self.compiled and not torch.compiler.is_compiling():
+        compiling = torch.compiler.is_compiling()
+        if self.compiled and not compiling:
             self._stepper.take(_moves(self))
         else:
-            for move in _moves(self, torch.compiler.is_compiling()):
-                _apply(*move)
+            with torch.no_grad():
+                for move in _moves(self, compiling):
+                    _apply(*move)
         return loss
 
     @functools.cached_property
