@@ -403,6 +403,8 @@ ADAPTERS = [
         ("state begins as the first group's", "_begin(optimizer.state[theta], theta, rule)", "_begin(optimizer.state[theta], theta, _rule(optimizer.param_groups[0]))"),
         ("gradients are clamped", "gradient.to(wide), old", "gradient.to(wide).clamp(-100, 100), old"),
         ("gradients that are no number are zero", "_dense(gradient), arrays", "_dense(gradient).nan_to_num(0.0), arrays"),
+        ("elements that act on each other are cut apart", " and not isinstance(rule, COUPLED)", ""),
+        ("last piece rests", "in zip(*(x.view(-1).split(PIECE) for x in arrays), strict=True):", "in zip(*(x.view(-1)[: x.numel() // PIECE * PIECE].split(PIECE) for x in arrays), strict=True):"),
         ("closure runs twice", "                loss = closure()\n", "                closure()\n                loss = closure()\n"),
         ("compiled step uses its gradient up", "    theta.copy_(moved)\n", "    theta.copy_(moved)\n    if torch.compiler.is_compiling():\n        gradient.zero_()\n"),
         ("rows without a gradient rest", "    theta.copy_(moved)\n", "    theta.copy_(torch.where(gradient != 0, moved.to(theta.dtype), theta))\n"),

@@ -92,6 +92,13 @@ def test_step_has_the_bits_of_numpy(mode: str, dtype: str, call: str) -> None:
     hold_to_numpy(dialects.read(call), dtype, EXACT[mode])
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_large_tensors_step_in_pieces_with_the_bits_of_numpy(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eager PyTorch cuts them so that a piece stays in the cache; not where elements of a tensor act on each other."""
+    monkeypatch.setattr("frameworks.pytorch.optimizer.PIECE", 16)
+    hold_to_numpy(dialects.read(call), "float32", EXACT["torch eager"])
+
+
 @pytest.mark.compiled
 @pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
 @pytest.mark.parametrize(

@@ -2,16 +2,19 @@
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 import reference
-from reference import Rule
+from reference import LAMB, Adafactor, Rule
 
 from . import namespace
 from .compiled import Move, Stepper, for_compiler
+
+PIECE = 2**15  # elements: a step's arrays and what it makes of them, some ten times 128 KiB, stay near a core
+COUPLED = (LAMB, Adafactor)  # rules in which elements of a tensor act on each other
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
 
@@ -73,7 +76,8 @@ class Optimizer(torch.optim.Optimizer):
         else:
             with torch.no_grad():
                 for move in _moves(self, compiling):
-                    _apply(*move)
+                    for piece in (move,) if compiling else _pieces(move):
+                        _apply(*piece)
         return loss
 
     @functools.cached_property
@@ -93,6 +97,19 @@ def _apply(theta: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.T
     theta.copy_(moved)
     for name, value in new.items():
         state[name].copy_(value)
+
+
+def _pieces(move: Move) -> Iterator[Move]:
+    """The move in pieces that stay in the cache from one operation to the next, where no element acts on another."""
+    theta, gradient, state, rule, c = move
+    arrays = theta, gradient, *state.values()
+    apart = all(x.shape == theta.shape and x.is_contiguous() for x in arrays) and not isinstance(rule, COUPLED)
+    if theta.numel() <= PIECE or not apart:
+        yield move
+        return
+    names = tuple(state)
+    for theta, gradient, *values in zip(*(x.view(-1).split(PIECE) for x in arrays), strict=True):
+        yield Move(theta, gradient, dict(zip(names, values, strict=True)), rule, c)
 
 
 @torch.compiler.disable
