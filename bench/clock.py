@@ -1,5 +1,6 @@
 """What a benchmark does besides timing: load a framework, warm up, prove that weights move, say what was timed."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -7,9 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from frameworks import experiment, record
+from frameworks import record
 from parity.require import require
 from reference import dialects
+
+from . import sizes
 
 WARM_STEPS = 3  # the first builds the state and compiles
 
@@ -29,12 +32,6 @@ def load(framework: str, threads: int, module: str) -> ModuleType:
     return require(module)
 
 
-def gradients() -> list[np.ndarray]:
-    """A float32 gradient for each weight of the experiment, without zeros: every element of every tensor must move."""
-    generator = np.random.default_rng(experiment.SEED)
-    return [generator.uniform(0.001, 0.1, w.shape).astype(np.float32) for w in experiment.initial_weights()]
-
-
 def warm_up(stepper: Stepper) -> float:
     """Take some steps, each of which must move every tensor; the seconds of the first, in which compilers work."""
     seconds = []
@@ -48,17 +45,19 @@ def warm_up(stepper: Stepper) -> float:
 
 def check_moved(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> None:
     """Fail if any tensor is what it was: a benchmark of nothing must not pass."""
-    for name, old, new in zip(experiment.NAMES, before, after, strict=True):
-        assert not np.array_equal(old, new), f"what is timed must move the {name}, but it stayed as it was"
+    for index, (old, new) in enumerate(zip(before, after, strict=True)):
+        assert not np.array_equal(old, new), f"what is timed must move tensor {index}, but it stayed as it was"
 
 
-def describe(benchmark: Any, framework: str, call: str, **facts: Any) -> None:
-    """Write into the benchmark's JSON what was timed, where, and with which versions."""
+def describe(benchmark: Any, framework: str, call: str, size: str = "mnist", **facts: Any) -> None:
+    """Write into the benchmark's JSON what was timed, where, under what load, and with which versions."""
     benchmark.extra_info.update(
         framework=framework,
         call=call,
         rule=repr(dialects.read(call)),
-        parameters=sum(weight.size for weight in experiment.initial_weights()),
+        size=size,
+        parameters=sizes.parameters(size),
+        load=os.getloadavg()[0],
         versions=record.versions(framework),
         machine=record.machine(),
         **facts,

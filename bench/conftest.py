@@ -8,12 +8,14 @@ import pytest
 from parity.cases import PLAIN
 from parity.require import compiler
 
+from . import sizes
+
 with contextlib.suppress(ImportError):
     import torch  # noqa: F401  # before TensorFlow: the other order is known to crash
 
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # else TensorFlow leaves PyTorch no memory on a GPU
 
-SECONDS, QUICK_SECONDS = 0.5, 0.05  # of measuring, for each benchmark of a step
+SECONDS, QUICK_SECONDS = 0.5, 0.05  # of measuring, for each benchmark of a step and each comparison of two
 COLUMNS = ["min", "median", "iqr", "rounds"]  # on busy cores a mean tells little
 
 
@@ -23,6 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--threads", type=int, default=1, metavar="N", help="threads of every framework (default: 1)")
     everything = ",".join(PLAIN)
     group.addoption("--rules", default=everything, metavar="NAMES", help="steps of these rules alone (default: all)")
+    everything = ",".join(sizes.SHAPES)
+    group.addoption("--sizes", default=everything, metavar="NAMES", help="ratios at these sizes alone (default: all)")
     group.addoption("--quick", action="store_true", help="measure shorter and leave out the compiled natives")
 
 
@@ -34,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in config.getoption("rules", "SGD").split(","):
         if name not in PLAIN:
             raise pytest.UsageError(f"--rules must name some of {', '.join(PLAIN)}, got {name!r}")
+    for name in config.getoption("sizes", "mnist").split(","):
+        if name not in sizes.SHAPES:
+            raise pytest.UsageError(f"--sizes must name some of {', '.join(sizes.SHAPES)}, got {name!r}")
     said = " ".join(map(str, config.invocation_params.args))
     seconds = QUICK_SECONDS if config.getoption("quick", False) else SECONDS
     for name, value in {"max_time": seconds, "columns": COLUMNS}.items():
@@ -57,6 +64,18 @@ def threads(pytestconfig: pytest.Config) -> int:
 def rules(pytestconfig: pytest.Config) -> list[str]:
     """The rules whose steps are wanted."""
     return str(pytestconfig.getoption("rules")).split(",")
+
+
+@pytest.fixture(scope="session")
+def chosen_sizes(pytestconfig: pytest.Config) -> list[str]:
+    """The sizes at which ratios are wanted."""
+    return str(pytestconfig.getoption("sizes")).split(",")
+
+
+@pytest.fixture(scope="session")
+def seconds(quick: bool) -> float:
+    """How long each comparison of two steps lasts at least."""
+    return QUICK_SECONDS if quick else SECONDS
 
 
 @pytest.fixture(scope="session")

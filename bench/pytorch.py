@@ -1,16 +1,16 @@
 """PyTorch's optimizer steps, ours and its own, ready to be timed."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
-from frameworks import experiment
 from frameworks.pytorch import Optimizer, model, native
 from reference import Rule, dialects
 
-from . import clock
+from . import clock, sizes
 
 UNDER_COMPILER = "foreach"  # the implementation of its own that PyTorch's compiler is given
 
@@ -21,14 +21,15 @@ def gpu() -> str | None:
 
 
 @contextlib.contextmanager
-def stepper(what: Rule | dialects.Call, mode: str, device: str) -> Iterator[clock.Stepper]:
-    """The experiment's weights under a rule (ours) or a call (the native), stepped in ``mode``."""
-    torch._dynamo.reset()  # its limit of recompilations counts every optimizer of the process
-    parameters = model.parameters(experiment.initial_weights(), device)
-    for parameter, gradient in zip(parameters, model.parameters(clock.gradients(), device), strict=True):
+def stepper(what: Rule | dialects.Call, mode: str, device: str, size: str = "mnist") -> Iterator[clock.Stepper]:
+    """The weights of a size under a rule (ours) or a call (the native), stepped in ``mode``."""
+    parameters = model.parameters(sizes.weights(size), device)
+    for parameter, gradient in zip(parameters, model.parameters(sizes.gradients(size), device), strict=True):
         parameter.grad = gradient.detach()
     optimizer = _optimizer(parameters, what, mode)
-    step = torch.compile(optimizer.step) if mode == "compiled" else optimizer.step
+    step = optimizer.step
+    if mode == "compiled" and not isinstance(what, Rule):  # apart from other optimizers: recompilations are limited
+        step = torch.compile(step, isolate_recompiles=True)
 
     def step_and_wait() -> None:
         step()
@@ -44,5 +45,17 @@ def _optimizer(
     parameters: Sequence[torch.nn.Parameter], what: Rule | dialects.Call, mode: str
 ) -> torch.optim.Optimizer:
     if isinstance(what, Rule):
-        return Optimizer(parameters, what)
+        return Optimizer(parameters, what, compiled=mode == "compiled")
     return native.optimizer(parameters, what, UNDER_COMPILER if mode == "compiled" else mode)
+
+
+def axpy(parameters: int, device: str) -> Callable[[], Any]:
+    """y <- y + x / 2 in place, float32: 12 bytes a parameter, as fast as the memory allows."""
+    x, y = (torch.full((parameters,), value, device=device) for value in (1e-3, 1.0))
+
+    def step() -> None:
+        y.add_(x, alpha=0.5)
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return step

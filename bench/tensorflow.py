@@ -2,17 +2,16 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from frameworks import experiment
 from frameworks.tensorflow import Optimizer, native
 from reference import Rule, dialects
 
-from . import clock
+from . import clock, sizes
 
 
 def gpu() -> str | None:
@@ -22,14 +21,14 @@ def gpu() -> str | None:
 
 
 @contextlib.contextmanager
-def stepper(what: Rule | dialects.Call, mode: str, device: str) -> Iterator[clock.Stepper]:
-    """The experiment's weights under a rule (ours) or a call (the native), stepped in ``mode``.
+def stepper(what: Rule | dialects.Call, mode: str, device: str, size: str = "mnist") -> Iterator[clock.Stepper]:
+    """The weights of a size under a rule (ours) or a call (the native), stepped in ``mode``.
 
     On the CPU a step returns when it is done, in every mode. Elsewhere reading one of the results waits for it.
     """
     with tf.device("/GPU:0" if device == "cuda" else "/CPU:0"):
-        variables = [keras.Variable(weight, dtype="float32") for weight in experiment.initial_weights()]
-        gradients = [tf.constant(gradient) for gradient in clock.gradients()]
+        variables = [keras.Variable(weight, dtype="float32") for weight in sizes.weights(size)]
+        gradients = [tf.constant(gradient) for gradient in sizes.gradients(size)]
         step = native.in_mode(_optimizer(variables, what), mode)
 
         def step_and_wait() -> None:
@@ -48,3 +47,20 @@ def _optimizer(variables: Sequence[Any], what: Rule | dialects.Call) -> keras.op
     optimizer = Optimizer(what)
     optimizer.build(list(variables))
     return optimizer
+
+
+def axpy(parameters: int, device: str) -> Callable[[], Any]:
+    """y <- y + x / 2 in place under XLA, float32: 12 bytes a parameter, as fast as the memory allows."""
+    with tf.device("/GPU:0" if device == "cuda" else "/CPU:0"):
+        x, y = tf.constant(1e-3, shape=[parameters]), tf.Variable(tf.ones([parameters]))
+
+    @tf.function(jit_compile=True, autograph=False)
+    def add() -> None:
+        y.assign_add(x * 0.5)
+
+    def step() -> None:
+        add()
+        if device == "cuda":
+            y[:1].numpy()
+
+    return step

@@ -23,7 +23,7 @@ from .mutants import ALL, ROOT, Mutant
 
 SUITE = (  # in the order of the rungs
     "test_rules.py", "test_dialects.py", "test_schedules.py", "test_around.py", "test_limits.py",
-    "test_models.py", "test_adapters.py", "test_hostile.py", "test_pytorch_optimizer.py",
+    "test_models.py", "test_adapters.py", "test_hostile.py", "test_pytorch_optimizer.py", "test_compiled.py",
     "test_tensorflow_optimizer.py", "test_natives.py", "test_witnesses.py", "test_translation.py", "test_training.py",
 )  # fmt: skip
 
@@ -49,6 +49,7 @@ NEAREST = {  # where the suite begins for a file, so that a mutant is met early:
     "frameworks/numpy/model.py": ("test_models.py", ""),
     "frameworks/pytorch/model.py": ("test_models.py", ""),
     "frameworks/tensorflow/model.py": ("test_models.py", ""),
+    "frameworks/pytorch/compiled.py": ("test_compiled.py", "numbers or share or autograd or data or groups"),
     "frameworks/pytorch/": ("test_pytorch_optimizer.py", ""),
     "frameworks/tensorflow/": ("test_tensorflow_optimizer.py", ""),
 }

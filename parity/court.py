@@ -11,6 +11,7 @@ from reference import Rule
 from . import limits, mutants, streams, trajectory
 
 STEPS = 60
+LONG = 200  # steps of ``tox -e parity-full``
 
 UNTOLD = {  # what a dtype cannot tell in some calls, since the difference is below its rounding; float64 tells them all
     "float64": set(),
@@ -62,34 +63,34 @@ def trial(rule: Rule, steps: int = STEPS) -> Trial:
 
 
 @functools.cache
-def expectation(rule: Rule, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+def expectation(rule: Rule, dtype: str, steps: int = STEPS) -> tuple[np.ndarray, np.ndarray]:
     """Where the rule goes on its trial (NumPy, float64), and how far rounding in ``dtype`` can move it."""
-    start, gradients, rates = trial(rule)
+    start, gradients, rates = trial(rule, steps)
     expected = trajectory.run(rule, start, gradients, "float64", rates)
     return expected, limits.bounds(rule, start, gradients, dtype, rates)
 
 
 @functools.cache
-def wrong_rules(rule: Rule, dtype: str) -> tuple[Wrong, ...]:
+def wrong_rules(rule: Rule, dtype: str, steps: int = STEPS) -> tuple[Wrong, ...]:
     """The wrong rules that differ from ``rule`` at all, the nearest to its limit first; ValueError if there is none."""
     kinds = mutants.wrong_rules(type(rule).__name__)
-    told = [_told(name, kind(**rule.plain()), rule, dtype) for name, kind in kinds.items()]
+    told = [_told(name, kind(**rule.plain()), rule, dtype, steps) for name, kind in kinds.items()]
     if not any(wrong.distance for wrong in told):
         raise ValueError(f"no mutant changes {rule!r}; add one to parity/mutants.py")
     return tuple(sorted((wrong for wrong in told if wrong.distance), key=lambda wrong: wrong.excess))
 
 
-def nearest_wrong(rule: Rule, dtype: str) -> Wrong:
+def nearest_wrong(rule: Rule, dtype: str, steps: int = STEPS) -> Wrong:
     """The nearest of the wrong rules, but for those that the dtype is known not to tell from ``rule``."""
-    return next(wrong for wrong in wrong_rules(rule, dtype) if wrong.kept_out or wrong.name not in UNTOLD[dtype])
+    return next(wrong for wrong in wrong_rules(rule, dtype, steps) if wrong.kept_out or wrong.name not in UNTOLD[dtype])
 
 
-def _told(name: str, wrong: Rule, rule: Rule, dtype: str) -> Wrong:
-    start, gradients, rates = trial(rule)
+def _told(name: str, wrong: Rule, rule: Rule, dtype: str, steps: int) -> Wrong:
+    start, gradients, rates = trial(rule, steps)
     try:
         actual = trajectory.run(wrong, start, gradients, "float64", rates)
     except ArithmeticError:  # so wrong that it cannot take the step
         return Wrong(name, math.inf, 0.0)
-    expected, bounds = expectation(rule, dtype)
+    expected, bounds = expectation(rule, dtype, steps)
     verdict = trajectory.compare(start, expected, actual, bounds)
     return Wrong(name, verdict.distance, verdict.limit)

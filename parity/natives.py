@@ -79,12 +79,12 @@ def every(dialect: str) -> Iterator[Witness]:
             yield from (Witness(call, kind, dtype) for kind in kinds for dtype in DTYPES)
 
 
-def hold(witness: Witness) -> Row:
+def hold(witness: Witness, steps: int = court.STEPS) -> Row:
     """Hold a native to its dialect's rule; where it is known to deviate, to the recorded cause as well."""
     rule = dialects.read(witness.call)
-    trial = court.trial(rule)
+    trial = court.trial(rule, steps)
     actual = witness.run(trial)
-    expected, bounds = court.expectation(rule, witness.dtype)
+    expected, bounds = court.expectation(rule, witness.dtype, steps)
     verdict = trajectory.compare(trial.start, expected, actual, bounds)
     word, excuse = "agrees" if verdict.holds else "differs", None
     if known := deviations.find(witness.dialect, witness.kind, witness.dtype, rule):
@@ -93,12 +93,12 @@ def hold(witness: Witness) -> Row:
         excuse = {"cause": deviation.cause, "size": size, "link": deviation.link}
         word = "mended" if verdict.holds else "differs"
         if deviation.without:
-            explained = hold(dataclasses.replace(witness, kind=deviation.without)).verdict == "agrees"
+            explained = hold(dataclasses.replace(witness, kind=deviation.without), steps).verdict == "agrees"
         else:
             explained = _explained(imitation, witness.dtype, deviation.scalars_in, trial, actual).holds
         if explained and not verdict.holds and verdict.distance <= size:
             word = "deviates as recorded"
-    wrong = court.nearest_wrong(rule, witness.dtype)
+    wrong = court.nearest_wrong(rule, witness.dtype, steps)
     return Row(
         call=witness.call, rule=repr(rule), witness=witness.name, dtype=witness.dtype,
         distance=verdict.distance, limit=verdict.limit, nearest_wrong=wrong.distance, wrong_rule=wrong.name,
@@ -124,6 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     for choice in ("call", "kind", "dtype"):
         parser.add_argument(f"--{choice}", help=f"only natives of this {choice}")
     parser.add_argument("--rules", help="only natives that follow these rules, names with commas between them")
+    parser.add_argument("--steps", type=int, default=court.STEPS)
     options = parser.parse_args(arguments)
     rules = options.rules.split(",") if options.rules else None
     chosen, absent = [], {}
@@ -142,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     rows = []
     for witness in chosen:
-        rows.append(hold(witness))
+        rows.append(hold(witness, options.steps))
         print(f"{rows[-1].verdict:>20}  {witness.name} {witness.dtype} {witness.call}: {rows[-1].told}", flush=True)
     if options.out:
         body = json.dumps({"rows": [dataclasses.asdict(row) for row in rows], "left_out": absent}, indent=1)

@@ -13,6 +13,7 @@ from typing import Any
 EXPONENT_BITS = 32  # step numbers up to 2**32
 
 
+@functools.lru_cache(maxsize=256)
 def squares(base: float) -> list[float]:
     """base**(2**k) for every bit k of a step number, by repeated squaring."""
     table = [base]
@@ -26,7 +27,8 @@ def integer_power(base: float, exponent: int) -> float:
 
     ``base ** exponent`` is not used: it calls the platform's ``pow``, whose last bit differs between libraries.
     """
-    factors = [square if exponent >> k & 1 else 1.0 for k, square in enumerate(squares(base))]
+    width = 1 << (max(exponent, 1).bit_length() - 1).bit_length()  # beyond it all factors are one
+    factors = [square if exponent >> k & 1 else 1.0 for k, square in enumerate(squares(base)[:width])]
     while len(factors) > 1:
         half = len(factors) // 2
         factors = [low * high for low, high in zip(factors[:half], factors[half:], strict=True)]

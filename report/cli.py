@@ -153,6 +153,25 @@ def _matrix(name: str) -> None:
 
 
 @app.command()
+def bench(
+    rules: Annotated[list[str] | None, typer.Option(help=RULES_HELP)] = None,
+    sizes: Annotated[list[str] | None, typer.Option(help="some of mnist, large, many; default: mnist")] = None,
+    threads: Annotated[int, typer.Option(help="threads of the frameworks")] = 1,
+    quick: Annotated[bool, typer.Option(help="measure shorter; natives under torch.compile are left out")] = False,
+    out: Annotated[Path | None, typer.Option(help="keep what was measured in this JSON file")] = None,
+) -> None:
+    """Time our steps against the frameworks' quickest, in turn, and say what can be told."""
+    with mistakes():
+        from . import console, ratios
+
+        words = ratios.words(_rules(rules), _listed(sizes) or ("mnist",), threads, quick)
+        told = ratios.measure(words, out)
+    screen = console.console()
+    for part in (ratios.heading(told), *ratios.tables(told), ratios.legend()):
+        screen.print(part, soft_wrap=not screen.is_terminal)
+
+
+@app.command()
 def rules() -> None:
     """List the rules, and what of PyTorch and Keras is left out."""
     from .atlas import explained

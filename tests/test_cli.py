@@ -54,6 +54,9 @@ REPORT = ["report", "--rules", "SGD", "--steps", "1", "--no-natives", "--no-benc
         (["translate", "keras:Adam()"], "translate must be given a call and --to"),
         (["translate", "--matrix", "Adamm"], "--matrix is of all rules or of one of SGD, ASGD"),
         (["translate", "Adam", "--to", "keras"], "a call must read like keras:Adam(learning_rate=0.001)"),
+        (["bench", "--sizes", "mnist,huge"], "size must be one of mnist, large, many, got 'huge'"),
+        (["bench", "--rules", "Adamm"], "got 'Adamm'"),
+        (["bench", "--threads", "0"], "threads must be at least 1, got 0"),
         (["page", "no/such/folder"], "run samestep report --out no/such/folder first"),
     ],
 )

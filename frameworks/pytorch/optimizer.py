@@ -2,15 +2,19 @@
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 import reference
-from reference import Rule
+from reference import LAMB, Adafactor, Muon, Rule
 
 from . import namespace
+from .compiled import Move, Stepper, for_compiler
+
+PIECE = 2**15  # elements: a step's arrays and what it makes of them, some ten times 128 KiB, stay near a core
+COUPLED = (LAMB, Adafactor, Muon)  # rules in which elements of a tensor act on each other
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
 
@@ -21,15 +25,19 @@ class Optimizer(torch.optim.Optimizer):
     The rule's hyperparameters are the defaults of every parameter group, under the rule's own names, so a group can
     differ (``{"params": ..., "weight_decay": 0.0}``) and a scheduler can set ``lr``. Each tensor keeps its own step
     number, which advances only when it has a gradient. float16 and bfloat16 are computed in float32 and rounded once a
-    step, parameters and state alike. Sparse gradients are made dense, duplicates summed. Runs eagerly;
-    ``torch.compile(optimizer.step)`` compiles the arithmetic and traces it once for all steps and learning rates.
+    step, parameters and state alike. Sparse gradients are made dense, duplicates summed.
+
+    ``compiled=True`` takes the same steps, to the last bit, in compiled code: for all tensors together, traced once for
+    all steps, learning rates and other numbers of the rule, without the cost of ``torch.compile`` at each call.
+    ``torch.compile(optimizer.step)`` works, too. Otherwise steps are eager.
 
     Raises ValueError for complex or integer parameters and for hyperparameters out of range.
     """
 
-    def __init__(self, params: Any, rule: Rule) -> None:
+    def __init__(self, params: Any, rule: Rule, *, compiled: bool = False) -> None:
         if not isinstance(rule, Rule):
             raise ValueError(f"rule must be a rule such as reference.Adam(lr=1e-3), got {rule!r}")
+        self.compiled = compiled
         super().__init__(params, {"rule": type(rule).__name__, **rule.plain()})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -56,16 +64,29 @@ class Optimizer(torch.optim.Optimizer):
             raise ValueError(f"the saved state must belong to {ours}, got {theirs}; build the optimizer with that rule")
         super().load_state_dict(state_dict)
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; gives what ``closure``, run with gradients enabled, returns. A tensor without a gradient rests."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for theta, gradient, state, rule, c in _moves(self, torch.compiler.is_compiling()):
-            _apply(theta, gradient, state, rule, c)
+        compiling = torch.compiler.is_compiling()
+        if self.compiled and not compiling:
+            self._stepper.take(_moves(self))
+        else:
+            with torch.no_grad():
+                for move in _moves(self, compiling):
+                    for piece in (move,) if compiling else _pieces(move):
+                        _apply(*piece)
         return loss
+
+    @functools.cached_property
+    def _stepper(self) -> Stepper:
+        return Stepper(_apply)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy is made of; it compiles anew."""
+        return {**super().__getstate__(), "compiled": self.compiled}
 
 
 def _apply(theta: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], rule: Rule, c: Any) -> None:
@@ -78,42 +99,52 @@ def _apply(theta: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.T
         state[name].copy_(value)
 
 
+def _pieces(move: Move) -> Iterator[Move]:
+    """The move in pieces that stay in the cache from one operation to the next, where no element acts on another."""
+    theta, gradient, state, rule, c = move
+    arrays = theta, gradient, *state.values()
+    apart = all(x.shape == theta.shape and x.is_contiguous() for x in arrays) and not isinstance(rule, COUPLED)
+    if theta.numel() <= PIECE or not apart:
+        yield move
+        return
+    names = tuple(state)
+    for theta, gradient, *values in zip(*(x.view(-1).split(PIECE) for x in arrays), strict=True):
+        yield Move(theta, gradient, dict(zip(names, values, strict=True)), rule, c)
+
+
 @torch.compiler.disable
-def _moves(optimizer: Optimizer, compiled: bool) -> list[tuple[Any, ...]]:
+def _moves(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
     """What ``_apply`` needs, tensor by tensor, with the steps counted. Scalar work, kept out of compiled code."""
     moves = []
     for group in optimizer.param_groups:
         rule, lr = _rule(group), float(group["lr"])
+        coefficients: dict[int, Any] = {}  # by step number, which most tensors share
         for theta in group["params"]:
-            if theta.grad is None:
+            if (gradient := theta.grad) is None:
                 continue
             state = optimizer.state[theta] or _begin(optimizer.state[theta], theta, rule)
-            state["step"] += 1
-            c = rule.coefficients(state["step"], lr)
+            state["step"] = t = state["step"] + 1
+            if t not in coefficients:
+                coefficients[t] = rule.coefficients(t, lr)
             arrays = {name: value for name, value in state.items() if name != "step"}
-            move = theta, _dense(theta.grad), arrays, rule, c
-            moves.append(_for_compiler(*move) if compiled else move)
+            move = Move(theta, _dense(gradient), arrays, rule, coefficients[t])
+            moves.append(for_compiler(*move) if compiling else move)
     return moves
-
-
-def _for_compiler(theta: Any, gradient: Any, state: dict[str, Any], rule: Rule, c: Any) -> tuple[Any, ...]:
-    """Coefficients as tensors, so that one trace serves every step and learning rate; 0-d tensors as views of one
-    element, since compiled writes to a 0-d float64 state were seen lost (torch 2.13)."""
-    dtype = torch.float32 if theta.dtype.itemsize == 2 else theta.dtype
-    c = c._make(torch.tensor(c, dtype=dtype, device=theta.device).unbind())
-    theta, gradient = (x if x.ndim else x.view(1) for x in (theta, gradient))
-    return theta, gradient, {name: x if x.ndim else x.view(1) for name, x in state.items()}, rule, c
 
 
 def _rule(group: dict[str, Any]) -> Rule:
     """The rule of a parameter group. Its learning rate is the group's business: it may be a tensor, or scheduled."""
-    names = [name for name in RULES[group["rule"]].names() if name != "lr"]
-    return _cached_rule(group["rule"], tuple((name, group[name]) for name in names))
+    return _cached_rule(group["rule"], *[group[name] for name in _names(group["rule"])])
+
+
+@functools.cache
+def _names(rule: str) -> list[str]:
+    return [name for name in RULES[rule].names() if name != "lr"]
 
 
 @functools.lru_cache(maxsize=256)
-def _cached_rule(name: str, hyperparameters: tuple[tuple[str, Any], ...]) -> Rule:
-    return RULES[name](**dict(hyperparameters))
+def _cached_rule(name: str, *hyperparameters: Any) -> Rule:
+    return RULES[name](**dict(zip(_names(name), hyperparameters, strict=True)))
 
 
 def _begin(state: dict[str, Any], theta: torch.Tensor, rule: Rule) -> dict[str, Any]:

@@ -1,0 +1,36 @@
+"""The sets of tensors that steps are timed on, by name."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from frameworks import experiment
+
+SHAPES: dict[str, list[tuple[int, ...]]] = {
+    "mnist": [weight.shape for weight in experiment.initial_weights()],  # 101,770 parameters
+    "large": [(2048, 4096)] * 2,  # 16.8 million, more than a cache holds
+    "many": [(64,), (256,), (10, 256), (64, 256), (64, 64, 3, 3)] * 30,  # 150 tensors, 1.7 million
+}
+
+
+def parameters(size: str) -> int:
+    """How many they are."""
+    return sum(math.prod(shape) for shape in SHAPES[size])
+
+
+def tensors(size: str, low: float, high: float) -> Iterator[np.ndarray]:
+    """Float32 arrays of that size's shapes, uniform in [low, high)."""
+    generator = np.random.default_rng(experiment.SEED)
+    for shape in SHAPES[size]:
+        yield generator.uniform(low, high, shape).astype(np.float32)
+
+
+def weights(size: str) -> list[np.ndarray]:
+    """Where the steps start: the experiment's own weights, or draws of their magnitude."""
+    return experiment.initial_weights() if size == "mnist" else list(tensors(size, -0.1, 0.1))
+
+
+def gradients(size: str) -> list[np.ndarray]:
+    """A gradient for each, without zeros: every element of every tensor must move."""
+    return list(tensors(size, 0.001, 0.1))

@@ -1,0 +1,220 @@
+"""All tensors' updates as one function that Inductor compiled, called without dynamo.
+
+``torch.compile`` walks through a function's surroundings at every call to see whether its trace still holds. Here the
+tensors' layouts are compared, on which alone the arithmetic depends. What torch keeps private is used in this file
+only, under the releases it was tested with. Under others, and for tensors that are not plain ones on the CPU, the
+public ``torch.compile`` takes the step; where no C++ compiler works, the eager loop. A fall back warns once.
+"""
+
+import ctypes
+import dataclasses
+import functools
+import itertools
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from reference import Rule
+
+TESTED = ("2.13",)  # releases of torch
+SETS = 8  # of tensors that are traced together in one optimizer; further sets are stepped tensor by tensor
+
+C = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
+PLAIN = (torch.Tensor, torch.nn.Parameter)  # kinds of tensor whose memory holds nothing but their elements
+
+Tensors = list[torch.Tensor]
+
+
+class Move(NamedTuple):
+    """What one tensor's step is made of: ``theta`` and the arrays of ``state`` are written, the others read."""
+
+    theta: torch.Tensor
+    gradient: torch.Tensor
+    state: dict[str, torch.Tensor]
+    rule: Rule
+    c: Any
+
+
+Apply = Callable[..., None]  # takes the parts of a Move, and takes its step in place
+
+
+class Stepper:
+    """Takes the steps of one optimizer by compiling ``apply`` for all its tensors together."""
+
+    def __init__(self, apply: Apply) -> None:
+        self.apply = apply
+        self.public = torch.compile(self._loop, isolate_recompiles=True)
+        self.traces: dict[Any, Trace] = {}
+        self.asked: Any = None
+        self.places: frozenset[int] = frozenset()
+        self.way: Callable[[Sequence[Move], Tensors], None]
+
+    def take(self, moves: Sequence[Move]) -> None:
+        """One step. The first of a set of tensors traces and compiles; any rate, step number and values come after."""
+        if not moves:
+            return
+        thetas, gradients, states, rules, _ = zip(*moves, strict=True)
+        written = [*thetas, *itertools.chain.from_iterable([state.values() for state in states])]
+        tensors = [*written, *gradients]
+        places = [x.data_ptr() for x in written]
+        layouts = [(x.shape, x.stride(), x.dtype) for x in tensors]
+        asked = torch.get_num_threads(), places, rules, [*map(tuple, states)], layouts
+        if asked != self.asked:
+            self.way, self.asked, self.places = self._find(moves, tensors, *asked), asked, frozenset(places)
+        for x in gradients:
+            if x.data_ptr() in self.places and x.numel():
+                return self.each(moves)
+        self.way(moves, tensors)
+
+    @torch.no_grad()
+    def each(self, moves: Sequence[Move], _: Any = None) -> None:
+        """One step, tensor by tensor."""
+        self._loop(moves)
+
+    def _loop(self, moves: Sequence[Move]) -> None:
+        for move in moves:
+            self.apply(*move)
+
+    def _find(
+        self, moves: Sequence[Move], tensors: Tensors, threads: int, places: Any, rules: Any, names: Any, layouts: Any
+    ) -> Callable[[Sequence[Move], Tensors], None]:
+        """How to take the steps of these tensors."""
+        if any(x.device.type != "cpu" or type(x) not in PLAIN for x in tensors):
+            return self._publicly
+        if _overlap(tensors[: len(places)]):
+            return self.each
+        if not torch.__version__.startswith(tuple(f"{release}." for release in TESTED)):
+            _warn(f"compiled steps go by torch.compile: the faster way is not tested with torch {torch.__version__}")
+            return self._publicly
+        key = threads, tuple(map(_form, rules)), tuple(names), tuple(layouts)
+        if key not in self.traces:
+            if len(moves) > 1 and sum(len(known[1]) > 1 for known in self.traces) >= SETS:
+                return self._singly
+            try:
+                self.traces[key] = Trace(self.apply, moves, tensors)
+            except Exception as error:
+                return self._without(error)
+        return self.traces[key]
+
+    def _singly(self, moves: Sequence[Move], _: Any) -> None:
+        for move in moves:
+            self.take([move])
+
+    @torch.no_grad()
+    def _publicly(self, moves: Sequence[Move], _: Any) -> None:
+        try:
+            self.public([Move(*for_compiler(*move)) for move in moves])
+        except torch._dynamo.exc.BackendCompilerFailed as error:
+            self.way = self._without(error)
+            self.way(moves, _)
+
+    def _without(self, error: Exception) -> Callable[[Sequence[Move], Tensors], None]:
+        """What is left after an error in compiling: the eager loop if the compiler is at fault."""
+        told = str(error).strip().partition("\n")[0]
+        if "CxxCompiler" in repr(error) or "CppCompile" in repr(error):
+            _warn(f"steps are eager, for no C++ compiler works here: {told}; install g++ or name another in CXX")
+            return self.each
+        _warn(f"compiled steps go by torch.compile, for the faster way failed: {type(error).__name__}: {told}")
+        return self._publicly
+
+
+class Trace:
+    """The compiled step of tensors with certain layouts, threads and forms of rules; compiles when it is made.
+
+    Coefficients lie in a vector of each arithmetic's dtype; written through ctypes, on the same memory, each is rounded
+    once, and that takes 1 us, where a fresh tensor takes 20.
+    """
+
+    def __init__(self, apply: Apply, moves: Sequence[Move], tensors: Tensors) -> None:
+        numbers = sum(len(move.c) for move in moves)
+        self.tables = {wide: torch.zeros(numbers, dtype=wide) for wide in {_wide(move.theta) for move in moves}}
+        self.views = [(C[wide] * numbers).from_address(table.data_ptr()) for wide, table in self.tables.items()]
+        self.scalars = [index for index, x in enumerate(tensors) if not x.ndim]
+        self.run = _compile(functools.partial(_together, apply, moves, tuple(self.tables)), self._arguments(tensors))
+
+    def __call__(self, moves: Sequence[Move], tensors: Tensors) -> None:
+        """Take the step."""
+        numbers = [*itertools.chain.from_iterable([move.c for move in moves])]
+        for view in self.views:
+            view[:] = numbers
+        self.run(self._arguments(tensors))
+        torch.autograd.graph.increment_version(tensors[: len(moves)])  # else autograd would not see the writes
+
+    def _arguments(self, tensors: Tensors) -> Tensors:
+        """0-d tensors go in as views of one element, since compiled writes to them were seen lost (torch 2.13)."""
+        arguments = [*tensors, *self.tables.values()]
+        for index in self.scalars:
+            arguments[index] = arguments[index].detach().view(1)
+        return arguments
+
+
+def _together(
+    apply: Apply, moves: Sequence[Move], dtypes: Sequence[torch.dtype], *arguments: torch.Tensor
+) -> tuple[()]:
+    """What is traced: ``moves`` tell the order of ``arguments``, which stand for their tensors. Gives nothing."""
+    count = len(moves)
+    tables = dict(zip(dtypes, arguments[-len(dtypes) :], strict=True))
+    thetas, rest = arguments[:count], iter(arguments[count : -len(dtypes)])
+    states = [{name: next(rest) for name in move.state} for move in moves]
+    begin = 0
+    for theta, gradient, state, move in zip(thetas, rest, states, moves, strict=True):
+        c = tables[_wide(theta)][begin : begin + len(move.c)].unbind()
+        begin += len(move.c)
+        apply(theta, gradient, state, move.rule, move.c._make(c))
+    return ()
+
+
+def _compile(function: Callable[..., tuple[()]], arguments: Tensors) -> Callable[[Tensors], Any]:
+    """The function compiled for arguments of these layouts, without checks; it takes and empties a list of them."""
+    from torch._guards import TracingContext, tracing
+    from torch._inductor import compile_fx, config, decomposition
+    from torch._subclasses import FakeTensorMode
+    from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    fake = FakeTensorMode(shape_env=ShapeEnv())  # without one, Inductor's cache on disk is not used
+    settings = {"cpp.threads": torch.get_num_threads(), "size_asserts": False}
+    with torch.no_grad(), config.patch(settings), tracing(TracingContext(fake)):
+        examples = [fake.from_tensor(x.detach(), static_shapes=True) for x in arguments]
+        with fake:
+            graph = make_fx(function, decomposition.select_decomp_table())(*examples)
+        return compile_fx.compile_fx_inner(graph, examples).current_callable
+
+
+def for_compiler(theta: Any, gradient: Any, state: dict[str, Any], rule: Rule, c: Any) -> Move:
+    """A move for the public ``torch.compile``: coefficients as tensors, so that one trace serves every step and
+    learning rate; 0-d tensors as views of one element, since compiled writes to them were seen lost (torch 2.13)."""
+    c = c._make(torch.tensor(c, dtype=_wide(theta), device=theta.device).unbind())
+    theta, gradient = (x if x.ndim else x.view(1) for x in (theta, gradient))
+    return Move(theta, gradient, {name: x if x.ndim else x.view(1) for name, x in state.items()}, rule, c)
+
+
+@functools.lru_cache(maxsize=256)
+def _form(rule: Rule) -> Any:
+    """All that ``update`` may ask of its rule: flags and choices, and of a number whether it is zero or its default."""
+    values = [(getattr(rule, field.name), field.default) for field in dataclasses.fields(rule)]
+    return type(rule), *((x == 0, x == usual) if isinstance(x, float) else x for x, usual in values)
+
+
+def _wide(x: torch.Tensor) -> torch.dtype:
+    """The dtype that x's step is computed in."""
+    return torch.float32 if x.dtype.itemsize == 2 else x.dtype
+
+
+def _overlap(tensors: Tensors) -> bool:
+    """Whether the memory of some tensors, first to last element, overlaps: then they take their steps one by one."""
+    spans = sorted((x.data_ptr(), x.data_ptr() + _extent(x)) for x in tensors if x.numel())
+    return any(end > begin for (_, end), (begin, _) in itertools.pairwise(spans))
+
+
+def _extent(x: torch.Tensor) -> int:
+    """Bytes from the first to the last element of x, which has some."""
+    last = sum((size - 1) * stride for size, stride in zip(x.shape, x.stride(), strict=True))
+    return (last + 1) * x.element_size()
+
+
+@functools.cache  # once a process
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=2)

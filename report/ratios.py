@@ -1,0 +1,106 @@
+"""Our steps beside the quickest native ones: measured in a process of its own by the clock, shown as a table."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Column, Table
+from rich.text import Text
+
+from frameworks import launch
+from parity.cases import PLAIN
+
+CLOCK = launch.ROOT / "bench" / "test_ratios.py"
+COLOURS = {"faster": "green", "slower": "red", "cannot tell": "yellow"}
+SIZES = ("mnist", "large", "many")
+COLUMNS = ("us", "quickest native", "us", "ratio", "95 % interval", "verdict", "noise", "B/par", "axpy", "first s")
+
+
+def words(rules: Sequence[str], sizes: Sequence[str], threads: int, quick: bool) -> list[str]:
+    """What ``pytest bench`` is told; ValueError for what it would not understand."""
+    for what, names, known in (("rule", rules, tuple(PLAIN)), ("size", sizes, SIZES)):
+        for name in names or ("none",):
+            if name not in known:
+                raise ValueError(f"{what} must be one of {', '.join(known)}, got {name!r}")
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    said = ["--rules", ",".join(rules), "--sizes", ",".join(sizes), "--threads", str(threads)]
+    return [*said, "--quick"] if quick else said
+
+
+def measure(words: Sequence[str], out: Path | None) -> dict[str, Any]:
+    """What pytest-benchmark wrote after ``pytest bench/test_ratios.py words``; ``out`` keeps the file.
+
+    ValueError if it cannot run here or if a benchmark failed.
+    """
+    if not CLOCK.exists():
+        raise ValueError("bench must run in a checkout, where the benchmarks lie; this is an installed package")
+    for package in ("pytest", "pytest_benchmark"):
+        if importlib.util.find_spec(package) is None:
+            raise ValueError(f"bench needs {package}, which is not installed; pip install pytest pytest-benchmark")
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+", errors="replace") as said:
+        result = (out or Path(folder) / "ratios.json").resolve()
+        command = [sys.executable, "-m", "pytest", str(CLOCK), "--benchmark-only", "-q", "-p", "no:cacheprovider"]
+        ended = subprocess.run(
+            [*command, *words, "--benchmark-json", str(result)], cwd=launch.ROOT, env=launch.environment(),
+            stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+        )  # fmt: skip
+        said.seek(0)
+        last = launch.last_words(said.read())
+        if ended.returncode:
+            raise ValueError(f"the clock must end well, but it {launch.ending(ended.returncode)}: {last}")
+        return json.loads(result.read_text())
+
+
+def heading(told: dict[str, Any]) -> Text:
+    """Where, when and with what it was measured."""
+    facts = [row["extra_info"] for row in told["benchmarks"]]
+    versions = {name: version for fact in facts for name, version in fact["versions"].items()}
+    load = [fact["load"] for fact in facts]
+    machine = told["machine_info"].get("cpu", {}).get("brand_raw", told["machine_info"]["machine"])
+    return Text(
+        f"{machine}, {facts[0]['machine']['cores']} cores, load {min(load):.1f} to {max(load):.1f}; "
+        f"threads: {facts[0]['threads']}; {', '.join(f'{name} {version}' for name, version in versions.items())}"
+    )
+
+
+def tables(told: dict[str, Any]) -> list[Table]:
+    """A table a size: a row a call and mode of ours, against the quickest native in the same process."""
+    facts = [row["extra_info"] for row in told["benchmarks"]]
+    found = []
+    for size, device in dict.fromkeys((fact["size"], fact["device"]) for fact in facts):
+        some = [fact for fact in facts if (fact["size"], fact["device"]) == (size, device)]
+        table = Table(
+            Column(f"{size}: {some[0]['parameters']:,} parameters, {device}", overflow="fold"), "ours",
+            *(Column(name, justify="left" if name in ("quickest native", "verdict") else "right") for name in COLUMNS),
+            box=None, pad_edge=False,
+        )  # fmt: skip
+        for fact in some:
+            table.add_row(*_cells(fact))
+        found.append(table)
+    return found
+
+
+def _cells(fact: dict[str, Any]) -> list[str | Text]:
+    ratio, verdict = fact["ratio"], fact["verdict"]
+    return [
+        fact["call"], fact["mode"], f"{ratio['a'] * 1e6:.0f}", fact["native"], f"{ratio['b'] * 1e6:.0f}",
+        f"{ratio['value']:.2f}", f"{ratio['low']:.2f} to {ratio['high']:.2f}", Text(verdict, style=COLOURS[verdict]),
+        f"{fact['noise_floor']:.2f}", f"{fact['bytes_a_parameter']:.0f}", f"{fact['share_of_axpy']:.0%}",
+        f"{fact['first_step_seconds']:.1f}",
+    ]  # fmt: skip
+
+
+def legend() -> Text:
+    """What the columns mean."""
+    return Text(
+        "ratio: the time of our step to the native's, timed in turn; noise: how far the native was from itself; B/par: "
+        "bytes a step must move for a parameter; axpy: share of the bandwidth of an in-place y += x / 2 in the same "
+        "run; first: the first step, in which compilers work",
+        style="dim",
+    )

@@ -1,0 +1,132 @@
+"""The clock convicts: a planted slowdown is found, equal steps are not told apart, missing waits are caught."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from bench import clock, pairs, sizes
+
+STEP = 0.01  # seconds of a simulated step
+
+
+class Machine:
+    """A machine with a clock of its own, whose speed drifts, jitters, and stalls now and then."""
+
+    def __init__(self, stall_every: int = 0) -> None:
+        self.now, self.samples, self.stall_every = 0.0, 0, stall_every
+        self.generator = np.random.default_rng(7)
+
+    def step(self, share: float = 1.0) -> Callable[[], None]:
+        """A step that takes ``share`` of STEP."""
+
+        def take() -> None:
+            self.samples += 1
+            drift = 1 + 0.3 * np.sin(self.now)
+            stall = 20.0 if self.stall_every and self.samples % self.stall_every == 0 else 1.0
+            self.now += STEP * share * drift * stall * self.generator.uniform(0.95, 1.05)
+
+        return take
+
+    def compare(self, share: float, seconds: float = 1.0) -> pairs.Ratio:
+        """A step of that share against a whole one."""
+        return pairs.compare(self.step(share), self.step(), seconds, clock=lambda: self.now)
+
+
+def test_a_planted_slowdown_is_found() -> None:
+    """20 % slower, and 20 % faster, in one run on a drifting machine; the interval holds the truth."""
+    floor = Machine().compare(1.0).noise
+    for share, verdict in ((1.2, "slower"), (0.8, "faster")):
+        ratio = Machine().compare(share)
+        assert ratio.verdict(floor) == verdict, ratio
+        assert ratio.low < share < ratio.high, ratio
+
+
+def test_equal_steps_cannot_be_told_apart() -> None:
+    """And a difference below the noise floor is none."""
+    ratio = Machine().compare(1.0)
+    assert ratio.verdict(floor=ratio.noise) == "cannot tell", ratio
+    assert Machine().compare(1.2).verdict(floor=0.3) == "cannot tell"
+
+
+def test_stalls_are_measured_again() -> None:
+    """Rounds that met one are told, and do not count; where the machine never rests, all count and that is told."""
+    ratio = Machine(stall_every=11).compare(1.2)
+    assert ratio.again > 0
+    assert ratio.stalled == 0
+    assert ratio.rounds >= pairs.ROUNDS
+    assert ratio.verdict() == "slower", ratio
+    restless = Machine(stall_every=2).compare(1.0)
+    assert restless.stalled > 0
+    assert restless.rounds >= 2 * pairs.ROUNDS
+
+
+def test_short_steps_are_taken_many_times_a_sample() -> None:
+    """So that the clock's own resolution does not show."""
+    machine = Machine()
+    machine.compare(1e-4, seconds=0.0)
+    assert machine.now > 4 * pairs.ROUNDS * pairs.SAMPLE * 0.9
+
+
+@pytest.fixture
+def device() -> Iterator["queue.Queue[Callable[[], None] | None]"]:
+    """A device beside the processor: takes work from a queue, and does it one after another."""
+    work: queue.Queue[Callable[[], None] | None] = queue.Queue()
+
+    def serve() -> None:
+        while (task := work.get()) is not None:
+            task()
+            work.task_done()
+
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
+    yield work
+    work.put(None)
+    server.join()
+
+
+def test_a_missing_synchronisation_is_caught(device: "queue.Queue[Callable[[], None] | None]") -> None:
+    """A step that only hands its work over is refused; the same step that waits is not."""
+
+    def hand_over() -> None:
+        device.put(lambda: time.sleep(STEP))
+
+    def wait_too() -> None:
+        hand_over()
+        device.join()
+
+    pairs.check_waits(wait_too, device.join)
+    with pytest.raises(pairs.Unsynchronised, match=r"must return when it is done, but reading its results took"):
+        pairs.check_waits(hand_over, device.join)
+
+
+def test_a_step_that_moves_nothing_is_caught() -> None:
+    """By the tensors' values."""
+    weights = [np.zeros(2), np.ones(2)]
+    with pytest.raises(AssertionError, match="must move tensor 1"):
+        clock.check_moved(weights, [weights[0] + 1, weights[1]])
+
+
+def test_the_table_says_what_was_measured() -> None:
+    """A table a size, a row a call and mode; every number of the row is in it."""
+    ratios = pytest.importorskip("report.ratios", reason="the table is the extra 'report'")
+    assert tuple(sizes.SHAPES) == ratios.SIZES
+    ratio = pairs.Ratio(value=0.5, low=0.45, high=0.55, a=1e-4, b=2e-4, rounds=20, again=1, stalled=0)
+    fact = {
+        "call": "pytorch:Adam(lr=0.001)", "mode": "compiled", "native": "fused", "ratio": ratio._asdict(),
+        "verdict": "faster", "noise_floor": 0.02, "bytes_a_parameter": 28.0, "share_of_axpy": 0.875,
+        "first_step_seconds": 3.25, "size": "mnist", "device": "cpu", "parameters": 101770, "threads": 1, "load": 0.5,
+        "machine": {"cores": 2}, "versions": {"torch": "2.13.0"},
+    }  # fmt: skip
+    rows = [{"extra_info": fact}, {"extra_info": {**fact, "size": "large", "parameters": 2**24}}]
+    told = {"benchmarks": rows, "machine_info": {"machine": "x86_64"}}
+    assert str(ratios.heading(told)) == "x86_64, 2 cores, load 0.5 to 0.5; threads: 1; torch 2.13.0"
+    first, second = ratios.tables(told)
+    assert str(second.columns[0].header) == "large: 16,777,216 parameters, cpu"
+    assert [str(next(iter(column.cells))) for column in first.columns] == [
+        "pytorch:Adam(lr=0.001)", "compiled", "100", "fused", "200", "0.50", "0.45 to 0.55", "faster", "0.02", "28",
+        "88%", "3.2",
+    ]  # fmt: skip
