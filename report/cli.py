@@ -33,6 +33,9 @@ NEEDS = {  # what each framework is made of, and the extra that brings it
 }
 PAGE = ("jinja2", "plotly")
 RULES_HELP = f"some of {', '.join(PLAIN)}, or all; default: {', '.join(EVERYDAY)}"
+CONTESTANT_HELP = (
+    "a rule, a dialect's call, adapter:FRAMEWORK:CALL, native:DIALECT:CALL, or your own optimizer as module:factory"
+)
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -150,6 +153,23 @@ def _matrix(name: str) -> None:
         screen.print()
         for part in console.relations(atlas.matrix(each)):
             screen.print(part)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help=CONTESTANT_HELP)],
+    b: Annotated[str, typer.Argument(metavar="B", help="the same")],
+    gradients: Annotated[Path | None, typer.Option(help="a file of gradients (.npz), your own or recorded")] = None,
+    dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
+    steps: Annotated[int, typer.Option(min=1, help="steps on the designed gradients")] = 60,
+    constant: Annotated[bool, typer.Option("--constant", help="keep the learning rate as it is")] = False,
+) -> None:
+    """Do two optimizers take the same steps? If not: where they part, why, and what makes them equal."""
+    from . import compare as comparing
+
+    with mistakes():
+        same = comparing.compare(comparing.Asked(a, b, gradients, dtype, steps, constant), typer.echo)
+    raise typer.Exit(0 if same else 1)
 
 
 @app.command()
