@@ -1,5 +1,6 @@
 """What both contestants are given: where tensors start, the gradients that come, at which shares of their rates."""
 
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -74,7 +75,7 @@ def read(path: Path) -> Feed:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} must be an .npz file of gradients: {error}; write it with numpy.savez") from error
     found = {part: _under(part, arrays) for part in PARTS}
     if not found["gradients"]:

@@ -1,0 +1,77 @@
+"""``samestep compare``: what a person sees, exit codes, mistakes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from .checkout import assert_mistake, samestep
+
+pytest.importorskip("typer", reason="the command line is the extra 'report'")
+
+ADAM = "pytorch:Adam(lr=0.001)"
+
+
+def test_the_same_ends_with_nought_and_different_with_one() -> None:
+    same = samestep("compare", ADAM, "Adam(lr=0.001)")
+    assert (same.returncode, same.stderr) == (0, "")
+    assert "SAME: equal bits at every step" in same.stdout
+    other = samestep("compare", ADAM, "keras:Adam(learning_rate=0.001)")
+    assert (other.returncode, other.stderr) == (1, "")
+    questions = ["DIFFERENT: ", "first difference: step 1, ", "distance, ", "cause:", "remedy:"]
+    places = [other.stdout.index(question) for question in questions]
+    assert places == sorted(places)
+    assert "epsilon_at=Epsilon.OUTSIDE instead of Epsilon.HAT makes B equal to A" in other.stdout
+    assert "frameworks.tensorflow.Optimizer(Adam(lr=0.001))" in other.stdout
+
+
+def test_a_constant_rate_makes_two_momentum_buffers_equal() -> None:
+    words = ("compare", "keras:SGD(learning_rate=0.1, momentum=0.9)", "pytorch:SGD(lr=0.1, momentum=0.9)")
+    assert samestep(*words).returncode == 1
+    assert samestep(*words, "--constant").returncode == 0
+
+
+def test_a_file_of_gradients_is_compared_on(tmp_path: Path) -> None:
+    """Adam and AMSGrad are the same while v grows; where g halves, it first falls at step 6: 4^-5 < 0.001 (1 + 1/4 + ...)."""
+    for growing, code in ((True, 0), (False, 1)):
+        gradients = 2.0 ** np.arange(-9, 0)[:: 1 if growing else -1, None]
+        np.savez(tmp_path / "gradients.npz", **{"gradients/kernel": gradients})
+        ended = samestep(
+            "compare", ADAM, "pytorch:Adam(lr=0.001, amsgrad=True)", "--gradients", tmp_path / "gradients.npz"
+        )
+        assert ended.returncode == code, ended.stdout
+        assert ("first difference: step 6, tensor kernel" in ended.stdout) == (code == 1)
+
+
+def test_a_users_own_optimizers_are_found_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in each framework, each in a process of its own."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    pytest.importorskip("keras", reason="Keras is not installed")
+    (tmp_path / "mine.py").write_text(
+        "def torch_sgd(parameters):\n    import torch\n    return torch.optim.SGD(parameters, lr=0.25)\n\n"
+        "def keras_sgd():\n    import sys\n    assert 'torch' not in sys.modules\n    import keras\n"
+        "    return keras.optimizers.SGD(0.25)\n\n"
+        "def broken(parameters):\n    raise RuntimeError('no luck')\n\n"
+        "def odd(parameters):\n    return 'SGD'\n"
+    )
+    ended = samestep("compare", "mine:torch_sgd", "mine:keras_sgd", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "mine:keras_sgd  means SGD(lr=0.25)" in ended.stdout
+    assert_mistake(samestep("compare", "mine:broken", ADAM, cwd=tmp_path), "mine:broken failed when called", "no luck")
+    assert_mistake(samestep("compare", "mine:odd", ADAM, cwd=tmp_path), "must return a torch.optim.Optimizer", "str")
+    assert_mistake(samestep("compare", "mine:none", ADAM, cwd=tmp_path), "mine:none must be a module", "none")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["Adamm()", ADAM], "there is no rule 'Adamm'"),
+        ([ADAM, "Adam"], "a contestant must be a rule, a dialect's call"),
+        ([ADAM, ADAM, "--dtype", "float8"], "dtype must be one of float32, float64, got 'float8'"),
+        ([ADAM, ADAM, "--gradients", "no.npz"], "no.npz must be an .npz file of gradients"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(words: list[str], message: str) -> None:
+    assert_mistake(samestep("compare", *words), message)
