@@ -163,12 +163,13 @@ def compare(
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     steps: Annotated[int, typer.Option(min=1, help="steps on the designed gradients")] = 60,
     constant: Annotated[bool, typer.Option("--constant", help="keep the learning rate as it is")] = False,
+    repro: Annotated[Path | None, typer.Option(help="write a script here that shows the difference by itself")] = None,
 ) -> None:
     """Do two optimizers take the same steps? If not: where they part, why, and what makes them equal."""
     from . import compare as comparing
 
     with mistakes():
-        same = comparing.compare(comparing.Asked(a, b, gradients, dtype, steps, constant), typer.echo)
+        same = comparing.compare(comparing.Asked(a, b, gradients, dtype, steps, constant, repro), typer.echo)
     raise typer.Exit(0 if same else 1)
 
 

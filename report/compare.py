@@ -26,6 +26,7 @@ class Asked:
     dtype: str
     steps: int
     constant: bool
+    repro: Path | None
 
 
 def compare(asked: Asked, say: Callable[[str], None]) -> bool:
@@ -34,9 +35,14 @@ def compare(asked: Asked, say: Callable[[str], None]) -> bool:
     feed = feeds.read(asked.gradients) if asked.gradients else feeds.designed((a.rule, b.rule), asked.steps)
     if asked.constant:
         feed = feed._replace(shares=np.ones(feed.steps))
-    answer = answered(a, b, feed, asked.dtype)
+    answer = answered(a, b, feed, asked.dtype, script=asked.repro)
     for line in lines(asked.a, asked.b, answer, given(asked, feed)):
         say(line)
+    if asked.repro:
+        say("")
+        say(
+            "no script is written: they are the same" if answer.same != DIFFERS else f"{asked.repro} shows it by itself"
+        )
     return answer.same != DIFFERS
 
 

@@ -1,5 +1,8 @@
 """``samestep compare``: what a person sees, exit codes, mistakes."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +35,7 @@ def test_a_constant_rate_makes_two_momentum_buffers_equal() -> None:
 
 
 def test_a_file_of_gradients_is_compared_on(tmp_path: Path) -> None:
-    """Adam and AMSGrad are the same while v grows; where g halves, it first falls at step 6: 4^-5 < 0.001 (1 + 1/4 + ...)."""
+    """AMSGrad is Adam while v grows; where g halves, v first falls at step 6, since 4^-5 < 0.001 (1 + 1/4 + ...)."""
     for growing, code in ((True, 0), (False, 1)):
         gradients = 2.0 ** np.arange(-9, 0)[:: 1 if growing else -1, None]
         np.savez(tmp_path / "gradients.npz", **{"gradients/kernel": gradients})
@@ -75,3 +78,53 @@ def test_a_users_own_optimizers_are_found_in_the_current_folder(
 )
 def test_a_mistake_is_told_in_one_line(words: list[str], message: str) -> None:
     assert_mistake(samestep("compare", *words), message)
+
+
+IDLE = """
+import torch
+
+class Idle(torch.optim.Adam):
+    count = 0
+
+    def step(self):
+        self.count += 1
+        if self.count != 3:
+            super().step()
+"""
+REPRODUCED = [  # the two, on what: elements that go alone, a tensor, a mode, a user's own
+    (ADAM, "keras:Adam(learning_rate=0.001)"),
+    ("keras:Lamb(learning_rate=0.25)", "native:keras:graph:Lamb(learning_rate=0.125)"),
+    ("mine:Idle", ADAM),
+]
+
+
+@pytest.mark.parametrize("words", REPRODUCED, ids=" ".join)
+def test_the_script_shows_the_difference_by_itself(words: tuple[str, str], tmp_path: Path) -> None:
+    """In a fresh process, outside the checkout, with nothing of the project to be had; at most thirty lines."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    pytest.importorskip("keras", reason="Keras is not installed")
+    (tmp_path / "mine.py").write_text(IDLE)
+    script = tmp_path / "shown.py"
+    ended = samestep("compare", *words, "--repro", script, cwd=tmp_path)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert f"{script} shows it by itself" in ended.stdout
+    text = script.read_text()
+    assert len(text.splitlines()) <= 30, text
+    assert not [name for name in ("reference", "frameworks", "parity", "samestep") if name in text]
+    surroundings = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [sys.executable, str(script)]
+    shown = subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=300)
+    assert shown.returncode == 1, shown.stderr
+    assert "Traceback" not in shown.stderr
+    assert "apart, rounding explains" in shown.stdout
+    equal = text.replace("b = ", "b = a  # ")  # and where nothing differs it says so
+    assert equal != text
+    script.write_text(equal)
+    assert subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, timeout=300).returncode == 0
+
+
+def test_nothing_is_written_where_nothing_differs(tmp_path: Path) -> None:
+    ended = samestep("compare", ADAM, ADAM, "--repro", tmp_path / "shown.py")
+    assert ended.returncode == 0
+    assert "no script is written" in ended.stdout
+    assert not list(tmp_path.iterdir())

@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
-from .. import trajectory
-from . import cause, difference, remedy
+from .. import limits, trajectory
+from . import cause, difference, remedy, repro
 from .allowed import Allowed, pair
 from .cause import Cause
 from .contestants import Contestant
@@ -42,11 +43,12 @@ class Answer:
 
 def compare(
     a: Contestant, b: Contestant, feed: Feed, dtype: str = "float32",
-    run: Callable[[Contestant, Feed, str], Ran] = ran,
+    run: Callable[[Contestant, Feed, str], Ran] = ran, script: Path | None = None,
 ) -> Answer:  # fmt: skip
     """Run both, hold one to the other, and say where, why and what to do. ValueError if one cannot run.
 
-    ``run`` is how a contestant runs: in a process of its own, unless a test knows better.
+    ``run`` is how a contestant runs: in a process of its own, unless a test knows better. ``script`` is where a
+    stand-alone script goes that shows the difference, should there be one.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
@@ -71,6 +73,11 @@ def compare(
         remedies = remedy.find((a, one), (b, other), feed, dtype)
         accused = next((found.stage for found in causes if found.equal and found.stage), "")
         first = first._replace(stage=accused or first.stage)
+        if script:
+            part = difference.first(one, other, allowed, feed, dtype, states=False)
+            assert part
+            limit = float(limits.SAFETY * allowed.thetas[part.tensor][(part.step - 1, *part.element)])
+            repro.write(script, (a, one), (b, other), part, limit, feed, dtype)
     same = DIFFERS if first else EQUAL if bits is None else WITHIN
     rules = repr(one.rule) if one.rule else "", repr(other.rule) if other.rule else ""
     return Answer(

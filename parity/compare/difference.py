@@ -35,9 +35,11 @@ class Difference(NamedTuple):
     source: str = ""
 
 
-def first(a: Ran, b: Ran, allowed: Allowed, feed: Feed, dtype: str) -> Difference | None:
+def first(
+    a: Ran, b: Ran, allowed: Allowed, feed: Feed, dtype: str, states: bool = True
+) -> Difference | None:  # fmt: skip
     """The first difference beyond what is allowed; None if there is none. States are looked at up to that step, since
-    two rules may keep different things and go the same way."""
+    two rules may keep different things and go the same way; or not at all."""
     for name in feed.start:
         if not np.array_equal(a.account.begin[name], b.account.begin[name]):
             one, other = a.account.begin[name][None], b.account.begin[name][None]
@@ -50,7 +52,7 @@ def first(a: Ran, b: Ran, allowed: Allowed, feed: Feed, dtype: str) -> Differenc
         return None
     last = min(updates)[0]
     kept = [
-        (step, 0, name, state) for name, state in comparable(a, b)
+        (step, 0, name, state) for name, state in (comparable(a, b) if states else ())
         if state in allowed.states[name] and (step := _state(a, b, allowed, name, state)) is not None and step <= last
     ]  # fmt: skip
     step, order, name, state = min(kept + updates, key=lambda found: found[:2])
