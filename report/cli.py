@@ -161,7 +161,8 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="B", help="the same")],
     gradients: Annotated[Path | None, typer.Option(help="a file of gradients (.npz), your own or recorded")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
-    steps: Annotated[int, typer.Option(min=1, help="steps on the designed gradients")] = 60,
+    mnist_: Annotated[bool, typer.Option("--mnist", help="train both on MNIST, each in its framework")] = False,
+    steps: Annotated[int, typer.Option(min=1, help="steps on the designed gradients, or on MNIST")] = 60,
     constant: Annotated[bool, typer.Option("--constant", help="keep the learning rate as it is")] = False,
     repro: Annotated[Path | None, typer.Option(help="write a script here that shows the difference by itself")] = None,
 ) -> None:
@@ -169,7 +170,7 @@ def compare(
     from . import compare as comparing
 
     with mistakes():
-        same = comparing.compare(comparing.Asked(a, b, gradients, dtype, steps, constant, repro), typer.echo)
+        same = comparing.compare(comparing.Asked(a, b, gradients, dtype, steps, constant, repro, mnist_), typer.echo)
     raise typer.Exit(0 if same else 1)
 
 

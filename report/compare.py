@@ -6,14 +6,26 @@ from pathlib import Path
 
 import numpy as np
 
-from parity.compare import contestants
+from parity.compare import contestants, trained
 from parity.compare import feed as feeds
 from parity.compare.answer import DIFFERS, EQUAL, Answer
 from parity.compare.answer import compare as answered
+from parity.compare.contestants import Contestant
 from parity.compare.difference import Difference
 from parity.compare.feed import Feed
+from parity.compare.trained import Training
 
-WORDS = {"start": "where the tensors start", "gradient": "the gradient", "state": "the state", "update": "the update"}
+from .verdict import TITLES
+
+WORDS = {
+    "start": "where the tensors start",
+    "data": "the data",
+    "forward": "the forward pass",
+    "loss": "the loss",
+    "gradient": "the gradient",
+    "state": "the state",
+    "update": "the update",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +39,14 @@ class Asked:
     steps: int
     constant: bool
     repro: Path | None
+    mnist: bool
 
 
 def compare(asked: Asked, say: Callable[[str], None]) -> bool:
     """Compare and say the answer; whether the two are the same. ValueError for a user's mistake."""
     a, b = contestants.read(asked.a), contestants.read(asked.b)
+    if asked.mnist:
+        return _train(asked, a, b, say)
     feed = feeds.read(asked.gradients) if asked.gradients else feeds.designed((a.rule, b.rule), asked.steps)
     if asked.constant:
         feed = feed._replace(shares=np.ones(feed.steps))
@@ -44,6 +59,38 @@ def compare(asked: Asked, say: Callable[[str], None]) -> bool:
             "no script is written: they are the same" if answer.same != DIFFERS else f"{asked.repro} shows it by itself"
         )
     return answer.same != DIFFERS
+
+
+def _train(asked: Asked, a: Contestant, b: Contestant, say: Callable[[str], None]) -> bool:
+    """The same on MNIST."""
+    if asked.gradients or asked.constant or asked.dtype != "float32":
+        raise ValueError(
+            "--mnist trains in lockstep at each one's own rate: leave out --gradients, --constant, --dtype"
+        )
+    found = trained.train(a, b, asked.steps, script=asked.repro)
+    for line in trained_lines(found):
+        say(line)
+    if found.optimizers:
+        say("")
+        say("their optimizers, on the same gradients:")
+        for line in lines(asked.a, asked.b, found.optimizers, found.given):
+            say(f"  {line}".rstrip())
+    return found.same
+
+
+def trained_lines(found: Training) -> Iterator[str]:
+    """Where two training runs part."""
+    yield f"A in {TITLES[found.homes[0]]}, B in {TITLES[found.homes[1]]}: MNIST in lockstep, {found.steps} steps"
+    yield ""
+    if not found.first:
+        yield "SAME: equal bits of data, forward pass, loss, gradient and weights at every step"
+        return
+    word = "SAME within rounding" if found.same else "DIFFERENT"
+    yield f"{word}: other bits from step {found.first.step} on"
+    yield from _first(found.first)
+    yield ""
+    yield "largest gap of two weights, as a share of the way that they went:"
+    yield "  " + "  ".join(f"step {step}: {gap:.1e}" for step, gap in found.growth)
 
 
 def given(asked: Asked, feed: Feed) -> str:
@@ -91,7 +138,7 @@ def _same(answer: Answer) -> Iterator[str]:
         yield f"DIFFERENT: {distance} {place}"
     else:
         yield f"SAME within rounding: {distance} {place}; first other bits at step {answer.bits}"
-    yield f"  limit {answer.limit}"
+    yield f"  limit: {answer.limit}"
 
 
 def _first(first: Difference) -> Iterator[str]:

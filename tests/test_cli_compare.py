@@ -67,6 +67,18 @@ def test_a_users_own_optimizers_are_found_in_the_current_folder(
     assert_mistake(samestep("compare", "mine:none", ADAM, cwd=tmp_path), "mine:none must be a module", "none")
 
 
+def test_training_on_mnist_ends_with_the_answer() -> None:
+    """Two rules in NumPy: the same calls, then others, with the optimizers' own answer below."""
+    same = samestep("compare", ADAM.partition(":")[2], "Adam(lr=0.001)", "--mnist", "--steps", "3")
+    assert (same.returncode, same.stderr) == (0, "")
+    assert "SAME: equal bits of data, forward pass, loss, gradient and weights at every step" in same.stdout
+    other = samestep("compare", "Adam(lr=0.001)", "Adam(lr=0.001, beta2=0.99)", "--mnist", "--steps", "3")
+    assert other.returncode == 1
+    assert "DIFFERENT: other bits from step 1 on" in other.stdout
+    assert "in the state" in other.stdout
+    assert "beta2=0.999 instead of 0.99 makes B equal to A" in other.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -74,6 +86,12 @@ def test_a_users_own_optimizers_are_found_in_the_current_folder(
         ([ADAM, "Adam"], "a contestant must be a rule, a dialect's call"),
         ([ADAM, ADAM, "--dtype", "float8"], "dtype must be one of float32, float64, got 'float8'"),
         ([ADAM, ADAM, "--gradients", "no.npz"], "no.npz must be an .npz file of gradients"),
+        ([ADAM, ADAM, "--mnist", "--constant"], "--mnist trains in lockstep at each one's own rate: leave out"),
+        (["Adam()", "Adam(lr=1.0)", "--repro", "no/such/x.py"], "no/such/x.py must be a file that can be written"),
+        (
+            ["Adam(lr=1.0, epsilon_at=Epsilon.HAT, maximize=True)", "adapter:pytorch:Adam()", "--repro", "x.py"],
+            "--repro needs an optimizer of PyTorch's or Keras' among the two, and neither has one",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line(words: list[str], message: str) -> None:

@@ -29,7 +29,7 @@ class Allowed(NamedTuple):
             for name, kept in self.states.items()
         }
         thetas = {name: bound + other.thetas[name] for name, bound in self.thetas.items()}
-        words = " and ".join(dict.fromkeys(filter(None, (self.words, other.words))))
+        words = self.words if other.words in self.words else f"{self.words}; {other.words}"
         return Allowed(thetas, states, words)
 
 
@@ -59,7 +59,7 @@ def of_rule(rule: Rule, feed: Feed, dtype: str, before: limits.Before | None = N
             k: _rows(np.zeros_like(value.error), [state[k].error for _, state in followed])[rows]
             for k, value in kept.items()
         }
-    return Allowed(thetas, states, f"derived: the rounding of {rule!r} in {dtype}")
+    return Allowed(thetas, states, f"derived from the rounding of {rule!r} in {dtype}")
 
 
 def _rows(first: np.ndarray, errors: list[np.ndarray]) -> np.ndarray:

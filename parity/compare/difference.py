@@ -7,6 +7,7 @@ import numpy as np
 
 from reference import Rule
 
+from .. import trajectory
 from . import in_numpy
 from .account import Account
 from .allowed import Allowed, excess
@@ -124,10 +125,22 @@ def _step(one: np.ndarray, other: np.ndarray, bound: np.ndarray) -> int | None:
 def _at(
     one: np.ndarray, other: np.ndarray, step: int, name: str, stage: str, state: str, bound: np.ndarray
 ) -> Difference:  # fmt: skip
-    """The element of that step that is most limits apart."""
-    apart = excess(one[step], other[step], bound[step])
-    element = tuple(int(i) for i in np.unravel_index(np.argmax(apart), apart.shape))
-    values = float(one[(step, *element)]), float(other[(step, *element)])
+    """The element of that step, from 0, that is most limits apart."""
+    return furthest(one[step], other[step], step + 1, name, stage, state, bound[step])
+
+
+def furthest(
+    one: np.ndarray, other: np.ndarray, step: int, name: str, stage: str, state: str = "",
+    bound: np.ndarray | None = None,
+) -> Difference:  # fmt: skip
+    """The difference of two arrays at the element that is most limits apart; without a bound, where the gap is
+    largest."""
+    none = np.zeros(one.shape)
+    gap, _, apart = trajectory.held(one.astype(np.float64), other.astype(np.float64), none if bound is None else bound)
+    found = gap if bound is None else apart
+    element = tuple(int(i) for i in np.unravel_index(np.argmax(found), found.shape))
+    values = float(one[element]), float(other[element])
     with np.errstate(all="ignore"):
-        ulps = float(abs(values[0] - values[1]) / np.spacing(np.abs(one[(step, *element)])))
-    return Difference(step + 1, name, element, stage, state, values, ulps)
+        spacing = np.spacing(np.abs(one[element])) if one.dtype.kind == "f" else 1.0
+        ulps = float(abs(values[0] - values[1]) / spacing)
+    return Difference(step, name, element, stage, state, values, ulps)

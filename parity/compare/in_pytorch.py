@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 import frameworks.pytorch
@@ -33,7 +34,6 @@ def run(make: Callable[[Any], Any], feed: Feed, dtype: str, mode: str = "") -> t
     parameters = [torch.nn.Parameter(torch.tensor(array, dtype=wide)) for array in feed.start.values()]
     optimizer = make(parameters)
     claimed, rates = claim(optimizer), [float(group["lr"]) for group in optimizer.param_groups]
-    ours = {theirs: name for name, theirs in _names(optimizer).items()}
     journal = Journal(feed, [parameter.detach().numpy() for parameter in parameters])
     for step in range(feed.steps):
         for group, lr in zip(optimizer.param_groups, rates, strict=True):
@@ -41,12 +41,16 @@ def run(make: Callable[[Any], Any], feed: Feed, dtype: str, mode: str = "") -> t
         for parameter, gradient in zip(parameters, feed.at(step, dtype), strict=True):
             parameter.grad = None if gradient is None else torch.tensor(gradient)
         optimizer.step()
-        states = [
-            {ours.get(k, k): v.detach().numpy() for k, v in optimizer.state[p].items() if _kept(k, v)}
-            for p in parameters
-        ]
-        journal.add([parameter.detach().numpy() for parameter in parameters], states)
+        journal.add([parameter.detach().numpy() for parameter in parameters], states(optimizer, parameters))
     return journal.account(), claimed
+
+
+def states(optimizer: Any, parameters: list[Any]) -> list[dict[str, np.ndarray]]:
+    """What is kept for each parameter, under our names where they are known."""
+    ours = {theirs: name for name, theirs in _names(optimizer).items()}
+    return [
+        {ours.get(k, k): v.detach().numpy() for k, v in optimizer.state[p].items() if _kept(k, v)} for p in parameters
+    ]
 
 
 def claim(optimizer: Any) -> Rule | None:

@@ -46,7 +46,7 @@ def run(make: Callable[[], Any], feed: Feed, dtype: str, mode: str = "eager") ->
         gradients = [None if g is None else tf.constant(g) for g in feed.at(step, dtype)]
         if any(gradient is not None for gradient in gradients):
             apply(gradients)
-        journal.add([variable.numpy() for variable in variables], _states(optimizer, len(variables)))
+        journal.add([variable.numpy() for variable in variables], states(optimizer, variables))
     return journal.account(), claimed
 
 
@@ -67,16 +67,18 @@ def _native(optimizer: Any) -> str:
     return next((name for name in above if name in words.NATIVES), "")
 
 
-def _states(optimizer: Any, tensors: int) -> list[dict[str, np.ndarray]]:
-    """What is kept for each tensor, under our names where they are known. Keras' SGD turns the sign of its buffer."""
+def states(optimizer: Any, variables: list[Any]) -> list[dict[str, np.ndarray]]:
+    """What is kept for each variable, under our names where they are known. Keras' SGD turns the sign of its buffer."""
     if isinstance(optimizer, frameworks.tensorflow.Optimizer):
         return [{name: slot.numpy() for name, slot in slots.items()} for slots in optimizer._states]
     name = _native(optimizer)
     ours = {theirs: name for name, theirs in words.NATIVES[name].state.items()} if name else {}
     sign = -1 if name and words.NATIVES[name].rule is SGD else 1
-    states: list[dict[str, np.ndarray]] = [{} for _ in range(tensors)]
-    for variable in optimizer.variables:
-        head, _, slot = variable.name.partition("_")
-        if slot and head.removeprefix("theta").isdigit():
-            states[int(head.removeprefix("theta"))][ours.get(slot, slot)] = sign * variable.numpy()
-    return states
+    kept: list[dict[str, np.ndarray]] = [{} for _ in variables]
+    for slot in optimizer.variables:  # it bears its variable's name, and then its own
+        heads = [(len(v.name), i) for i, v in enumerate(variables) if slot.name.startswith(f"{v.name}_")]
+        if heads:
+            length, index = max(heads)
+            own = slot.name[length + 1 :]
+            kept[index][ours.get(own, own)] = sign * slot.numpy()
+    return kept

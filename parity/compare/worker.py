@@ -66,7 +66,7 @@ def execute(contestant: Contestant, feed: Feed, dtype: str) -> Ran:
     """Run a native, an adapter or a factory in this process."""
     home, mode, make = contestant.home, contestant.mode, None
     if contestant.kind == "factory":
-        home, make = _called(contestant.text)
+        home, make = called(contestant.text)
         mode = "eager"
     if home not in SIDES:
         return Ran(_witness(contestant, feed, dtype), home, contestant.rule)
@@ -91,7 +91,7 @@ def _witness(contestant: Contestant, feed: Feed, dtype: str) -> Account:
     return Account({k: v.astype(dtype) for k, v in feed.start.items()}, thetas, {name: {} for name in thetas})
 
 
-def _called(text: str) -> tuple[str, Callable[..., Any]]:
+def called(text: str) -> tuple[str, Callable[..., Any]]:
     """The framework of a user's factory, and the factory, wrapped so that its mistakes are told in one line."""
     module, _, name = text.partition(":")
     sys.path.insert(0, os.getcwd())
