@@ -50,14 +50,10 @@ def compare(asked: Asked, say: Callable[[str], None]) -> bool:
     feed = feeds.read(asked.gradients) if asked.gradients else feeds.designed((a.rule, b.rule), asked.steps)
     if asked.constant:
         feed = feed._replace(shares=np.ones(feed.steps))
-    answer = answered(a, b, feed, asked.dtype, script=asked.repro)
+    answer = answered(a, b, feed, asked.dtype)
     for line in lines(asked.a, asked.b, answer, given(asked, feed)):
         say(line)
-    if asked.repro:
-        say("")
-        say(
-            "no script is written: they are the same" if answer.same != DIFFERS else f"{asked.repro} shows it by itself"
-        )
+    _reproduce(asked, answer, say)
     return answer.same != DIFFERS
 
 
@@ -67,7 +63,7 @@ def _train(asked: Asked, a: Contestant, b: Contestant, say: Callable[[str], None
         raise ValueError(
             "--mnist trains in lockstep at each one's own rate: leave out --gradients, --constant, --dtype"
         )
-    found = trained.train(a, b, asked.steps, script=asked.repro)
+    found = trained.train(a, b, asked.steps)
     for line in trained_lines(found):
         say(line)
     if found.optimizers:
@@ -75,7 +71,20 @@ def _train(asked: Asked, a: Contestant, b: Contestant, say: Callable[[str], None
         say("their optimizers, on the same gradients:")
         for line in lines(asked.a, asked.b, found.optimizers, found.given):
             say(f"  {line}".rstrip())
+    _reproduce(asked, found.optimizers, say)
     return found.same
+
+
+def _reproduce(asked: Asked, answer: Answer | None, say: Callable[[str], None]) -> None:
+    """Write the script, if one is wanted and there is a difference to show."""
+    if not asked.repro:
+        return
+    say("")
+    if not answer or not answer.write_script:
+        say("no script is written: they are the same")
+        return
+    answer.write_script(asked.repro)
+    say(f"{asked.repro} shows the first difference of positions by itself")
 
 
 def trained_lines(found: Training) -> Iterator[str]:

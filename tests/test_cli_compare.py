@@ -1,6 +1,7 @@
 """``samestep compare``: what a person sees, exit codes, mistakes."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .checkout import assert_mistake, samestep
+from parity import audit, mutants
+
+from .checkout import ROOT, assert_mistake, samestep
 
 pytest.importorskip("typer", reason="the command line is the extra 'report'")
 
@@ -125,7 +128,7 @@ def test_the_script_shows_the_difference_by_itself(words: tuple[str, str], tmp_p
     script = tmp_path / "shown.py"
     ended = samestep("compare", *words, "--repro", script, cwd=tmp_path)
     assert ended.returncode == 1, ended.stdout + ended.stderr
-    assert f"{script} shows it by itself" in ended.stdout
+    assert f"{script} shows the first difference of positions by itself" in ended.stdout
     text = script.read_text()
     assert len(text.splitlines()) <= 30, text
     assert not [name for name in ("reference", "frameworks", "parity", "samestep") if name in text]
@@ -146,3 +149,33 @@ def test_nothing_is_written_where_nothing_differs(tmp_path: Path) -> None:
     assert ended.returncode == 0
     assert "no script is written" in ended.stdout
     assert not list(tmp_path.iterdir())
+
+
+SGD, HAT = "SGD(lr=0.25, momentum=0.5)", "keras:Adam(learning_rate=0.001)"
+PLANTED = [  # a mutant, what is compared in its house, and what the answer says
+    ("state is never written", "frameworks/pytorch/optimizer.py", (SGD, f"adapter:pytorch:{SGD}"),
+     ["step 1, ", "in the state b", "if it begins every step with a new b"]),
+    ("learning rate is the rule's for ever", "frameworks/tensorflow/optimizer.py",
+     (SGD, f"adapter:tensorflow:graph:{SGD}"),
+     ["step 21, ", "in the update", "does not follow the learning rate where it changes"]),
+    ("no bias correction of the mean", "reference/adam.py", (HAT, f"native:{HAT}"), ["step 1, ", "in the update"]),
+    ("gradient skips the grid", "frameworks/pytorch/model.py",
+     (SGD, f"adapter:pytorch:{SGD}", "--mnist", "--steps", "2"),
+     ["step 1, ", "in the gradient", "SAME: equal bits at every step"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "file", "words", "told"), PLANTED)
+def test_a_fault_in_this_house_is_named(
+    name: str, file: str, words: tuple[str, ...], told: list[str], tmp_path: Path
+) -> None:
+    """Planted in a copy of the project; its step, its stage, and where one exchange explains it, the cause."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    pytest.importorskip("keras", reason="Keras is not installed")
+    (mutant,) = (m for m in mutants.ALL if m.file == file and m.name.endswith(f": {name}"))
+    audit.copy(tmp_path, mutant)
+    shutil.copytree(ROOT / "report", tmp_path / "report", ignore=shutil.ignore_patterns("__pycache__"))
+    ended = samestep("compare", *words, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    for word in told:
+        assert word in ended.stdout

@@ -1,6 +1,7 @@
 """The comparison of two contestants on one feed, from start to end."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +27,8 @@ class Answer:
 
     ``verdict`` is that of the tensor that comes closest to its limit; ``limit`` says where limits come from; ``bits``
     is the first step with other bits; ``first`` the first difference beyond the limit. ``growth`` holds, at marks, the
-    step, the largest distance as a share of the path, and the limit there.
+    step, the largest distance as a share of the path, and the limit there. ``write_script`` writes a stand-alone script
+    that shows a difference, and raises ValueError if it cannot.
     """
 
     same: str
@@ -39,16 +41,16 @@ class Answer:
     causes: list[Cause]
     remedies: list[str]
     rules: tuple[str, str]
+    write_script: Callable[[Path], None] | None = None
 
 
 def compare(
     a: Contestant, b: Contestant, feed: Feed, dtype: str = "float32",
-    run: Callable[[Contestant, Feed, str], Ran] = ran, script: Path | None = None,
+    run: Callable[[Contestant, Feed, str], Ran] = ran,
 ) -> Answer:  # fmt: skip
     """Run both, hold one to the other, and say where, why and what to do. ValueError if one cannot run.
 
-    ``run`` is how a contestant runs: in a process of its own, unless a test knows better. ``script`` is where a
-    stand-alone script goes that shows the difference, should there be one.
+    ``run`` is how a contestant runs: in a process of its own, unless a test knows better.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
@@ -73,17 +75,24 @@ def compare(
         remedies = remedy.find((a, one), (b, other), feed, dtype)
         accused = next((found.stage for found in causes if found.equal and found.stage), "")
         first = first._replace(stage=accused or first.stage)
-        if script:
-            part = difference.first(one, other, allowed, feed, dtype, states=False)
-            assert part
-            limit = float(limits.SAFETY * allowed.thetas[part.tensor][(part.step - 1, *part.element)])
-            repro.write(script, (a, one), (b, other), part, limit, feed, dtype)
     same = DIFFERS if first else EQUAL if bits is None else WITHIN
     rules = repr(one.rule) if one.rule else "", repr(other.rule) if other.rule else ""
     return Answer(
         same, tensor, verdicts[tensor], allowed.words, bits, first, growth(one, other, allowed, feed), causes, remedies,
-        rules,
+        rules, functools.partial(script, (a, one), (b, other), allowed, feed, dtype) if first else None,
     )  # fmt: skip
+
+
+def script(
+    one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], allowed: Allowed, feed: Feed, dtype: str, path: Path
+) -> None:
+    """Write the script for the first difference of positions: state cannot be seen in all frameworks alike."""
+    part = difference.first(one[1], other[1], allowed, feed, dtype, states=False)
+    assert part
+    if not part.step:
+        raise ValueError("--repro shows steps that differ, and here the tensors differ before the first")
+    limit = float(limits.SAFETY * allowed.thetas[part.tensor][(part.step - 1, *part.element)])
+    repro.write(path, one, other, part, limit, feed, dtype)
 
 
 def growth(one: Ran, other: Ran, allowed: Allowed, feed: Feed) -> list[tuple[int, float, float]]:

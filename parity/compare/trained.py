@@ -3,7 +3,6 @@ gradients."""
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -50,7 +49,7 @@ class Training:
 
 def train(
     a: Contestant, b: Contestant, steps: int, both: Both = training.both,
-    run: Callable[[Contestant, feeds.Feed, str], Ran] = ran, script: Path | None = None,
+    run: Callable[[Contestant, feeds.Feed, str], Ran] = ran,
 ) -> Training:  # fmt: skip
     """Train both for so many steps; where they part, train again up to there and look. ValueError if one cannot."""
     homes = training.home(a), training.home(b)
@@ -67,7 +66,7 @@ def train(
     given, words = (
         (training.feed(one), "A's gradients") if early else (feeds.designed((a.rule, b.rule)), "designed ones")
     )
-    answer = compare(a, b, given, run=run, script=script)
+    answer = compare(a, b, given, run=run)
     return Training(steps, homes, first, growth, answer, f"{words}, {given.steps} steps")
 
 
