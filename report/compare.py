@@ -147,7 +147,7 @@ def _same(answer: Answer) -> Iterator[str]:
         yield f"DIFFERENT: {distance} {place}"
     else:
         yield f"SAME within rounding: {distance} {place}; first other bits at step {answer.bits}"
-    yield f"  limit: {answer.limit}"
+    yield f"  the limit is {answer.limit}"
 
 
 def _first(first: Difference) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """``samestep compare``: what a person sees, exit codes, mistakes."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -179,3 +181,11 @@ def test_a_fault_in_this_house_is_named(
     assert ended.returncode == 1, ended.stdout + ended.stderr
     for word in told:
         assert word in ended.stdout
+
+
+def test_the_readme_shows_what_is_printed() -> None:
+    """Word for word; both rules run in NumPy, so that every machine prints the same."""
+    text = (ROOT / "README.md").read_text()
+    (shown,) = re.findall(r"<!-- compare -->\n```text\n(.*?)\n```\n<!-- end -->", text, re.DOTALL)
+    (command,) = re.findall(r"^samestep (compare .*)$", text, re.MULTILINE)
+    assert samestep(*shlex.split(command)).stdout == f"{shown}\n"

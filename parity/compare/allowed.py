@@ -29,8 +29,7 @@ class Allowed(NamedTuple):
             for name, kept in self.states.items()
         }
         thetas = {name: bound + other.thetas[name] for name, bound in self.thetas.items()}
-        words = self.words if other.words in self.words else f"{self.words}; {other.words}"
-        return Allowed(thetas, states, words)
+        return Allowed(thetas, states, self.words)
 
 
 def pair(a: Ran, b: Ran, feed: Feed, dtype: str, again: Callable[[Feed], tuple[Ran, Ran]]) -> Allowed:
@@ -41,7 +40,10 @@ def pair(a: Ran, b: Ran, feed: Feed, dtype: str, again: Callable[[Feed], tuple[R
     one, other = a.rule or b.rule, b.rule or a.rule
     if one is None or other is None:
         return measured(a.account, b.account, feed, dtype, again)
-    return of_rule(one, feed, dtype) + of_rule(other, feed, dtype)
+    both = "both rules" if one != other else f"{one!r}"
+    taken = "" if a.rule and b.rule else f", which {'B' if a.rule else 'A'} is taken to follow"
+    allowed = of_rule(one, feed, dtype) + of_rule(other, feed, dtype)
+    return allowed._replace(words=f"derived from the rounding of {both} in {dtype}{taken}")
 
 
 def of_rule(rule: Rule, feed: Feed, dtype: str, before: limits.Before | None = None) -> Allowed:
@@ -59,7 +61,7 @@ def of_rule(rule: Rule, feed: Feed, dtype: str, before: limits.Before | None = N
             k: _rows(np.zeros_like(value.error), [state[k].error for _, state in followed])[rows]
             for k, value in kept.items()
         }
-    return Allowed(thetas, states, f"derived from the rounding of {rule!r} in {dtype}")
+    return Allowed(thetas, states, "")
 
 
 def _rows(first: np.ndarray, errors: list[np.ndarray]) -> np.ndarray:
