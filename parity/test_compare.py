@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parity import mutants
-from parity.compare import contestants, in_numpy, worker
+from parity import cases, court, mutants
+from parity.compare import contestants, difference, in_numpy, worker
 from parity.compare import feed as feeds
+from parity.compare.allowed import pair
 from parity.compare.answer import DIFFERS, EQUAL, WITHIN, Answer, compare
 from parity.compare.contestants import Contestant
 from parity.compare.feed import Feed
@@ -63,6 +64,7 @@ def test_what_is_the_same_is_called_so(a: str, b: str, dtype: str, same: str) ->
 DIFFERENT = [  # the two, the first step that differs, its stage and state, the fields that make them equal
     (ADAM, "keras:Adam(learning_rate=0.001)", 1, "update", "", ("epsilon", "epsilon_at")),
     ("Adam(lr=0.001)", "Adam(lr=0.001, beta2=0.99)", 1, "state", "v", ("beta2",)),
+    ("Adam(lr=0.001)", "Adam(lr=0.001, beta1=0.9000000001)", 1, "state", "m", ("beta1",)),
     ("Adam(lr=0.001)", "Adam(lr=0.002)", 1, "update", "", ("lr",)),
     ("Adam(lr=0.001)", "Adam(lr=0.001, amsgrad=True)", 2, "update", "", ("amsgrad",)),
     ("keras:SGD(learning_rate=0.1, momentum=0.9)", "pytorch:SGD(lr=0.1, momentum=0.9)", 21, "update", "", ("buffer",)),
@@ -130,6 +132,26 @@ def test_a_wrong_rule_is_convicted_at_its_step_and_stage(
     assert (found.first.step, found.first.stage, found.first.state) == (step, stage, state)
     assert [cause.equal for cause in found.causes] == [True]
     assert found.causes[0].words.startswith("B goes the way of")
+
+
+@pytest.mark.parametrize("text", [calls[0] for calls in cases.PLAIN.values()])
+def test_the_limit_keeps_out_the_nearest_wrong_rule(text: str) -> None:
+    """Of the mistakes that float32 can tell, the one that comes nearest is called different."""
+    rule, dtype = contestants.rule(text), "float32"
+    name = court.nearest_wrong(rule, dtype).name
+    wrong = mutants.wrong_rules(type(rule).__name__)[name](**rule.plain())
+    feed = feeds.designed((rule,))
+    one, other = (Ran(in_numpy.run(each, feed, dtype), "numpy", rule) for each in (rule, wrong))
+    allowed = pair(one, other, feed, dtype, lambda disturbed: (one, other))
+    assert difference.first(one, other, allowed, feed, dtype), name
+
+
+@pytest.mark.parametrize("call", [call for calls in cases.PLAIN.values() for call in calls])
+def test_every_native_is_the_same_as_its_call_or_deviates_as_recorded(call: str) -> None:
+    """No false alarm: in float64 whatever differs has a recorded cause."""
+    found = answer(call, f"native:{call}", "float64")
+    assert found.same != DIFFERS or [cause.equal for cause in found.causes] == [True], found.causes
+    assert ("as is known" in "".join(cause.words for cause in found.causes)) == (found.same == DIFFERS)
 
 
 class Faulty(torch.optim.Adam):

@@ -26,7 +26,7 @@ def assert_led_to(path: Path, rule: Rule, ends: dict[str, np.ndarray], steps: in
     assert set(feed.start) == set(ends)
     account, allowed = in_numpy.run(rule, feed, "float32"), of_rule(rule, feed, "float32")
     for name, end in ends.items():
-        mine, bound = account.thetas[name][-1:], 2 * allowed.thetas[name][-1:]
+        mine, bound = account.thetas[name][-1:], allowed.thetas[name][-1:]
         verdict = trajectory.compare(feed.start[name], end[None], mine, bound)
         assert verdict.holds, f"{name}: {verdict}"
         assert (end != feed.start[name]).any()

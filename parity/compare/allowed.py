@@ -22,13 +22,14 @@ class Allowed(NamedTuple):
     states: dict[str, dict[str, np.ndarray]]
     words: str
 
-    def __add__(self, other: "Allowed") -> "Allowed":  # type: ignore[override]
-        """Both may be off, each by its own bound; of states those that both keep."""
+    def mean(self, other: "Allowed") -> "Allowed":
+        """For two that follow two rules: ``SAFETY`` counts both sides, so each brings half. Of states those that both
+        keep."""
         states = {
-            name: {k: v + other.states[name][k] for k, v in kept.items() if k in other.states[name]}
+            name: {k: (v + other.states[name][k]) / 2 for k, v in kept.items() if k in other.states[name]}
             for name, kept in self.states.items()
         }
-        thetas = {name: bound + other.thetas[name] for name, bound in self.thetas.items()}
+        thetas = {name: (bound + other.thetas[name]) / 2 for name, bound in self.thetas.items()}
         return Allowed(thetas, states, self.words)
 
 
@@ -42,7 +43,7 @@ def pair(a: Ran, b: Ran, feed: Feed, dtype: str, again: Callable[[Feed], tuple[R
         return measured(a.account, b.account, feed, dtype, again)
     both = "both rules" if one != other else f"{one!r}"
     taken = "" if a.rule and b.rule else f", which {'B' if a.rule else 'A'} is taken to follow"
-    allowed = of_rule(one, feed, dtype) + of_rule(other, feed, dtype)
+    allowed = of_rule(one, feed, dtype).mean(of_rule(other, feed, dtype))
     return allowed._replace(words=f"derived from the rounding of {both} in {dtype}{taken}")
 
 
@@ -85,7 +86,7 @@ def measured(
             for k, kept in first.states.items()
         },
     )
-    return worst + worst
+    return worst
 
 
 def disturb(feed: Feed, dtype: str, at_random: bool) -> Feed:

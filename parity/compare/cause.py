@@ -15,6 +15,7 @@ import numpy as np
 from reference import Rule
 
 from .. import deviations, mutants, trajectory
+from ..reproductions import REPRODUCTIONS
 from . import in_numpy, suspicions
 from .account import Account
 from .allowed import Allowed, excess, holds, of_rule
@@ -58,7 +59,7 @@ def find(one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], feed: Feed,
 def keeps(account: Account, rule: Rule, feed: Feed, dtype: str) -> bool:
     """Whether an account goes the rule's way, both as far off as rounding allows."""
     allowed = of_rule(rule, feed, dtype)
-    return holds(account, in_numpy.run(rule, feed, dtype), allowed + allowed)
+    return holds(account, in_numpy.run(rule, feed, dtype), allowed)
 
 
 def exchanges(a: Ran, b: Ran, feed: Feed, dtype: str) -> list[Cause]:
@@ -89,7 +90,7 @@ def _put(a: Rule, b: Rule, names: tuple[str, ...], goal: Account, feed: Feed, dt
         return None
     if repr(rule) == repr(b):
         return None  # it does not matter there
-    went, allowed = in_numpy.run(rule, feed, dtype), of_rule(rule, feed, dtype) + of_rule(a, feed, dtype)
+    went, allowed = in_numpy.run(rule, feed, dtype), of_rule(rule, feed, dtype).mean(of_rule(a, feed, dtype))
     equal = holds(went, goal, allowed)
     given = " and ".join(f"{name}={getattr(a, name)!r} instead of {getattr(b, name)!r}" for name in names)
     outcome = "makes B equal to A" if equal else f"leaves a distance of {distance(goal, went, allowed, feed):.2g}"
@@ -112,7 +113,7 @@ def astray(letter: str, who: Contestant, went: Ran, rule: Rule, feed: Feed, dtyp
         deviation = known[0]
         return Cause(f"{letter} deviates from {rule!r}, as is known: {deviation.cause} {deviation.link}".rstrip(), True)
     meant = in_numpy.run(rule, feed, dtype)
-    allowed = of_rule(rule, feed, dtype) + of_rule(rule, feed, dtype)
+    allowed = of_rule(rule, feed, dtype)
     beyond = _beyond(went.account, meant, allowed)
     at = next((i for i, number in enumerate(beyond) if number), step - 1)
     for suspicion in _all(rule, feed, at + 1):
@@ -122,10 +123,13 @@ def astray(letter: str, who: Contestant, went: Ran, rule: Rule, feed: Feed, dtyp
             continue
         if 2 * _beyond(went.account, account, allowed)[at] > beyond[at]:
             continue  # most of what parted there still does
-        if holds(went.account, account, _of(suspicion, dtype) + _of(suspicion, dtype)):
+        if holds(went.account, account, _of(suspicion, dtype)):
             return Cause(f"{letter} goes the way of {rule!r} if it {suspicion.words}", True, suspicion.stage)
     far = distance(meant, went.account, allowed, feed)
-    return Cause(f"{letter} strays from {rule!r}, {far:.2g} of the path, and nothing that was tried explains it", False)
+    words = f"{letter} strays from {rule!r}, {far:.2g} of the path, and nothing that was tried explains it"
+    scripts = [found.name for found in REPRODUCTIONS if who.call and found.native.endswith(f".{who.call.name}")]
+    also = f"; known of this native: python -m parity.reproduce {' '.join(scripts)}" if scripts else ""
+    return Cause(f"{words}{also}", False)
 
 
 def _beyond(one: Account, other: Account, allowed: Allowed) -> np.ndarray:

@@ -54,7 +54,7 @@ def said(rule: Rule, name: str, feed: Feed, dtype: str) -> str:
 def _tried(rule: Rule, words: ModuleType, call: str, arguments: dict[str, object], feed: Feed, dtype: str) -> str:
     """What comes of trying the call's rule against the rule."""
     meant: Rule = words.read(call, **arguments)
-    allowed = of_rule(rule, feed, dtype) + of_rule(meant, feed, dtype)
+    allowed = of_rule(rule, feed, dtype).mean(of_rule(meant, feed, dtype))
     if holds(in_numpy.run(meant, feed, dtype), in_numpy.run(rule, feed, dtype), allowed):
         return " (tried on these gradients: equal)"
     return " (tried on these gradients: not equal while the learning rate changes)"
