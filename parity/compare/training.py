@@ -8,7 +8,6 @@ import argparse
 import hashlib
 import importlib
 import itertools
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,19 +17,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from frameworks import experiment, launch, mnist, record
+from frameworks import experiment, mnist, record
 from frameworks.run import marks
 from reference import SGD
 
 from . import contestants
 from .contestants import Contestant
 from .feed import Feed
-from .worker import MISTAKE, called
+from .worker import MISTAKE, apart, called
 
 STAGES = ("data", "forward", "loss", "gradient", "state", "update")
 HOMES = {"pytorch": "pytorch", "keras": "tensorflow", "tf_keras": "tensorflow", "tensorflow1": "tensorflow",
          "article": "tensorflow", "tensorflow": "tensorflow"}  # fmt: skip
-PATIENCE = 3600  # seconds for a run
 
 Seen = dict[str, dict[str, np.ndarray]]  # stage: name: array, kernels (in, out)
 
@@ -194,22 +192,17 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
 def both(pair: tuple[Contestant, Contestant], total: int, keep: int = 0) -> tuple[Trained, Trained]:
     """Train both, each in a process of its own; ValueError if one cannot be trained."""
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda contestant: _apart(contestant, total, keep), pair)
+        one, other = pool.map(lambda contestant: _alone(contestant, total, keep), pair)
     return one, other
 
 
-def _apart(contestant: Contestant, total: int, keep: int) -> Trained:
+def _alone(contestant: Contestant, total: int, keep: int) -> Trained:
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
         out = Path(folder) / "trained.npz"
-        command = [sys.executable, "-m", "parity.compare.training", contestant.text]
-        command += ["--steps", str(total), "--keep", str(keep), "--out", str(out)]
-        done = subprocess.run(
-            command, env=launch.environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+        apart(
+            "parity.compare.training",
+            [contestant.text, "--steps", str(total), "--keep", str(keep), "--out", str(out)],
         )
-        if done.returncode:
-            words = launch.last_words(done.stderr).splitlines() or ["it left no message"]
-            ended = "" if done.returncode == MISTAKE else f"{contestant.text} {launch.ending(done.returncode)}: "
-            raise ValueError(f"{ended}{words[-1]}")
         with np.load(out, allow_pickle=False) as file:
             return _unpacked({name: file[name] for name in file.files})
 

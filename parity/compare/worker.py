@@ -29,7 +29,7 @@ from .contestants import Contestant
 from .feed import Feed
 
 SIDES = {"pytorch": "in_pytorch", "keras": "in_tensorflow", "tensorflow": "in_tensorflow"}
-PATIENCE = 600  # seconds for one contestant
+PATIENCE = 3600  # seconds for one contestant
 MISTAKE = 2  # the exit code of a user's mistake
 
 
@@ -48,18 +48,27 @@ def ran(contestant: Contestant, feed: Feed, dtype: str) -> Ran:
         return Ran(in_numpy.run(contestant.rule, feed, dtype), "numpy", contestant.rule)
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
         given, out = feeds.write(feed, Path(folder) / "feed.npz"), Path(folder) / "account.npz"
-        command = [sys.executable, "-m", "parity.compare.worker", contestant.text]
-        command += ["--feed", str(given), "--dtype", dtype, "--out", str(out)]
+        words = [contestant.text, "--feed", str(given), "--dtype", dtype, "--out", str(out)]
+        said = json.loads(apart("parity.compare.worker", words).splitlines()[-1])
+        rule = contestant.rule or (contestants.rule(said["rule"]) if said["rule"] else None)
+        return Ran(account.read(out, feed), said["home"], rule)
+
+
+def apart(module: str, words: list[str]) -> str:
+    """What a module printed, run on a contestant in a process of its own; ValueError with its last words if it
+    failed."""
+    command = [sys.executable, "-m", module, *words]
+    try:
         done = subprocess.run(
             command, env=launch.environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
         )
-        if done.returncode:
-            words = launch.last_words(done.stderr).splitlines() or ["it left no message"]
-            ended = "" if done.returncode == MISTAKE else f"{contestant.text} {launch.ending(done.returncode)}: "
-            raise ValueError(f"{ended}{words[-1]}")
-        said = json.loads(done.stdout.splitlines()[-1])
-        rule = contestant.rule or (contestants.rule(said["rule"]) if said["rule"] else None)
-        return Ran(account.read(out, feed), said["home"], rule)
+    except subprocess.TimeoutExpired as late:
+        raise ValueError(f"{words[0]} must end within {PATIENCE} seconds, and did not; take fewer steps") from late
+    if done.returncode:
+        last = (launch.last_words(done.stderr).splitlines() or ["it left no message"])[-1]
+        ended = "" if done.returncode == MISTAKE else f"{words[0]} {launch.ending(done.returncode)}: "
+        raise ValueError(f"{ended}{last}")
+    return done.stdout
 
 
 def execute(contestant: Contestant, feed: Feed, dtype: str) -> Ran:
