@@ -6,9 +6,9 @@ gradients, this dtype, whatever order of operations a sane compiler chose (N. J.
 Numerical Algorithms, 2nd edition, SIAM 2002, section 3.3).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -209,6 +209,17 @@ def _scalar(x: Any, dtype: str) -> Bounded:
     return x if isinstance(x, Bounded) else Bounded(x, 0.0, dtype)
 
 
+class Standing(NamedTuple):
+    """A parameter, its state, and how many steps it has counted."""
+
+    theta: Any
+    state: dict[str, Any]
+    t: int
+
+
+Before = Callable[[list[Standing], dict[str, Any]], Standing]  # given all that stood, now last, and the state at first
+
+
 def bounds(
     rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str,
     rates: Sequence[float] | None = None, scalars_in: str = "float64",
@@ -218,15 +229,29 @@ def bounds(
     ``theta`` of any shape, ``gradients`` and the bounds (steps, *theta.shape). They and the learning rates (``rates``,
     else the rule's own) are taken as exact. Coefficients are computed in ``scalars_in``.
     """
+    followed = follow(rule, theta, gradients, dtype, rates, scalars_in)
+    return np.array([now.error for now, _ in followed])
+
+
+def follow(
+    rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str,
+    rates: Sequence[float] | None = None, scalars_in: str = "float64", before: Before | None = None,
+) -> Iterator[tuple[Bounded, dict[str, Bounded]]]:  # fmt: skip
+    """The parameters and the state after each step, each with its bound; arguments as of ``bounds``.
+
+    ``before`` may replace what stands before a step.
+    """
     now = Bounded(theta, 0.0, dtype)
     xp = namespace(scalars_in)
-    state, errors = rule.start(now, xp), []
-    for t, (gradient, lr) in enumerate(zip(gradients, rates or [rule.lr] * len(gradients), strict=True), start=1):
-        doubles = rule.coefficients(t, Bounded(lr, 0.0, scalars_in), xp)
+    start, past = rule.start(now, xp), []
+    standing = Standing(now, start, 0)
+    for gradient, lr in zip(gradients, rates or [rule.lr] * len(gradients), strict=True):
+        past.append(standing)
+        now, state, t = before(past, start) if before else standing
+        doubles = rule.coefficients(t + 1, Bounded(lr, 0.0, scalars_in), xp)
         c = doubles._make(_once_rounded(value, dtype) for value in doubles)
-        now, state = rule.update(now, Bounded(gradient, 0.0, dtype), state, c, xp)
-        errors.append(now.error)
-    return np.array(errors)
+        standing = Standing(*rule.update(now, Bounded(gradient, 0.0, dtype), state, c, xp), t + 1)
+        yield standing.theta, standing.state
 
 
 def _once_rounded(coefficient: Any, dtype: str) -> Bounded:

@@ -61,12 +61,7 @@ def compare(start: np.ndarray, expected: np.ndarray, actual: np.ndarray, bounds:
     if not expected.shape == actual.shape == bounds.shape or not expected.size:
         raise ValueError(f"shapes must be equal and not empty, got {expected.shape}, {actual.shape}, {bounds.shape}")
     a, b, bounds = (x.astype(np.float64).reshape(len(x), -1) for x in (expected, actual, bounds))
-    with np.errstate(all="ignore"):
-        gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
-        gap = np.where(np.isnan(gap), np.inf, gap)
-        limit = SAFETY * bounds
-        excess = np.where(gap == 0, 0.0, gap / limit)  # infinite where nothing may differ
-        excess = np.where(np.isnan(excess), np.inf, excess)
+    gap, limit, excess = held(a, b, bounds)
     step, element = np.unravel_index(np.argmax(excess), excess.shape)
     path = paths(start, np.nan_to_num(a))[step] or 1.0
     return Verdict(
@@ -77,3 +72,16 @@ def compare(start: np.ndarray, expected: np.ndarray, actual: np.ndarray, bounds:
         element=int(element),
         values=(float(a[step, element]), float(b[step, element])),
     )
+
+
+def held(a: np.ndarray, b: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Elementwise: the gap, the limit (``SAFETY`` times the bound), and their ratio; infinite where nothing may differ.
+
+    Not-a-number agrees with not-a-number alone, infinity with itself.
+    """
+    with np.errstate(all="ignore"):
+        gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+        gap = np.where(np.isnan(gap), np.inf, gap)
+        limit = SAFETY * bounds
+        excess = np.where(gap == 0, 0.0, gap / limit)
+        return gap, limit, np.where(np.isnan(excess), np.inf, excess)

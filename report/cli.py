@@ -33,6 +33,9 @@ NEEDS = {  # what each framework is made of, and the extra that brings it
 }
 PAGE = ("jinja2", "plotly")
 RULES_HELP = f"some of {', '.join(PLAIN)}, or all; default: {', '.join(EVERYDAY)}"
+CONTESTANT_HELP = (
+    "a rule, a dialect's call, adapter:FRAMEWORK:CALL, native:DIALECT:CALL, or your own optimizer as module:factory"
+)
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -169,6 +172,25 @@ def bench(
     screen = console.console()
     for part in (ratios.heading(told), *ratios.tables(told), ratios.legend()):
         screen.print(part, soft_wrap=not screen.is_terminal)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help=CONTESTANT_HELP)],
+    b: Annotated[str, typer.Argument(metavar="B", help="the same")],
+    gradients: Annotated[Path | None, typer.Option(help="a file of gradients (.npz), your own or recorded")] = None,
+    dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
+    mnist_: Annotated[bool, typer.Option("--mnist", help="train both on MNIST, each in its framework")] = False,
+    steps: Annotated[int, typer.Option(min=1, help="steps on the designed gradients, or on MNIST")] = 60,
+    constant: Annotated[bool, typer.Option("--constant", help="keep the learning rate as it is")] = False,
+    repro: Annotated[Path | None, typer.Option(help="write a script here that shows the difference by itself")] = None,
+) -> None:
+    """Do two optimizers take the same steps? If not: where they part, why, and what makes them equal."""
+    from . import compare as comparing
+
+    with mistakes():
+        same = comparing.compare(comparing.Asked(a, b, gradients, dtype, steps, constant, repro, mnist_), typer.echo)
+    raise typer.Exit(0 if same else 1)
 
 
 @app.command()

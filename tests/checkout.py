@@ -12,11 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 MISTAKE = 2  # the exit code of a user's mistake
 
 
-def samestep(*words: str | Path, env: Mapping[str, str] | None = None, flags: tuple[str, ...] = ()) -> Any:
+def samestep(
+    *words: str | Path, env: Mapping[str, str] | None = None, flags: tuple[str, ...] = (), cwd: Path = ROOT
+) -> Any:
     """Run ``samestep`` in a process of its own, from the checkout's root; the completed process with its text."""
     command = [sys.executable, *flags, "-m", "report.cli", *map(str, words)]
-    surroundings = {**os.environ, **(env or {})}
-    return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=300)
+    surroundings = {**os.environ, **({"PYTHONPATH": str(ROOT)} if cwd != ROOT else {}), **(env or {})}
+    return subprocess.run(command, cwd=cwd, env=surroundings, capture_output=True, text=True, timeout=300)
 
 
 def assert_mistake(ended: Any, *words: str) -> None:

@@ -1,0 +1,151 @@
+"""Why two contestants part: one ingredient is exchanged at a time, until a rule goes the other's way.
+
+First each contestant is held to the rule that it means to follow. Where both keep to theirs, the rules differ, and
+their fields are exchanged. Where one does not, suspicions are tried on its rule: gradients that come late, steps left
+out, state that is lost, a known mistake. A suspicion that goes the contestant's way, within what rounding allows, is a
+cause.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from reference import Rule
+
+from .. import deviations, mutants, trajectory
+from ..reproductions import REPRODUCTIONS
+from . import in_numpy, suspicions
+from .account import Account
+from .allowed import Allowed, excess, holds, of_rule
+from .contestants import Contestant
+from .feed import Feed
+from .suspicions import Suspicion
+from .worker import Ran
+
+MOST = 4  # fields exchanged together; more are no cause but another rule
+
+
+@dataclasses.dataclass(frozen=True)
+class Cause:
+    """What was exchanged and what came of it, in a sentence. ``equal`` says whether that made the two equal.
+
+    ``stage`` is the stage that it accuses, empty where it accuses none.
+    """
+
+    words: str
+    equal: bool
+    stage: str = ""
+
+
+def find(one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], feed: Feed, dtype: str, step: int) -> list[Cause]:
+    """Causes of a difference that begins at ``step``, the one that explains it last; without one, what was tried."""
+    (_, a), (_, b) = one, other
+    causes: list[Cause] = []
+    strays = 0
+    for letter, (contestant, went), meant in (("A", one, a.rule or b.rule), ("B", other, b.rule or a.rule)):
+        if meant is None or keeps(went.account, meant, feed, dtype):
+            continue
+        strays += 1
+        causes.append(astray(letter, contestant, went, meant, feed, dtype, step))
+    if a.rule is None and b.rule is None:
+        return [Cause("neither A nor B says which rule it follows, so nothing of theirs can be exchanged", False)]
+    if not strays or (a.rule and b.rule and a.rule != b.rule):
+        causes += exchanges(a, b, feed, dtype)
+    return causes
+
+
+def keeps(account: Account, rule: Rule, feed: Feed, dtype: str) -> bool:
+    """Whether an account goes the rule's way, both as far off as rounding allows."""
+    allowed = of_rule(rule, feed, dtype)
+    return holds(account, in_numpy.run(rule, feed, dtype), allowed)
+
+
+def exchanges(a: Ran, b: Ran, feed: Feed, dtype: str) -> list[Cause]:
+    """Fields of A's rule put into B's, each alone, then the fewest together that make B's rule go A's way."""
+    assert a.rule
+    assert b.rule
+    if type(a.rule) is not type(b.rule):
+        return [Cause(f"the rules are different: A follows {a.rule!r}, B {b.rule!r}", False)]
+    goal = in_numpy.run(a.rule, feed, dtype)
+    fields = [name for name in a.rule.names() if getattr(a.rule, name) != getattr(b.rule, name)]
+    tried = [_put(a.rule, b.rule, (name,), goal, feed, dtype) for name in fields]
+    found = [cause for cause in tried if cause]
+    if any(cause.equal for cause in found):
+        return sorted(found, key=lambda cause: cause.equal)
+    for size in range(2, min(MOST, len(fields)) + 1):
+        for names in itertools.combinations(fields, size):
+            together = _put(a.rule, b.rule, names, goal, feed, dtype)
+            if together and together.equal:
+                return [*found, together]
+    return [*found, Cause(f"no {MOST} fields of A's rule or fewer make B equal to A", False)]
+
+
+def _put(a: Rule, b: Rule, names: tuple[str, ...], goal: Account, feed: Feed, dtype: str) -> Cause | None:
+    """What comes of putting the named fields of A's rule into B's; None if B's rule cannot have them."""
+    try:
+        rule = b.replace(**{name: getattr(a, name) for name in names})
+    except ValueError:
+        return None
+    if repr(rule) == repr(b):
+        return None  # it does not matter there
+    went, allowed = in_numpy.run(rule, feed, dtype), of_rule(rule, feed, dtype).mean(of_rule(a, feed, dtype))
+    equal = holds(went, goal, allowed)
+    given = " and ".join(f"{name}={getattr(a, name)!r} instead of {getattr(b, name)!r}" for name in names)
+    outcome = "makes B equal to A" if equal else f"leaves a distance of {distance(goal, went, allowed, feed):.2g}"
+    return Cause(f"{given} {outcome}", equal)
+
+
+def distance(one: Account, other: Account, allowed: Allowed, feed: Feed) -> float:
+    """The distance where two accounts are most limits apart, as a share of the path."""
+    told = {
+        name: trajectory.compare(feed.start[name], one.thetas[name], other.thetas[name], bound)
+        for name, bound in allowed.thetas.items()
+    }
+    return max(told.values(), key=lambda verdict: verdict.distance / verdict.limit if verdict.limit else 0).distance
+
+
+def astray(letter: str, who: Contestant, went: Ran, rule: Rule, feed: Feed, dtype: str, step: int) -> Cause:
+    """Why a contestant does not keep to the rule: a recorded deviation, or a suspicion that goes its way."""
+    known = deviations.find(who.dialect, who.mode, dtype, rule) if who.kind == "native" else None
+    if known and keeps(went.account, known[1], feed, dtype):
+        deviation = known[0]
+        return Cause(f"{letter} deviates from {rule!r}, as is known: {deviation.cause} {deviation.link}".rstrip(), True)
+    meant = in_numpy.run(rule, feed, dtype)
+    allowed = of_rule(rule, feed, dtype)
+    beyond = _beyond(went.account, meant, allowed)
+    at = next((i for i, number in enumerate(beyond) if number), step - 1)
+    for suspicion in _all(rule, feed, at + 1):
+        try:
+            account = suspicion.account(dtype)
+        except ValueError:  # so wrong that it cannot take a step
+            continue
+        if 2 * _beyond(went.account, account, allowed)[at] > beyond[at]:
+            continue  # most of what parted there still does
+        if holds(went.account, account, _of(suspicion, dtype)):
+            return Cause(f"{letter} goes the way of {rule!r} if it {suspicion.words}", True, suspicion.stage)
+    far = distance(meant, went.account, allowed, feed)
+    words = f"{letter} strays from {rule!r}, {far:.2g} of the path, and nothing that was tried explains it"
+    scripts = [found.name for found in REPRODUCTIONS if who.call and found.native.endswith(f".{who.call.name}")]
+    also = f"; known of this native: python -m parity.reproduce {' '.join(scripts)}" if scripts else ""
+    return Cause(f"{words}{also}", False)
+
+
+def _beyond(one: Account, other: Account, allowed: Allowed) -> np.ndarray:
+    """How many elements are beyond what is allowed after each step."""
+    return sum(
+        (excess(one.thetas[name], other.thetas[name], bound) > 1).reshape(len(bound), -1).sum(axis=1)
+        for name, bound in allowed.thetas.items()
+    )
+
+
+def _of(suspicion: Suspicion, dtype: str) -> Allowed:
+    return of_rule(suspicion.rule, suspicion.feed, dtype, suspicion.before)
+
+
+def _all(rule: Rule, feed: Feed, step: int) -> Iterator[Suspicion]:
+    """Suspicions from the likely to the far-fetched; known mistakes come last, since they take a moment to load."""
+    yield from suspicions.carried(rule, feed, step)
+    for name, kind in mutants.wrong_rules(type(rule).__name__).items():
+        yield Suspicion(f"makes this mistake: {name.partition(': ')[2]}", "", kind(**rule.plain()), feed)

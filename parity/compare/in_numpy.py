@@ -1,0 +1,33 @@
+"""A rule in NumPy: the reference that stands for a dialect's call, and that suspicions are tried on."""
+
+import numpy as np
+
+import frameworks.numpy
+from reference import Rule
+
+from ..limits import Before, Standing
+from .account import Account, Journal
+from .feed import Feed
+
+
+def run(rule: Rule, feed: Feed, dtype: str, before: Before | None = None) -> Account:
+    """Where the rule goes in ``dtype``; ``before`` may replace what stands before a step.
+
+    ValueError if it cannot take a step.
+    """
+    parameters = [array.astype(dtype) for array in feed.start.values()]
+    optimizer = frameworks.numpy.Optimizer(parameters, rule)
+    journal = Journal(feed, parameters)
+    starts, pasts = [dict(state) for state in optimizer.state], [[] for _ in parameters]  # type: ignore[var-annotated]
+    for step in range(feed.steps):
+        if before:
+            for i, (parameter, past) in enumerate(zip(parameters, pasts, strict=True)):
+                past.append(Standing(parameter.copy(), dict(optimizer.state[i]), optimizer.t[i]))
+                parameter[...], optimizer.state[i], optimizer.t[i] = before(past, starts[i])
+        optimizer.lr = feed.rate(rule.lr, step)
+        try:
+            optimizer.step(feed.at(step, dtype))
+        except ArithmeticError as error:
+            raise ValueError(f"{rule!r} cannot take step {step + 1}: {error}") from error
+        journal.add(parameters, [{k: np.asarray(v) for k, v in state.items()} for state in optimizer.state])
+    return journal.account()

@@ -1,0 +1,60 @@
+"""What makes two contestants equal: the call in B's words that means A's rule, or our optimizer that follows it."""
+
+from types import ModuleType
+
+from reference import Rule, dialects
+from reference.dialects import Inexpressible
+
+from . import in_numpy
+from .allowed import holds, of_rule
+from .contestants import Contestant
+from .feed import Feed
+from .worker import Ran
+
+DROP_IN = {
+    "pytorch": "frameworks.pytorch.Optimizer(params, {rule!r})",
+    "keras": "frameworks.tensorflow.Optimizer({rule!r})",
+}
+
+
+def find(one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], feed: Feed, dtype: str) -> list[str]:
+    """Each remedy in a line: what to write in place of B so that it follows A's rule; the other way round if A has
+    none."""
+    (_, a), (b, went) = one, other
+    rule = a.rule or went.rule
+    if rule is None:
+        return ["none: neither says which rule it follows"]
+    if not a.rule:
+        (b, went), letter = one, "A"
+    else:
+        letter = "B"
+    home = {"tensorflow": "keras"}.get(went.home, went.home)
+    spoken = [b.dialect] if b.dialect in dialects.DIALECTS else [home] if home in DROP_IN else list(DROP_IN)
+    lines = [f"in place of {letter}, {said(rule, name, feed, dtype)}" for name in spoken]
+    if b.kind in ("native", "factory") and rule == went.rule:  # it is what the words say, and does not keep to them
+        lines = []
+    fitting = [name for name in spoken if name in DROP_IN] or list(DROP_IN)
+    also = "or in any case" if lines else f"in place of {letter},"
+    return lines + [f"{also} {DROP_IN[name].format(rule=rule)}" for name in fitting]
+
+
+def said(rule: Rule, name: str, feed: Feed, dtype: str) -> str:
+    """The dialect's call that means the rule, tried on the feed; or why there is none and what comes near."""
+    words = dialects.find(name)
+    try:
+        call = words.spell(rule)
+    except Inexpressible as refusal:
+        setting = f"; exact with, before step t: {refusal.each_step}" if refusal.each_step else ""
+        near = dialects.relation.nearest(rule, words)
+        nearest = f"; the nearest is {name}:{near}" if near else ""
+        return f"{name} has no call for it: {refusal.why}{nearest}{setting}"
+    return f"{name}:{call}{_tried(rule, words, call.name, call.arguments, feed, dtype)}"
+
+
+def _tried(rule: Rule, words: ModuleType, call: str, arguments: dict[str, object], feed: Feed, dtype: str) -> str:
+    """What comes of trying the call's rule against the rule."""
+    meant: Rule = words.read(call, **arguments)
+    allowed = of_rule(rule, feed, dtype).mean(of_rule(meant, feed, dtype))
+    if holds(in_numpy.run(meant, feed, dtype), in_numpy.run(rule, feed, dtype), allowed):
+        return " (tried on these gradients: equal)"
+    return " (tried on these gradients: not equal while the learning rate changes)"
