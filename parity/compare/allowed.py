@@ -47,14 +47,16 @@ def pair(a: Ran, b: Ran, feed: Feed, dtype: str, again: Callable[[Feed], tuple[R
     return allowed._replace(words=f"derived from the rounding of {both} in {dtype}{taken}")
 
 
-def of_rule(rule: Rule, feed: Feed, dtype: str, before: limits.Before | None = None) -> Allowed:
-    """By running error analysis of the rule, tensor by tensor; ``before`` may replace what stands before a step."""
+def of_rule(
+    rule: Rule, feed: Feed, dtype: str, before: limits.Before | None = None, scalars_in: str = "float64"
+) -> Allowed:
+    """By running error analysis of the rule, tensor by tensor; the last two arguments as of ``limits.follow``."""
     thetas: dict[str, np.ndarray] = {}
     states: dict[str, dict[str, np.ndarray]] = {}
     for name, start in feed.start.items():
         present = feed.present[name]
         rates = [feed.rate(rule.lr, int(step)) for step in np.flatnonzero(present)]
-        followed = list(limits.follow(rule, start, feed.gradients[name][present], dtype, rates, before=before))
+        followed = list(limits.follow(rule, start, feed.gradients[name][present], dtype, rates, scalars_in, before))
         rows = np.cumsum(present)  # of the errors below: the first is that of no step yet
         thetas[name] = _rows(np.zeros_like(start), [now.error for now, _ in followed])[rows]
         kept = followed[-1][1] if followed else {}

@@ -14,7 +14,7 @@ import numpy as np
 
 from reference import Rule
 
-from .. import deviations, mutants, trajectory
+from .. import deviations, mutants, trajectory, witnesses
 from ..reproductions import REPRODUCTIONS
 from . import in_numpy, suspicions
 from .account import Account
@@ -56,9 +56,9 @@ def find(one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], feed: Feed,
     return causes
 
 
-def keeps(account: Account, rule: Rule, feed: Feed, dtype: str) -> bool:
-    """Whether an account goes the rule's way, both as far off as rounding allows."""
-    allowed = of_rule(rule, feed, dtype)
+def keeps(account: Account, rule: Rule, feed: Feed, dtype: str, scalars_in: str = "float64") -> bool:
+    """Whether an account goes the rule's way, both as far off as rounding allows; scalars round in ``scalars_in``."""
+    allowed = of_rule(rule, feed, dtype, scalars_in=scalars_in)
     return holds(account, in_numpy.run(rule, feed, dtype), allowed)
 
 
@@ -109,7 +109,7 @@ def distance(one: Account, other: Account, allowed: Allowed, feed: Feed) -> floa
 def astray(letter: str, who: Contestant, went: Ran, rule: Rule, feed: Feed, dtype: str, step: int) -> Cause:
     """Why a contestant does not keep to the rule: a recorded deviation, or a suspicion that goes its way."""
     known = deviations.find(who.dialect, who.mode, dtype, rule) if who.kind == "native" else None
-    if known and keeps(went.account, known[1], feed, dtype):
+    if known and keeps(went.account, known[1], feed, dtype, known[0].scalars_in):
         deviation = known[0]
         return Cause(f"{letter} deviates from {rule!r}, as is known: {deviation.cause} {deviation.link}".rstrip(), True)
     meant = in_numpy.run(rule, feed, dtype)
@@ -127,7 +127,8 @@ def astray(letter: str, who: Contestant, went: Ran, rule: Rule, feed: Feed, dtyp
             return Cause(f"{letter} goes the way of {rule!r} if it {suspicion.words}", True, suspicion.stage)
     far = distance(meant, went.account, allowed, feed)
     words = f"{letter} strays from {rule!r}, {far:.2g} of the path, and nothing that was tried explains it"
-    scripts = [found.name for found in REPRODUCTIONS if who.call and found.native.endswith(f".{who.call.name}")]
+    title = f"{witnesses.of(who.home).TITLE}.{who.call.name}" if who.call else ""
+    scripts = [found.name for found in REPRODUCTIONS if who.call and found.native == title]
     also = f"; known of this native: python -m parity.reproduce {' '.join(scripts)}" if scripts else ""
     return Cause(f"{words}{also}", False)
 
