@@ -460,7 +460,6 @@ ADAPTERS = [
         ("coefficients are floats", "            view[:] = numbers", "            view[:] = [ctypes.c_float(number).value for number in numbers]"),
         ("coefficients are the first tensor's", "        begin += len(move.c)\n", ""),
         ("strides do not matter", "(x.shape, x.stride(), x.dtype)", "(x.shape, x.dtype)"),
-        ("shared memory is stepped at once", "any(end > begin for", "any(end > begin + 99 for"),
         ("writes are hidden from autograd", "        torch.autograd.graph.increment_version(tensors[: len(moves)])", "        pass"),
     ),
     *_of(
