@@ -54,11 +54,11 @@ def of(optimizer: Any) -> Subject:
     """The subject that ``optimizer`` describes, in one of ``FORMS``; ValueError if it is none of them."""
     if isinstance(optimizer, Rule | str):
         raise ValueError(f"optimizer must be {FORMS}; {optimizer!r} can only be what is expected")
-    if "keras" in sys.modules and _framework("tensorflow").accepts(optimizer):
+    if sys.modules.get("keras") and _framework("tensorflow").accepts(optimizer):
         return Subject(
             type(optimizer).__name__, _framework("tensorflow"), lambda: type(optimizer).from_config(config(optimizer))
         )
-    if "torch" in sys.modules and _framework("pytorch").accepts(optimizer):
+    if sys.modules.get("torch") and _framework("pytorch").accepts(optimizer):
         raise ValueError(
             f"optimizer must be made anew for every trial, got a {type(optimizer).__name__} that holds its parameters; "
             "give a function of them: lambda params: MyAdam(params, lr=1e-3)"
