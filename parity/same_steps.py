@@ -8,7 +8,6 @@ import numpy as np
 from reference import Rule, dialects
 
 from . import causes, court, standards, subjects, trajectory
-from .limits import ROUNDOFF
 from .standards import Standard
 from .streams import PATTERNS
 from .subjects import Subject
@@ -47,7 +46,7 @@ def assert_same_steps(
     nearest wrong rule through is an AssertionError, too, and so is writing to a gradient. ValueError if an argument is
     none of these.
     """
-    _known("dtypes", dtypes, tuple(ROUNDOFF))
+    _known("dtypes", dtypes, DTYPES)
     _known("streams", streams, STREAMS)
     subject = subjects.of(optimizer)
     standard = _standard(expected, streams, schedule)
