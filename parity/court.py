@@ -86,11 +86,14 @@ def nearest_wrong(rule: Rule, dtype: str, steps: int = STEPS) -> Wrong:
 
 
 def _told(name: str, wrong: Rule, rule: Rule, dtype: str, steps: int) -> Wrong:
-    start, gradients, rates = trial(rule, steps)
+    return held(name, wrong, trial(rule, steps), *expectation(rule, dtype, steps))
+
+
+def held(name: str, wrong: Rule, trial: Trial, expected: np.ndarray, bounds: np.ndarray) -> Wrong:
+    """A wrong rule on a trial, held to where the right one goes there and how far rounding can move it."""
     try:
-        actual = trajectory.run(wrong, start, gradients, "float64", rates)
+        actual = trajectory.run(wrong, trial.start, trial.gradients, "float64", trial.rates)
     except ArithmeticError:  # so wrong that it cannot take the step
         return Wrong(name, math.inf, 0.0)
-    expected, bounds = expectation(rule, dtype, steps)
-    verdict = trajectory.compare(start, expected, actual, bounds)
+    verdict = trajectory.compare(trial.start, expected, actual, bounds)
     return Wrong(name, verdict.distance, verdict.limit)

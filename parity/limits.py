@@ -19,8 +19,8 @@ SAFETY = 4.0
 """The one safety factor. Both sides of a comparison round, which is 2; and a native may take up to twice the operations
 of the rule's own formula (a lerp for a sum, a square root of a correction instead of a factor), which is 2 again."""
 
-ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
-SMALLEST = {"float32": float(np.finfo(np.float32).tiny), "float64": float(np.finfo(np.float64).tiny)}
+ROUNDOFF = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
+SMALLEST = {"bfloat16": 2.0**-126, "float16": 2.0**-14, "float32": 2.0**-126, "float64": 2.0**-1022}  # normal numbers
 
 
 class Bounded:

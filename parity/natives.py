@@ -96,7 +96,7 @@ def hold(witness: Witness, steps: int = court.STEPS) -> Row:
             explained = hold(dataclasses.replace(witness, kind=deviation.without), steps).verdict == "agrees"
         else:
             explained = _explained(imitation, witness.dtype, deviation.scalars_in, trial, actual).holds
-        if explained and not verdict.holds and verdict.distance <= size:
+        if explained and not verdict.holds and (steps > court.STEPS or verdict.distance <= size):
             word = "deviates as recorded"
     wrong = court.nearest_wrong(rule, witness.dtype, steps)
     return Row(

@@ -1,13 +1,17 @@
 """Rung 2 where it hurts: extreme values, large tensors, rising rates, late steps; the bits are still NumPy's."""
 
+import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from parity import streams
+from parity import cases, hostile, streams
 from parity.require import compiler, require
+from parity.subjects import meetings
 from reference import (
     ASGD,
     FTRL,
@@ -156,3 +160,81 @@ def test_late_steps(t: int, mode: str) -> None:
     step = stepper(mode, rule, np.ones(5), t)
     step(gradient, rule.lr)
     assert step(gradient, rule.lr).tolist() == theta.tolist()
+
+
+CALLS = [calls[0] for calls in cases.PLAIN.values()]
+
+
+@pytest.mark.parametrize("name", hostile.CASES)
+@pytest.mark.parametrize("call", CALLS)
+def test_ours_do_as_the_reference_does_on_every_hostile_case(call: str, name: str) -> None:
+    """In PyTorch and TensorFlow; subnormal gradients alone may be flushed, and by TensorFlow alone."""
+    row = hostile.measure(name, call)
+    assert row.holds, row.ours
+    if hostile.FLUSHED in row.ours.values():
+        assert (name, row.ours["pytorch"]) == ("subnormal", hostile.EQUAL)
+
+
+HOSTILE_FACTS = [  # what makes the table worth reading; each was met by running the native
+    ("zero", "pytorch:Adam(lr=0.001)", "the same", ""),
+    ("sparse with duplicates", "pytorch:Adam(lr=0.001)", "refuses", "does not support sparse gradients"),
+    ("sparse with duplicates", "pytorch:Adagrad(lr=0.01)", "the same", ""),
+    ("sparse with duplicates", "keras:Adagrad(learning_rate=0.01)", "differs", "BEYOND the limit"),
+    ("sparse with duplicates", "keras:SGD(learning_rate=0.01)", "the same", ""),
+    ("no gradient", "keras:Adam(learning_rate=0.001)", "differs", "at step 4|at step 5"),
+    ("no gradient", "pytorch:Adam(lr=0.001)", "the same", ""),
+    ("not a number", "pytorch:Rprop(lr=0.0001)", "differs", "8 moved"),
+    ("one huge element", "keras:Adam(learning_rate=0.001)", "differs", "1 not a number"),
+    ("bfloat16", "keras:Adam(learning_rate=0.001)", "differs", "8 at rest"),
+    ("alternating signs", "keras:Adam(learning_rate=0.001)", "deviates as recorded", "1 - beta"),
+    ("float16", "pytorch:Adam(lr=0.001)", "differs", "3 infinite"),
+]
+
+
+@pytest.mark.parametrize(("name", "call", "word", "told"), HOSTILE_FACTS)
+def test_what_natives_do_is_told_not_hidden(name: str, call: str, word: str, told: str) -> None:
+    """A native that differs, refuses or deviates is a fact with its place."""
+    row = hostile.measure(name, call)
+    assert row.native == word, row.told
+    assert re.search(told, row.told), row.told
+
+
+def test_one_other_bit_of_ours_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table can say no."""
+    right = meetings.ours
+
+    def nudged(framework: str, rule: Rule, case: hostile.Case) -> np.ndarray:
+        thetas = right(framework, rule, case)
+        thetas[2, 5] = np.nextafter(thetas[2, 5], np.float32(1))
+        return thetas
+
+    monkeypatch.setattr(meetings, "ours", nudged)
+    row = hostile.measure("zero", "pytorch:Adam(lr=0.001)")
+    assert not row.holds
+    assert row.ours["pytorch"].startswith("differs: step 3, element (5,): ")
+
+
+def test_hostile_cases_are_what_they_are_called() -> None:
+    """Duplicates are named twice, twelve orders are twelve, the largest is the largest."""
+    made = hostile.CASES
+    sparse = made["sparse with duplicates"].gradients[0]
+    assert isinstance(sparse, hostile.Sparse)
+    assert len(set(sparse.rows)) < len(sparse.rows)
+    assert np.array_equal(sparse.dense((4, 2))[2], sparse.values[0] + sparse.values[2])
+    dense = {name: np.array(case.gradients) for name, case in made.items() if isinstance(case.gradients[1], np.ndarray)}
+    fading = np.abs(dense["shrinking by 12 orders"] / dense["float16"])
+    assert fading[[0, -1], 0].round(15).tolist() == [1.0, 1e-12]
+    assert 0 < np.abs(dense["subnormal"][1].astype(np.float32)).max() < np.finfo(np.float32).tiny
+    assert np.abs(dense["the largest finite"]).max() == np.finfo(np.float32).max
+    assert np.isfinite(dense["the largest finite"]).all()
+    assert made["no gradient"].gradients[1] is None
+
+
+def test_hostile_table_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row a call and case; an unknown rule is refused by name."""
+    assert hostile.main(["--rules", "SGD", "--out", str(tmp_path / "hostile.json")]) == 0
+    rows = json.loads((tmp_path / "hostile.json").read_text())["rows"]
+    assert [(row["call"], row["case"]) for row in rows] == [(c, n) for c in cases.PLAIN["SGD"] for n in hostile.CASES]
+    assert all(row["holds"] for row in rows)
+    assert hostile.main(["--rules", "Adam,Atom"]) == 2
+    assert "rules must be some of SGD, " in capsys.readouterr().err

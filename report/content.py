@@ -65,6 +65,8 @@ def build(folder: Path) -> dict[str, Any]:
     natives = _rows(made["natives"], folder / "natives.json", "rows", asked)
     body["natives"] = {**natives, "deviations": deviations.summed(natives["rows"])}
     body["recorded"] = deviations.recorded()
+    hostile = _rows(made["hostile"], folder / "hostile.json", "rows", asked)
+    body["hostile"] = {**hostile, "tables": deviations.met(hostile["rows"])}
     steps = _rows(made["steps"], folder / "steps.json", "benchmarks", asked)
     body["steps"] = {**steps, "rows": speed.tables(steps["rows"])}
     body["failures"] = [{"what": t.command, "message": t.error} for t in trained if t.error]

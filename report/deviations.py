@@ -1,4 +1,4 @@
-"""The natives' deviations: those recorded, and those met in the comparisons, summed up by cause."""
+"""The natives' deviations: recorded, met in the comparisons and summed up by cause, or met on hostile gradients."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -42,3 +42,9 @@ def _sum(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "distance": max(row["distance"] for row in rows),
         "size": max(row["deviation"]["size"] for row in rows),
     }
+
+
+def met(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows on hostile gradients in one table a call, in their order."""
+    calls = dict.fromkeys(row["call"] for row in rows)
+    return [{"call": call, "rows": [row for row in rows if row["call"] == call]} for call in calls]

@@ -30,6 +30,7 @@ def html(content: dict[str, Any]) -> str:
     filters = {
         "count": lambda number: f"{number:,}", "percent": percent, "share": share, "microseconds": microseconds,
         "duration": console.duration, "fingerprint": fingerprint, "words": verdict.row_words, "figure": script,
+        "title_of": verdict.TITLES.__getitem__,
     }  # fmt: skip
     environment.filters.update(filters)
     return environment.get_template("page.html.jinja").render(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from parity.hostile import WITHIN as HOSTILE_SAME
 from parity.natives import HOLDS as NATIVE_HOLDS
 from reference import dialects
 
@@ -14,7 +15,8 @@ HOLDS, FAILS, LEFT_OUT = "holds", "fails", "left out"
 
 def of(content: dict[str, Any]) -> dict[str, Any]:
     """The verdict on a report's content: ``holds``, a headline, and the parts it rests on."""
-    parts = [_training(content), _runs(content), _natives(content["natives"]), _steps(content["steps"])]
+    parts = [_training(content), _runs(content), _natives(content["natives"])]
+    parts += [_hostile(content["hostile"]), _steps(content["steps"])]
     holds = all(part["state"] != FAILS for part in parts)
     return {"holds": holds, "headline": _headline(content, parts), "parts": [p for p in parts if p["words"]]}
 
@@ -109,6 +111,24 @@ def _natives(natives: dict[str, Any]) -> dict[str, str]:
     also = f", {recorded} of them with a recorded deviation within its recorded size" if recorded else ""
     words = f"The frameworks' own optimizers follow their dialects in {counted(len(rows), 'comparison')}{also}."
     return _part("natives", HOLDS, words)
+
+
+def _hostile(hostile: dict[str, Any]) -> dict[str, str]:
+    if hostile["state"] != work.DONE:
+        return _undone("hostile gradients", "Hostile gradients were not tried", hostile)
+    rows = hostile["rows"]
+    wrong = [f"{row['call']} ({row['case']})" for row in rows if not row["holds"]]
+    if wrong or not rows:
+        which = f"{len(wrong)} of {counted(len(rows), 'trial')}"
+        return _part(
+            "hostile gradients", FAILS, f"Hostile gradients: {which} without the reference's bits: {listed(wrong)}."
+        )
+    told = sum(row["native"] != HOSTILE_SAME for row in rows)
+    words = (
+        f"On hostile gradients ours have the reference's bits in {counted(len(rows), 'trial')}; the frameworks' own "
+        f"optimizers do otherwise, or refuse, in {told} of them."
+    )
+    return _part("hostile gradients", HOLDS, words)
 
 
 def _steps(steps: dict[str, Any]) -> dict[str, str]:

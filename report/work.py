@@ -22,7 +22,7 @@ from parity import cases
 
 ARTICLE = {"Adagrad": ("article:Adagrad(lr=0.01)",)}  # the rule of the article that the experiment comes from
 DONE, FAILED, LEFT_OUT = "done", "failed", "left out"  # how a part can end
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,10 @@ def work(
     started = time.time()
     (out / "records").mkdir(exist_ok=True)
     outcomes = launch.launch(request.runs(), out / "records", jobs=jobs, on_event=on_event)
-    made: dict[str, Any] = {"natives": _natives(request, out, on_part), "steps": _steps(request, out, on_part)}
+    made: dict[str, Any] = {
+        "natives": _natives(request, out, on_part), "hostile": _hostile(request, out, on_part),
+        "steps": _steps(request, out, on_part),
+    }  # fmt: skip
     made = {
         "format": FORMAT, "asked": dataclasses.asdict(request), "command": request.command(),
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime(started)) + " UTC", "seconds": time.time() - started,
@@ -106,14 +109,23 @@ def _told(outcome: launch.Outcome, out: Path) -> dict[str, Any]:
 
 
 def _natives(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[str, str]:
+    return _measured(request, out / "natives.json", on_part, "the frameworks' own optimizers")
+
+
+def _hostile(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[str, str]:
+    return _measured(request, out / "hostile.json", on_part, "hostile gradients")
+
+
+def _measured(request: Request, result: Path, on_part: Callable[[str], None], title: str) -> dict[str, str]:
+    """What a command of ``parity``, named as its result is, measures on both frameworks and their natives."""
     if not request.natives:
         return {"state": LEFT_OUT, "words": "switched off with --no-natives"}
     missing = {"pytorch", "tensorflow"} - set(request.frameworks)
     if missing:
         return {"state": LEFT_OUT, "words": f"it needs {' and '.join(sorted(missing))}, which --frameworks left out"}
-    on_part("the frameworks' own optimizers")
-    words = ["-m", "parity.natives", "--rules", ",".join(request.rules), "--out"]
-    return _part(words, out / "natives.json", Path.cwd(), told=(0, 1))
+    on_part(title)
+    words = ["-m", f"parity.{result.stem}", "--rules", ",".join(request.rules), "--out"]
+    return _part(words, result, Path.cwd(), told=(0, 1))
 
 
 def _steps(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[str, str]:

@@ -52,6 +52,20 @@ def add_natives(folder: Path, word: str) -> None:
     edit(folder / "made.json", lambda body: body.update(natives={"state": "done", "words": "", "command": "natives"}))
 
 
+def add_hostile(folder: Path, word: str) -> None:
+    """What parity.hostile writes, for two cases of Adam and one of a rule that was not asked for."""
+    row = {
+        "case": "zero", "call": PLAIN["Adam"][0], "rule": "Adam(lr=0.001)", "reference": "8 moved",
+        "ours": {"pytorch": "equal bits", "tensorflow": "equal bits"}, "native": "the same", "told": "", "holds": True,
+    }  # fmt: skip
+    ours = {"pytorch": "equal bits", "tensorflow": word}
+    odd = {"case": "sparse", "native": "refuses", "told": "no <sparse> gradients"}
+    other = {**row, **odd, "ours": ours, "holds": not word.startswith("differs")}
+    rows = [row, other, {**other, "rule": "SGD(lr=0.1)", "holds": False}]
+    (folder / "hostile.json").write_text(json.dumps({"rows": rows}))
+    edit(folder / "made.json", lambda body: body.update(hostile={"state": "done", "words": "", "command": "hostile"}))
+
+
 def add_steps(folder: Path) -> None:
     """What pytest-benchmark writes."""
     times = {("ours", "eager"): 4e-4, ("ours", "compiled"): 1e-4, ("native", "fused"): 2e-4}

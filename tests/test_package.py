@@ -2,6 +2,7 @@
 
 import doctest
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -67,6 +68,69 @@ def test_rules_are_used_with_numpy_alone(wheel: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.stderr == ""
     assert done.stdout.split() == ["reference.adam", str(tmp_path / "reference" / "__init__.py")]
+
+
+REFUSED = """
+import sys
+sys.modules.update(dict.fromkeys({names!r}))  # None there: it cannot be imported
+"""
+KERAS = """
+import keras
+def test_keras(same_steps):
+    same_steps(keras.optimizers.Adadelta(1.0), "keras:Adadelta(learning_rate=1.0)")
+"""
+
+
+def example() -> str:
+    """The test file that the README shows."""
+    readme = (ROOT / "README.md").read_text()
+    (shown,) = re.findall(r"<!-- test example -->\n```python\n(.*?)```", readme, re.DOTALL)
+    return str(shown)
+
+
+def run_tests(wheel: Path, folder: Path, test: str, refused: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
+    """Somebody's suite beside the installed wheel: pytest finds the plugin by its entry point."""
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    (folder / "suite").mkdir()
+    (folder / "suite" / "conftest.py").write_text(REFUSED.format(names=refused))
+    (folder / "suite" / "test_mine.py").write_text(test)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=folder / "suite",
+        env={**os.environ, "PYTHONPATH": str(folder / "site")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("framework", "test", "refused"),
+    [("torch", example(), ("tensorflow", "keras")), ("keras", KERAS, ("torch", "jax"))],
+    ids=["torch", "keras"],
+)
+def test_fixture_of_the_wheel_needs_one_framework(
+    wheel: Path, tmp_path: Path, framework: str, test: str, refused: tuple[str, ...]
+) -> None:
+    """The README's example, and one in Keras; the other framework cannot be had, nor the report's packages."""
+    pytest.importorskip(framework, reason=f"{framework} is not installed")
+    ended = run_tests(wheel, tmp_path, test, (*refused, "typer", "plotly"))
+    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
+
+
+def test_example_of_the_readme_fails_where_the_readme_says(wheel: Path, tmp_path: Path) -> None:
+    """With epsilon inside the root."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    wrong = example().replace("(s.sqrt() + 1e-10)", "(s + 1e-10).sqrt()")
+    ended = run_tests(wheel, tmp_path, wrong, ("tensorflow", "keras"))
+    assert "1 failed" in ended.stdout, ended.stdout + ended.stderr
+    assert "Mine: it takes the steps of Adagrad(lr=0.01, epsilon_at=Epsilon.INSIDE)" in ended.stdout
+
+
+def test_importing_parity_loads_neither_numpy_nor_a_framework() -> None:
+    """Nor does loading its pytest plugin, which every pytest run beside it does."""
+    code = "import sys, parity, parity.plugin; print({'numpy', 'torch', 'tensorflow', 'keras'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.parametrize(

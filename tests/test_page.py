@@ -12,7 +12,7 @@ import pytest
 
 from parity.require import require
 
-from .folder import add_natives, add_steps, again, edit
+from .folder import add_hostile, add_natives, add_steps, again, edit
 
 for module in ("typer", "rich", "jinja2", "plotly", "torch", "tensorflow"):
     require(module)
@@ -25,6 +25,7 @@ BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to open the p
 def full(copied: Path) -> Path:
     """The page with all its parts and plots."""
     add_natives(copied, "deviates as recorded")
+    add_hostile(copied, "flushes subnormals")
     add_steps(copied)
     edit_epochs(copied)
     assert again(copied)[0] == 0

@@ -14,7 +14,7 @@ from parity.reproductions import REPRODUCTIONS
 from parity.require import require
 
 from .checkout import content
-from .folder import STEPS, add_natives, add_steps, again, edit, path_of
+from .folder import STEPS, add_hostile, add_natives, add_steps, again, edit, path_of
 
 for module in ("typer", "rich", "jinja2", "plotly", "torch", "tensorflow"):
     require(module)
@@ -131,7 +131,22 @@ def test_the_natives_verdicts_count(copied: Path, word: str, holds: bool) -> Non
     ]
 
 
-@pytest.mark.parametrize("part", ["natives", "steps"])
+@pytest.mark.parametrize(
+    ("word", "holds"), [("equal bits", True), ("flushes subnormals", True), ("differs: step 1", False)]
+)
+def test_hostile_gradients_are_shown_and_only_ours_are_judged(copied: Path, word: str, holds: bool) -> None:
+    add_hostile(copied, word)
+    code, found = again(copied)
+    page = (copied / "index.html").read_text()
+    assert (code, found["verdict"]["holds"]) == (int(not holds), holds)
+    assert [row["case"] for row in found["hostile"]["rows"]] == ["zero", "sparse"]
+    assert "no &lt;sparse&gt; gradients" in page
+    assert ("equal bits in PyTorch" in page) == (f"{word} in TensorFlow" in page) == (word != "equal bits")
+    (words,) = (part["words"] for part in found["verdict"]["parts"] if part["name"] == "hostile gradients")
+    assert words.endswith("do otherwise, or refuse, in 1 of them." if holds else f"bits: {PLAIN['Adam'][0]} (sparse).")
+
+
+@pytest.mark.parametrize("part", ["natives", "hostile", "steps"])
 def test_a_part_that_failed_is_told_and_does_not_hold(copied: Path, part: str) -> None:
     told = {"state": "failed", "words": "ended with exit code 3: no <compiler>", "command": "python -m part"}
     edit(copied / "made.json", lambda body: body.update({part: told}))
