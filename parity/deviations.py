@@ -25,10 +25,11 @@ class Deviation:
 
     ``script`` in ``parity/reproductions`` shows it, if there is one. ``imitation`` turns the right rule into one that
     makes the same mistake, or gives it back where it makes none. ``sizes`` holds, for each rule, the largest distance
-    measured over ``parity.cases`` in the steps of an everyday trial, as a share of the path, rounded up to two digits; a
-    native farther off in so many steps is not excused. ``scalars_in`` is the dtype in which the native computes its scalars, and
-    ``kinds`` the implementations that the deviation is about; none means all. Where no rule can make the mistake to the
-    digit, ``imitation`` is None and ``without`` the implementation with the cause taken out, which must agree.
+    measured over ``parity.cases`` in the steps of an everyday trial, as a share of the path, rounded up to two digits;
+    a native farther off in so many steps is not excused. ``scalars_in`` is the dtype in which the native computes its
+    scalars, and ``kinds`` the implementations that the deviation is about; none means all. Where no rule can make the
+    mistake to the digit, ``imitation`` is None and ``without`` the implementation with the cause taken out, which must
+    agree.
     """
 
     script: str

@@ -57,7 +57,6 @@ def steps(contestant: Contestant, total: int) -> Iterator[Seen]:
     """Train, and say what each stage of each step came to."""
     where = home(contestant)
     train: Any = importlib.import_module(f"frameworks.{where}.train")
-    train.set_threads(1)
     trainer = train.Trainer(contestant.rule or SGD(), "lockstep")
     if contestant.kind in ("native", "factory"):
         side: Any = importlib.import_module(f".in_{where}", __package__)
@@ -245,7 +244,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", required=True, type=Path)
     options = parser.parse_args(arguments)
     try:
-        run = train(contestants.read(options.text), options.steps, options.keep)
+        contestant = contestants.read(options.text)
+        importlib.import_module(f"frameworks.{home(contestant)}.train").set_threads(1)
+        run = train(contestant, options.steps, options.keep)
     except (ValueError, ImportError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)
         return MISTAKE
