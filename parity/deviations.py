@@ -16,6 +16,7 @@ HYPER = "https://github.com/tensorflow/tensorflow/issues/45558"
 POWER = "https://github.com/google-deepmind/optax/blob/v0.2.8/optax/tree_utils/_tree_math.py"
 RPROP = "https://github.com/google-deepmind/optax/pull/1725"
 SLOTS = "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/training/adam.py"
+KERNEL = "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/kernels/training_ops.cc"
 ATTRIBUTES = "https://github.com/onnx/onnx/blob/v1.23.2/onnx/onnx.proto"
 
 
@@ -23,7 +24,7 @@ ATTRIBUTES = "https://github.com/onnx/onnx/blob/v1.23.2/onnx/onnx.proto"
 class Deviation:
     """What natives of one dialect, in one dtype, are known to get wrong, in the rules that ``sizes`` names.
 
-    ``script`` in ``parity/reproductions`` shows it, if there is one. ``imitation`` turns the right rule into one that
+    ``script`` in ``parity/reproductions`` shows it. ``imitation`` turns the right rule into one that
     makes the same mistake, or gives it back where it makes none. ``sizes`` holds, for each rule, the largest distance
     measured over ``parity.cases`` in the steps of an everyday trial, as a share of the path, rounded up to two digits;
     a native farther off in so many steps is not excused. ``scalars_in`` is the dtype in which the native computes its
@@ -97,32 +98,37 @@ DEVIATIONS = (
         CAST, {"Adam": 1.5e-6}, imitations.keras_float32, "float32",
     ),
     Deviation(
-        "", "tf_keras", "float64",
+        "tf_keras_float32_numbers", "tf_keras", "float64",
         "Keras 2 keeps every hyperparameter but epsilon and the initial accumulator in a float32 variable",
         HYPER,
         {"SGD": 4.2e-10, "Adadelta": 1.2e-7, "RMSprop": 1.2e-7, "Adam": 2.7e-7, "Adamax": 7.4e-8, "NAdam": 1.3e-9,
          "FTRL": 4.5e-11},
-        imitations.tf_keras, "float64",
+        imitations.tf_keras, "float64", ("eager", "graph"),
     ),
     Deviation(
-        "", "tf_keras", "float32",
-        "Keras 2 subtracts betas rounded to float32 from 1: 1 - 0.999 is 1.3e-5 off",
-        HYPER, {"Adam": 1.2e-6}, imitations.rounded("beta1", "beta2"), "float32",
+        "tensorflow_kernel_rest", "tf_keras", "float32",
+        "betas rounded to float32 are subtracted from 1, in the kernel: 1 - 0.999 is 1.3e-5 off",
+        KERNEL, {"Adam": 1.2e-6}, imitations.rounded("beta1", "beta2"), "float32",
     ),
     Deviation(
-        "", "tensorflow1", "float64",
+        "tensorflow1_float32_numbers", "tensorflow1", "float64",
         "TensorFlow 1 makes every hyperparameter but the initial accumulator a float32 tensor, and multiplies up the "
         "powers of the betas in float32",
         SLOTS, {"SGD": 4.2e-10, "Adadelta": 1.3e-7, "RMSprop": 5.2e-8, "Adam": 5.9e-7, "FTRL": 4.8e-11},
-        imitations.tensorflow1, "float64",
+        imitations.tensorflow1, "float64", ("eager", "session"),
     ),
     Deviation(
-        "", "tensorflow1", "float32",
-        "TensorFlow 1 subtracts betas rounded to float32 from 1, and multiplies up their powers in float32",
-        SLOTS, {"Adam": 2e-6}, imitations.tensorflow1, "float32",
+        "tensorflow1_float32_numbers", "tensorflow1", "float32",
+        "TensorFlow 1 multiplies up the powers of the betas in float32, and its kernel subtracts rounded betas from 1",
+        SLOTS, {"Adam": 2e-6}, imitations.tensorflow1, "float32", ("eager", "session"),
     ),
     Deviation(
-        "", "optax", "float32",
+        "tensorflow_kernel_rest", "tensorflow1", "float32",
+        "betas rounded to float32 are subtracted from 1, in the kernel: 1 - 0.999 is 1.3e-5 off",
+        KERNEL, {"Adam": 2e-6}, imitations.rounded("beta1", "beta2"), "float32", ("kernel",),
+    ),
+    Deviation(
+        "optax_float32_powers", "optax", "float32",
         "optax computes 1 - beta^t in float32: 1 - 0.999 is 1.3e-5 off",
         POWER, {"Adam": 1.5e-6, "NAdam": 2.1e-6}, imitations.rounded_powers, "float32",
     ),
@@ -139,12 +145,12 @@ DEVIATIONS = (
         for dtype in ("float32", "float64")
     ),
     Deviation(
-        "", "onnx", "float64",
+        "onnx_float32_attributes", "onnx", "float64",
         "ONNX keeps attributes as float32",
         ATTRIBUTES, {"SGD": 1.2e-9, "Adagrad": 2.1e-10, "Adam": 1.4e-6}, imitations.onnx, "float64",
     ),
     Deviation(
-        "", "onnx", "float32",
+        "onnx_float32_attributes", "onnx", "float32",
         "ONNX keeps attributes as float32: 1 - 0.999 is 1.3e-5 off",
         ATTRIBUTES, {"Adam": 1.4e-6}, imitations.onnx, "float32",
     ),

@@ -68,6 +68,37 @@ def _rounded(dtype: str) -> Reproduction:
     return Reproduction(trial.script, native, KERAS, trial.cause, measure, "0.999993", "1", trial.link)
 
 
+NUMBERS = {  # script: native, versions, what is measured, what came and what was due
+    "tf_keras_float32_numbers": (
+        "tf_keras.optimizers.legacy in float64", "tf_keras 2.21.0, tensorflow 2.21.0",
+        "two steps of SGD(1.0, momentum=0.9) on gradients of 1", "2.89999998", "2.9",
+    ),
+    "tensorflow1_float32_numbers": (
+        "tf.compat.v1.train in float64", "tensorflow 2.21.0",
+        "two steps of MomentumOptimizer(1.0, 0.9) on gradients of 1", "2.89999998", "2.9",
+    ),
+    "tensorflow_kernel_rest": (
+        "tf.raw_ops.ResourceApplyAdam in float32", "tensorflow 2.21.0",
+        "mean square after a gradient of 1 with beta2 = 0.999", "0.000999987", "0.001",
+    ),
+    "optax_float32_powers": (
+        "optax.adam, adamw, nadam and nadamw in float32", OPTAX, "first step of adam(1.0, eps=0.0)", "0.999993", "1",
+    ),
+    "onnx_float32_attributes": (
+        "onnx ai.onnx.preview.training", "onnx 1.23.2", "what is kept of alpha=0.9 in Momentum", "0.899999976", "0.9",
+    ),
+}  # fmt: skip
+
+
+def _met() -> list[Reproduction]:
+    """What rung 3 meets in its trials, which know cause and link."""
+    trials = {deviation.script: deviation for deviation in reversed(DEVIATIONS)}
+    return [
+        Reproduction(script, native, versions, trials[script].cause, measure, came, due, trials[script].link)
+        for script, (native, versions, measure, came, due) in NUMBERS.items()
+    ]
+
+
 REPRODUCTIONS = (
     Reproduction(
         "keras_schedule_free_fit", "keras.optimizers.ScheduleFreeAdamW", KERAS,
@@ -186,6 +217,7 @@ REPRODUCTIONS = (
         "the step number is kept in float32, where 2^24 + 1 is 2^24; Adam does so too",
         "step number of Adagrad one step after 2^24", "16777216", "16777217",
     ),
+    *_met(),
     Reproduction(
         "optax_rprop_stale", "optax.rprop", OPTAX,
         "a step is returned one call late",

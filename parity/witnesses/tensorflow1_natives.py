@@ -5,19 +5,23 @@ from typing import Any
 import numpy as np
 
 from parity.court import Trial
-from reference.dialects import Call
+from reference.dialects import Call, tensorflow1
+
+from . import kernels
 
 NEEDS = ("tensorflow",)
 TITLE = "tf.compat.v1.train"
 
 
 def kinds(name: str) -> list[str]:
-    """Eager steps and a session; Ftrl takes no learning rate that changes between eager steps."""
-    return ["session"] if name == "FtrlOptimizer" else ["eager", "session"]
+    """Eager steps, a session, the kernel; Ftrl takes no learning rate that changes between eager steps."""
+    return ["session", kernels.KIND] if name == "FtrlOptimizer" else ["eager", "session", kernels.KIND]
 
 
 def run(call: Call, kind: str, dtype: str, trial: Trial, each_step: str = "") -> np.ndarray:
     """Where the native goes; ``each_step`` is code that sets epsilon, run before each step, for eager steps alone."""
+    if kind == kernels.KIND:
+        return kernels.run(tensorflow1.read(call.name, **call.arguments), dtype, trial)
     return _in_session(call, dtype, trial) if kind == "session" else _eagerly(call, dtype, trial, each_step)
 
 

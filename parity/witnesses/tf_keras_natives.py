@@ -3,19 +3,24 @@
 import numpy as np
 
 from parity.court import Trial
-from reference.dialects import Call
+from reference.dialects import Call, tf_keras
+
+from . import kernels
 
 NEEDS = ("tensorflow", "tf_keras")
 TITLE = "tf_keras.optimizers.legacy"
 
 
 def kinds(name: str) -> list[str]:
-    """Eager and graph."""
-    return ["eager", "graph"]
+    """Eager, graph, and the kernel, but of optimizers that Keras 2 computes by itself."""
+    return ["eager", "graph", *([] if name in ("Nadam", "RMSprop") else [kernels.KIND])]
 
 
 def run(call: Call, kind: str, dtype: str, trial: Trial, each_step: str = "") -> np.ndarray:
     """Where the native goes; ``each_step`` is code for the optimizer, run before each step, for eager steps alone."""
+    if kind == kernels.KIND:
+        return kernels.run(tf_keras.read(call.name, **call.arguments), dtype, trial)
+
     import tensorflow as tf
     from tf_keras.optimizers import legacy
 
