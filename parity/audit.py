@@ -6,6 +6,7 @@
 import argparse
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -56,6 +57,7 @@ NEAREST = {  # where the suite begins for a file, so that a mutant is met early:
 }
 
 
+NEEDS = ("pytest", "mpmath", "hypothesis", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx")
 PACKAGES = ("reference", "frameworks", "parity")  # what a copy holds
 FAILED = Path(".pytest_cache/v/cache/lastfailed")  # where pytest keeps the ids of the tests that failed
 
@@ -131,6 +133,18 @@ def judge_all(mutants: Sequence[Mutant], jobs: int | None = None) -> Iterator[Fi
     """A finding for each mutant, in their order, ``jobs`` at a time."""
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
         yield from pool.map(judge, mutants)
+
+
+def ready(only: str = "") -> None:
+    """ValueError unless the tests and what they need are here, and some mutant has ``only`` in its name."""
+    if not any(only in mutant.name for mutant in ALL):
+        raise ValueError(f"no mutant has {only!r} in its name")
+    if missing := [name for name in SUITE if not (ROOT / "parity" / name).exists()]:
+        raise ValueError(
+            f"an audit must run in a checkout of the project, with its tests; there is no {missing[0]} here"
+        )
+    if missing := [name for name in NEEDS if importlib.util.find_spec(name) is None]:
+        raise ValueError(f"an audit needs {', '.join(missing)}; run tox -e audit, which installs it")
 
 
 def tree() -> str:

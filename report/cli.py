@@ -222,6 +222,24 @@ def deviations(
     screen.print(f"{len(rows)} deviations; run their scripts with: python -m parity.reproduce [name of a script]")
 
 
+@app.command()
+def audit(
+    only: Annotated[str, typer.Option(help="mutants whose name contains this; default: all")] = "",
+    out: Annotated[Path, typer.Option(help="where findings are kept, and gone on from")] = Path("out/audit.json"),
+    jobs: Annotated[int | None, typer.Option(min=1, help="mutants at a time; default: one a core")] = None,
+) -> None:
+    """Plant wrong rules in copies of the project, one at a time: does its test suite turn red?"""
+    from parity import audit as auditing
+
+    with mistakes():
+        auditing.ready(only)
+        writable(out.parent)
+        words = ["--only", only, "--out", str(out), *(["--jobs", str(jobs)] if jobs else [])]
+    with interruptible("samestep: interrupted; what was found is kept, and the next audit goes on from there"):
+        code = auditing.main(words)
+    raise typer.Exit(code)
+
+
 @contextlib.contextmanager
 def mistakes() -> Iterator[None]:
     """Turn what is wrong with the user's input into one line and exit code 2."""
@@ -233,12 +251,14 @@ def mistakes() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(
+    told: str = "samestep: interrupted; the records of finished runs are kept",
+) -> Iterator[None]:
     """Turn Ctrl-C into one line and its usual exit code."""
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("samestep: interrupted; the records of finished runs are kept", err=True)
+        typer.echo(told, err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
