@@ -44,12 +44,23 @@ def nearest(
 ) -> Found | None:  # fmt: skip
     """Which suspect went where the optimizer went; ``ruler`` measures who is near. None if there is no suspect."""
     apart = functools.partial(_apart, actual=actual, ruler=ruler)
+    suspects = [suspect for suspect in suspects if _takes(suspect.rule, tensors)]
     near = sorted(suspects, key=lambda suspect: apart(suspect, tensors[:1]).excess)[:TRIED]
     for suspect in suspects:  # those listed first are the plainer explanation
         if suspect in near and _fits(suspect, tensors, actual, dtype):
             return Found(suspect.words, 0.0, True)
     best = min((apart(suspect, tensors) for suspect in near), key=lambda wrong: wrong.excess, default=None)
     return Found(best.name, best.distance, False) if best else None
+
+
+def _takes(rule: Rule, tensors: Sequence[Tensor]) -> bool:
+    """Whether the rule moves tensors of these shapes: some move matrices alone."""
+    try:
+        for tensor in tensors:
+            rule.start(tensor.start, np)
+    except ValueError:
+        return False
+    return True
 
 
 def _apart(

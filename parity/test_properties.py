@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from parity import cases
 from parity.require import require
 from reference import RULES, Rule
 
@@ -29,6 +30,7 @@ SMALL, LARGE = 2.0**-10, 4.0  # of hyperparameters: products of some stay normal
 POWERS = ("lr_power",)  # an array's real power, which libraries round; see test_adapters
 ODD = (0.0, -0.0, math.nan, math.inf, -math.inf)
 
+EXACT = [rule for rule in RULES if rule.__name__ not in cases.MATRIX]  # matrix products are each framework's own
 PROFILE = settings(derandomize=True, database=None, deadline=None, max_examples=7)
 
 
@@ -131,7 +133,7 @@ def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", EXACT, ids=lambda kind: kind.__name__)
 def test_three_frameworks_have_equal_bits(kind: type[Rule], dtype: str) -> None:
     """Whatever the hyperparameters, shapes, gradients and rates; and some parameter has moved."""
     moved = []

@@ -27,6 +27,7 @@ from reference import (
     Rule,
     dialects,
     follow,
+    scalars,
 )  # fmt: skip
 
 STEPS = 24
@@ -299,3 +300,10 @@ def test_update_changes_none_of_its_arguments() -> None:
         before = [theta.copy(), gradient.copy(), {name: array.copy() for name, array in state.items()}]
         rule.update(theta, gradient, state, rule.coefficients(2, rule.lr), np)
         np.testing.assert_equal([theta, gradient, state], before)
+
+
+def test_power_of_an_equal_number_is_computed_in_its_own_arithmetic() -> None:
+    """What is kept of a float's powers is not taken for those of a number with more digits."""
+    double, exact = scalars.integer_power(0.999, 1000), scalars.integer_power(mpf(0.999), 1000)
+    assert (type(double), type(exact)) == (float, mpf)
+    assert 0 < abs(double - exact) < abs(mpf(0.999) ** 1000 * 2 ** mpf(-40))

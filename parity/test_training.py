@@ -162,6 +162,7 @@ ABSORBED = {
     ("keras:Lion(learning_rate=0.0001, beta_2=0.999)", "keep1"),
     ("keras:Lion(learning_rate=0.0001, beta_2=0.999)", "take1"),
     ("keras:Lion(learning_rate=0.0001, beta_2=0.999)", "take2"),
+    ("keras:Adafactor(learning_rate=0.05)", "epsilon1"),  # 1e-30; where squares are smaller, gradients are zero
     # beside an initial accumulator of 0.1 float32 rounds this epsilon the same, whatever its last digits
     ("keras:Adagrad(learning_rate=0.01)", "epsilon"),
     ("keras:Adagrad(learning_rate=0.01, weight_decay=0.01)", "epsilon"),

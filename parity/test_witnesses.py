@@ -100,6 +100,9 @@ def test_keras_2_confirms_its_defaults_in_its_config() -> None:
 
     for name, native in dialects.tf_keras.NATIVES.items():
         config = getattr(legacy, name)().get_config()
+        if name == "Nadam":  # told under the name of what slows other optimizers; from_config then loses it
+            assert getattr(legacy, name)(schedule_decay=0.5).get_config()["decay"] == 0.5
+            config["schedule_decay"] = config["decay"]
         assert {argument: config[argument] for argument in native.defaults} == native.defaults
         assert dialects.tf_keras.read(name, **config) == dialects.tf_keras.read(name)
 

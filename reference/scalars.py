@@ -7,19 +7,25 @@ in the same order, so that both give the same double.
 import functools
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 EXPONENT_BITS = 32  # step numbers up to 2**32
 
 
-@functools.lru_cache(maxsize=256)
-def squares(base: float) -> list[float]:
-    """base**(2**k) for every bit k of a step number, by repeated squaring."""
+def squares(base: Any) -> Sequence[Any]:
+    """base**(2**k) for every bit k of a step number, by repeated squaring; of a float they are kept."""
+    return _kept_squares(base) if type(base) is float else _squares(base)  # an equal number may be of other arithmetic
+
+
+def _squares(base: Any) -> Sequence[Any]:
     table = [base]
     while len(table) < EXPONENT_BITS:
         table.append(table[-1] * table[-1])
-    return table
+    return tuple(table)
+
+
+_kept_squares = functools.lru_cache(maxsize=256)(_squares)
 
 
 def integer_power(base: float, exponent: int) -> float:

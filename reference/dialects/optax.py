@@ -30,7 +30,8 @@ AROUND = {  # what no rule here has, with the value that means "nothing"
 OTHERS = {  # of these, the arguments that each native takes
     "sgd": ("accumulator_dtype",), "adadelta": ("weight_decay_mask",), "rmsprop": ("bias_correction", "nesterov"),
     "adam": ("eps_root", "mu_dtype", "nesterov"), "adamw": ("eps_root", "mu_dtype", "mask", "nesterov"),
-    "nadam": ("eps_root", "mu_dtype"), "nadamw": ("eps_root", "mu_dtype", "mask"), "adamaxw": ("mask",),
+    "nadam": ("eps_root", "mu_dtype", "nesterov"), "nadamw": ("eps_root", "mu_dtype", "mask", "nesterov"),
+    "adamaxw": ("mask",),
     "radam": ("eps_root", "threshold", "nesterov"), "lion": ("mu_dtype", "mask"), "lamb": ("eps_root", "mask"),
 }  # fmt: skip
 
@@ -122,7 +123,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
         raise _amsgrad()
     native, title = find(NATIVES, name, "optax"), f"optax.{name}"
     values = native.complete(title, arguments, OTHERS.get(name, ()))
-    around = AROUND if native.rule is SGD else {**AROUND, "nesterov": False}
+    around = AROUND if native.rule is SGD else {**AROUND, "nesterov": native.rule is NAdam}
     refused(title, arguments, around, f"optax.{name} itself")
     fields = native.fields(values)
     if fields["lr"] is None:  # adadelta's default

@@ -95,8 +95,8 @@ def read(name: str, /, **arguments: Any) -> Rule:
     range; schedules are no numbers.
     """
     native, title = find(NATIVES, name, PREFIX), f"{PREFIX}.{name}"
-    slows = {} if "decay" in native.arguments or native.rule is NAdam else {"decay": 0.0}
-    values = native.complete(title, arguments, [*AROUND, *NAMING, *slows])
+    slows = {} if "decay" in native.arguments or native.rule is NAdam else {"decay": 0.0}  # Nadam overwrites it
+    values = native.complete(title, arguments, [*AROUND, *NAMING, "decay"])
     refused(title, arguments, AROUND, "clip or transform the gradients before the rule gets them")
     refused(title, arguments, slows, "a learning rate of lr / (1 + decay * (t - 1)) at step t")
     if "lr" in arguments:
