@@ -48,7 +48,7 @@ class Deviation:
 DEVIATIONS = (
     Deviation(
         "torch_nadam_product", "pytorch", "float64", "the product of all momentum coefficients is kept in float32", "",
-        {"NAdam": 1.3e-10}, imitations.torch_nadam, "float64",
+        {"NAdam": 2.5e-9}, imitations.torch_nadam, "float64",
     ),
     Deviation(
         "torch_asgd_float32", "pytorch", "float64", "the learning rate is kept in float32", "",
@@ -73,7 +73,7 @@ DEVIATIONS = (
             "so the point before is lost",
             "", {"ScheduleFree": size}, imitations.keras_schedule_free[dtype], dtype,
         )
-        for dtype, size in (("float32", 7.4e-2), ("float64", 3.9e-3))
+        for dtype, size in (("float32", 7.4e-2), ("float64", 2.4e-2))
     ),
     *(
         Deviation(
@@ -88,8 +88,8 @@ DEVIATIONS = (
         "Keras hands betas, momentum, the initial accumulator and weight decay to tf.cast, which takes a Python number "
         "through float32 on its way to float64",
         CAST,
-        {"SGD": 4.2e-10, "Adagrad": 1.4e-9, "FTRL": 3.7e-10, "RMSprop": 6.8e-14, "Adam": 3.9e-6, "Adamax": 1.7e-8,
-         "NAdam": 2.4e-9, "Lion": 1.3e-12, "LAMB": 2.4e-7},
+        {"SGD": 4.2e-10, "Adagrad": 1.4e-9, "FTRL": 3.7e-10, "RMSprop": 6.8e-14, "Adam": 6.7e-6, "Adamax": 2.4e-7,
+         "NAdam": 1.8e-8, "Lion": 1.3e-12, "LAMB": 1.6e-6},
         imitations.keras_float64, "float64",
     ),
     Deviation(
@@ -101,7 +101,7 @@ DEVIATIONS = (
         "tf_keras_float32_numbers", "tf_keras", "float64",
         "Keras 2 keeps every hyperparameter but epsilon and the initial accumulator in a float32 variable",
         HYPER,
-        {"SGD": 4.2e-10, "Adadelta": 1.2e-7, "RMSprop": 1.2e-7, "Adam": 2.7e-7, "Adamax": 7.4e-8, "NAdam": 1.3e-9,
+        {"SGD": 4.2e-10, "Adadelta": 1.2e-7, "RMSprop": 1.2e-7, "Adam": 1.1e-6, "Adamax": 7.4e-8, "NAdam": 9.4e-9,
          "FTRL": 4.5e-11},
         imitations.tf_keras, "float64", ("eager", "graph"),
     ),
@@ -114,7 +114,7 @@ DEVIATIONS = (
         "tensorflow1_float32_numbers", "tensorflow1", "float64",
         "TensorFlow 1 makes every hyperparameter but the initial accumulator a float32 tensor, and multiplies up the "
         "powers of the betas in float32",
-        SLOTS, {"SGD": 4.2e-10, "Adadelta": 1.3e-7, "RMSprop": 5.2e-8, "Adam": 5.9e-7, "FTRL": 4.8e-11},
+        SLOTS, {"SGD": 4.2e-10, "Adadelta": 1.3e-7, "RMSprop": 5.1e-8, "Adam": 1.2e-6, "FTRL": 4.8e-11},
         imitations.tensorflow1, "float64", ("eager", "session"),
     ),
     Deviation(
