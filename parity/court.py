@@ -76,7 +76,7 @@ def wrong_rules(rule: Rule, dtype: str, steps: int = STEPS) -> tuple[Wrong, ...]
     kinds = mutants.wrong_rules(type(rule).__name__)
     told = [_told(name, kind(**rule.plain()), rule, dtype, steps) for name, kind in kinds.items()]
     if not any(wrong.distance for wrong in told):
-        raise ValueError(f"no mutant changes {rule!r}; add one to parity/mutants.py")
+        raise ValueError(f"no mutant changes {rule!r}; add one to parity/mutants/rules.py")
     return tuple(sorted((wrong for wrong in told if wrong.distance), key=lambda wrong: wrong.excess))
 
 

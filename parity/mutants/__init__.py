@@ -1,0 +1,55 @@
+"""Mutants: wrong rules, made on purpose, by one change to the source.
+
+Each is a mistake that somebody has made, or plausibly would. ``test_sensitivity`` plants them one at a time in a copy
+of the project and runs the unchanged suite. The other tests take the wrong rules among them as the nearest wrong
+answer that a limit must keep out.
+
+They are read as tables: a mutant a line, however long.
+"""
+
+import functools
+import importlib
+import itertools
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from reference import Rule
+
+from .adapters import ADAPTERS
+from .around import AROUND
+from .dialects import DIALECTS
+from .mutant import ROOT, Mutant
+from .rules import RULES
+
+__all__ = ["ADAPTERS", "ALL", "AROUND", "DIALECTS", "ROOT", "RULES", "Mutant", "wrong_rules"]
+
+ALL = [*RULES, *DIALECTS, *ADAPTERS, *AROUND]
+
+
+@functools.cache
+def wrong_rules(name: str) -> dict[str, type[Rule]]:
+    """The rule of that name under each mutant of ``reference``: copies of the package, imported beside the right one."""
+    folder = Path(tempfile.mkdtemp(prefix="samestep-wrong-"))
+    sys.path.insert(0, str(folder))
+    try:
+        return dict(_wrong(name, folder))
+    finally:
+        sys.path.remove(str(folder))
+        shutil.rmtree(folder)
+
+
+_serial = itertools.count()
+
+
+def _wrong(name: str, folder: Path) -> Iterator[tuple[str, type[Rule]]]:
+    for mutant in RULES:
+        if Path(mutant.file).stem not in ("rule", "scalars", "sums", name.lower()) or not mutant.applies(ROOT):
+            continue
+        package = f"wrong_reference_{next(_serial)}"
+        shutil.copytree(ROOT / "reference", folder / "reference", ignore=shutil.ignore_patterns("__pycache__"))
+        mutant.apply(folder)
+        (folder / "reference").rename(folder / package)
+        yield mutant.name, getattr(importlib.import_module(package), name)
