@@ -25,6 +25,10 @@ from parity.conftest import LEFT_OUT  # noqa: E402
 pytestmark = [
     pytest.mark.compiled,
     pytest.mark.skipif(compiler() is None, reason="compiled steps need a C++ compiler; none was found"),
+    pytest.mark.skipif(
+        not torch.__version__.startswith(compiled.TESTED),
+        reason=f"the faster way is for torch {', '.join(compiled.TESTED)}; others go by torch.compile",
+    ),
 ]
 SHAPES = ((17, 3), (5,), (), (40,))
 
