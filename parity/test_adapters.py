@@ -90,8 +90,10 @@ def hold_to_numpy(rule: Rule, dtype: str, stepper: Stepper) -> None:
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("mode", EXACT)
-def test_step_has_the_bits_of_numpy(mode: str, dtype: str, call: str) -> None:
+def test_step_has_the_bits_of_numpy(mode: str, dtype: str, call: str, full: bool) -> None:
     """Parameters and state after fourteen steps at a falling rate equal NumPy's in every bit."""
+    if not full and call not in cases.SHARE and dtype.endswith("16"):
+        pytest.skip(LEFT_OUT)
     hold_to_numpy(dialects.read(call), dtype, EXACT[mode])
 
 
@@ -157,8 +159,10 @@ def test_step_on_cuda_has_the_bits_of_numpy(dtype: str, call: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("call", cases.CALLS)
-def test_xla_step_stays_within_the_rule_s_own_rounding(call: str, dtype: str) -> None:
+def test_xla_step_stays_within_the_rule_s_own_rounding(call: str, dtype: str, full: bool) -> None:
     """XLA contracts products and sums into fused multiply-adds, which round once for twice: no bits, but a limit."""
+    if not full and call not in cases.SHARE and dtype == "float64":
+        pytest.skip(LEFT_OUT)
     rule = dialects.read(call)
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("rare", STEPS))
     rates = streams.rates(rule.lr, STEPS)
