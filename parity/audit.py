@@ -62,7 +62,8 @@ NEAREST = {  # where the suite begins for a file, so that a mutant is met early:
 
 NEEDS = ("pytest", "mpmath", "hypothesis", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx")
 PACKAGES = ("reference", "frameworks", "parity")  # what a copy holds
-FAILED = Path(".pytest_cache/v/cache/lastfailed")  # where pytest keeps the ids of the tests that failed
+CACHE = ".pytest_cache"  # said, since under tox pytest has another place for it
+FAILED = Path(CACHE, "v/cache/lastfailed")  # where pytest keeps the ids of the tests that failed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,9 +110,11 @@ def failing(root: Path, tests: Sequence[str], *options: str) -> list[str]:
     """The tests that fail in the copy, by the ids that pytest gives them; ValueError if pytest itself could not run."""
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *options, *tests],
+        [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={root / CACHE}", *options, *tests],
         cwd=root, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    if done.returncode < 0:  # killed by a signal, such as a segmentation fault: that is red, too
+        return [tests[0]]
     if done.returncode not in (0, 1, 2):  # 1: a test failed, 2: a test file could not even be imported
         raise ValueError(f"pytest {' '.join(tests)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return list(json.loads((root / FAILED).read_text())) if done.returncode else []
