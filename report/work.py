@@ -5,6 +5,7 @@ from that folder alone, so working and rendering are two steps joined by files.
 """
 
 import dataclasses
+import importlib.util
 import json
 import platform
 import shlex
@@ -133,6 +134,10 @@ def _steps(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[
         return {"state": LEFT_OUT, "words": "switched off with --no-bench"}
     if not (launch.ROOT / "bench" / "test_steps.py").exists():
         return {"state": LEFT_OUT, "words": "the benchmarks lie in a checkout, and this is an installed package"}
+    for package in ("pytest", "pytest_benchmark"):
+        if importlib.util.find_spec(package) is None:
+            advice = "pip install pytest pytest-benchmark, or leave step times out with --no-bench"
+            return {"state": FAILED, "words": f"they need {package}, which is not installed; {advice}"}
     on_part("step times")
     words = ["-m", "pytest", "bench/test_steps.py", "--benchmark-only", "--quick", "-q"]
     words += ["--rules", ",".join(request.rules), "-p", "no:cacheprovider", "--benchmark-json"]

@@ -165,3 +165,13 @@ def test_step_times_are_told_with_the_ratio_of_the_fastest(copied: Path) -> None
     assert (table["framework"], table["threads"]) == ("pytorch", 1)
     assert row["seconds"] == {"ours eager": 4e-4, "ours compiled": 1e-4, "native fused": 2e-4}
     assert row["ratio"] == 0.5
+
+
+def test_step_times_without_their_package_say_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And do not hold: they were asked for."""
+    from report import work
+
+    monkeypatch.setattr(work.importlib.util, "find_spec", lambda name: None if name == "pytest_benchmark" else name)
+    part = work._steps(work.Request(("SGD",), ("numpy", "pytorch")), tmp_path, lambda title: None)
+    assert part["state"] == work.FAILED
+    assert part["words"].startswith("they need pytest_benchmark, which is not installed; pip install pytest")
