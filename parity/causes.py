@@ -103,7 +103,7 @@ def forms(rule: Rule) -> Iterator[tuple[str, Rule]]:
     for name in rule.names():
         choices = type(rule).__dataclass_fields__[name].metadata.get("choices", ())
         for value in (*choices, *_defaults(rule, name)):
-            with contextlib.suppress(ValueError):  # some do not go together, such as nesterov without momentum
+            with contextlib.suppress(ValueError):  # some do not go together, such as nesterov and dampening
                 other = rule.replace(**{name: value})
             if other not in seen:
                 seen.add(other)

@@ -310,6 +310,21 @@ def test_momentum_of_the_other_kind_holds_at_a_constant_rate_only() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "keras:SGD(nesterov=True)",
+        "tf_keras:SGD(nesterov=True)",
+        "optax:sgd(learning_rate=0.01, nesterov=True)",
+        "tensorflow1:MomentumOptimizer(learning_rate=0.01, momentum=0.0, use_nesterov=True)",
+        "onnx:Momentum(R=0.01, alpha=0.0, beta=1.0, mode='nesterov', norm_coefficient=0.0)",
+    ],
+)
+def test_nesterov_without_momentum_is_plain_sgd(call: str) -> None:
+    """All of these take it, torch refuses it; so it is said without."""
+    assert dialects.pytorch.spell(dialects.read(call)).arguments == {"lr": 0.01}
+
+
 def test_optax_climbs_at_a_negative_rate() -> None:
     """And by default in ``adadelta``; a rule that climbs is spelled so."""
     assert dialects.read("optax:adadelta()") == Adadelta(lr=1.0, rho=0.9, epsilon=1e-6, maximize=True)
@@ -434,8 +449,8 @@ def test_mistake_in_a_call_is_named(text: str, message: str) -> None:
             lambda: Adam(epsilon_at=Epsilon.INSIDE),
             r"epsilon_at must be Epsilon.OUTSIDE or Epsilon.HAT, got Epsilon.INS",
         ),
-        (lambda: SGD(nesterov=True), r"nesterov must come with momentum above 0"),
-        (lambda: SGD(momentum=0.9, nesterov=True, dampening=0.5), r"and dampening 0, got momentum=0.9, dampening=0.5"),
+        (lambda: dialects.pytorch.read("SGD", nesterov=True), r"nesterov must come with momentum above 0, got mom"),
+        (lambda: SGD(momentum=0.9, nesterov=True, dampening=0.5), r"nesterov must come with dampening 0, got dampening"),
         (lambda: SGD(momentum=1.5), r"momentum must lie in \[0, 1\], got 1.5"),
         (lambda: RMSprop(centered=1), r"centered must be False or True, got 1"),
         (lambda: Adadelta(rho=-0.1), r"rho must lie in \[0, 1\], got -0.1"),
@@ -446,6 +461,13 @@ def test_hyperparameter_out_of_range_is_named(make: Any, message: str) -> None:
     """The error gives the interval and the value."""
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_hyperparameter_may_be_one_number_in_an_array() -> None:
+    """As torch takes a learning rate; an array of more is none."""
+    assert Adam(lr=np.array(0.5)) == Adam(lr=0.5)
+    with pytest.raises(ValueError, match=r"lr must be a real number in \[0, inf\), got array\(\[0.5\]\)"):
+        Adam(lr=np.array([0.5]))
 
 
 @pytest.mark.parametrize("call", cases.CALLS)

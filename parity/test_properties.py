@@ -65,7 +65,7 @@ def rules(draw: st.DrawFn, kind: type[Rule]) -> Rule:
     values = {field.name: draw(hyperparameter(field)) for field in fields}
     try:
         return kind(**values)
-    except ValueError:  # such as nesterov without momentum
+    except ValueError:  # such as nesterov and dampening
         raise hypothesis.reject() from None
 
 

@@ -24,7 +24,7 @@ class Lion(Rule):
     """
 
     lr: float = number(1e-4, "[0, inf)")
-    beta1: float = number(0.9, "[0, 1)")
+    beta1: float = number(0.9, "[0, 1]")
     beta2: float = number(0.99, "[0, 1)")
     decay: Decay = one_of(Decay.DECOUPLED, Decay.COUPLED, matters_with=("weight_decay",))
 

@@ -205,6 +205,8 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
         choices = " or ".join(map(repr, field.metadata["choices"]))
         raise ValueError(f"{field.name} must be {choices}, got {value!r}")
     interval = field.metadata["interval"]
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # one number as an array, such as torch's lr
+        value = value.item()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ValueError(f"{field.name} must be a real number in {interval}, got {value!r}")
     low, high = (float(bound) for bound in interval[1:-1].split(","))

@@ -25,7 +25,7 @@ class SGD(Rule):
         theta <- theta - lr b                       theta <- theta - b
         nesterov: theta - lr (g + momentum b)       nesterov: theta - (lr g + momentum b)
 
-    Dampening spares the first step (b = g). ``lr`` has the units of theta per unit of gradient.
+    Dampening spares the first step (b = g). Without momentum there is no nesterov. ``lr`` has the units of theta per unit of gradient.
     """
 
     lr: float = number(1e-2, "[0, inf)")
@@ -37,11 +37,10 @@ class SGD(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.nesterov and (not self.momentum or self.dampening):
-            raise ValueError(
-                f"nesterov must come with momentum above 0 and dampening 0, "
-                f"got momentum={self.momentum}, dampening={self.dampening}"
-            )
+        if not self.momentum:
+            object.__setattr__(self, "nesterov", False)  # there is nothing to look ahead along
+        if self.nesterov and self.dampening:
+            raise ValueError(f"nesterov must come with dampening 0, got dampening={self.dampening}")
 
     def start(self, theta: Array, xp: Any) -> State:
         return {"b": xp.zeros_like(theta)} if self.momentum else {}

@@ -64,7 +64,6 @@ def read(name: str, /, **arguments: Any) -> Rule:
         if values["beta"] != 1 and (not fields["momentum"] or fields["nesterov"]):
             raise _scaled(title)
         fields["dampening"] = 1 - values["beta"]
-        fields["nesterov"] = fields["nesterov"] and fields["momentum"] != 0
     return native.rule(**fields)
 
 

@@ -130,8 +130,6 @@ def read(name: str, /, **arguments: Any) -> Rule:
         fields["lr"] = -1.0
     if isinstance(fields["lr"], float | int) and math.copysign(1, fields["lr"]) < 0:
         fields.update(lr=-fields["lr"], maximize=True)
-    if fields.get("nesterov") and not fields["momentum"]:
-        fields["nesterov"] = False
     if fields.get("maximize") and fields.get("weight_decay"):
         why = "a learning rate that climbs also turns the sign of the decay, and no rule here does"
         raise Inexpressible(f"{title} uphill with weight decay", why, "a positive learning rate and a negated loss")

@@ -149,6 +149,8 @@ def read(name: str, /, **arguments: Any) -> Rule:
     values = native.complete(f"torch.optim.{name}", arguments, extra)
     if native.rule is Adafactor and values["eps1"] is None:
         values["eps1"] = MACHINE_EPSILON
+    if native.rule is SGD and values["nesterov"] and not values["momentum"]:
+        raise ValueError(f"nesterov must come with momentum above 0, got momentum={values['momentum']!r}")
     return native.rule(**{**native.fields(values), **fixed})
 
 

@@ -81,8 +81,6 @@ def read(name: str, /, **arguments: Any) -> Rule:
     fields = native.fields(native.complete(f"{PREFIX}.{name}", arguments, EXECUTION))
     if native.rule is Adagrad and not fields["initial_accumulator"]:
         raise ValueError(f"initial_accumulator_value must be above 0, got {fields['initial_accumulator']!r}")
-    if fields.get("nesterov") and not fields["momentum"]:
-        fields["nesterov"] = False
     return native.rule(**fields)
 
 
