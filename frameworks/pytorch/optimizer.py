@@ -122,12 +122,15 @@ def _moves(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
         for theta in group["params"]:
             if (gradient := theta.grad) is None:
                 continue
+            if gradient.layout is not torch.strided:
+                gradient = _dense(gradient)
             state = optimizer.state[theta] or _begin(optimizer.state[theta], theta, rule)
             state["step"] = t = state["step"] + 1
             if t not in coefficients:
                 coefficients[t] = rule.coefficients(t, lr)
-            arrays = {name: value for name, value in state.items() if name != "step"}
-            move = Move(theta, _dense(gradient), arrays, rule, coefficients[t])
+            arrays = state.copy()
+            del arrays["step"]
+            move = Move(theta, gradient, arrays, rule, coefficients[t])
             moves.append(for_compiler(*move) if compiling else move)
     return moves
 
