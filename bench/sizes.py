@@ -14,15 +14,32 @@ SHAPES: dict[str, list[tuple[int, ...]]] = {
 }
 
 
+GROWTH: dict[str, dict[int, list[tuple[int, ...]]]] = {  # the curves: what grows, and the shapes at each count
+    "parameters": {10**k: [(10**k,)] for k in range(3, 9)},  # in one tensor
+    "tensors": {10**k: [(1000,)] * 10**k for k in range(4)},  # of a thousand parameters each
+}
+
+
+def grown(what: str, count: int) -> str:
+    """The name of a point on a curve, for wherever a size is named."""
+    return f"{count} {what}"
+
+
+def shapes(size: str) -> list[tuple[int, ...]]:
+    """The shapes that a name stands for, one of ``SHAPES`` or a point on a curve."""
+    curves = {grown(what, count): found for what, counts in GROWTH.items() for count, found in counts.items()}
+    return {**curves, **SHAPES}[size]
+
+
 def parameters(size: str) -> int:
     """How many they are."""
-    return sum(math.prod(shape) for shape in SHAPES[size])
+    return sum(math.prod(shape) for shape in shapes(size))
 
 
 def tensors(size: str, low: float, high: float) -> Iterator[np.ndarray]:
     """Float32 arrays of that size's shapes, uniform in [low, high)."""
     generator = np.random.default_rng(experiment.SEED)
-    for shape in SHAPES[size]:
+    for shape in shapes(size):
         yield generator.uniform(low, high, shape).astype(np.float32)
 
 

@@ -449,8 +449,11 @@ def test_mistake_in_a_call_is_named(text: str, message: str) -> None:
             lambda: Adam(epsilon_at=Epsilon.INSIDE),
             r"epsilon_at must be Epsilon.OUTSIDE or Epsilon.HAT, got Epsilon.INS",
         ),
-        (lambda: dialects.pytorch.read("SGD", nesterov=True), r"nesterov must come with momentum above 0, got mom"),
-        (lambda: SGD(momentum=0.9, nesterov=True, dampening=0.5), r"nesterov must come with dampening 0, got dampening"),
+        (lambda: dialects.pytorch.read("SGD", nesterov=True), r"nesterov must come with momentum above 0, got"),
+        (
+            lambda: SGD(momentum=0.9, nesterov=True, dampening=0.5),
+            r"nesterov must come with dampening 0, got dampening",
+        ),
         (lambda: SGD(momentum=1.5), r"momentum must lie in \[0, 1\], got 1.5"),
         (lambda: RMSprop(centered=1), r"centered must be False or True, got 1"),
         (lambda: Adadelta(rho=-0.1), r"rho must lie in \[0, 1\], got -0.1"),

@@ -25,7 +25,8 @@ class SGD(Rule):
         theta <- theta - lr b                       theta <- theta - b
         nesterov: theta - lr (g + momentum b)       nesterov: theta - (lr g + momentum b)
 
-    Dampening spares the first step (b = g). Without momentum there is no nesterov. ``lr`` has the units of theta per unit of gradient.
+    Dampening spares the first step (b = g). Without momentum there is no nesterov. ``lr`` has the units of theta per
+    unit of gradient.
     """
 
     lr: float = number(1e-2, "[0, inf)")

@@ -69,6 +69,8 @@ def build(folder: Path) -> dict[str, Any]:
     body["hostile"] = {**hostile, "tables": deviations.met(hostile["rows"])}
     steps = _rows(made["steps"], folder / "steps.json", "benchmarks", asked)
     body["steps"] = {**steps, "rows": speed.tables(steps["rows"])}
+    growth = _rows(made["growth"], folder / "growth.json", "benchmarks", None)
+    body["growth"] = {**growth, "rows": speed.curves(growth["rows"])}
     body["failures"] = [{"what": t.command, "message": t.error} for t in trained if t.error]
     body["environment"] = {"machine": made["machine"], **_environment(trained)}
     return _finite({"verdict": verdict.of(body), **body})
@@ -147,8 +149,8 @@ def _odd(runs: Sequence[Trained], step: int) -> list[str]:
     return [t.run.framework for t in runs if t.digests.get(step) != digest or 2 * votes <= len(runs)]
 
 
-def _rows(part: dict[str, Any], path: Path, key: str, asked: work.Request) -> dict[str, Any]:
-    """What another program wrote, as far as it is about the rules that were asked for."""
+def _rows(part: dict[str, Any], path: Path, key: str, asked: work.Request | None) -> dict[str, Any]:
+    """What another program wrote, as far as it is about the rules that were asked for; all of it for None."""
     if part["state"] != work.DONE:
         return {**part, "rows": []}
     try:
@@ -156,7 +158,7 @@ def _rows(part: dict[str, Any], path: Path, key: str, asked: work.Request) -> di
         told = [row.get("rule") or row["extra_info"]["rule"] for row in rows]
         return {
             **part,
-            "rows": [row for row, rule in zip(rows, told, strict=True) if rule.split("(")[0] in asked.rules],
+            "rows": [r for r, rule in zip(rows, told, strict=True) if not asked or rule.split("(")[0] in asked.rules],
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         return {**part, "state": work.FAILED, "words": f"{path} cannot be read: {error!r}", "rows": []}

@@ -57,16 +57,46 @@ def speeds(content: dict[str, Any]) -> list[dict[str, Any]]:
     return [_speed(table) for table in content["steps"]["rows"]]
 
 
-def _speed(table: dict[str, Any]) -> dict[str, Any]:
+def growth(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """A plot for each framework and what grows: the median time of a step by the number of it."""
+    rows = content["growth"]["rows"]
+    plots = dict.fromkeys((row["framework"], row["grows"]) for row in rows)
+    return [_growth([row for row in rows if (row["framework"], row["grows"]) == plot]) for plot in plots]
+
+
+def _growth(curves: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    markers = _markers([(curve["implementation"], curve["mode"]) for curve in curves])
+    traces = [
+        go.Scatter(
+            x=curve["count"], y=[1e6 * seconds for seconds in curve["seconds"]], mode="lines+markers", marker=marker,
+            name=f"{curve['implementation']} {curve['mode']}", line={"color": marker["color"], "width": 1.5},
+            hovertemplate=f"%{{x:,}} {curve['grows']}: %{{y:,.0f}} µs",
+        )
+        for curve, marker in zip(curves, markers, strict=True)
+    ]  # fmt: skip
+    first = curves[0]
+    axis = f"number of {first['grows']}" + (" of 1,000 parameters each" if first["grows"] == "tensors" else "")
+    title = f"{verdict.TITLES[first['framework']]}, {dialects.parse(first['call'])[1]} by {first['grows']}"
+    return figures.figure(title, axis, "time of a step (µs)", traces, xaxis=figures.POWERS, yaxis=figures.POWERS)
+
+
+def _markers(columns: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """How each implementation and mode is drawn: ours filled, natives open, a shape a mode."""
     symbols = ("circle", "square", "diamond", "triangle-up")
     colours = {"ours": "#009e73", "native": "#e69f00"}
-    traces, used = [], dict.fromkeys(colours, 0)
-    for whose, mode in table["columns"]:
-        name = f"{whose} {mode}"
-        points = [(row["rule"], row["seconds"][name]) for row in table["rows"] if name in row["seconds"]]
+    found, used = [], dict.fromkeys(colours, 0)
+    for whose, _ in columns:
         symbol = symbols[used[whose] % len(symbols)] + ("" if whose == "ours" else "-open")
         used[whose] += 1
-        marker = {"color": colours[whose], "symbol": symbol, "size": 10, "line": {"width": 2 * (whose != "ours")}}
+        found.append({"color": colours[whose], "symbol": symbol, "size": 10, "line": {"width": 2 * (whose != "ours")}})
+    return found
+
+
+def _speed(table: dict[str, Any]) -> dict[str, Any]:
+    traces = []
+    for (whose, mode), marker in zip(table["columns"], _markers(table["columns"]), strict=True):
+        name = f"{whose} {mode}"
+        points = [(row["rule"], row["seconds"][name]) for row in table["rows"] if name in row["seconds"]]
         x, y = [1e6 * seconds for _, seconds in points], [rule for rule, _ in points]
         traces.append(go.Scatter(x=x, y=y, mode="markers", name=name, marker=marker, hovertemplate="%{y}: %{x:.0f} µs"))
     title = f"{verdict.TITLES[table['framework']]}, {table['device']}"

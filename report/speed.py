@@ -1,4 +1,5 @@
-"""Step times as tables: a table a framework and device, a row a rule, a column an implementation and mode."""
+"""Step times as tables (a table a framework and device, a row a rule, a column an implementation and mode), and as
+curves."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +27,19 @@ def _table(facts: Sequence[tuple[dict[str, Any], float]]) -> dict[str, Any]:
         "columns": sorted(columns, key=lambda column: WHOSE.index(column[0])),
         "rows": [_row(call, [fact for fact in facts if fact[0]["call"] == call]) for call in calls],
     }
+
+
+def curves(benchmarks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A curve for each implementation and mode: the median time of a step by what grows."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in benchmarks:
+        told = row["extra_info"]
+        names = {name: told[name] for name in ("framework", "call", "grows", "implementation", "mode", "device")}
+        curve = found.setdefault(tuple(names.values()), {**names, "count": [], "seconds": [], "first": []})
+        curve["count"].append(told["count"])
+        curve["seconds"].append(row["stats"]["median"])
+        curve["first"].append(told["first_step_seconds"])
+    return list(found.values())
 
 
 def _row(call: str, facts: Sequence[tuple[dict[str, Any], float]]) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from . import work
 
 TITLES = {"numpy": "NumPy", "pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 HOLDS, FAILS, LEFT_OUT = "holds", "fails", "left out"
+TIMED = {"steps": "step times", "growth": "step times as models grow"}  # told, not judged
 
 
 def of(content: dict[str, Any]) -> dict[str, Any]:
     """The verdict on a report's content: ``holds``, a headline, and the parts it rests on."""
     parts = [_training(content), _runs(content), _natives(content["natives"])]
-    parts += [_hostile(content["hostile"]), _steps(content["steps"])]
+    parts += [_hostile(content["hostile"])]
+    parts += [_timed(content[name], words) for name, words in TIMED.items()]
     holds = all(part["state"] != FAILS for part in parts)
     return {"holds": holds, "headline": _headline(content, parts), "parts": [p for p in parts if p["words"]]}
 
@@ -131,10 +133,10 @@ def _hostile(hostile: dict[str, Any]) -> dict[str, str]:
     return _part("hostile gradients", HOLDS, words)
 
 
-def _steps(steps: dict[str, Any]) -> dict[str, str]:
-    if steps["state"] != work.DONE:
-        return _undone("step times", "Step times were not measured", steps)
-    return _part("step times", HOLDS, "")
+def _timed(part: dict[str, Any], name: str) -> dict[str, str]:
+    if part["state"] != work.DONE:
+        return _undone(name, f"{name.capitalize()} were not measured", part)
+    return _part(name, HOLDS, "")
 
 
 def _undone(name: str, words: str, part: dict[str, Any]) -> dict[str, str]:

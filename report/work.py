@@ -23,7 +23,7 @@ from parity import cases
 
 ARTICLE = {"Adagrad": ("article:Adagrad(lr=0.01)",)}  # the rule of the article that the experiment comes from
 DONE, FAILED, LEFT_OUT = "done", "failed", "left out"  # how a part can end
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,7 @@ def work(
     outcomes = launch.launch(request.runs(), out / "records", jobs=jobs, on_event=on_event)
     made: dict[str, Any] = {
         "natives": _natives(request, out, on_part), "hostile": _hostile(request, out, on_part),
-        "steps": _steps(request, out, on_part),
+        "steps": _steps(request, out, on_part), "growth": _growth(request, out, on_part),
     }  # fmt: skip
     made = {
         "format": FORMAT, "asked": dataclasses.asdict(request), "command": request.command(),
@@ -130,18 +130,29 @@ def _measured(request: Request, result: Path, on_part: Callable[[str], None], ti
 
 
 def _steps(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[str, str]:
+    return _timed(request, out / "steps.json", on_part, "step times", ["--rules", ",".join(request.rules)])
+
+
+def _growth(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[str, str]:
+    return _timed(request, out / "growth.json", on_part, "step times as models grow", [])
+
+
+def _timed(
+    request: Request, result: Path, on_part: Callable[[str], None], title: str, words: Sequence[str]
+) -> dict[str, str]:
+    """What the clock's file, named as its result is, measures."""
     if not request.bench:
         return {"state": LEFT_OUT, "words": "switched off with --no-bench"}
-    if not (launch.ROOT / "bench" / "test_steps.py").exists():
+    clock = f"bench/test_{result.stem}.py"
+    if not (launch.ROOT / clock).exists():
         return {"state": LEFT_OUT, "words": "the benchmarks lie in a checkout, and this is an installed package"}
     for package in ("pytest", "pytest_benchmark"):
         if importlib.util.find_spec(package) is None:
             advice = "pip install pytest pytest-benchmark, or leave step times out with --no-bench"
             return {"state": FAILED, "words": f"they need {package}, which is not installed; {advice}"}
-    on_part("step times")
-    words = ["-m", "pytest", "bench/test_steps.py", "--benchmark-only", "--quick", "-q"]
-    words += ["--rules", ",".join(request.rules), "-p", "no:cacheprovider", "--benchmark-json"]
-    return _part(words, out / "steps.json", launch.ROOT)
+    on_part(title)
+    command = ["-m", "pytest", clock, "--benchmark-only", "--quick", "-q", *words, "-p", "no:cacheprovider"]
+    return _part([*command, "--benchmark-json"], result, launch.ROOT)
 
 
 def _part(words: Sequence[str], result: Path, folder: Path, told: tuple[int, ...] = (0,)) -> dict[str, str]:

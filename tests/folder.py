@@ -66,6 +66,22 @@ def add_hostile(folder: Path, word: str) -> None:
     edit(folder / "made.json", lambda body: body.update(hostile={"state": "done", "words": "", "command": "hostile"}))
 
 
+def add_growth(folder: Path) -> None:
+    """What pytest-benchmark writes of two curves of two points each."""
+    shared = {"framework": "tensorflow", "call": PLAIN["Adam"][1], "device": "cpu", "grows": "tensors"}
+    rows = [
+        {
+            "stats": {"median": count * factor},
+            "extra_info": {**shared, "rule": "", "implementation": whose, "mode": "xla", "count": count,
+                           "first_step_seconds": 1.0},
+        }
+        for whose, factor in (("ours", 1e-5), ("native", 2e-5))
+        for count in (1, 10)
+    ]  # fmt: skip
+    (folder / "growth.json").write_text(json.dumps({"benchmarks": rows}))
+    edit(folder / "made.json", lambda body: body.update(growth={"state": "done", "words": "", "command": "bench"}))
+
+
 def add_steps(folder: Path) -> None:
     """What pytest-benchmark writes."""
     times = {("ours", "eager"): 4e-4, ("ours", "compiled"): 1e-4, ("native", "fused"): 2e-4}

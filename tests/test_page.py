@@ -12,7 +12,7 @@ import pytest
 
 from parity.require import require
 
-from .folder import add_hostile, add_natives, add_steps, again, edit
+from .folder import add_growth, add_hostile, add_natives, add_steps, again, edit
 
 for module in ("typer", "rich", "jinja2", "plotly", "torch", "tensorflow"):
     require(module)
@@ -27,6 +27,7 @@ def full(copied: Path) -> Path:
     add_natives(copied, "deviates as recorded")
     add_hostile(copied, "flushes subnormals")
     add_steps(copied)
+    add_growth(copied)
     edit_epochs(copied)
     assert again(copied)[0] == 0
     return copied / "index.html"
@@ -51,7 +52,7 @@ def chromium(page: Path, folder: Path, *flags: str) -> str:
 def test_every_plot_is_drawn_with_title_units_and_legend(full: Path, tmp_path: Path) -> None:
     document = chromium(full, tmp_path)
     plots = document.split('<figure class="plot')[1:]
-    assert len(plots) == 6  # loss, accuracy by epoch, accuracy, drift, natives, step times
+    assert len(plots) == 7  # loss, accuracy by epoch, accuracy, drift, natives, step times, growth
     for plot in plots:
         drawn = plot.partition("</figure>")[0].partition("</script>")[2]
         for part in ("gtitle", "xtitle", "ytitle", "legendtext"):

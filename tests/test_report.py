@@ -14,7 +14,7 @@ from parity.reproductions import REPRODUCTIONS
 from parity.require import require
 
 from .checkout import content
-from .folder import STEPS, add_hostile, add_natives, add_steps, again, edit, path_of
+from .folder import STEPS, add_growth, add_hostile, add_natives, add_steps, again, edit, path_of
 
 for module in ("typer", "rich", "jinja2", "plotly", "torch", "tensorflow"):
     require(module)
@@ -146,7 +146,7 @@ def test_hostile_gradients_are_shown_and_only_ours_are_judged(copied: Path, word
     assert words.endswith("do otherwise, or refuse, in 1 of them." if holds else f"bits: {PLAIN['Adam'][0]} (sparse).")
 
 
-@pytest.mark.parametrize("part", ["natives", "hostile", "steps"])
+@pytest.mark.parametrize("part", ["natives", "hostile", "steps", "growth"])
 def test_a_part_that_failed_is_told_and_does_not_hold(copied: Path, part: str) -> None:
     told = {"state": "failed", "words": "ended with exit code 3: no <compiler>", "command": "python -m part"}
     edit(copied / "made.json", lambda body: body.update({part: told}))
@@ -165,6 +165,17 @@ def test_step_times_are_told_with_the_ratio_of_the_fastest(copied: Path) -> None
     assert (table["framework"], table["threads"]) == ("pytorch", 1)
     assert row["seconds"] == {"ours eager": 4e-4, "ours compiled": 1e-4, "native fused": 2e-4}
     assert row["ratio"] == 0.5
+
+
+def test_step_times_are_drawn_as_models_grow(copied: Path) -> None:
+    """A curve for each implementation and mode, in the order of what was measured."""
+    add_growth(copied)
+    code, found = again(copied)
+    assert code == 0
+    assert [(curve["implementation"], curve["count"], curve["seconds"]) for curve in found["growth"]["rows"]] == [
+        ("ours", [1, 10], [1e-5, 1e-4]), ("native", [1, 10], [2e-5, 2e-4]),
+    ]  # fmt: skip
+    assert "TensorFlow, Adam by tensors" in (copied / "index.html").read_text()
 
 
 def test_step_times_without_their_package_say_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
