@@ -18,7 +18,9 @@ from parity.cases import PLAIN
 CLOCK = launch.ROOT / "bench" / "test_ratios.py"
 COLOURS = {"faster": "green", "slower": "red", "cannot tell": "yellow"}
 SIZES = ("mnist", "large", "many")
-COLUMNS = ("us", "quickest native", "us", "ratio", "95 % interval", "verdict", "noise", "B/par", "axpy", "first s")
+COLUMNS = (
+    "us", "quickest native", "us", "ratio", "95 % interval", "verdict", "noise", "B/par", "axpy", "taken", "first s",
+)  # fmt: skip
 
 
 def words(rules: Sequence[str], sizes: Sequence[str], threads: int, quick: bool) -> list[str]:
@@ -92,8 +94,12 @@ def _cells(fact: dict[str, Any]) -> list[str | Text]:
         fact["call"], fact["mode"], f"{ratio['a'] * 1e6:.0f}", fact["native"], f"{ratio['b'] * 1e6:.0f}",
         f"{ratio['value']:.2f}", f"{ratio['low']:.2f} to {ratio['high']:.2f}", Text(verdict, style=COLOURS[verdict]),
         f"{fact['noise_floor']:.2f}", f"{fact['bytes_a_parameter']:.0f}", f"{fact['share_of_axpy']:.0%}",
-        f"{fact['first_step_seconds']:.1f}",
+        _megabytes(fact["taken_bytes"]), f"{fact['first_step_seconds']:.1f}",
     ]  # fmt: skip
+
+
+def _megabytes(number: int | None) -> str:
+    return "" if number is None else f"{number / 2**20:.1f} MB"
 
 
 def legend() -> Text:
@@ -101,6 +107,7 @@ def legend() -> Text:
     return Text(
         "ratio: the time of our step to the native's, timed in turn; noise: how far the native was from itself; B/par: "
         "bytes a step must move for a parameter; axpy: share of the bandwidth of an in-place y += x / 2 in the same "
-        "run; first: the first step, in which compilers work",
+        "run; taken: memory that a warm step of large tensors takes beyond what it keeps, where it can be told; "
+        "first: the first step, in which compilers work",
         style="dim",
     )

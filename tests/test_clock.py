@@ -1,5 +1,6 @@
 """The clock convicts: a planted slowdown is found, equal steps are not told apart, missing waits are caught."""
 
+import os
 import queue
 import threading
 import time
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from bench import clock, pairs, sizes
+from bench import clock, memory, pairs, sizes
 
 STEP = 0.01  # seconds of a simulated step
 
@@ -118,8 +119,8 @@ def test_the_table_says_what_was_measured() -> None:
     fact = {
         "call": "pytorch:Adam(lr=0.001)", "mode": "compiled", "native": "fused", "ratio": ratio._asdict(),
         "verdict": "faster", "noise_floor": 0.02, "bytes_a_parameter": 28.0, "share_of_axpy": 0.875,
-        "first_step_seconds": 3.25, "size": "mnist", "device": "cpu", "parameters": 101770, "threads": 1, "load": 0.5,
-        "machine": {"cores": 2}, "versions": {"torch": "2.13.0"},
+        "taken_bytes": 2**25, "first_step_seconds": 3.25, "size": "mnist", "device": "cpu", "parameters": 101770,
+        "threads": 1, "load": 0.5, "machine": {"cores": 2}, "versions": {"torch": "2.13.0"},
     }  # fmt: skip
     rows = [{"extra_info": fact}, {"extra_info": {**fact, "size": "large", "parameters": 2**24}}]
     told = {"benchmarks": rows, "machine_info": {"machine": "x86_64"}}
@@ -128,5 +129,13 @@ def test_the_table_says_what_was_measured() -> None:
     assert str(second.columns[0].header) == "large: 16,777,216 parameters, cpu"
     assert [str(next(iter(column.cells))) for column in first.columns] == [
         "pytorch:Adam(lr=0.001)", "compiled", "100", "fused", "200", "0.50", "0.45 to 0.55", "faster", "0.02", "28",
-        "88%", "3.2",
+        "88%", "32.0 MB", "3.2",
     ]  # fmt: skip
+
+
+@pytest.mark.skipif(memory.taken(lambda: None) is None, reason="the system does not tell a process its peak memory")
+def test_memory_that_a_step_takes_is_seen() -> None:
+    """To the 64 pages a thread that Linux counts late; what takes nothing is seen to take nothing."""
+    size, late = 2**26, 64 * os.sysconf("SC_PAGE_SIZE") * threading.active_count()
+    assert abs((memory.taken(lambda: np.ones(size, np.uint8)) or 0) - size) <= late
+    assert (memory.taken(lambda: None) or 0) <= late
