@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from frameworks import experiment, mnist
+from parity import ledger
 
 BATCHES = 200  # steps of the tests that need no whole epoch
 LEFT_OUT = "left to tox -e parity-full"
@@ -15,6 +16,12 @@ LEFT_OUT = "left to tox -e parity-full"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How much to run."""
     parser.addoption("--full", action="store_true", help="train every call and plant every mutant, not a share of them")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep account of a run of the whole suite."""
+    if ledger.whole(config):
+        config.pluginmanager.register(ledger.Ledger(config))
 
 
 def pytest_report_header() -> str:

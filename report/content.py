@@ -16,6 +16,7 @@ import numpy as np
 
 from frameworks import experiment, record
 from frameworks.run import Run
+from parity import ledger
 from reference import dialects
 
 from . import atlas, curves, deviations, speed, verdict, work
@@ -71,6 +72,7 @@ def build(folder: Path) -> dict[str, Any]:
     body["steps"] = {**steps, "rows": speed.tables(steps["rows"])}
     growth = _rows(made["growth"], folder / "growth.json", "benchmarks", None)
     body["growth"] = {**growth, "rows": speed.curves(growth["rows"])}
+    body["suite"] = ledger.last()
     body["failures"] = [{"what": t.command, "message": t.error} for t in trained if t.error]
     body["environment"] = {"machine": made["machine"], **_environment(trained)}
     return _finite({"verdict": verdict.of(body), **body})

@@ -178,6 +178,22 @@ def test_step_times_are_drawn_as_models_grow(copied: Path) -> None:
     assert "TensorFlow, Adam by tensors" in (copied / "index.html").read_text()
 
 
+def test_what_the_suite_took_is_told(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the last whole run left it, or that there was none."""
+    account = {
+        "date": "today", "seconds": 90.0, "machine": {"cores": 2}, "workers": 2, "full": False,
+        "rungs": [{"rung": "2 adapters", "cases": 1000, "left_out": 7, "seconds": 80.0}],
+    }  # fmt: skip
+    monkeypatch.setattr("report.content.ledger.last", lambda: None)
+    again(copied)
+    assert "have not been run as a whole" in (copied / "index.html").read_text()
+    monkeypatch.setattr("report.content.ledger.last", lambda: account)
+    again(copied)
+    page = (copied / "index.html").read_text()
+    assert '<td class="number">1,000</td><td class="number">7</td>' in page
+    assert '<td class="number">80</td><td class="number">12.5</td>' in page
+
+
 def test_step_times_without_their_package_say_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """And do not hold: they were asked for."""
     from report import work
