@@ -40,9 +40,9 @@ class Trainer:
         """Take the steps ``first`` to ``last`` (exclusive, from 0) of the epoch that was begun."""
         losses, lengths = [], []
         for step in range(first, last):
-            before = [parameter.copy() for parameter in self.parameters]
+            before: list[np.ndarray] = [parameter.copy() for parameter in self.parameters]
             losses.append(self.step(*self.batch(step)))
-            moved = [np.subtract(p, b, dtype=np.float64).ravel() for p, b in zip(self.parameters, before, strict=True)]
+            moved = [(p - b).ravel().astype(np.float64) for p, b in zip(self.parameters, before, strict=True)]
             lengths.append(np.sqrt(sum(x @ x for x in moved)))
         return experiment.Steps(np.array(losses, np.float64), np.array(lengths))
 
