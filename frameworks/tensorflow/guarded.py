@@ -1,7 +1,7 @@
 """Tensors whose products stay products: what the adapter hands to a rule inside a graph.
 
-XLA rounds ``a * b + c`` once, as a fused multiply-add, and rewrites ``a / sqrt(b)`` and ``a / (b / c)``. It cannot where
-a number that it does not know stands between: here minus zero, which is added to a product before that meets a sum, and
+XLA rounds ``a * b + c`` once, as a fused multiply-add, and rewrites ``a / sqrt(b)`` and ``a / (b / c)``. It cannot,
+where a number that it does not know is between: minus zero, which is added to a product before that meets a sum, and
 to a root or a quotient before that meets a quotient. It changes no bit, of NaN and of either zero neither. It is
 minus zero times the step number; the compiler of plain graphs, which joins nothing, takes such a product for zero and
 drops it, so that it costs nothing there.
@@ -150,7 +150,7 @@ def _choosing(function: Callable[..., Any]) -> Callable[..., Any]:
 abs = _of(namespace.abs)
 concat = _choosing(namespace.concat)
 integer_power = _of(namespace.integer_power, "any")
-matmul = _of(namespace.matmul, "any")
+matmul = _of(lambda x, y: namespace.matmul(x, y), "any")  # looked up anew: tests supply products with one order
 maximum = _of(namespace.maximum)
 minimum = _of(namespace.minimum)
 ones = namespace.ones
