@@ -1,12 +1,12 @@
 """Tensors whose products stay products: what the adapter hands to a rule inside a graph.
 
-XLA rounds ``a * b + c`` once, as a fused multiply-add, and rewrites ``a / sqrt(b)`` and ``a / (b / c)``. It cannot,
-where a number that it does not know is between: minus zero, which is added to a product before that meets a sum, and
-to a root or a quotient before that meets a quotient. It changes no bit, of NaN and of either zero neither. It is
-minus zero times the step number; the compiler of plain graphs, which joins nothing, takes such a product for zero and
-drops it, so that it costs nothing there.
+XLA rounds ``a * b + c`` once, as a fused multiply-add, and rewrites ``a / (b / c)``. It cannot where a number that it does
+not know is between: minus zero, which is added to a product before that meets a sum, and to a quotient before that meets
+another. It changes no bit, of NaN and of either zero neither. Nobody can tell while a graph is traced whether XLA will
+compile it, so it is there in every graph: of the time of a step on 101,770 parameters it takes 5 to 9 % in a plain graph,
+and about 1 % under XLA.
 
-This module is an ``xp`` as well, of such tensors; what it does not define it has from ``namespace``.
+This module is an ``xp`` as well: the functions of ``namespace``, for such tensors.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from . import namespace
 
 
 class Guarded:
-    """A tensor; ``kind`` says what the compiler sees in it: a "product", a "quotient", a "root", or nothing ("").
+    """A tensor; ``kind`` says what the compiler sees in it: a "product", a "quotient", or nothing ("").
 
     ``zeros`` holds the run-time minus zero of each dtype.
     """
@@ -67,10 +67,10 @@ class Guarded:
         return self.made(other * self.tensor, "product")
 
     def __truediv__(self, other: Any) -> "Guarded":
-        return self.made(self.shut("quotient") / _shut(other, "quotient", "root"), "quotient")
+        return self.made(self.shut("quotient") / _shut(other, "quotient"), "quotient")
 
     def __rtruediv__(self, other: Any) -> "Guarded":
-        return self.made(other / self.shut("quotient", "root"), "quotient")
+        return self.made(other / self.shut("quotient"), "quotient")
 
     def __pow__(self, other: Any) -> "Guarded":
         return self.made(self.tensor ** _bare(other))
@@ -141,7 +141,7 @@ def _choosing(function: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(*arguments: Any, **options: Any) -> Any:
         for given in arguments:
             for x in given if isinstance(given, Sequence) else [given]:
-                _shut(x, "product", "quotient", "root")
+                _shut(x, "product", "quotient")
         return _of(function)(*arguments, **options)
 
     return guarded
@@ -158,7 +158,7 @@ power = _of(namespace.power, "any")
 ratio = _of(namespace.ratio, "quotient")
 reshape = _of(namespace.reshape, "same")
 sign = _of(namespace.sign)
-sqrt = _of(namespace.sqrt, "root")
+sqrt = _of(namespace.sqrt)
 square = _of(namespace.square, "product")
 transpose = _of(namespace.transpose, "same")
 where = _choosing(namespace.where)
