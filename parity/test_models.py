@@ -13,6 +13,7 @@ from frameworks import experiment, mnist, record
 from frameworks.numpy import model
 from frameworks.run import FRAMEWORKS, Run, execute
 from parity import disturbed
+from parity.conftest import LEFT_OUT
 from parity.limits import ROUNDOFF, SAFETY
 from parity.require import compiler, require
 from reference import Adam
@@ -68,6 +69,43 @@ def test_stretches_of_an_epoch_have_the_bits_of_the_definition(framework: str, m
         moved = np.concatenate([(b - a).ravel() for a, b in zip(before, after, strict=True)]).astype(np.float64)
         exact = math.sqrt(math.fsum(moved * moved))
         assert abs(length - exact) <= (moved.size + 2) * ROUNDOFF["float64"] * exact  # squares, their sum, its root
+
+
+def test_steps_that_cannot_be_compiled_are_eager(batches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same bits, and a warning that says why."""
+    train = importlib.import_module("frameworks.pytorch.train")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no compiler works here\nand more about it")
+
+    monkeypatch.setattr("frameworks.pytorch.compiled._compile", fail)
+    trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
+    with pytest.warns(
+        UserWarning, match="steps are eager, for compiling them failed: RuntimeError: no compiler works here$"
+    ):
+        trainer.step(*batches[0])
+    for batch in batches[1:STEPS]:
+        trainer.step(*batch)
+    assert experiment.digest(trainer.weights()) == experiment.digest(by_definition(batches[:STEPS]))
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
+def test_an_untested_torch_compiles_loss_and_optimizer_apart(
+    batches: Any, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """By public functions, with the same bits, and a warning that says so."""
+    if not full:
+        pytest.skip(LEFT_OUT)
+    train = importlib.import_module("frameworks.pytorch.train")
+    monkeypatch.setattr("frameworks.pytorch.compiled.TESTED", ())
+    with pytest.warns(UserWarning, match="loss and optimizer are compiled apart: .* not tested with torch"):
+        trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
+    with pytest.warns(UserWarning, match="the faster way is not tested with torch"):
+        trainer.step(*batches[0])
+    for batch in batches[1:STEPS]:
+        trainer.step(*batch)
+    assert experiment.digest(trainer.weights()) == experiment.digest(by_definition(batches[:STEPS]))
 
 
 def by_definition(batches: Any) -> list[np.ndarray]:

@@ -26,7 +26,7 @@ class Optimizer(keras.optimizers.Optimizer):
     gradient. float16 and bfloat16 are computed in float32 and rounded once a step, variables and state alike.
     ``IndexedSlices`` are made dense, duplicates summed. What Keras does around a rule (``clipnorm``, ``use_ema``,
     ``gradient_accumulation_steps``, ...) is taken as keyword arguments and left to Keras. Works eagerly, in graphs
-    and under XLA.
+    and under XLA, with the same bits.
     """
 
     def __init__(self, rule: Rule, learning_rate: Any = None, name: str = "samestep", **around: Any) -> None:

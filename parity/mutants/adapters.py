@@ -92,7 +92,7 @@ ADAPTERS = [
     ),
     *of(
         "frameworks/pytorch/whole.py",
-        ("coefficients of the first step stay", "            self.trace = compiled.Trace(_apply, moves, tensors, self.whole)\n", "            self.trace, self.first = compiled.Trace(_apply, moves, tensors, self.whole), moves\n        moves = self.first\n"),
+        ("coefficients of the first step stay", "            self.way = self._find(moves, tensors, len(batch))\n", "            self.way, self.first = self._find(moves, tensors, len(batch)), moves\n        moves = self.first\n"),
     ),
     *of(
         "frameworks/experiment.py",
