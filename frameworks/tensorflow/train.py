@@ -38,12 +38,16 @@ class Trainer:
         self.optimizer.build(self.variables)
         # a variable, since compilers would make a factor, rounded otherwise, of a divisor that they know
         self._white = tf.Variable(255, dtype=self.computed, trainable=False)
+        self._source: tuple[Any, Any] = (None, None)  # what ``_data`` was made of
         self._step = tf.function(self._train, jit_compile=xla, autograph=False)
         self._steps = tf.function(self._loop, jit_compile=xla, autograph=False)
 
     def begin(self, images: np.ndarray, labels: np.ndarray, draws: experiment.Epoch) -> None:
         """Take up an epoch over uint8 images (n, 784) and labels (n,)."""
-        self._epoch = tuple(tf.constant(x) for x in (images[draws.order], labels[draws.order], draws.kept))
+        if not (images is self._source[0] and labels is self._source[1]):
+            self._source, self._data = (images, labels), (tf.constant(images), tf.constant(labels))
+        order = tf.constant(draws.order, tf.int32)
+        self._epoch = (*(tf.gather(x, order) for x in self._data), tf.constant(draws.kept))
 
     def advance(self, first: int, last: int) -> experiment.Steps:
         """Take the steps ``first`` to ``last`` (exclusive, from 0) of the epoch that was begun."""
