@@ -48,8 +48,10 @@ class Ratio(NamedTuple):
         return "slower" if self.low > 1 + floor else "cannot tell"
 
 
-def compare(a: Step, b: Step, seconds: float, clock: Callable[[], float] = time.perf_counter) -> Ratio:
-    """Time the warm, synchronised steps ``a`` and ``b`` in turn for about so many seconds, ``ROUNDS`` rounds at least.
+def compare(
+    a: Step, b: Step, seconds: float, clock: Callable[[], float] = time.perf_counter, rounds: int = ROUNDS
+) -> Ratio:
+    """Time the warm, synchronised steps ``a`` and ``b`` in turn for about so many seconds, so many rounds at least.
 
     As many rounds as there are may be measured again.
     """
@@ -65,11 +67,11 @@ def compare(a: Step, b: Step, seconds: float, clock: Callable[[], float] = time.
     calm: list[list[float]] = []
     stalled: list[list[float]] = []
     begin = clock()
-    while clock() - begin < seconds or (len(calm) < ROUNDS and len(calm) + len(stalled) < 2 * ROUNDS):
+    while clock() - begin < seconds or (len(calm) < rounds and len(calm) + len(stalled) < 2 * rounds):
         times = [sample(which) for which in (0, 1, 1, 0)]
         calm_ones = [max(x, y) < STALL * min(x, y) for x, y in ((times[0], times[3]), (times[1], times[2]))]
         (calm if all(calm_ones) else stalled).append(times)
-    kept = calm if len(calm) >= ROUNDS else [*calm, *stalled]
+    kept = calm if len(calm) >= rounds else [*calm, *stalled]
     return _summary(np.array(kept), again=len(stalled), stalled=len(kept) - len(calm))
 
 

@@ -1,12 +1,14 @@
 """PyTorch's optimizer steps, ours and its own, ready to be timed."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from frameworks import experiment, mnist
 from frameworks.pytorch import Optimizer, model, native
 from reference import Rule, dialects
 
@@ -59,3 +61,29 @@ def axpy(parameters: int, device: str) -> Callable[[], Any]:
             torch.cuda.synchronize()
 
     return step
+
+
+def epochs(call: str) -> dict[str, Callable[[], list[np.ndarray]]]:
+    """An epoch as PyTorch's tutorials write it, by name: DataLoader, a module, ``backward`` and torch.optim's step, in
+    its default implementation and in its quickest for a model of this size. Each gives the weights."""
+    data, (_, name, arguments) = mnist.load(), dialects.parse(call)
+    images = torch.from_numpy(data.train_images / np.float32(255))
+    pairs = torch.utils.data.TensorDataset(images, torch.from_numpy(data.train_labels.astype(np.int64)))
+    loader = torch.utils.data.DataLoader(pairs, batch_size=experiment.BATCH, shuffle=True)
+    found: dict[str, Callable[[], list[Any]]] = {}
+    for way in ("DataLoader", *(["DataLoader fused"] if name in native.FUSED else [])):
+        module = torch.nn.Sequential(
+            torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Dropout(experiment.DROPOUT), torch.nn.Linear(128, 10)
+        )
+        options = {"fused": True} if way.endswith("fused") else {}
+        optimizer = getattr(torch.optim, name)(module.parameters(), **arguments, **options)
+        found[way] = functools.partial(_epoch, loader, module, torch.nn.CrossEntropyLoss(), optimizer)
+    return found
+
+
+def _epoch(loader: Any, module: Any, loss: Any, optimizer: Any) -> list[np.ndarray]:
+    for images, labels in loader:
+        optimizer.zero_grad()
+        loss(module(images), labels).backward()
+        optimizer.step()
+    return [parameter.detach().numpy().copy() for parameter in module.parameters()]

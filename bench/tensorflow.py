@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from frameworks import experiment, mnist
 from frameworks.tensorflow import Optimizer, native
 from reference import Rule, dialects
 
@@ -64,3 +66,26 @@ def axpy(parameters: int, device: str) -> Callable[[], Any]:
             y[:1].numpy()
 
     return step
+
+
+def epochs(call: str) -> dict[str, Callable[[], list[Any]]]:
+    """An epoch as Keras' ``model.fit`` trains it, by name: as it compiles by itself, and under XLA. Each gives the
+    weights."""
+    data, (_, name, arguments) = mnist.load(), dialects.parse(call)
+    images, labels = data.train_images / np.float32(255), data.train_labels.astype(np.int32)
+    found: dict[str, Callable[[], list[Any]]] = {}
+    for way, jit in (("fit", "auto"), ("fit xla", True)):
+        layers = [
+            keras.layers.Input((784,)), keras.layers.Dense(128, activation="relu"),
+            keras.layers.Dropout(experiment.DROPOUT), keras.layers.Dense(10, activation="softmax"),
+        ]  # fmt: skip
+        fitted = keras.Sequential(layers)
+        optimizer = getattr(keras.optimizers, name)(**arguments)
+        fitted.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", jit_compile=jit)
+        found[way] = functools.partial(_epoch, fitted, images, labels)
+    return found
+
+
+def _epoch(fitted: Any, images: np.ndarray, labels: np.ndarray) -> list[Any]:
+    fitted.fit(images, labels, batch_size=experiment.BATCH, epochs=1, verbose=0)
+    return [weight.numpy() for weight in fitted.trainable_weights]

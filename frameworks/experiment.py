@@ -6,7 +6,9 @@ integer arithmetic of our own. NumPy promises those words; it does not promise w
 
 import hashlib
 import itertools
+import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,14 +37,39 @@ def initial_weights() -> list[np.ndarray]:
     return weights
 
 
+class Epoch(NamedTuple):
+    """What one epoch draws: the examples of each step (steps, 32), and which hidden units stay (steps, 32, 128)."""
+
+    order: np.ndarray
+    kept: np.ndarray
+
+    def first(self, steps: int) -> "Epoch":
+        """The draws of so many steps from the beginning."""
+        return Epoch(self.order[:steps], self.kept[:steps])
+
+
+class Steps(NamedTuple):
+    """What some steps came to: the loss before each, and how far each moved the weights (Euclidean, float64)."""
+
+    losses: np.ndarray
+    lengths: np.ndarray
+
+
+def draw(epoch: int, size: int) -> Epoch:
+    """The draws of one epoch (from 1) over ``size`` examples; what is left of them beyond whole batches is not seen."""
+    steps = size // BATCH
+    order = np.argsort(words(_ORDER, epoch).random_raw(size), kind="stable")[: steps * BATCH]
+    kept = np.empty((steps, BATCH * LAYERS[1]), bool)
+    generator, least = words(_MASKS, epoch), math.ceil(DROPOUT * 2**32)  # whole numbers are compared the fastest
+    for step in kept:  # one by one: its words stay in the cache
+        draws = generator.random_raw(step.size // 2).astype("<u8", copy=False).view("<u4")
+        np.greater_equal(draws, least, out=step)
+    return Epoch(order.reshape(steps, BATCH), kept.reshape(steps, BATCH, LAYERS[1]))
+
+
 def batches(epoch: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The steps of one epoch (from 1) over ``size`` examples: indices (32,) and which hidden units stay (32, 128)."""
-    order = np.argsort(words(_ORDER, epoch).random_raw(size), kind="stable")
-    generator = words(_MASKS, epoch)
-    shape = BATCH, LAYERS[1]
-    for start in range(0, size - BATCH + 1, BATCH):
-        draws = generator.random_raw(shape[0] * shape[1] // 2).astype("<u8").view("<u4").reshape(shape)
-        yield order[start : start + BATCH], draws >= DROPOUT * 2**32
+    """The draws of one epoch step by step: examples (32,) and which hidden units stay (32, 128)."""
+    return zip(*draw(epoch, size), strict=True)
 
 
 def digest(weights: Sequence[np.ndarray]) -> str:

@@ -9,6 +9,7 @@ caller's ends it with exit code 2 and one line on standard error.
 import argparse
 import dataclasses
 import importlib
+import itertools
 import json
 import os
 import re
@@ -27,12 +28,13 @@ from . import experiment, mnist, record
 
 FRAMEWORKS = ("numpy", "pytorch", "tensorflow")
 OPTIONS = ("TF_", "XLA_", "KERAS_", "OPENBLAS_")  # environment variables that may change a result
-PROGRESS = 25  # steps between two lines of progress
+PROGRESS = 125  # steps between two lines of progress, at most
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What to train. ``call`` is a dialect's call as text; ``steps`` cuts the epochs short; ``xla`` is TensorFlow's."""
+    """What to train. ``call`` is a dialect's call as text; ``steps`` cuts the epochs short; ``xla`` is TensorFlow's,
+    ``compiled`` PyTorch's: a compiler for the whole step."""
 
     framework: str
     call: str
@@ -41,6 +43,7 @@ class Run:
     steps: int | None = None
     threads: int = 1
     xla: bool = False
+    compiled: bool = False
     data: str | None = None
 
     def __post_init__(self) -> None:
@@ -59,6 +62,7 @@ class Run:
         """A file name that tells this run from others."""
         parts = [self.call, self.framework, self.arithmetic, f"{self.epochs}ep", f"{self.threads}t"]
         parts += [f"{self.steps}st"] * (self.steps is not None) + ["xla"] * self.xla
+        parts += ["compiled"] * self.compiled
         return re.sub(r"[^A-Za-z0-9.=]+", "_", "-".join(parts).replace("()", "")).strip("_")
 
     def command(self, out: Path) -> list[str]:
@@ -78,46 +82,51 @@ def marks(steps: int, epoch: int) -> set[int]:
     return {m * 10**k for k in range(7) for m in (1, 2, 5)} | set(range(epoch, steps + 1, epoch)) | {steps}
 
 
+def stretches(done: int, end: int, keep: set[int], alone: bool = False) -> Iterator[tuple[int, int]]:
+    """The steps from ``done`` to ``end`` in stretches, each to a mark or a line of progress; ``alone``: a step that
+    ends at a mark is a stretch of its own."""
+    cuts = {step for step in keep if done < step < end} | set(range(done + PROGRESS, end, PROGRESS)) | {end}
+    if alone:
+        cuts |= {step - 1 for step in keep if done < step - 1 < end}
+    return itertools.pairwise([done, *sorted(cuts)])
+
+
 def execute(run: Run, out: Path) -> Iterator[dict[str, Any]]:
     """Train and write the record to ``out``; yields progress, last of all the record's path."""
     train = importlib.import_module(f"frameworks.{run.framework}.train")
     train.set_threads(run.threads)
     data = mnist.load(Path(run.data) if run.data else None)
     rule = dialects.read(run.call)
-    trainer = train.Trainer(rule, run.arithmetic, **({"xla": True} if run.xla else {}))
+    trainer = train.Trainer(rule, run.arithmetic, xla=run.xla, compiled=run.compiled)
     result = record.Record(_header(run, rule, train.DEVICE))
     if run.framework == "numpy" and run.arithmetic == "lockstep":
         result.order_dependent = 0
+    counting = result.order_dependent is not None
     size = len(data.train_labels)
     per_epoch = size // experiment.BATCH
     total = min(run.epochs * per_epoch, run.steps or run.epochs * per_epoch)
     keep, kept = marks(total, per_epoch), {}
-    before, path, started = _flat(trainer.weights()), 0.0, time.perf_counter()
-    for epoch in range(1, run.epochs + 1):
-        for indices, mask in experiment.batches(epoch, size):
-            step = len(result.losses) + 1
-            batch = data.train_images[indices], data.train_labels[indices], mask
-            if step in keep and result.order_dependent is not None:
-                result.order_dependent += trainer.order_dependent(*batch)
-            result.losses.append(trainer.step(*batch))
-            now = _flat(trainer.weights())
-            moved = (now - before).astype(np.float64)
-            path, before = path + float(np.sqrt((moved * moved).sum())), now
-            if step in keep:
-                kept[step] = now
-                digest = experiment.digest(trainer.weights())
-                result.marks.append({"step": step, "epoch": epoch, "digest": digest, "path": path})
-            if step % PROGRESS == 0 or step == total:
-                yield {"step": step, "steps": total, "loss": float(np.mean(result.losses[-PROGRESS:]))}
-            if step == total:
-                break
+    path, started = 0.0, time.perf_counter()
+    for epoch in range(1, -(-total // per_epoch) + 1):
+        begun = len(result.losses)
+        draws = experiment.draw(epoch, size).first(total - begun)
+        trainer.begin(data.train_images, data.train_labels, draws)
+        for first, last in stretches(begun, begun + len(draws.order), keep, counting):
+            if counting and last in keep:
+                result.order_dependent += trainer.order_dependent(*trainer.batch(first - begun))
+            steps = trainer.advance(first - begun, last - begun)
+            result.losses += steps.losses.tolist()
+            path += float(steps.lengths.sum())
+            if last in keep:
+                weights = trainer.weights()
+                kept[last] = np.concatenate([np.ravel(weight) for weight in weights])
+                result.marks.append({"step": last, "epoch": epoch, "digest": experiment.digest(weights), "path": path})
+            yield {"step": last, "steps": total, "loss": float(np.mean(result.losses[-PROGRESS:]))}
         accuracy = trainer.accuracy(data.test_images, data.test_labels)
         result.epochs.append({
             "epoch": epoch, "steps": len(result.losses), "accuracy": accuracy, "digest": result.marks[-1]["digest"],
             "seconds": time.perf_counter() - started,
         })  # fmt: skip
-        if len(result.losses) == total:
-            break
     yield {"record": str(record.write(result, kept, out, run.name))}
 
 
@@ -130,16 +139,12 @@ def _header(run: Run, rule: Any, device: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _flat(weights: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.ravel(weight) for weight in weights])
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command line; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m frameworks.run", description="One training run, one record.")
     for field in dataclasses.fields(Run):
-        if field.name == "xla":
-            parser.add_argument("--xla", action="store_true")
+        if field.type is bool:
+            parser.add_argument(f"--{field.name}", action="store_true")
         else:
             kind = int if field.name in ("epochs", "steps", "threads") else str
             required = field.default is dataclasses.MISSING

@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m parity.golden", description=__doc__)
     parser.add_argument("--verify", action="store_true", help="compare with the recorded digests; write nothing")
     parser.add_argument("--add", action="store_true", help="record only the cases that are not recorded yet")
-    parser.add_argument("--xla", action="store_true", help="with --verify: TensorFlow alone, its gradient under XLA")
+    parser.add_argument("--xla", action="store_true", help="with --verify: TensorFlow alone, under XLA")
     parser.add_argument("--threads", type=int, default=1, help="with --verify: threads of each run")
     parser.add_argument("--frameworks", default=",".join(FRAMEWORKS), help="with --verify: these alone")
     parser.add_argument("--epochs", type=int, default=EPOCHS)

@@ -126,8 +126,8 @@ def test_compiled_step_has_the_bits_of_numpy(dtype: str, call: str, full: bool) 
 @pytest.fixture
 def products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Supplies every framework with matrix products whose sums have one order."""
-    for framework in (frameworks.numpy, frameworks.pytorch, frameworks.tensorflow):
-        xp = framework.namespace
+    numpy, pytorch, tensorflow = frameworks.numpy, frameworks.pytorch, frameworks.tensorflow
+    for xp in (numpy.namespace, pytorch.namespace, tensorflow.namespace, tensorflow.guarded):
         monkeypatch.setattr(xp, "matmul", lambda x, y, xp=xp: sums.total(x[:, None] * xp.transpose(y), xp)[..., 0])
 
 
@@ -157,31 +157,36 @@ def test_step_on_cuda_has_the_bits_of_numpy(dtype: str, call: str) -> None:
     hold_to_numpy(dialects.read(call), dtype, in_torch(compiled=False, device="cuda"))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("call", cases.CALLS)
-def test_xla_step_stays_within_the_rule_s_own_rounding(call: str, dtype: str, full: bool) -> None:
-    """XLA contracts products and sums into fused multiply-adds, which round once for twice: no bits, but a limit."""
-    if not full and call not in cases.SHARE and dtype == "float64":
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_step_under_xla_has_the_bits_of_numpy(dtype: str, call: str, full: bool) -> None:
+    """XLA would round a product and a sum once, but products reach it behind a number that it does not know."""
+    if not full and (call not in cases.SHARE or dtype not in ("float32", ANOTHER.get(call))):
         pytest.skip(LEFT_OUT)
-    rule = dialects.read(call)
-    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("rare", STEPS))
-    rates = streams.rates(rule.lr, STEPS)
-    variable = keras.Variable(start.astype(dtype), dtype=dtype)
-    optimizer = frameworks.tensorflow.Optimizer(rule)
-    optimizer.build([variable])
-    apply, actual = native.in_mode(optimizer, "xla"), []
-    for gradient, optimizer.learning_rate in zip(gradients, rates, strict=True):
-        apply([tf.constant(gradient.astype(dtype))])
-        actual.append(variable.numpy())
-    expected = trajectory.run(rule, start, gradients, dtype, rates)
-    bounds = limits.bounds(rule, start, gradients, dtype, rates)
-    verdict = trajectory.compare(start, expected, np.array(actual), bounds)
-    assert verdict.holds, f"{rule!r} in {dtype} under XLA: {verdict}"
+    hold_to_numpy(dialects.read(call), dtype, in_tensorflow("xla"))
+
+
+@pytest.mark.usefixtures("products")
+@pytest.mark.parametrize("call", cases.MATRICES)
+def test_step_under_xla_has_the_bits_of_numpy_where_products_have(call: str, full: bool) -> None:
+    """The same, of matrices."""
+    if not full and call != cases.MATRICES[0]:
+        pytest.skip(LEFT_OUT)
+    hold_to_numpy(dialects.read(call), "float32", in_tensorflow("xla"))
+
+
+def test_without_its_barrier_xla_rounds_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason for it: where XLA sees through a product, bits differ."""
+    rule = dialects.read(WHOLE[-1])
+    start, gradients, rates = setting(rule, "float32")
+    monkeypatch.setattr(frameworks.tensorflow.guarded.Guarded, "shut", lambda self, *kinds: self.tensor)
+    actual = in_tensorflow("xla")(rule, start, gradients, rates)
+    assert list(different_bits(in_numpy(rule, start, gradients, rates), actual))
 
 
 @pytest.mark.parametrize("call", [*POWERS, *cases.MATRICES])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("mode", EXACT)
+@pytest.mark.parametrize("mode", [*EXACT, "tensorflow xla"])
 def test_step_with_a_real_power_or_a_matrix_product_stays_within_its_own_rounding(
     mode: str, dtype: str, call: str
 ) -> None:
@@ -193,7 +198,8 @@ def test_step_with_a_real_power_or_a_matrix_product_stays_within_its_own_roundin
     expected = trajectory.run(rule, start, gradients, dtype, rates)
     bounds = limits.bounds(rule, start, gradients, dtype, rates)
     arrays = [[gradient.astype(dtype)] for gradient in gradients]
-    ends = [EXACT[mode](rule, [start.astype(dtype)], arrays[:n], rates[:n])[0] for n in (1, STEPS // 2, STEPS)]
+    stepper = EXACT.get(mode, in_tensorflow("xla"))
+    ends = [stepper(rule, [start.astype(dtype)], arrays[:n], rates[:n])[0] for n in (1, STEPS // 2, STEPS)]
     chosen = [0, STEPS // 2 - 1, STEPS - 1]
     verdict = trajectory.compare(start, expected[chosen], np.array(ends), bounds[chosen])
     assert verdict.holds, f"{rule!r} in {dtype}: {verdict}"

@@ -97,8 +97,8 @@ def test_a_wrong_forward_pass_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     right = frameworks.numpy.model.forward
 
     def wrong(*given: Any) -> Any:
-        before, hidden, logits = right(*given)
-        return [before, hidden, logits + 1]
+        *others, logits = right(*given)
+        return [*others, logits + 1]
 
     monkeypatch.setattr(frameworks.numpy.model, "forward", wrong)
     found = compared(f"adapter:pytorch:{ADAM}", ADAM)

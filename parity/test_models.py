@@ -1,6 +1,7 @@
 """The models of the three frameworks are one model: the first steps of training, in one process."""
 
 import importlib
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,19 @@ from frameworks import experiment, mnist, record
 from frameworks.numpy import model
 from frameworks.run import FRAMEWORKS, Run, execute
 from parity import disturbed
-from parity.limits import SAFETY
-from parity.require import require
+from parity.conftest import LEFT_OUT
+from parity.limits import ROUNDOFF, SAFETY
+from parity.require import compiler, require
 from reference import Adam
 
 require("torch")
 require("tensorflow")
 
 STEPS = 5
+COMPILED = (
+    pytest.mark.compiled,
+    pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found"),
+)
 
 
 def trained(framework: str, arithmetic: str, batches: Any) -> Any:
@@ -36,6 +42,70 @@ def test_first_lockstep_steps_have_the_bits_of_the_definition(framework: str, ba
     expected = by_definition(batches[:STEPS])
     actual = trained(framework, "lockstep", batches).weights()
     assert experiment.digest(actual) == experiment.digest(expected)
+
+
+MODES = [
+    *((framework, {}) for framework in FRAMEWORKS),
+    ("tensorflow", {"xla": True}),
+    pytest.param("pytorch", {"compiled": True}, marks=COMPILED),
+]
+
+
+@pytest.mark.parametrize(("framework", "mode"), MODES)
+def test_stretches_of_an_epoch_have_the_bits_of_the_definition(framework: str, mode: Any, batches: Any) -> None:
+    """Loops that take many steps at once take the same ones; the losses are NumPy's, the lengths those of the steps."""
+    data, draws = mnist.load(), experiment.draw(1, 60000).first(STEPS)
+    trainer = importlib.import_module(f"frameworks.{framework}.train").Trainer(Adam(lr=0.01), "lockstep", **mode)
+    trainer.begin(data.train_images, data.train_labels, draws)
+    found = [trainer.advance(0, 2), trainer.advance(2, STEPS)]
+    ways = [experiment.initial_weights(), *(by_definition(batches[:n]) for n in range(1, STEPS + 1))]
+    assert experiment.digest(trainer.weights()) == experiment.digest(ways[-1])
+    plain = importlib.import_module("frameworks.numpy.train").Trainer(Adam(lr=0.01), "lockstep")
+    losses = np.concatenate([steps.losses for steps in found])  # libraries differ in the last bit of a logarithm
+    assert losses.astype(np.float32).tolist() == [np.float32(plain.step(*batch)) for batch in batches[:STEPS]]
+    for length, (before, after) in zip(
+        np.concatenate([steps.lengths for steps in found]), itertools.pairwise(ways), strict=True
+    ):
+        moved = np.concatenate([(b - a).ravel() for a, b in zip(before, after, strict=True)]).astype(np.float64)
+        exact = math.sqrt(math.fsum(moved * moved))
+        assert abs(length - exact) <= (moved.size + 2) * ROUNDOFF["float64"] * exact  # squares, their sum, its root
+
+
+def test_steps_that_cannot_be_compiled_are_eager(batches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same bits, and a warning that says why."""
+    train = importlib.import_module("frameworks.pytorch.train")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no compiler works here\nand more about it")
+
+    monkeypatch.setattr("frameworks.pytorch.compiled._compile", fail)
+    trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
+    with pytest.warns(
+        UserWarning, match="steps are eager, for compiling them failed: RuntimeError: no compiler works here$"
+    ):
+        trainer.step(*batches[0])
+    for batch in batches[1:STEPS]:
+        trainer.step(*batch)
+    assert experiment.digest(trainer.weights()) == experiment.digest(by_definition(batches[:STEPS]))
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
+def test_an_untested_torch_compiles_loss_and_optimizer_apart(
+    batches: Any, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """By public functions, with the same bits, and a warning that says so."""
+    if not full:
+        pytest.skip(LEFT_OUT)
+    train = importlib.import_module("frameworks.pytorch.train")
+    monkeypatch.setattr("frameworks.pytorch.compiled.TESTED", ())
+    with pytest.warns(UserWarning, match="loss and optimizer are compiled apart: .* not tested with torch"):
+        trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
+    with pytest.warns(UserWarning, match="the faster way is not tested with torch"):
+        trainer.step(*batches[0])
+    for batch in batches[1:STEPS]:
+        trainer.step(*batch)
+    assert experiment.digest(trainer.weights()) == experiment.digest(by_definition(batches[:STEPS]))
 
 
 def by_definition(batches: Any) -> list[np.ndarray]:
@@ -150,8 +220,11 @@ def test_accuracy_on_record_is_that_of_the_test_set(tmp_path: Path) -> None:
     assert record.read(path).epochs[-1]["accuracy"] == np.mean(logits.argmax(axis=1) == data.test_labels)
 
 
-@pytest.mark.parametrize("framework", ["numpy", "pytorch"])
-def test_xla_is_refused_where_there_is_none(framework: str) -> None:
+@pytest.mark.parametrize(
+    ("framework", "mode"),
+    [("numpy", "xla"), ("pytorch", "xla"), ("numpy", "compiled"), ("tensorflow", "compiled")],
+)
+def test_a_compiler_is_refused_where_there_is_none(framework: str, mode: str) -> None:
     """By name."""
-    with pytest.raises(ValueError, match="xla must be off for"):
-        importlib.import_module(f"frameworks.{framework}.train").Trainer(Adam(), "lockstep", xla=True)
+    with pytest.raises(ValueError, match=f"{mode} must be off for"):
+        importlib.import_module(f"frameworks.{framework}.train").Trainer(Adam(), "lockstep", **{mode: True})

@@ -30,6 +30,7 @@ EPOCH = [Run(name, call) for call in WHOLE for name in FRAMEWORKS]
 EPOCH += [Run("numpy", call) for call in cases.SHARE if call not in WHOLE]
 CUT = [Run(name, call, steps=SHORT) for call in cases.SHARE if call not in WHOLE for name in FRAMEWORKS[1:]]
 XLA = [Run("tensorflow", call, steps=SHORT, xla=True) for call in WHOLE]
+WHOLE_STEPS = [Run("pytorch", ADAM, steps=SHORT, compiled=True)]
 THREADS = [Run(name, ADAM, steps=SHORT, threads=2) for name in FRAMEWORKS]
 DOUBLE = [Run(name, call, "float64", steps=SHORT) for call in (ADAM, ADAGRAD) for name in FRAMEWORKS]
 SINGLE = [Run(name, ADAM, "float32", steps=SHORT) for name in FRAMEWORKS]
@@ -42,7 +43,9 @@ Records = dict[Run, tuple[record.Record, Path]]
 def records(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Records:
     """The records of all runs of this module, each trained in a process of its own."""
     out = tmp_path_factory.mktemp("records")
-    outcomes = launch.launch([*(EVERY if full else [*EPOCH, *CUT]), *XLA, *THREADS, *DOUBLE, *SINGLE], out)
+    outcomes = launch.launch(
+        [*(EVERY if full else [*EPOCH, *CUT]), *XLA, *WHOLE_STEPS, *THREADS, *DOUBLE, *SINGLE], out
+    )
     failed = [f"{outcome.run.name} {outcome.error}" for outcome in outcomes if outcome.record is None]
     assert not failed, "\n".join(failed)
     return {outcome.run: (record.read(outcome.record), outcome.record) for outcome in outcomes if outcome.record}
@@ -95,8 +98,16 @@ def test_recorder_refuses_frameworks_that_differ() -> None:
 
 
 @pytest.mark.parametrize("run", XLA, ids=lambda run: run.call)
-def test_gradient_under_xla_has_the_same_digests(records: Records, run: Run) -> None:
-    """XLA sums in another order and contracts products; lockstep does not notice."""
+def test_loop_under_xla_has_the_same_digests(records: Records, run: Run) -> None:
+    """XLA sums in another order; lockstep does not notice. The rule's products are kept out of its sums."""
+    expected, actual = digests(records, Run("numpy", run.call)), digests(records, run)
+    assert len(actual) > 7
+    assert actual == {step: expected[step] for step in actual}
+
+
+@pytest.mark.parametrize("run", WHOLE_STEPS, ids=lambda run: run.call)
+def test_steps_compiled_as_a_whole_have_the_same_digests(records: Records, run: Run) -> None:
+    """In PyTorch; so has the eager loop that takes their place where there is no C++ compiler."""
     expected, actual = digests(records, Run("numpy", run.call)), digests(records, run)
     assert len(actual) > 7
     assert actual == {step: expected[step] for step in actual}

@@ -99,7 +99,8 @@ def train(
     epochs: Annotated[int, typer.Option(help="how often to go through MNIST")] = 1,
     steps: Steps = None,
     threads: Annotated[int, typer.Option(help="threads of the framework")] = 1,
-    xla: Annotated[bool, typer.Option(help="gradients under XLA, in TensorFlow")] = False,
+    xla: Annotated[bool, typer.Option(help="the whole loop under XLA, in TensorFlow")] = False,
+    compiled: Annotated[bool, typer.Option(help="each step compiled as a whole, in PyTorch")] = False,
     data: Data = None,
     out: Out = Path("out/records"),
 ) -> None:
@@ -107,7 +108,7 @@ def train(
     from . import console
 
     with mistakes():
-        run = Run(framework, call, arithmetic, epochs, steps, threads, xla, data)
+        run = Run(framework, call, arithmetic, epochs, steps, threads, xla, compiled, data)
         _installed((framework,))
         mnist.load(Path(data) if data else None)
         writable(out)

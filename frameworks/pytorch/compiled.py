@@ -39,6 +39,7 @@ class Move(NamedTuple):
 
 
 Apply = Callable[..., None]  # takes the parts of a Move, and takes its step in place
+Whole = Callable[..., None]  # takes a function that steps by gradients, the tensors that move, and a batch
 
 
 class Stepper:
@@ -124,16 +125,23 @@ class Stepper:
 class Trace:
     """The compiled step of tensors with certain layouts, threads and forms of rules; compiles when it is made.
 
+    ``tensors`` are those that are written, thetas first, then the gradients; with ``whole`` a batch is in their place,
+    and what makes gradients of it is compiled, too.
+
     Coefficients lie in a vector of each arithmetic's dtype; written through ctypes, on the same memory, each is rounded
     once, and that takes 1 us, where a fresh tensor takes 20.
     """
 
-    def __init__(self, apply: Apply, moves: Sequence[Move], tensors: Tensors) -> None:
+    def __init__(self, apply: Apply, moves: Sequence[Move], tensors: Tensors, whole: Whole | None = None) -> None:
         numbers = sum(len(move.c) for move in moves)
         self.tables = {wide: torch.zeros(numbers, dtype=wide) for wide in {_wide(move.theta) for move in moves}}
         self.views = [(C[wide] * numbers).from_address(table.data_ptr()) for wide, table in self.tables.items()]
         self.scalars = [index for index, x in enumerate(tensors) if not x.ndim]
-        self.run = _compile(functools.partial(_together, apply, moves, tuple(self.tables)), self._arguments(tensors))
+        together = functools.partial(_together, apply, moves, tuple(self.tables))
+        if whole:
+            written = len(moves) + sum(len(move.state) for move in moves)
+            together = functools.partial(_from_batch, whole, together, len(moves), written, len(self.tables))
+        self.run = _compile(together, self._arguments(tensors), again=whole is not None)
 
     def __call__(self, moves: Sequence[Move], tensors: Tensors) -> None:
         """Take the step."""
@@ -167,8 +175,20 @@ def _together(
     return ()
 
 
-def _compile(function: Callable[..., tuple[()]], arguments: Tensors) -> Callable[[Tensors], Any]:
-    """The function compiled for arguments of these layouts, without checks; it takes and empties a list of them."""
+def _from_batch(
+    whole: Whole, together: Callable[..., tuple[()]], count: int, written: int, tables: int, *arguments: torch.Tensor
+) -> tuple[()]:
+    """What is traced of a whole step: where gradients would be in ``arguments``, there is a batch."""
+    before, batch, after = arguments[:written], arguments[written:-tables], arguments[-tables:]
+    whole(lambda gradients: together(*before, *gradients, *after), before[:count], *batch)
+    return ()
+
+
+def _compile(function: Callable[..., tuple[()]], arguments: Tensors, again: bool) -> Callable[[Tensors], Any]:
+    """The function compiled for arguments of these layouts, without checks; it takes and empties a list of them.
+
+    ``again``: it reads what it has written, which Inductor was seen to miss (torch 2.13) unless writes come last.
+    """
     from torch._guards import TracingContext, tracing
     from torch._inductor import compile_fx, config, decomposition
     from torch._subclasses import FakeTensorMode
@@ -181,6 +201,8 @@ def _compile(function: Callable[..., tuple[()]], arguments: Tensors) -> Callable
         examples = [fake.from_tensor(x.detach(), static_shapes=True) for x in arguments]
         with fake:
             graph = make_fx(function, decomposition.select_decomp_table())(*examples)
+            if again:
+                graph = make_fx(torch.func.functionalize(graph, remove="mutations"))(*examples)
         return compile_fx.compile_fx_inner(graph, examples).current_callable
 
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 import reference
 from reference import Rule
 
-from . import namespace
+from . import guarded, namespace
+from .guarded import Guarded
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
 
@@ -25,7 +26,7 @@ class Optimizer(keras.optimizers.Optimizer):
     gradient. float16 and bfloat16 are computed in float32 and rounded once a step, variables and state alike.
     ``IndexedSlices`` are made dense, duplicates summed. What Keras does around a rule (``clipnorm``, ``use_ema``,
     ``gradient_accumulation_steps``, ...) is taken as keyword arguments and left to Keras. Works eagerly, in graphs
-    and under XLA.
+    and under XLA, with the same bits.
     """
 
     def __init__(self, rule: Rule, learning_rate: Any = None, name: str = "samestep", **around: Any) -> None:
@@ -60,10 +61,10 @@ class Optimizer(keras.optimizers.Optimizer):
         rule, slots = self._rule_for(variable), self._states[index]
         wide = _wide(variable.dtype)
         self.assign_add(self._steps[index], 1)
-        c = _coefficients(rule, self._steps[index], learning_rate, wide)
+        theta, gradient = tf.cast(variable, wide), tf.cast(_dense(gradient), wide)
         state = {name: tf.cast(slot.value, wide) for name, slot in slots.items()}
-        gradient = tf.cast(_dense(gradient), wide)
-        theta, new = rule.update(tf.cast(variable, wide), gradient, state, c, namespace)
+        update = _eagerly if tf.executing_eagerly() else _in_a_graph
+        theta, new = update(rule, self._steps[index], learning_rate, theta, gradient, state)
         for name, value in new.items():
             self.assign(slots[name], value)
         self.assign(variable, theta)
@@ -110,19 +111,34 @@ def _wide(dtype: tf.DType) -> tf.DType:
     return tf.float32 if dtype.size == 2 else dtype
 
 
-def _coefficients(rule: Rule, step: Any, learning_rate: Any, dtype: tf.DType) -> Any:
-    """Plain numbers in eager mode; in a graph, tensors computed in double and rounded once: one trace for all steps.
+def _eagerly(rule: Rule, step: Any, learning_rate: Any, theta: Any, gradient: Any, state: Any) -> Any:
+    """Theta and state after the step; coefficients are plain numbers."""
+    c = rule.coefficients(int(step.numpy()), float(learning_rate))
+    return rule.update(theta, gradient, state, c, namespace)
 
-    In a graph even those that never change are made to depend on the step: past a constant Grappler moves other terms,
+
+def _in_a_graph(rule: Rule, step: Any, learning_rate: Any, theta: Any, gradient: Any, state: Any) -> Any:
+    """The same on tensors whose products no compiler joins to sums."""
+    zeros = guarded.zeros(step.value)
+    theta, gradient = Guarded(theta, zeros), Guarded(gradient, zeros)
+    state = {name: Guarded(value, zeros) for name, value in state.items()}
+    c = _coefficients(rule, step, learning_rate, theta.dtype, zeros)
+    theta, new = rule.update(theta, gradient, state, c, guarded)
+    return theta.tensor, {name: value.tensor for name, value in new.items()}
+
+
+def _coefficients(rule: Rule, step: Any, learning_rate: Any, dtype: tf.DType, zeros: Any) -> Any:
+    """Tensors, computed in double and rounded once: one trace for all steps and learning rates.
+
+    Even those that never change are made to depend on the step: past a constant Grappler moves other terms,
     ``(v - w) + epsilon`` becoming ``v + (epsilon - w)``.
     """
-    if tf.executing_eagerly():
-        return rule.coefficients(int(step.numpy()), float(learning_rate))
     t = tf.cast(step.value, tf.float64)
     lr = tf.cast(tf.convert_to_tensor(learning_rate), tf.float64)
-    c = rule.coefficients(t, lr, namespace)
-    values = tf.stack([tf.convert_to_tensor(value, tf.float64) for value in c])
-    return c._make(tf.unstack(tf.cast(tf.where(t > 0, values, tf.zeros_like(values)), dtype)))
+    c = rule.coefficients(Guarded(t, zeros), Guarded(lr, zeros), guarded)
+    values = tf.stack([tf.convert_to_tensor(getattr(value, "tensor", value), tf.float64) for value in c])
+    known = tf.unstack(tf.cast(tf.where(t > 0, values, tf.zeros_like(values)), dtype))
+    return c._make([Guarded(value, zeros) for value in known])
 
 
 def _dense(gradient: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Training in TensorFlow, a step at a time."""
+"""Training in TensorFlow: the steps of a stretch of an epoch are one loop inside one compiled function."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reference import Rule
+from reference import Rule, sums
 
 from .. import experiment
-from . import model
+from . import model, namespace
 from .optimizer import Optimizer
 
 DEVICE = "cuda" if tf.config.list_physical_devices("GPU") else "cpu"
@@ -24,25 +24,39 @@ def set_threads(threads: int) -> None:
 class Trainer:
     """The experiment under one rule. ``arithmetic`` is one of ``experiment.ARITHMETICS``.
 
-    The step is a graph; with ``xla`` the gradient in it is computed under XLA.
+    The loop is a graph, and under XLA with ``xla``, which compiles longer and then runs faster.
     """
 
-    def __init__(self, rule: Rule, arithmetic: str, xla: bool = False) -> None:
+    def __init__(self, rule: Rule, arithmetic: str, xla: bool = False, compiled: bool = False) -> None:
+        if compiled:
+            raise ValueError("compiled must be off for TensorFlow; its compiler is xla")
         self.kept = "float64" if arithmetic == "float64" else "float32"
         self.computed = tf.float32 if arithmetic == "float32" else tf.float64
-        self.lockstep = arithmetic == "lockstep"
+        self.lockstep, self.xla = arithmetic == "lockstep", xla
         self.variables = [keras.Variable(w.astype(self.kept), dtype=self.kept) for w in experiment.initial_weights()]
         self.optimizer = Optimizer(rule)
         self.optimizer.build(self.variables)
-        self._gradients = tf.function(self._loss_and_gradients, jit_compile=xla, autograph=False)
-        self._step = tf.function(self._train, autograph=False)
+        # a variable, since compilers would make a factor, rounded otherwise, of a divisor that they know
+        self._white = tf.Variable(255, dtype=self.computed, trainable=False)
+        self._source: tuple[Any, Any] = (None, None)  # what ``_data`` was made of
+        self._step = tf.function(self._train, jit_compile=xla, autograph=False)
+        self._steps = tf.function(self._loop, jit_compile=xla, autograph=False)
+
+    def begin(self, images: np.ndarray, labels: np.ndarray, draws: experiment.Epoch) -> None:
+        """Take up an epoch over uint8 images (n, 784) and labels (n,)."""
+        if not (images is self._source[0] and labels is self._source[1]):
+            self._source, self._data = (images, labels), (tf.constant(images), tf.constant(labels))
+        order = tf.constant(draws.order, tf.int32)
+        self._epoch = (*(tf.gather(x, order) for x in self._data), tf.constant(draws.kept))
+
+    def advance(self, first: int, last: int) -> experiment.Steps:
+        """Take the steps ``first`` to ``last`` (exclusive, from 0) of the epoch that was begun."""
+        told = self._steps(*self._epoch, tf.constant(first), tf.constant(last))
+        return experiment.Steps(*(x.numpy()[first:last].astype(np.float64) for x in told))
 
     def step(self, images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> float:
         """One step on uint8 images (32, 784), labels (32,) and kept hidden units (32, 128); the loss before it."""
-        dtype = self.computed.as_numpy_dtype
-        scale = mask * dtype(1 / (1 - experiment.DROPOUT))
-        loss = self._step(tf.constant(images / dtype(255)), tf.constant(labels, tf.int32), tf.constant(scale))
-        return float(loss)
+        return float(self._step(tf.constant(images), tf.constant(labels), tf.constant(mask)))
 
     def weights(self) -> list[np.ndarray]:
         """Copies of the weights, kernels (in, out)."""
@@ -50,22 +64,54 @@ class Trainer:
 
     def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
         """The share of images whose largest logit is at their label."""
-        pixels = tf.constant(images / self.computed.as_numpy_dtype(255))
-        logits = self._logits([v.value for v in self.variables], pixels, tf.constant(1, self.computed))
+        logits = self._logits(self._weights(), self._pixels(images), tf.constant(1, self.computed))
         return float((tf.argmax(logits, axis=1).numpy() == labels).mean())
+
+    def _loop(self, images: Any, labels: Any, kept: Any, first: Any, last: Any) -> tuple[Any, Any]:
+        """The loss and the length of each step; of those that were not taken, zero."""
+        steps = images.shape[0]
+        losses = tf.TensorArray(self.computed, steps, element_shape=())
+        lengths = tf.TensorArray(tf.float64, steps, element_shape=())
+
+        def body(step: Any, losses: Any, lengths: Any) -> tuple[Any, Any, Any]:
+            before = self._weights()
+            loss = self._train(images[step], labels[step], kept[step])
+            return step + 1, losses.write(step, loss), lengths.write(step, self._length(before))
+
+        _, losses, lengths = tf.while_loop(lambda step, *_: step < last, body, (first, losses, lengths))
+        return losses.stack(), lengths.stack()
+
+    def _train(self, images: Any, labels: Any, kept: Any) -> tf.Tensor:
+        loss, gradients = self._gradients(self._weights(), *self._batch(images, labels, kept))
+        self.optimizer.apply(gradients)
+        return loss
+
+    def _batch(self, images: Any, labels: Any, kept: Any) -> tuple[Any, Any, Any]:
+        """What the model takes: pixels between 0 and 1, labels, and the factor of each hidden unit."""
+        mask = tf.cast(kept, self.computed) * tf.constant(1 / (1 - experiment.DROPOUT), self.computed)
+        return self._pixels(images), tf.cast(labels, tf.int32), mask
+
+    def _pixels(self, images: Any) -> tf.Tensor:
+        return tf.cast(images, self.computed) / self._white
+
+    def _weights(self) -> list[Any]:
+        return [tf.convert_to_tensor(variable.value) for variable in self.variables]
 
     def _logits(self, weights: list[Any], images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         return (model.forward_on_grid if self.lockstep else model.forward)(weights, images, mask)
 
-    def _train(self, images: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        weights = [tf.convert_to_tensor(variable.value) for variable in self.variables]
-        loss, gradients = self._gradients(weights, images, labels, mask)
-        self.optimizer.apply(gradients)
-        return loss
-
-    def _loss_and_gradients(self, weights: list[Any], images: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> Any:
+    def _gradients(self, weights: list[Any], images: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> Any:
         cross_entropy = model.cross_entropy_on_grid if self.lockstep else model.cross_entropy
         with tf.GradientTape() as tape:
             tape.watch(weights)
             loss = cross_entropy(self._logits(weights, images, mask), labels)
         return loss, tape.gradient(loss, weights)
+
+    def _length(self, before: list[Any]) -> tf.Tensor:
+        """How far the weights are from where they were."""
+        moved = [tf.cast(new - old, tf.float64) for new, old in zip(self._weights(), before, strict=True)]
+        return tf.sqrt(tf.add_n([self._sum(tf.reshape(tf.square(x), [-1])) for x in moved]))
+
+    def _sum(self, x: tf.Tensor) -> tf.Tensor:
+        """XLA would add the elements one after another, and take longer for that than for all the rest."""
+        return sums.total(x, namespace)[0] if self.xla else tf.reduce_sum(x)

@@ -139,8 +139,8 @@ def _in_tensorflow(trainer: Any) -> Step:
     seen: list[Any] = []
 
     @tf.function(autograph=False)
-    def step(images: Any, labels: Any, mask: Any) -> Any:
-        weights = [tf.convert_to_tensor(variable.value) for variable in trainer.variables]
+    def step(*batch: Any) -> Any:
+        weights, (images, labels, mask) = trainer._weights(), trainer._batch(*batch)
         loss, gradients = trainer._gradients(weights, images, labels, mask)
         logits = trainer._logits(weights, images, mask)
         trainer.optimizer.apply(gradients)
