@@ -86,7 +86,7 @@ class Stepper:
             return self._publicly
         if _overlap(tensors[: len(places)]):
             return self.each
-        if not _tested():
+        if not tested():
             _warn(f"compiled steps go by torch.compile: the faster way is not tested with torch {torch.__version__}")
             return self._publicly
         names = [tuple(move.state) for move in moves]
@@ -226,7 +226,7 @@ def _wide(x: torch.Tensor) -> torch.dtype:
     return torch.float32 if x.dtype.itemsize == 2 else x.dtype
 
 
-def _tested() -> bool:
+def tested() -> bool:
     """Whether this release of torch is one of those whose private parts are known here."""
     return torch.__version__.startswith(tuple(f"{release}." for release in TESTED))
 
@@ -237,7 +237,7 @@ def _layouts(*tensors: torch.Tensor) -> tuple[Any, ...]:
 
 def _guard(tensors: Tensors) -> Callable[..., bool]:
     """A check whether others are laid out as these tensors: dynamo's own, which takes 0.4 us; else by comparing."""
-    if not _tested():
+    if not tested():
         layouts = _layouts(*tensors)
         return lambda *others: _layouts(*others) == layouts
     fixed = [[None] * x.ndim for x in tensors]

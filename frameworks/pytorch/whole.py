@@ -23,7 +23,7 @@ class WholeStep:
     def __init__(self, optimizer: Optimizer, thetas: Sequence[torch.Tensor], whole: compiled.Whole) -> None:
         if any(theta.device.type != "cpu" for theta in thetas):
             raise ValueError("steps are compiled as a whole on the CPU alone")
-        if not torch.__version__.startswith(tuple(f"{release}." for release in compiled.TESTED)):
+        if not compiled.tested():
             raise ValueError(f"steps compiled as a whole are not tested with torch {torch.__version__}")
         self.optimizer, self.whole = optimizer, whole
         self.way: Callable[[list[compiled.Move], compiled.Tensors], None] | None = None
