@@ -22,41 +22,56 @@ from reference import RULES
 
 from .mutants import ALL, ROOT, Mutant
 
+Nearest = tuple[tuple[str, ...], str]  # test files and what is chosen of them
+
 SUITE = (  # in the order of the rungs
-    "test_rules.py", "test_dialects.py", "test_schedules.py", "test_around.py", "test_limits.py",
+    "test_hyperparameters.py", "test_rules.py", "test_dialects.py", "test_schedules.py", "test_around.py",
+    "test_limits.py",
     "test_models.py", "test_adapters.py", "test_hostile.py", "test_properties.py", "test_pytorch_optimizer.py",
     "test_compiled.py", "test_tensorflow_optimizer.py", "test_natives.py", "test_witnesses.py", "test_translation.py",
     "test_false_alarms.py", "test_same_steps.py", "test_compare.py", "test_compare_training.py", "test_recorder.py",
     "test_training.py",
 )  # fmt: skip
 
-NEAREST = {  # where the suite begins for a file, so that a mutant is met early: test file and selection
-    "reference/rule.py": ("test_rules.py", "weight_decay and not nearest"),
-    "reference/scalars.py": ("test_rules.py", "Adam and not nearest or bias or power"),
-    "reference/sums.py": ("test_limits.py", "sum"),
-    "reference/matrices.py": ("test_rules.py", "Muon and not nearest"),
-    **{f"reference/{rule.__name__.lower()}.py": ("test_rules.py", f"{rule.__name__} and not nearest") for rule in RULES},
-    "reference/around/schedules.py": ("test_schedules.py", ""),
-    "reference/around/clipping.py": ("test_around.py", "clip"),
-    "reference/around/average.py": ("test_around.py", "average"),
-    "reference/around/": ("test_around.py", "accumulat"),
-    "reference/dialects/around/": ("test_schedules.py", ""),
-    "reference/dialects/refusal.py": ("test_translation.py", ""),
-    "reference/dialects/relation.py": ("test_translation.py", ""),
-    "reference/dialects/": ("test_dialects.py", ""),
-    "frameworks/numpy/around.py": ("test_around.py", "ends_alike"),
-    "frameworks/pytorch/around.py": ("test_around.py", ""),
-    "frameworks/tensorflow/around.py": ("test_around.py", ""),
-    "frameworks/numpy/optimizer.py": ("test_rules.py", "SGD and not nearest"),
-    "frameworks/experiment.py": ("test_models.py", "draws"),
-    "frameworks/run.py": ("test_models.py", "accuracy"),
-    "frameworks/pytorch/train.py": ("test_models.py", "plain"),
-    "frameworks/numpy/model.py": ("test_models.py", ""),
-    "frameworks/pytorch/model.py": ("test_models.py", ""),
-    "frameworks/tensorflow/model.py": ("test_models.py", ""),
-    "frameworks/pytorch/compiled.py": ("test_compiled.py", "numbers or share or autograd or data or groups"),
-    "frameworks/pytorch/": ("test_pytorch_optimizer.py", ""),
-    "frameworks/tensorflow/": ("test_tensorflow_optimizer.py", ""),
+RUNG_1 = ("test_hyperparameters.py", "test_rules.py")  # no framework is imported: seconds
+SLOW = "nearest or matters"  # in their names: what of rung 1 is not tried at first
+
+
+def first_rung(chosen: str) -> tuple[Nearest, ...]:
+    """What of rung 1 the words choose, the quick tests of it first."""
+    return (RUNG_1, f"({chosen}) and not ({SLOW})"), (RUNG_1, chosen)
+
+
+NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file: test files and selection, in turn
+    "reference/rule.py": (
+        ((*RUNG_1, "test_dialects.py"), f"(SGD or label or plain or range or bring) and not ({SLOW} or native)"),
+    ),
+    "reference/scalars.py": first_rung("bias or power or RAdam or ASGD or ScheduleFree"),
+    "reference/sums.py": ((("test_limits.py",), "sum or norm"), *first_rung("Adafactor or LAMB")),
+    "reference/matrices.py": first_rung("Muon"),
+    **{f"reference/{rule.__name__.lower()}.py": first_rung(f":{rule.__name__} or [{rule.__name__}") for rule in RULES},
+    "reference/around/schedules.py": ((("test_schedules.py",), ""),),
+    "reference/around/clipping.py": ((("test_around.py",), "clip"),),
+    "reference/around/average.py": ((("test_around.py",), "average"),),
+    "reference/around/": ((("test_around.py",), "accumulat"),),
+    "reference/dialects/around/": ((("test_schedules.py",), ""),),
+    "reference/dialects/refusal.py": ((("test_translation.py",), ""),),
+    "reference/dialects/relation.py": ((("test_translation.py",), ""),),
+    "reference/dialects/": ((("test_dialects.py",), ""),),
+    "frameworks/numpy/around.py": ((("test_around.py",), "ends_alike"),),
+    "frameworks/pytorch/around.py": ((("test_around.py",), ""),),
+    "frameworks/tensorflow/around.py": ((("test_around.py",), ""),),
+    "frameworks/numpy/optimizer.py": first_rung("SGD"),
+    "frameworks/numpy/namespace.py": first_rung("SGD or RMSprop or FTRL or LAMB or Muon or Rprop or Lion"),
+    "frameworks/experiment.py": ((("test_models.py",), "draws"),),
+    "frameworks/run.py": ((("test_models.py",), "accuracy"),),
+    "frameworks/pytorch/train.py": ((("test_models.py",), "plain"),),
+    "frameworks/numpy/model.py": ((("test_models.py",), ""),),
+    "frameworks/pytorch/model.py": ((("test_models.py",), ""),),
+    "frameworks/tensorflow/model.py": ((("test_models.py",), ""),),
+    "frameworks/pytorch/compiled.py": ((("test_compiled.py",), "numbers or share or autograd or data or groups"),),
+    "frameworks/pytorch/": ((("test_pytorch_optimizer.py",), ""),),
+    "frameworks/tensorflow/": ((("test_tensorflow_optimizer.py",), ""),),
 }
 
 
@@ -86,17 +101,19 @@ def covering(mutants: Sequence[Mutant]) -> list[Mutant]:
     return [own[0] for own in files.values()]
 
 
-def begin(file: str) -> tuple[str, str]:
-    """Test file and selection with which the suite begins for a mutant of ``file``."""
+def begin(file: str) -> tuple[Nearest, ...]:
+    """Test files and selection with which the suite begins for a mutant of ``file``, in turn."""
     return next(nearest for prefix, nearest in NEAREST.items() if file.startswith(prefix))
 
 
 def commands(file: str) -> Iterator[list[str]]:
     """The suite as pytest calls, the nearest first; together they are the whole of it."""
-    nearest, selection = begin(file)
-    if selection:
-        yield [f"parity/{nearest}", "-k", selection]
-    yield from ([f"parity/{name}"] for name in sorted(SUITE, key=lambda name: name != nearest))
+    nearest = begin(file)
+    for names, selection in nearest:
+        if selection:
+            yield [*(f"parity/{name}" for name in names), "-k", selection]
+    first = [name for names, _ in nearest for name in names]
+    yield from ([f"parity/{name}"] for name in sorted(SUITE, key=lambda name: name not in first))
 
 
 def copy(root: Path, mutant: Mutant | None) -> None:

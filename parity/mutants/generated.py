@@ -83,4 +83,3 @@ def brief(code: str) -> str:
     """On one line, the middle left out if it is long."""
     line = " ".join(code.split())
     return line if len(line) <= 2 * WINDOW else f"{line[:WINDOW]} ... {line[-WINDOW:]}"
-

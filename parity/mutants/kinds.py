@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 
-
 class Source:
     """A source text, and where the nodes of its syntax tree stand in it; ValueError for more than ASCII."""
 
@@ -89,7 +88,7 @@ def operators(place: Place, source: Source) -> Iterator[Change]:
     elif isinstance(node, ast.Compare):
         between = list(zip([node.left, *node.comparators], node.ops, node.comparators, strict=False))
     elif isinstance(node, ast.BoolOp):
-        between = [(left, node.op, right) for left, right in zip(node.values, node.values[1:], strict=False)]
+        between = [(left, node.op, right) for left, right in itertools.pairwise(node.values)]
     else:
         return
     for left, operator, right in between:
@@ -127,9 +126,15 @@ def coefficients(place: Place, source: Source) -> Iterator[Change]:
     node = place.node
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "named":
         told = [keyword.value for keyword in node.keywords if keyword.arg]
-        for one, other in zip(told, told[1:], strict=False):
+        for one, other in itertools.pairwise(told):
             if source.of(one) != source.of(other):
                 yield _exchanged(one, other, source)
+
+
+def needs(place: Place, source: Source) -> Iterator[Change]:
+    """A hyperparameter that needs another is said to matter without it."""
+    if isinstance(place.node, ast.keyword) and place.node.arg == "matters_with" and place.inside == "":
+        yield Change(*source.span(place.node.value), "()")
 
 
 def conditions(place: Place, source: Source) -> Iterator[Change]:
@@ -181,7 +186,7 @@ def left_out(place: Place, source: Source) -> Iterator[Change]:
         yield Change(*source.span(node), "pass")
 
 
-KINDS = (constants, operators, signs, functions, coefficients, conditions, steps, states, stale, left_out)
+KINDS = (constants, operators, signs, functions, coefficients, needs, conditions, steps, states, stale, left_out)
 
 
 def _exchanged(one: Any, other: Any, source: Source) -> Change:
