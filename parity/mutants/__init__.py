@@ -4,7 +4,8 @@ Each is a mistake that somebody has made, or plausibly would. ``test_sensitivity
 of the project and runs the unchanged suite. The other tests take the wrong rules among them as the nearest wrong
 answer that a limit must keep out.
 
-They are read as tables: a mutant a line, however long.
+Those are written by hand and read as tables: a mutant a line, however long. Others are made from the source itself
+(``generated``), and only the audit plants them.
 """
 
 import functools
@@ -21,12 +22,21 @@ from reference import Rule
 from .adapters import ADAPTERS
 from .around import AROUND
 from .dialects import DIALECTS
+from .equivalent import EQUIVALENT
+from .generated import made
 from .mutant import ROOT, Mutant
 from .rules import RULES
 
-__all__ = ["ADAPTERS", "ALL", "AROUND", "DIALECTS", "ROOT", "RULES", "Mutant", "wrong_rules"]
+__all__ = ["ADAPTERS", "ALL", "AROUND", "DIALECTS", "EQUIVALENT", "ROOT", "RULES", "Mutant", "every", "wrong_rules"]
 
-ALL = [*RULES, *DIALECTS, *ADAPTERS, *AROUND]
+ALL = [*RULES, *DIALECTS, *ADAPTERS, *AROUND]  # those written by hand
+
+
+@functools.cache
+def every() -> tuple[Mutant, ...]:
+    """Those written by hand, then those made from the sources that are not among them."""
+    written = {(mutant.file, mutant.planted(ROOT)) for mutant in ALL}
+    return (*ALL, *(mutant for mutant in made() if (mutant.file, mutant.planted(ROOT)) not in written))
 
 
 @functools.cache

@@ -29,7 +29,7 @@ UNTOUCHED = {"annotation", "returns", "decorator_list"}  # fields of a syntax tr
 
 
 @functools.cache
-def generated() -> tuple[Mutant, ...]:
+def made() -> tuple[Mutant, ...]:
     """The mutants of all files, in their order; made when they are first asked for."""
     return tuple(mutant for file in FILES for mutant in of_source(file, (ROOT / file).read_text()))
 
@@ -37,14 +37,14 @@ def generated() -> tuple[Mutant, ...]:
 def of_source(file: str, text: str) -> list[Mutant]:
     """The mutants of one source, each under a name of its own."""
     where, source = Path(file).with_suffix("").as_posix().partition("/")[2], Source(text)
-    made, seen = [], Counter[str]()
+    found, seen = [], Counter[str]()
     for place in places(ast.parse(text)):
         for change in (change for kind in KINDS for change in kind(place, source)):
             told = f"{where}{place.inside and ', '}{place.inside}: {shown(text, change)}"
             seen[told] += 1
             name = told if seen[told] == 1 else f"{told} ({seen[told]})"
-            made.append(Mutant(name, file, *block(text, change)))
-    return made
+            found.append(Mutant(name, file, *block(text, change)))
+    return found
 
 
 def places(node: ast.AST, parent: ast.AST | None = None, function: ast.FunctionDef | None = None) -> Iterator[Place]:

@@ -56,6 +56,7 @@ OPERATORS = {
 }  # fmt: skip
 OPPOSITES = {"maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "any": "all", "all": "any"}
 DROPPED = {"sqrt", "square", "abs", "sign", "transpose"}  # functions whose argument may stand for their value
+LIBRARIES = ("numpy", "torch", "tensorflow")
 INTERVAL = re.compile(r"[\[(][^,]+,[^,]+[\])]")
 OTHER_END = dict(zip("[(])", "([)]", strict=True))
 
@@ -119,6 +120,14 @@ def functions(place: Place, source: Source) -> Iterator[Change]:
         yield Change(*source.span(node), f"({source.of(node.args[0])})")
     if name == "where":
         yield _exchanged(*node.args[-2:], source)
+
+
+def imports(place: Place, source: Source) -> Iterator[Change]:
+    """A function of an array library is taken for its neighbour."""
+    node = place.node
+    if isinstance(node, ast.ImportFrom) and node.module in LIBRARIES:
+        for one, other in zip(node.names, [*node.names[1:], node.names[0]], strict=True):
+            yield Change(*source.span(one), f"{other.name} as {one.name}")
 
 
 def coefficients(place: Place, source: Source) -> Iterator[Change]:
@@ -186,7 +195,20 @@ def left_out(place: Place, source: Source) -> Iterator[Change]:
         yield Change(*source.span(node), "pass")
 
 
-KINDS = (constants, operators, signs, functions, coefficients, needs, conditions, steps, states, stale, left_out)
+KINDS = (
+    constants,
+    operators,
+    signs,
+    functions,
+    coefficients,
+    needs,
+    conditions,
+    steps,
+    states,
+    stale,
+    left_out,
+    imports,
+)
 
 
 def _exchanged(one: Any, other: Any, source: Source) -> Change:
