@@ -1,0 +1,73 @@
+"""Rung 1, what trials by chance pass over: states that no step shows, ends of a warm-up, floors and thresholds."""
+
+from fractions import Fraction
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from parity import cases, limits, streams, trajectory
+from reference import ASGD, Adafactor, Epsilon, Muon, RAdam, RMSprop, ScheduleFree, dialects, follow
+
+STEPS = 8
+
+
+def test_average_of_asgd_is_the_mean_of_where_it_has_been() -> None:
+    """From step t0 + 2 on, and until then theta itself; in whole numbers of eighths, which nothing rounds."""
+    rule, start, gradients = ASGD(lr=0.125, lambd=0.0, t0=2.0), np.array([4.0, -2.0]), np.ones((8, 2))
+    steps = list(follow(rule, start, gradients, np))
+    for theta, state in steps[:4]:
+        np.testing.assert_array_equal(state["a"], theta)
+    for t in (4, 5, 7):  # of 1, 2, 4 places: the mean of 2^k of them is exact
+        been = np.array([theta for theta, _ in steps[3:t]])
+        np.testing.assert_array_equal(steps[t - 1][1]["a"], been.mean(axis=0))
+
+
+def test_centred_mean_is_of_the_gradients_with_their_sign() -> None:
+    """Its square, which is all that a step shows, would be that of the opposite mean, too."""
+    gradients = np.array([[4.0], [-8.0], [16.0]])
+    *_, (_, state) = follow(RMSprop(rho=0.5, centered=True), np.ones(1), gradients, np)
+    shares = [Fraction(1, 8), Fraction(1, 4), Fraction(1, 2)]
+    assert state["m"].tolist() == [sum(share * int(g) for share, (g,) in zip(shares, gradients, strict=True))]
+
+
+@pytest.mark.parametrize("call", cases.CALLS)
+def test_rule_keeps_what_it_needs_and_no_more(call: str) -> None:
+    """The state that it starts with is the state that every step gives, and each part of it comes to change."""
+    rule = dialects.read(call)
+    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", STEPS))
+    begun = rule.start(start, np)
+    states = [state for _, state in follow(rule, start, gradients, np)]
+    assert all(state.keys() == begun.keys() for state in states)
+    shapes = {name: array.shape for name, array in begun.items()}
+    assert all({name: array.shape for name, array in state.items()} == shapes for state in states)
+    assert all(any(not np.array_equal(state[name], begun[name]) for state in states) for name in begun)
+
+
+def test_warm_up_ends_at_the_rate_itself() -> None:
+    """49 times the inverse of 49 is not one."""
+    assert ScheduleFree(warmup=49.0).coefficients(49, 0.1).lr == 0.1
+    assert ScheduleFree(warmup=49.0).coefficients(48, 0.1).lr < 0.1
+
+
+def test_length_of_five_is_not_enough_for_radam() -> None:
+    """Of 0.75 with 0.75^t taken for a half at t = 1, which makes it five exactly: 2 / 0.25 - 1 - 2 (1/2) / (1/2)."""
+    xp = SimpleNamespace(
+        integer_power=lambda base, t: 0.5, sqrt=np.sqrt, where=lambda condition, yes, no: yes if condition else no
+    )
+    assert RAdam(beta2=0.75).coefficients(1, 0.5, xp).stretch == 0
+    assert RAdam(beta2=0.78125).coefficients(1, 0.5, xp).stretch > 0
+
+
+def test_floor_lies_under_the_mean_of_the_factors() -> None:
+    """1/256 is below 1/64, so V = (1/256)^2 64 = (1/32)^2, U = 2: a step of half of theta's size, twice."""
+    rule = Adafactor(lr=0.5, epsilon1=1 / 64, epsilon1_at=Epsilon.FLOOR, clip=4.0)
+    start, gradient = np.ones((2, 2)), np.full((1, 2, 2), 1 / 16)
+    actual = trajectory.run(rule, start, gradient, "float64")
+    verdict = trajectory.compare(start, np.zeros((1, 2, 2)), actual, limits.bounds(rule, start, gradient, "float64"))
+    assert verdict.holds, str(verdict)
+
+
+def test_muon_s_adam_has_a_share_of_its_rate() -> None:
+    """It is a rule that can be used by itself."""
+    assert Muon(lr=0.5, adam_share=0.25).others.lr == 0.125
