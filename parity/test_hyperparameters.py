@@ -89,14 +89,14 @@ def test_numbers_end_where_they_must(kind: type[Rule], field: "dataclasses.Field
     low, high = (float(bound) for bound in interval[1:-1].split(","))
     taken = [end for end, closed in ((low, interval[0] == "["), (high, interval[-1] == "]")) if closed]
     for value in taken:
-        moves = [moved(kind(**{field.name: value}), flat) for flat in (False, True)]
+        moves = [moved(made(kind, field.name, value), flat) for flat in (False, True)]
         assert all(now is not None and np.isfinite(now.path).all() for now in moves), f"{label} = {value}"
     whole = "whole" in field.metadata
     beyond = (low - 1, high + 1) if whole else (math.nextafter(low, -math.inf), math.nextafter(high, math.inf))
     refused = {low, high, *beyond, math.nan} - set(taken)
     for value in refused:
         with pytest.raises(ValueError, match=f"{field.name} must"):
-            kind(**{field.name: value})
+            made(kind, field.name, value)
 
 
 SETTINGS = {  # in which fields that need others matter, and in which they do not
@@ -110,11 +110,17 @@ SETTINGS = {  # in which fields that need others matter, and in which they do no
 def test_field_matters_when_it_says_so(kind: type[Rule], field: "dataclasses.Field[Any]", setting: str) -> None:
     """Another value moves parameters elsewhere, beyond rounding, exactly then."""
     names = set(kind.names()) - ({"epsilon"} if kind is Adadelta else set())  # without epsilon it never starts
-    values = {name: value for name, value in SETTINGS[setting].items() if name in names}
-    rule = kind(**{"lr": LARGE, **values})
+    values: dict[str, Any] = {name: value for name, value in SETTINGS[setting].items() if name in names}
+    rule = kind(lr=LARGE, **values)
     others = [other for value in values_of(field) if (other := changed(rule, field.name, value))]
     if others and f"{kind.__name__}.{field.name}" not in UNSEEN:
         assert any(differs(rule, other) for other in others) == rule.matters(field.name)
+
+
+def made(kind: type[Rule], name: str, value: Any) -> Rule:
+    """The rule with one hyperparameter set."""
+    fields: dict[str, Any] = {name: value}
+    return kind(**fields)
 
 
 def values_of(field: "dataclasses.Field[Any]") -> Iterator[Any]:

@@ -123,7 +123,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_finding_stands_while_what_it_depends_on_does(sources: Path, changed: str | None, standing: list[str]) -> None:
     """What a test has caught stands whatever becomes of other tests; what none has caught, until anything changes."""
     caught = {"by one": "parity/test_one.py::test", "by the other": "parity/test_other.py", "by none": None}
-    kept = [audit.Finding(name, "reference/adam.py", test) for name, test in caught.items()]
+    kept = [findings.Finding(name, "reference/adam.py", test) for name, test in caught.items()]
     findings.keep(sources / "audit.json", kept, findings.Sources())
     if changed:
         (sources / changed).write_text("as it is now")
@@ -135,9 +135,9 @@ def test_audit_stops_when_the_sources_change_under_it(
 ) -> None:
     """No finding is of two states of the project."""
 
-    def judge_all(chosen: Sequence[Mutant], jobs: int | None) -> Iterator[audit.Finding]:
+    def judge_all(chosen: Sequence[Mutant], jobs: int | None) -> Iterator[findings.Finding]:
         for mutant in chosen:
-            yield audit.Finding(mutant.name, mutant.file, "parity/test_one.py")
+            yield findings.Finding(mutant.name, mutant.file, "parity/test_one.py")
             (sources / "reference/adam.py").write_text("as it is now")
 
     monkeypatch.setattr(audit, "judge_all", judge_all)
@@ -150,7 +150,7 @@ def test_audit_counts_by_file_and_names_what_is_not_as_it_must_be(monkeypatch: p
     for module in (findings, audit):
         monkeypatch.setattr(module, "EQUIVALENT", {"b": "it adds nothing", "d": "so it was said"})
     caught = {"a": "parity/test_one.py", "b": None, "c": None, "d": "parity/test_one.py"}
-    found = [audit.Finding(name, "one.py" if name < "c" else "other.py", test) for name, test in caught.items()]
+    found = [findings.Finding(name, "one.py" if name < "c" else "other.py", test) for name, test in caught.items()]
     assert findings.rows(found) == [("one.py", 2, 1, 1, 0), ("other.py", 2, 1, 0, 1), ("all", 4, 2, 1, 1)]
     said = list(audit.told(found, ["a test"]))[4:]
     assert said == [

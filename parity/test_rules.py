@@ -3,6 +3,7 @@
 import copy
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,7 +147,11 @@ def test_first_step_is_the_one_worked_by_hand(call: str, gradient: float, distan
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
-TURNED = {"weight_decay": 0.25, "decay": Decay.COUPLED, "maximize": True}  # the gradient is not taken as it comes
+TURNED: dict[str, Any] = {
+    "weight_decay": 0.25,
+    "decay": Decay.COUPLED,
+    "maximize": True,
+}  # the gradient is not taken as it comes
 
 UNSAID = [  # combinations of fields that no dialect can say, and everyday values that no case has
     SGD(momentum=0.9, dampening=0.5, buffer=Buffer.STEPS),

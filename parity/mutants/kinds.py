@@ -82,6 +82,7 @@ def constants(place: Place, source: Source) -> Iterator[Change]:
 def operators(place: Place, source: Source) -> Iterator[Change]:
     """Each operator, comparison and logical word becomes its counterpart."""
     node = place.node
+    between: list[tuple[ast.expr, ast.AST, ast.expr]]
     if isinstance(node, ast.BinOp):
         between = [(node.left, node.op, node.right)]
     elif isinstance(node, ast.AugAssign):
@@ -119,7 +120,7 @@ def functions(place: Place, source: Source) -> Iterator[Change]:
     if alone and (name in DROPPED or name.startswith("_")) and not isinstance(place.parent, ast.Expr):
         yield Change(*source.span(node), f"({source.of(node.args[0])})")
     if name == "where":
-        yield _exchanged(*node.args[-2:], source)
+        yield _exchanged(node.args[-2], node.args[-1], source)
 
 
 def imports(place: Place, source: Source) -> Iterator[Change]:
@@ -167,8 +168,8 @@ def states(place: Place, source: Source) -> Iterator[Change]:
     if place.inside == "start" and isinstance(node, ast.DictComp):
         words = [part.value for part in ast.walk(node.generators[0].iter) if isinstance(part, ast.Constant)]
         for letter in dict.fromkeys(letter for word in words if isinstance(word, str) for letter in word):
-            value = f"({source.of(node.value)}) + ({source.of(node.key)} == {letter!r}) * 1.0"
-            yield Change(*source.span(node.value), value)
+            higher = f"({source.of(node.value)}) + ({source.of(node.key)} == {letter!r}) * 1.0"
+            yield Change(*source.span(node.value), higher)
     if isinstance(node, ast.Dict) and place.inside in ("start", "update"):
         for key, value in zip(node.keys, node.values, strict=True):
             if key is not None:
