@@ -3,11 +3,14 @@
 import ast
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 
-from parity import audit, findings, mutants
+from parity import audit, cases, findings, mutants, streams, trajectory
 from parity.mutants import EQUIVALENT, ROOT, Mutant, generated
+from reference import RULES, Rule, dialects
 
 EXAMPLE = '''"""Doc: 1 + 1."""
 from numpy import abs, sign
@@ -97,6 +100,30 @@ def test_mutants_held_to_change_nothing_are_there() -> None:
     """Each is a mutant, with a reason."""
     assert EQUIVALENT.keys() <= {mutant.name for mutant in mutants.every()}
     assert all(reason.strip() for reason in EQUIVALENT.values())
+
+
+HELD = [mutant for mutant in mutants.every() if mutant.name in EQUIVALENT and mutant.file.startswith("reference/")]
+
+
+@pytest.mark.parametrize("mutant", HELD, ids=lambda mutant: mutant.name)
+def test_what_changes_nothing_moves_no_bit(mutant: Mutant) -> None:
+    """On no call, in either dtype."""
+    package = mutants.reference(mutant)
+    own = [kind.__name__ for kind in RULES if mutant.file == f"reference/{kind.__name__.lower()}.py"]
+    for call in cases.CALLS:
+        rule = dialects.read(call)
+        name = type(rule).__name__
+        if name in (own or [name]):
+            start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("rare", 24))
+            for dtype in ("float32", "float64"):
+                moved = [trajectory.run(each, start, gradients, dtype) for each in (rule, twin(package, rule))]
+                np.testing.assert_array_equal(*moved)
+
+
+def twin(package: ModuleType, rule: Rule) -> Rule:
+    """The same rule in another copy of the package."""
+    kind: type[Rule] = getattr(package, type(rule).__name__)
+    return kind(**rule.plain())
 
 
 @pytest.fixture
