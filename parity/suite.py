@@ -31,7 +31,12 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "reference/scalars.py": first_rung("bias or power or RAdam or ASGD or ScheduleFree"),
     "reference/sums.py": ((("test_limits.py",), "sum or norm"), *first_rung("Adafactor or LAMB")),
     "reference/matrices.py": first_rung("Muon"),
-    **{f"reference/{rule.__name__.lower()}.py": first_rung(f":{rule.__name__} or [{rule.__name__}") for rule in RULES},
+    **{
+        f"reference/{rule.__name__.lower()}.py": first_rung(
+            f":{rule.__name__} or [{rule.__name__} or _{rule.__name__}_"
+        )
+        for rule in RULES
+    },
     "reference/around/schedules.py": ((("test_schedules.py",), ""),),
     "reference/around/clipping.py": ((("test_around.py",), "clip"),),
     "reference/around/average.py": ((("test_around.py",), "average"),),
@@ -43,7 +48,7 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "frameworks/numpy/around.py": ((("test_around.py",), "ends_alike"),),
     "frameworks/pytorch/around.py": ((("test_around.py",), ""),),
     "frameworks/tensorflow/around.py": ((("test_around.py",), ""),),
-    "frameworks/numpy/optimizer.py": first_rung("SGD"),
+    "frameworks/numpy/optimizer.py": (*first_rung("SGD"), (("test_adapters.py",), "float16 and SGD and eager")),
     "frameworks/numpy/namespace.py": first_rung("SGD or RMSprop or FTRL or LAMB or Muon or Rprop or Lion"),
     "frameworks/experiment.py": ((("test_models.py",), "draws"),),
     "frameworks/run.py": ((("test_models.py",), "accuracy"),),

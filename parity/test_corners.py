@@ -1,4 +1,4 @@
-"""Rung 1, what trials by chance pass over: states that no step shows, ends of a warm-up, floors and thresholds."""
+"""Rung 1, what trials by chance pass over: states that no step shows, thresholds, the smaller product, refusals."""
 
 from fractions import Fraction
 from types import SimpleNamespace
@@ -6,16 +6,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from frameworks.numpy import Optimizer
 from parity import cases, limits, streams, trajectory
 from reference import ASGD, Adafactor, Epsilon, Muon, RAdam, RMSprop, ScheduleFree, dialects, follow
+from reference.matrices import orthogonalized
 
 STEPS = 8
 
 
 def test_average_of_asgd_is_the_mean_of_where_it_has_been() -> None:
     """From step t0 + 2 on, and until then theta itself; in whole numbers of eighths, which nothing rounds."""
-    rule, start, gradients = ASGD(lr=0.125, lambd=0.0, t0=2.0), np.array([4.0, -2.0]), np.ones((8, 2))
-    steps = list(follow(rule, start, gradients, np))
+    rule, start = ASGD(lr=0.125, lambd=0.0, t0=2.0), np.array([4.0, -2.0, 2.0**-60])  # the last is lost beside one
+    steps = list(follow(rule, start, [np.array([1.0, 1.0, 0.0])] * 8, np))
     for theta, state in steps[:4]:
         np.testing.assert_array_equal(state["a"], theta)
     for t in (4, 5, 7):  # of 1, 2, 4 places: the mean of 2^k of them is exact
@@ -71,3 +73,44 @@ def test_floor_lies_under_the_mean_of_the_factors() -> None:
 def test_muon_s_adam_has_a_share_of_its_rate() -> None:
     """It is a rule that can be used by itself."""
     assert Muon(lr=0.5, adam_share=0.25).others.lr == 0.125
+
+
+def test_the_smaller_of_both_products_is_taken() -> None:
+    """A tall matrix is turned first: its columns are multiplied with each other, not its rows."""
+    sizes = []
+
+    def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        sizes.append((a @ b).shape)
+        return a @ b
+
+    xp = SimpleNamespace(matmul=matmul, transpose=np.transpose)
+    for shape in ((5, 2), (2, 5), (2, 2)):
+        assert orthogonalized(np.ones(shape), 2.0, -1.5, 0.5, 1, xp).shape == shape
+    assert sizes == [(2, 2), (2, 2), (2, 5)] * 2 + [(2, 2)] * 3
+
+
+REFUSED = [  # parameters, gradients, what the NumPy optimizer says
+    ([np.ones(2, int)], None, "parameter 0 must have a real floating dtype, got int64"),
+    ([np.ones(2), np.ones(2, complex)], None, "parameter 1 must have a real floating dtype, got complex128"),
+    ([np.ones(2)], [np.ones(3)], "gradient 0 must have the parameter's shape"),
+    ([np.ones(2)], [np.ones(2, np.float32)], "gradient 0 must have the parameter's shape"),
+    ([np.ones(2)], [], "zip"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "gradients", "told"), REFUSED)
+def test_numpy_optimizer_refuses_what_does_not_fit(
+    parameters: list[np.ndarray], gradients: list[np.ndarray] | None, told: str
+) -> None:
+    """By name, and nothing has moved."""
+    with pytest.raises(ValueError, match=told):
+        Optimizer(parameters, RMSprop()).step(gradients or [])
+    assert all((parameter == 1).all() for parameter in parameters)
+
+
+def test_numpy_optimizer_leaves_alone_what_has_no_gradient() -> None:
+    """Its step number, too."""
+    optimizer = Optimizer([np.ones(2), np.ones(2)], RMSprop())
+    optimizer.step([None, np.ones(2)])
+    assert optimizer.t == [0, 1]
+    assert [bool((parameter == 1).all()) for parameter in optimizer.parameters] == [True, False]

@@ -1,7 +1,7 @@
 """The mutants themselves, and what is kept and told of an audit; no framework, and none of them is planted."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -10,7 +10,7 @@ import pytest
 
 from parity import audit, cases, findings, mutants, streams, trajectory
 from parity.mutants import EQUIVALENT, ROOT, Mutant, generated
-from reference import RULES, Rule, dialects
+from reference import RULES, Rule, dialects, scalars
 
 EXAMPLE = '''"""Doc: 1 + 1."""
 from numpy import abs, sign
@@ -109,6 +109,7 @@ HELD = [mutant for mutant in mutants.every() if mutant.name in EQUIVALENT and mu
 def test_what_changes_nothing_moves_no_bit(mutant: Mutant) -> None:
     """On no call, in either dtype."""
     package = mutants.reference(mutant)
+    assert powers(package.scalars.integer_power) == powers(scalars.integer_power)
     own = [kind.__name__ for kind in RULES if mutant.file == f"reference/{kind.__name__.lower()}.py"]
     for call in cases.CALLS:
         rule = dialects.read(call)
@@ -118,6 +119,12 @@ def test_what_changes_nothing_moves_no_bit(mutant: Mutant) -> None:
             for dtype in ("float32", "float64"):
                 moved = [trajectory.run(each, start, gradients, dtype) for each in (rule, twin(package, rule))]
                 np.testing.assert_array_equal(*moved)
+
+
+def powers(integer_power: Callable[[float, int], float]) -> list[float]:
+    """Powers of 0.999 at every width of the exponent, and at its ends."""
+    widths = [2**bits + beside for bits in range(32) for beside in (-1, 0, 1)]
+    return [integer_power(0.999, exponent) for exponent in (*range(300), *widths)]
 
 
 def twin(package: ModuleType, rule: Rule) -> Rule:

@@ -1,3 +1,54 @@
-"""Generated mutants that change no step, each with the reason: the suite must not catch what is not wrong."""
+"""Generated mutants that change no step, each with the reason: the suite must not catch what is not wrong.
 
-EQUIVALENT: dict[str, str] = {}
+``test_mutants`` runs those of the rules beside the right ones, in which no bit may differ.
+"""
+
+SHAPE = "only the shape and the dtype of the argument are taken, and they are the same"
+SIGN = "only the sign of s is asked for, and a number times a sign has it"
+FIRST = "c.first is 0 from the second step on, and s is 0, or no number, at the first, where h is 0"
+ZERO = "0 / 1 is 0 * 1"
+ONES = "further factors at the end are 1"
+COST = "it changes what is kept in memory for the next call, not what is computed"
+TAKEN = "the first step takes a share of 1, whatever beta2_decay, and keeps 0 of the start"
+UNUSED = "where it is taken, the rate does not adapt, and no number that depends on it is used"
+
+EQUIVALENT: dict[str, str] = {
+    'asgd, start: return {"eta": 0 {* -> /} xp.ones((), dtype=theta.dtype), "a"...': ZERO,
+    "asgd, coefficients: share=1 / xp.where(late {> -> >=} 1, late, 1.0), lambd=self.lambd, sh...": (
+        "where late is 1, both say 1"
+    ),
+    'asgd, update: return theta, {"eta": xp.zeros_like({eta -> state["eta"]}) + c.later, "a": a}': SHAPE,
+    'rprop, update: nothing, d = xp.zeros_like({g -> gradient}), state["d"] + c.first': SHAPE,
+    'rprop, update: s = {xp.sign(g) -> (g)} * xp.sign(state["h"])': SIGN,
+    'rprop, update: s = xp.sign(g) * {xp.sign(state["h"]) -> (state["h"])}': SIGN,
+    'rprop, update: d = xp.where(s > 0, c.rise * {d -> state["d"]}, xp.where(s < 0, c.fall * d, d))': FIRST,
+    'rprop, update: ....rise * d, xp.where(s < 0, c.fall * {d -> state["d"]}, d))': FIRST,
+    'ftrl, update: ...mum(xp.abs(z) - c.l1, xp.zeros_like({z -> state["z"]}))': SHAPE,
+    "radam, coefficients: known = xp.where(adaptive, length, {6.0 -> 12.0})  # below, any number that keeps wh...": UNUSED,
+    "radam, coefficients: ...st - 4) * (longest - 2)) if longest {> -> >=} TRACTABLE else 1.0": UNUSED,
+    "radam, coefficients: ...t - 2)) if longest > TRACTABLE else {1.0 -> 2.0}": UNUSED,
+    'schedulefree, update: x = c.rest * (theta - c.rest1 * {z -> state["z"]})': (
+        "at the first step c.rest is 0, after it c.first is, and z the same"
+    ),
+    'lamb, update: ... * state["v"] + c.take2 * xp.square({g -> gradient})': (
+        "no decay of LAMB joins the gradient, and its sign does not show in the square"
+    ),
+    "adafactor, coefficients: lr=xp.where(lr {< -> <=} cap, lr, cap) if self.relative_step...": (
+        "where they are equal either is the same"
+    ),
+    'adafactor, start: return {"v": {xp.zeros_like(theta) -> xp.zeros_like(theta) + 1.0}}': TAKEN,
+    'adafactor, start: return {k: {xp.ones([*others, *s], dtype=theta.dtype) * 0 -> (xp.ones([*others, *s], dtype=theta.dtype) * 0) + (k == \'r\') * 1.0} for k, s in (("r", (rows, 1)), ("c"...': TAKEN,
+    'adafactor, start: return {k: {xp.ones([*others, *s], dtype=theta.dtype) * 0 -> (xp.ones([*others, *s], dtype=theta.dtype) * 0) + (k == \'c\') * 1.0} for k, s in (("r", (rows, 1)), ("c"...': TAKEN,
+    'adafactor, start: ...[*others, *s], dtype=theta.dtype) * {0 -> 1} for k, s in (("r", (rows, 1)), ("c"...': TAKEN,
+    "adafactor, update: ...zeros_like(middle) + c.epsilon1) if {floor -> True} else middle)": (
+        "INSIDE, what r is a mean of is epsilon1 or more, so its mean never lies below that floor"
+    ),
+    'rule, whole: ...ata={"interval": interval, "whole": {True -> False}})': "only whether the key is there is asked",
+    "scalars: ...uares = functools.lru_cache(maxsize={256 -> 257})(_squares)": COST,
+    "scalars, integer_power: width = {1 -> 2} << (max(exponent, 1).bit_length() -...": ONES,
+    "scalars, integer_power: ...1 << (max(exponent, 1).bit_length() {- -> +} 1).bit_length()  # beyond it all fa...": ONES,
+    "scalars, integer_power: width = 1 << (max(exponent, {1 -> 2}).bit_length() - 1).bit_length()  # ...": ONES,
+    "scalars, integer_power: ...tors[:half], factors[half:], strict={True -> False})]": "both halves are equally long",
+    "sums, total: if {power < size -> True}:": "of a whole power of two nothing goes beyond, and nothing is joined",
+    "sums, total: if power {< -> <=} size:": "of a whole power of two nothing goes beyond, and nothing is joined",
+}
