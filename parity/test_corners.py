@@ -8,7 +8,7 @@ import pytest
 
 from frameworks.numpy import Optimizer
 from parity import cases, limits, streams, trajectory
-from reference import ASGD, Adafactor, Epsilon, Muon, RAdam, RMSprop, ScheduleFree, dialects, follow
+from reference import ASGD, Adafactor, Adagrad, Epsilon, Muon, RAdam, RMSprop, ScheduleFree, dialects, follow
 from reference.matrices import orthogonalized
 
 STEPS = 8
@@ -114,3 +114,9 @@ def test_numpy_optimizer_leaves_alone_what_has_no_gradient() -> None:
     optimizer.step([None, np.ones(2)])
     assert optimizer.t == [0, 1]
     assert [bool((parameter == 1).all()) for parameter in optimizer.parameters] == [True, False]
+
+
+def test_state_of_half_precision_is_rounded_from_float32() -> None:
+    """As every framework does: this number is a tie between two of float16 only after float32 has rounded it."""
+    optimizer = Optimizer([np.ones(1, np.float16)], Adagrad(initial_accumulator=1 + 2.0**-11 + 2.0**-30))
+    assert optimizer.state[0]["G"].tolist() == [1.0]
