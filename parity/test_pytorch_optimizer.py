@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 from parity.require import compiler, require
@@ -14,7 +13,6 @@ from reference import SGD, Adadelta, Adagrad, Adam, NAdam, RMSprop, Rule
 
 torch = require("torch")
 
-import frameworks.numpy  # noqa: E402  # after require
 from frameworks.pytorch import Optimizer  # noqa: E402
 from frameworks.pytorch import optimizer as module  # noqa: E402
 
@@ -327,25 +325,3 @@ def test_one_trace_serves_every_step_and_learning_rate() -> None:
         optimizer.param_groups[0]["lr"] = 0.1 / (t + 1)
         step()
     assert counter.frame_count == 1
-
-
-def test_numpy_parameters_must_be_real() -> None:
-    """The NumPy adapter refuses whole numbers by name."""
-    with pytest.raises(ValueError, match="parameter 0 must have a real floating dtype, got int64"):
-        frameworks.numpy.Optimizer([np.zeros(2, np.int64)], SGD())
-
-
-def test_numpy_tensor_without_a_gradient_rests() -> None:
-    """Its step number does not advance."""
-    early, late = np.ones(3), np.ones(3)
-    optimizer = frameworks.numpy.Optimizer([early, late], Adam())
-    optimizer.step([np.ones(3), None])
-    assert late.tolist() == [1.0] * 3
-    optimizer.step([np.ones(3), np.ones(3)])
-    assert optimizer.t == [2, 1]
-
-
-def test_numpy_gradient_must_match_its_parameter() -> None:
-    """The NumPy adapter says what it got."""
-    with pytest.raises(ValueError, match=r"shape \(2,\) and dtype float64, got \(3,\) and float64"):
-        frameworks.numpy.Optimizer([np.zeros(2)], SGD()).step([np.zeros(3)])

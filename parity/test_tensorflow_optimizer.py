@@ -135,6 +135,15 @@ def test_config_carries_the_rule() -> None:
         assert (twin.rule, float(twin.learning_rate), twin.clipnorm) == (rule, 0.1, 2.0)
 
 
+def test_config_is_read_and_left_as_it_is() -> None:
+    """Keras may hand the same one out again; decay is the rule's, so it is not said twice."""
+    config = Optimizer(Adam(weight_decay=0.25)).get_config()
+    before = dict(config)
+    Optimizer.from_config(config)
+    assert config == before
+    assert "weight_decay" not in config
+
+
 def test_config_carries_a_schedule() -> None:
     """A schedule comes back as a schedule."""
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
