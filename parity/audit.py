@@ -136,7 +136,10 @@ def find(chosen: Sequence[Mutant], out: Path | None, jobs: int | None) -> list[F
         known[finding.mutant] = finding
         if out:
             found.keep(out, list(known.values()), begun)
-        print(f"{finding.mutant:<90} {finding.caught_by or 'SURVIVES' if not finding.equivalent else ''}", flush=True)
+        print(
+            f"{finding.mutant:<90} {finding.caught_by or ('SURVIVES', 'changes nothing')[finding.equivalent]}",
+            flush=True,
+        )
     return [known[mutant.name] for mutant in chosen]
 
 

@@ -21,7 +21,8 @@ SLOW = "nearest or matters"  # in their names: what of rung 1 is not tried at fi
 
 def first_rung(chosen: str) -> tuple[Nearest, ...]:
     """What of rung 1 the words choose, the quickest tests first."""
-    return (RUNG_1, f"({chosen} or corners) and not ({SLOW})"), (RUNG_1, f"({chosen}) and matters")
+    own = (RUNG_1, f"({chosen} or corners) and not ({SLOW})"), (RUNG_1, f"({chosen}) and matters")
+    return *own, (RUNG_1, f"not ({SLOW})")
 
 
 NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file: test files and selection, in turn
