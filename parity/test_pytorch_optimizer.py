@@ -6,15 +6,17 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from parity.require import compiler, require
-from reference import SGD, Adadelta, Adagrad, Adam, NAdam, RMSprop, Rule
+from reference import LAMB, SGD, Adadelta, Adagrad, Adam, NAdam, RMSprop, Rule
 
 torch = require("torch")
 
-from frameworks.pytorch import Optimizer  # noqa: E402
+from frameworks.pytorch import Optimizer, namespace  # noqa: E402
 from frameworks.pytorch import optimizer as module  # noqa: E402
+from frameworks.pytorch.compiled import Move  # noqa: E402
 
 RULES = [
     SGD(lr=0.1, momentum=0.9), Adagrad(initial_accumulator=0.1), RMSprop(centered=True), Adam(amsgrad=True), NAdam(),
@@ -308,6 +310,31 @@ def test_transposed_parameter_steps_like_its_copy() -> None:
     for param in (strided, plain):
         train([param], Optimizer([param], Adam()), range(3))
     assert torch.equal(strided, plain)
+
+
+def test_large_tensor_is_cut_into_pieces_and_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what is small enough, nor laid out otherwise, nor what a rule takes as a whole."""
+    monkeypatch.setattr(module, "PIECE", 4)
+    adam, lamb = Adam(), LAMB()
+
+    def move(theta: Any, rule: Rule) -> Move:
+        state = {name: torch.zeros_like(theta) for name in "mv"}
+        return Move(theta, torch.ones(theta.shape), state, rule, rule.coefficients(1, rule.lr))
+
+    pieces = list(module._pieces(move(torch.zeros(2, 3), adam)))
+    assert [[len(x) for x in (p.theta, p.gradient, *p.state.values())] for p in pieces] == [[4] * 4, [2] * 4]
+    for whole in (move(torch.zeros(4), adam), move(torch.zeros(3, 2).T, adam), move(torch.zeros(2, 3), lamb)):
+        (only,) = module._pieces(whole)
+        assert only is whole
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_square_root_takes_every_dtype(dtype: Any) -> None:
+    """Correctly rounded where rules are computed; of half precision torch's own."""
+    x = torch.arange(1, 400, dtype=dtype)
+    root = namespace.sqrt(x)
+    assert root.dtype == dtype
+    assert torch.equal(root, torch.tensor(np.sqrt(x.double().numpy())).to(dtype))
 
 
 @needs_compiler
