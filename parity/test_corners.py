@@ -119,6 +119,24 @@ def test_numpy_optimizer_leaves_alone_what_has_no_gradient() -> None:
     assert optimizer.t == [2, 1]
 
 
+@pytest.mark.parametrize("call", cases.CALLS)
+def test_step_in_half_precision_is_one_of_float32_rounded_once(call: str) -> None:
+    """Parameters and state alike; nothing between is rounded."""
+    rule = dialects.read(call)
+    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", STEPS))
+    half = Optimizer([start.astype(np.float16)], rule)
+    for gradient in gradients.astype(np.float16):
+        single = Optimizer([half.parameters[0].astype(np.float32)], rule)
+        single.t = list(half.t)
+        single.state = [{name: array.astype(np.float32) for name, array in half.state[0].items()}]
+        half.step([gradient])
+        single.step([gradient.astype(np.float32)])
+        with np.errstate(over="ignore"):
+            np.testing.assert_array_equal(half.parameters[0], single.parameters[0].astype(np.float16))
+            for name, array in half.state[0].items():
+                np.testing.assert_array_equal(array, single.state[0][name].astype(np.float16))
+
+
 def test_state_of_half_precision_is_rounded_from_float32() -> None:
     """As every framework does: this number is a tie between two of float16 only after float32 has rounded it."""
     optimizer = Optimizer([np.ones(1, np.float16)], Adagrad(initial_accumulator=1 + 2.0**-11 + 2.0**-30))

@@ -51,4 +51,7 @@ EQUIVALENT: dict[str, str] = {
     "scalars, integer_power: ...tors[:half], factors[half:], strict={True -> False})]": "both halves are equally long",
     "sums, total: if {power < size -> True}:": "of a whole power of two nothing goes beyond, and nothing is joined",
     "sums, total: if power {< -> <=} size:": "of a whole power of two nothing goes beyond, and nothing is joined",
+    "numpy/optimizer, _rounded: ...p.asarray(array).astype(dtype, copy={False -> True}) for name, array in state.items()}": (
+        "a copy has the same numbers"
+    ),
 }
