@@ -27,7 +27,8 @@ def first_rung(chosen: str) -> tuple[Nearest, ...]:
 
 NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file: test files and selection, in turn
     "reference/rule.py": (
-        ((*RUNG_1, "test_dialects.py"), f"(SGD or label or plain or range or bring) and not ({SLOW} or native)"),
+        (("test_dialects.py",), "label or plain or range"),
+        *first_rung("SGD or Adafactor or LAMB or bring or flag"),
     ),
     "reference/scalars.py": first_rung("bias or power or RAdam or ASGD or ScheduleFree"),
     "reference/sums.py": ((("test_limits.py",), "sum or norm"), *first_rung("Adafactor or LAMB")),

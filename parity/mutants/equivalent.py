@@ -54,4 +54,7 @@ EQUIVALENT: dict[str, str] = {
     "numpy/optimizer, _rounded: ...p.asarray(array).astype(dtype, copy={False -> True}) for name, array in state.items()}": (
         "a copy has the same numbers"
     ),
+    "muon, coefficients: ...* self.adam_share, xp)._asdict() if {self.adam -> True} else {}": (
+        "without Adam what is no matrix is refused, and nobody takes its coefficients"
+    ),
 }
