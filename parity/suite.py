@@ -27,7 +27,7 @@ def first_rung(chosen: str) -> tuple[Nearest, ...]:
 
 NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file: test files and selection, in turn
     "reference/rule.py": (
-        (("test_dialects.py",), "label or plain or range"),
+        (("test_dialects.py",), "label or plain or range or mistake"),
         *first_rung("SGD or Adafactor or LAMB or bring or flag"),
     ),
     "reference/scalars.py": first_rung("bias or power or RAdam or ASGD or ScheduleFree"),
