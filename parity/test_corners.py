@@ -1,5 +1,6 @@
 """Rung 1, what trials by chance pass over: states that no step shows, thresholds, the smaller product, refusals."""
 
+import math
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import pytest
 
 from frameworks.numpy import Optimizer
 from parity import cases, limits, streams, trajectory
-from reference import ASGD, Adafactor, Adagrad, Epsilon, Muon, RAdam, RMSprop, ScheduleFree, dialects, follow
+from reference import ASGD, Adafactor, Adagrad, Epsilon, Muon, RAdam, RMSprop, ScheduleFree, dialects, follow, scalars
 from reference.matrices import orthogonalized
 
 STEPS = 8
@@ -117,6 +118,22 @@ def test_numpy_optimizer_leaves_alone_what_has_no_gradient() -> None:
     assert late.tolist() == [1.0] * 3
     optimizer.step([np.ones(3), np.ones(3)])
     assert optimizer.t == [2, 1]
+
+
+def test_power_of_a_few_quarters_is_of_square_roots() -> None:
+    """Which are exactly specified; of nine quarters and of other numbers it is the platform's."""
+    for base in np.linspace(0.01, 3, 99).tolist():
+        root, quarter = math.sqrt(base), math.sqrt(math.sqrt(base))
+        roots = [1.0, quarter, root, root * quarter, base, base * quarter, base * root, base * root * quarter]
+        assert [scalars.power(base, quarters / 4) for quarters in range(9)] == [*roots, base * base]
+    assert [scalars.quarters(2.0, exponent, math.sqrt) for exponent in (2.25, -0.25, 0.3)] == [None] * 3
+    assert scalars.power(2.0, 0.3) == 2.0**0.3
+
+
+def test_powers_of_equal_numbers_are_each_of_their_own_kind() -> None:
+    """Only those of doubles are kept."""
+    cubes = [scalars.integer_power(half, 3) for half in (Fraction(1, 2), np.float64(0.5), 0.5)]
+    assert [(type(cube), cube) for cube in cubes] == [(kind, 0.125) for kind in (Fraction, np.float64, float)]
 
 
 @pytest.mark.parametrize("call", cases.CALLS)

@@ -61,6 +61,16 @@ def test_sum_of_nothing_is_zero(shape: tuple[int, ...], axis: int, kept: tuple[i
     assert np.array_equal(sums.total(np.ones(shape), np, axis), np.zeros(kept))
 
 
+@pytest.mark.parametrize("shape", [(1,), (8,), (1, 4), (4, 1), (2, 8), (0,), (2, 0)])
+def test_mean_is_the_sum_of_equal_shares(shape: tuple[int, ...]) -> None:
+    """Of whole numbers in powers of two, which is exact; along the last axis unless another is said."""
+    x = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    size = max(1, shape[-1])
+    np.testing.assert_array_equal(sums.mean(x, np), x.sum(axis=-1, keepdims=True) / size)
+    if len(shape) > 1:
+        np.testing.assert_array_equal(sums.mean(x, np, -2), x.sum(axis=-2, keepdims=True) / shape[-2])
+
+
 def test_bound_of_an_exact_zero_is_zero() -> None:
     """What cannot round cannot differ."""
     zero = Bounded(np.zeros(3), 0.0, "float32")
