@@ -55,6 +55,13 @@ def test_it_is_a_torch_optimizer() -> None:
     assert isinstance(Optimizer(parameters(), Adam()), torch.optim.Optimizer)
 
 
+def test_it_compiles_nothing_unless_it_is_told_to() -> None:
+    """The first compiled step takes seconds."""
+    optimizer = Optimizer(parameters(), Adam())
+    train(optimizer.param_groups[0]["params"], optimizer, range(1))
+    assert "_stepper" not in vars(optimizer)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_scheduled_step_equals_the_step_of_a_rule_with_that_rate(rule: Rule) -> None:
     """A scheduler's rate has the same bits as the rule's own."""

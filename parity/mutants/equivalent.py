@@ -10,6 +10,10 @@ ZERO = "0 / 1 is 0 * 1"
 ONES = "further factors at the end are 1"
 COST = "it changes what is kept in memory for the next call, not what is computed"
 TAKEN = "the first step takes a share of 1, whatever beta2_decay, and keeps 0 of the start"
+CUT = "elements of a piece do not act on each other, so where a tensor is cut changes the time alone"
+LONG = "what is taken together comes from one place, and is equally long"
+LINE = "the warning names another line of the way to it"
+HOLDS = "t is 1 or more, so the condition holds as before, and depends on t as before"
 UNUSED = "where it is taken, the rate does not adapt, and no number that depends on it is used"
 
 EQUIVALENT: dict[str, str] = {
@@ -57,4 +61,19 @@ EQUIVALENT: dict[str, str] = {
     "muon, coefficients: ...* self.adam_share, xp)._asdict() if {self.adam -> True} else {}": (
         "without Adam what is no matrix is refused, and nobody takes its coefficients"
     ),
+    "scalars, squares: return _kept_squares(base) if {type(base) is float -> False} else _squares(base)  # an equal num...": COST,
+    "pytorch/optimizer: PIECE = 2{** -> *}15  # elements: a step's arrays and ...": CUT,
+    "pytorch/optimizer: PIECE = {2 -> 3}**15  # elements: a step's arrays an...": CUT,
+    "pytorch/optimizer: PIECE = 2**{15 -> 16}  # elements: a step's arrays and wh...": CUT,
+    "pytorch/optimizer, _pieces: ...lit(PIECE) for x in arrays), strict={True -> False}):": LONG,
+    "pytorch/optimizer, _pieces: ...ent, dict(zip(names, values, strict={True -> False})), rule, c)": LONG,
+    "pytorch/optimizer, _cached_rule: ...ames(name), hyperparameters, strict={True -> False})))": LONG,
+    "pytorch/optimizer, _moves: if {t not in coefficients -> True}:": COST,
+    'pytorch/optimizer, _warn_sparse: ...plicate indices summed", stacklevel={2 -> 3})': LINE,
+    'tensorflow/optimizer, _warn_sparse: ...plicate indices summed", stacklevel={2 -> 3})': LINE,
+    "tensorflow/namespace, ratio: ...4) / where(part >= 0, float(whole), {0.0 -> 1.0})": (
+        "part is 0 or more, so it is never taken"
+    ),
+    "tensorflow/optimizer, _coefficients: ..._make(tf.unstack(tf.cast(tf.where(t {> -> >=} 0, values, tf.zeros_like(values)), ...": HOLDS,
+    "tensorflow/optimizer, _coefficients: ...c._make(tf.unstack(tf.cast(tf.where({t -> (t + 1)} > 0, values, tf.zeros_like(values))...": HOLDS,
 }
