@@ -335,6 +335,16 @@ def test_large_tensor_is_cut_into_pieces_and_nothing_else_is(monkeypatch: pytest
         assert only is whole
 
 
+def test_eager_step_takes_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, so that each stays in the cache from its first operation to its last."""
+    taken, take = [], module._apply
+    monkeypatch.setattr(module, "PIECE", 4)
+    monkeypatch.setattr(module, "_apply", lambda theta, *rest: (taken.append(len(theta)), take(theta, *rest)))
+    params = parameters(1)
+    train(params, Optimizer(params, Adam()), range(2))
+    assert taken == [4, 2] * 2
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
 def test_square_root_takes_every_dtype(dtype: Any) -> None:
     """Correctly rounded where rules are computed; of half precision torch's own."""
