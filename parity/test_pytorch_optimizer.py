@@ -255,6 +255,20 @@ def test_tensor_without_a_gradient_rests_and_its_step_does_not_advance() -> None
     assert torch.equal(late, twin)
 
 
+def test_tensors_may_be_at_any_step_in_any_order() -> None:
+    """A tensor that rested stands before one that did not, and after it."""
+    params, twins = parameters(3), parameters(3)
+    optimizer, others = Optimizer(params, Adam()), [Optimizer([twin], Adam()) for twin in twins]
+    for resting in ((0, 2), (2,), ()):
+        give_gradients(params, len(resting))
+        for index, (param, twin, other) in enumerate(zip(params, twins, others, strict=True)):
+            twin.grad = param.grad = None if index in resting else param.grad
+            other.step()
+        optimizer.step()
+    assert equal(params, twins)
+    assert [optimizer.state[param]["step"] for param in params] == [2, 3, 1]
+
+
 def test_gradients_and_states_are_not_touched_by_a_step() -> None:
     """No buffer aliases a gradient, no gradient is written to."""
     params = parameters()

@@ -14,6 +14,7 @@ CUT = "elements of a piece do not act on each other, so where a tensor is cut ch
 LONG = "what is taken together comes from one place, and is equally long"
 LINE = "the warning names another line of the way to it"
 HOLDS = "t is 1 or more, so the condition holds as before, and depends on t as before"
+HALF = "torch adds a number to half precision in float32, too, and rounds the sum once"
 UNUSED = "where it is taken, the rate does not adapt, and no number that depends on it is used"
 
 EQUIVALENT: dict[str, str] = {
@@ -76,4 +77,6 @@ EQUIVALENT: dict[str, str] = {
     ),
     "tensorflow/optimizer, _coefficients: ..._make(tf.unstack(tf.cast(tf.where(t {> -> >=} 0, values, tf.zeros_like(values)), ...": HOLDS,
     "tensorflow/optimizer, _coefficients: ...c._make(tf.unstack(tf.cast(tf.where({t -> (t + 1)} > 0, values, tf.zeros_like(values))...": HOLDS,
+    "pytorch/optimizer, _begin: ..._like(theta, dtype=torch.float32 if {theta.dtype.itemsize == 2 -> False} else theta.dtype)": HALF,
+    "pytorch/optimizer, _begin: ....float32 if theta.dtype.itemsize == {2 -> 3} else theta.dtype)": HALF,
 }
