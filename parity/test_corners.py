@@ -129,6 +129,7 @@ def test_power_of_a_few_quarters_is_of_square_roots() -> None:
         assert [scalars.power(base, quarters / 4) for quarters in range(9)] == [*roots, base * base]
     assert [scalars.quarters(2.0, exponent, math.sqrt) for exponent in (2.25, -0.25, 0.3)] == [None] * 3
     assert scalars.power(2.0, 0.3) == 2.0**0.3
+    assert scalars.ratio(3, 8) == 0.375
 
 
 def test_powers_of_equal_numbers_are_each_of_their_own_kind() -> None:

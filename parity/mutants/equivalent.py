@@ -79,4 +79,5 @@ EQUIVALENT: dict[str, str] = {
     "tensorflow/optimizer, _coefficients: ...c._make(tf.unstack(tf.cast(tf.where({t -> (t + 1)} > 0, values, tf.zeros_like(values))...": HOLDS,
     "pytorch/optimizer, _begin: ..._like(theta, dtype=torch.float32 if {theta.dtype.itemsize == 2 -> False} else theta.dtype)": HALF,
     "pytorch/optimizer, _begin: ....float32 if theta.dtype.itemsize == {2 -> 3} else theta.dtype)": HALF,
+    "sums, total: ..., 0, power, axis) + _part(x, power, {2 -> 3} * power, axis)": "x has no more than twice as many elements",
 }
