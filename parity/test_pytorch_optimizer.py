@@ -352,8 +352,13 @@ def test_large_tensor_is_cut_into_pieces_and_nothing_else_is(monkeypatch: pytest
 def test_eager_step_takes_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """One after the other, so that each stays in the cache from its first operation to its last."""
     taken, take = [], module._apply
+
+    def apply(theta: Any, *rest: Any) -> None:
+        taken.append(len(theta))
+        take(theta, *rest)
+
     monkeypatch.setattr(module, "PIECE", 4)
-    monkeypatch.setattr(module, "_apply", lambda theta, *rest: (taken.append(len(theta)), take(theta, *rest)))
+    monkeypatch.setattr(module, "_apply", apply)
     params = parameters(1)
     train(params, Optimizer(params, Adam()), range(2))
     assert taken == [4, 2] * 2
