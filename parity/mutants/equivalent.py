@@ -80,4 +80,5 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/optimizer, _begin: ..._like(theta, dtype=torch.float32 if {theta.dtype.itemsize == 2 -> False} else theta.dtype)": HALF,
     "pytorch/optimizer, _begin: ....float32 if theta.dtype.itemsize == {2 -> 3} else theta.dtype)": HALF,
     "sums, total: ..., 0, power, axis) + _part(x, power, {2 -> 3} * power, axis)": "x has no more than twice as many elements",
+    "pytorch/optimizer, step: for piece in (move,) if {compiling -> False} else _pieces(move):": CUT,
 }
