@@ -81,4 +81,7 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/optimizer, _begin: ....float32 if theta.dtype.itemsize == {2 -> 3} else theta.dtype)": HALF,
     "sums, total: ..., 0, power, axis) + _part(x, power, {2 -> 3} * power, axis)": "x has no more than twice as many elements",
     "pytorch/optimizer, step: for piece in (move,) if {compiling -> False} else _pieces(move):": CUT,
+    "tensorflow/optimizer, __init__: ...arning_rate=float(learning_rate) if {fixed -> False} else learning_rate, name=name, **ar...": (
+        "what Keras makes of a number is replaced at once"
+    ),
 }
