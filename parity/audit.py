@@ -4,8 +4,6 @@
 """
 
 import argparse
-import dataclasses
-import hashlib
 import importlib.util
 import json
 import os
@@ -17,65 +15,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from frameworks import record
-from reference import RULES
-
-from .mutants import ALL, ROOT, Mutant
-
-SUITE = (  # in the order of the rungs
-    "test_rules.py", "test_dialects.py", "test_schedules.py", "test_around.py", "test_limits.py",
-    "test_models.py", "test_adapters.py", "test_hostile.py", "test_properties.py", "test_pytorch_optimizer.py",
-    "test_compiled.py", "test_tensorflow_optimizer.py", "test_natives.py", "test_witnesses.py", "test_translation.py",
-    "test_false_alarms.py", "test_same_steps.py", "test_compare.py", "test_compare_training.py", "test_recorder.py",
-    "test_training.py",
-)  # fmt: skip
-
-NEAREST = {  # where the suite begins for a file, so that a mutant is met early: test file and selection
-    "reference/rule.py": ("test_rules.py", "weight_decay"),
-    "reference/scalars.py": ("test_rules.py", "Adam"),
-    "reference/sums.py": ("test_limits.py", "sum"),
-    "reference/matrices.py": ("test_rules.py", "Muon"),
-    **{f"reference/{rule.__name__.lower()}.py": ("test_rules.py", rule.__name__) for rule in RULES},
-    "reference/around/schedules.py": ("test_schedules.py", ""),
-    "reference/around/clipping.py": ("test_around.py", "clip"),
-    "reference/around/average.py": ("test_around.py", "average"),
-    "reference/around/": ("test_around.py", "accumulat"),
-    "reference/dialects/around/": ("test_schedules.py", ""),
-    "reference/dialects/refusal.py": ("test_translation.py", ""),
-    "reference/dialects/relation.py": ("test_translation.py", ""),
-    "reference/dialects/": ("test_dialects.py", ""),
-    "frameworks/numpy/around.py": ("test_around.py", "ends_alike"),
-    "frameworks/pytorch/around.py": ("test_around.py", ""),
-    "frameworks/tensorflow/around.py": ("test_around.py", ""),
-    "frameworks/numpy/optimizer.py": ("test_rules.py", ""),
-    "frameworks/experiment.py": ("test_models.py", "draws"),
-    "frameworks/run.py": ("test_models.py", "accuracy"),
-    "frameworks/pytorch/train.py": ("test_models.py", "plain"),
-    "frameworks/pytorch/whole.py": ("test_models.py", "stretches"),
-    "frameworks/tensorflow/train.py": ("test_models.py", "stretches"),
-    "frameworks/tensorflow/guarded.py": ("test_tensorflow_optimizer.py", "barrier or guarded or under_xla"),
-    "frameworks/numpy/model.py": ("test_models.py", ""),
-    "frameworks/pytorch/model.py": ("test_models.py", ""),
-    "frameworks/tensorflow/model.py": ("test_models.py", ""),
-    "frameworks/pytorch/compiled.py": ("test_compiled.py", "numbers or share or autograd or data or groups"),
-    "frameworks/pytorch/": ("test_pytorch_optimizer.py", ""),
-    "frameworks/tensorflow/": ("test_tensorflow_optimizer.py", ""),
-}
-
+from . import findings as found
+from .findings import PACKAGES, Finding
+from .mutants import EQUIVALENT, ROOT, Mutant, every
+from .suite import SUITE, commands, nearest
 
 NEEDS = ("pytest", "mpmath", "hypothesis", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx")
-PACKAGES = ("reference", "frameworks", "parity")  # what a copy holds
+PLUGINS = ("-p", "no:hypothesispytest", "-p", "no:xdist")  # which no test here needs: 0.7 s of a start of 1.1 s
+PATIENCE = {True: 120, False: 1800}  # seconds for the nearest tests, which take about 5, and for a file of the suite
+UNREAD = "ImportError while loading conftest"  # pytest's words
 CACHE = ".pytest_cache"  # said, since under tox pytest has another place for it
 FAILED = Path(CACHE, "v/cache/lastfailed")  # where pytest keeps the ids of the tests that failed
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """``caught_by`` is the first test that failed; None if the whole suite passed: the mutant survives."""
-
-    mutant: str
-    file: str
-    caught_by: str | None
 
 
 def covering(mutants: Sequence[Mutant]) -> list[Mutant]:
@@ -84,19 +34,6 @@ def covering(mutants: Sequence[Mutant]) -> list[Mutant]:
     for mutant in mutants:
         files.setdefault(mutant.file, []).append(mutant)
     return [own[0] for own in files.values()]
-
-
-def begin(file: str) -> tuple[str, str]:
-    """Test file and selection with which the suite begins for a mutant of ``file``."""
-    return next(nearest for prefix, nearest in NEAREST.items() if file.startswith(prefix))
-
-
-def commands(file: str) -> Iterator[list[str]]:
-    """The suite as pytest calls, the nearest first; together they are the whole of it."""
-    nearest, selection = begin(file)
-    if selection:
-        yield [f"parity/{nearest}", "-k", selection]
-    yield from ([f"parity/{name}"] for name in sorted(SUITE, key=lambda name: name != nearest))
 
 
 def copy(root: Path, mutant: Mutant | None) -> None:
@@ -112,11 +49,14 @@ def copy(root: Path, mutant: Mutant | None) -> None:
 def failing(root: Path, tests: Sequence[str], *options: str) -> list[str]:
     """The tests that fail in the copy, by the ids that pytest gives them; ValueError if pytest itself could not run."""
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={root / CACHE}", *options, *tests],
-        cwd=root, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode < 0:  # killed by a signal, such as a segmentation fault: that is red, too
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={root / CACHE}", *PLUGINS, *options, *tests],
+            cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE["-k" in tests],
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:  # a loop without end is red
+        return [tests[0]]
+    if done.returncode < 0 or UNREAD in done.stderr:  # killed by a signal, or even conftest.py could not be imported
         return [tests[0]]
     if done.returncode not in (0, 1, 2):  # 1: a test failed, 2: a test file could not even be imported
         raise ValueError(f"pytest {' '.join(tests)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
@@ -124,10 +64,11 @@ def failing(root: Path, tests: Sequence[str], *options: str) -> list[str]:
 
 
 def judge(mutant: Mutant) -> Finding:
-    """Plant the mutant and run the suite until a test fails."""
+    """Plant the mutant and run the suite until a test fails; of it the nearest alone for what should change nothing."""
+    calls = nearest(mutant.file) if mutant.name in EQUIVALENT else commands(mutant.file)
     with tempfile.TemporaryDirectory(prefix="samestep-mutant-") as folder:
         copy(Path(folder), mutant)
-        caught = (failed[0] for call in commands(mutant.file) if (failed := failing(Path(folder), call, "-x")))
+        caught = (failed[0] for call in calls if (failed := failing(Path(folder), call, "-x")))
         return Finding(mutant.name, mutant.file, next(caught, None))
 
 
@@ -146,7 +87,7 @@ def judge_all(mutants: Sequence[Mutant], jobs: int | None = None) -> Iterator[Fi
 
 def ready(only: str = "") -> None:
     """ValueError unless the tests and what they need are here, and some mutant has ``only`` in its name."""
-    if not any(only in mutant.name for mutant in ALL):
+    if not any(only in mutant.name for mutant in every()):
         raise ValueError(f"no mutant has {only!r} in its name")
     if missing := [name for name in SUITE if not (ROOT / "parity" / name).exists()]:
         raise ValueError(
@@ -156,49 +97,68 @@ def ready(only: str = "") -> None:
         raise ValueError(f"an audit needs {', '.join(missing)}; run tox -e audit, which installs it")
 
 
-def tree() -> str:
-    """The digest of all sources that a finding depends on: with other sources the mutants must be judged again."""
-    digest = hashlib.sha256()
-    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
-        digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def earlier(file: Path) -> list[Finding]:
-    """The findings that an audit of these very sources left in ``file``; none if there is no such file."""
-    kept = json.loads(file.read_text()) if file.exists() else {}
-    return [Finding(**finding) for finding in kept["findings"]] if kept.get("tree") == tree() else []
-
-
-def keep(file: Path, findings: Sequence[Finding]) -> None:
-    """Write the findings, so that an audit that is interrupted goes on where it was."""
-    body = {"tree": tree(), "findings": [dataclasses.asdict(finding) for finding in findings]}
-    record.write_whole(file, lambda whole: whole.write(json.dumps(body, indent=1).encode()))
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command line; exit code 1 if a mutant survives or a test accuses the innocent."""
     parser = argparse.ArgumentParser(prog="python -m parity.audit", description=__doc__)
     parser.add_argument("--out", type=Path, help="keep the findings in this JSON file, and go on from those there")
     parser.add_argument("--only", default="", help="mutants whose name contains this")
     parser.add_argument("--jobs", type=int)
+    parser.add_argument("--record", action="store_true", help="write what the report shows; of all mutants")
     options = parser.parse_args(arguments)
-    chosen = [mutant for mutant in ALL if options.only in mutant.name]
-    findings = earlier(options.out) if options.out else []
-    if findings:
-        print(f"{len(findings)} mutants were judged before, on the same sources")
-    known = {finding.mutant for finding in findings}
-    for finding in judge_all([mutant for mutant in chosen if mutant.name not in known], options.jobs):
-        findings.append(finding)
-        if options.out:
-            keep(options.out, findings)
-        print(f"{finding.mutant:<70} {finding.caught_by or 'SURVIVES'}", flush=True)
-    survivors = [finding for finding in findings if finding.caught_by is None]
-    print(f"caught {len(findings) - len(survivors)} of {len(findings)}")
-    print("\n".join(f"survives: {finding.mutant} ({finding.file})" for finding in survivors))
+    if options.record and options.only:
+        parser.error("--record is of all mutants; leave --only away")
+    try:
+        findings = find([mutant for mutant in every() if options.only in mutant.name], options.out, options.jobs)
+    except Changed as changed:
+        print(changed, file=sys.stderr)
+        return 2
     alarms = false_alarms(findings)
-    print("\n".join([f"{test} fails without a mutant as well" for test in alarms]) or "no test fails without a mutant")
-    return int(bool(survivors or alarms) or not findings)
+    print("\n".join(told(findings, alarms)))
+    if options.record:
+        found.write(found.FILE, found.summary(findings))
+    wrong = [finding for finding in findings if finding.survives or (finding.equivalent and finding.caught_by)]
+    return int(bool(wrong or alarms) or not findings)
+
+
+class Changed(Exception):
+    """Some mutants were judged on other sources than the rest."""
+
+
+def find(chosen: Sequence[Mutant], out: Path | None, jobs: int | None) -> list[Finding]:
+    """A finding for each of the mutants, going on from those in the file ``out``, which grows as they come."""
+    known = {finding.mutant: finding for finding in (found.earlier(out) if out else [])}
+    names, begun = {mutant.name for mutant in chosen}, found.Sources()
+    if before := len(names & known.keys()):
+        print(f"{before} mutants were judged before, on the same sources")
+    for finding in judge_all([mutant for mutant in chosen if mutant.name not in known], jobs):
+        if found.Sources().all != begun.all:
+            raise Changed("the sources changed while the audit ran; what was found before is kept, run it again")
+        known[finding.mutant] = finding
+        if out:
+            found.keep(out, list(known.values()), begun)
+        print(
+            f"{finding.mutant:<90} {finding.caught_by or ('SURVIVES', 'changes nothing')[finding.equivalent]}",
+            flush=True,
+        )
+    return [known[mutant.name] for mutant in chosen]
+
+
+def told(findings: Sequence[Finding], alarms: Sequence[str]) -> Iterator[str]:
+    """A table by file, then what is not as it must be, and what changes nothing, with the reason."""
+    yield found.HEAD
+    yield from map(str, found.rows(findings))
+    for finding in findings:
+        if finding.equivalent:
+            word = (
+                f"is caught by {finding.caught_by}, but held to change nothing"
+                if finding.caught_by
+                else "changes nothing"
+            )
+            yield f"{word}: {finding.mutant} ({finding.file}): {EQUIVALENT[finding.mutant]}"
+    yield from (f"survives: {finding.mutant} ({finding.file})" for finding in findings if finding.survives)
+    yield from (f"{test} fails without a mutant as well" for test in alarms)
+    if not alarms:
+        yield "no test fails without a mutant"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The ruler is tested: bounds, distances and verdicts, with cases that must fail."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,22 @@ def test_sum_in_one_order_tells_a_matrix_from_its_transpose() -> None:
 def test_sum_of_nothing_is_zero(shape: tuple[int, ...], axis: int, kept: tuple[int, ...]) -> None:
     """And has the shape of other sums."""
     assert np.array_equal(sums.total(np.ones(shape), np, axis), np.zeros(kept))
+
+
+def test_sum_is_asked_of_a_namespace_that_has_one() -> None:
+    """Error analysis allows for any order."""
+    xp = SimpleNamespace(total=lambda x, axis: (x, axis))
+    assert sums.total("x", xp, -2) == ("x", -2)
+
+
+@pytest.mark.parametrize("shape", [(1,), (8,), (1, 4), (4, 1), (2, 8), (0,), (2, 0)])
+def test_mean_is_the_sum_of_equal_shares(shape: tuple[int, ...]) -> None:
+    """Of whole numbers in powers of two, which is exact; along the last axis unless another is said."""
+    x = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    size = max(1, shape[-1])
+    np.testing.assert_array_equal(sums.mean(x, np), x.sum(axis=-1, keepdims=True) / size)
+    if len(shape) > 1:
+        np.testing.assert_array_equal(sums.mean(x, np, -2), x.sum(axis=-2, keepdims=True) / shape[-2])
 
 
 def test_bound_of_an_exact_zero_is_zero() -> None:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from parity.require import compiler, require
-from reference import SGD, Adadelta, Adagrad, Adam, NAdam, RMSprop, Rule
+from reference import LAMB, SGD, Adadelta, Adagrad, Adam, NAdam, RMSprop, Rule
 
 torch = require("torch")
 
-import frameworks.numpy  # noqa: E402  # after require
-from frameworks.pytorch import Optimizer  # noqa: E402
+from frameworks.pytorch import Optimizer, namespace  # noqa: E402
 from frameworks.pytorch import optimizer as module  # noqa: E402
+from frameworks.pytorch.compiled import Move  # noqa: E402
 
 RULES = [
     SGD(lr=0.1, momentum=0.9), Adagrad(initial_accumulator=0.1), RMSprop(centered=True), Adam(amsgrad=True), NAdam(),
@@ -53,6 +53,13 @@ def equal(a: list[Any], b: list[Any]) -> bool:
 def test_it_is_a_torch_optimizer() -> None:
     """What takes an optimizer takes ours."""
     assert isinstance(Optimizer(parameters(), Adam()), torch.optim.Optimizer)
+
+
+def test_it_compiles_nothing_unless_it_is_told_to() -> None:
+    """The first compiled step takes seconds."""
+    optimizer = Optimizer(parameters(), Adam())
+    train(optimizer.param_groups[0]["params"], optimizer, range(1))
+    assert "_stepper" not in vars(optimizer)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
@@ -248,6 +255,20 @@ def test_tensor_without_a_gradient_rests_and_its_step_does_not_advance() -> None
     assert torch.equal(late, twin)
 
 
+def test_tensors_may_be_at_any_step_in_any_order() -> None:
+    """A tensor that rested stands before one that did not, and after it."""
+    params, twins = parameters(3), parameters(3)
+    optimizer, others = Optimizer(params, Adam()), [Optimizer([twin], Adam()) for twin in twins]
+    for resting in ((0, 2), (2,), ()):
+        give_gradients(params, len(resting))
+        for index, (param, twin, other) in enumerate(zip(params, twins, others, strict=True)):
+            twin.grad = param.grad = None if index in resting else param.grad
+            other.step()
+        optimizer.step()
+    assert equal(params, twins)
+    assert [optimizer.state[param]["step"] for param in params] == [2, 3, 1]
+
+
 def test_gradients_and_states_are_not_touched_by_a_step() -> None:
     """No buffer aliases a gradient, no gradient is written to."""
     params = parameters()
@@ -312,6 +333,46 @@ def test_transposed_parameter_steps_like_its_copy() -> None:
     assert torch.equal(strided, plain)
 
 
+def test_large_tensor_is_cut_into_pieces_and_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what is small enough, nor laid out otherwise, nor what a rule takes as a whole."""
+    monkeypatch.setattr(module, "PIECE", 4)
+    adam, lamb = Adam(), LAMB()
+
+    def move(theta: Any, rule: Rule) -> Move:
+        state = {name: torch.zeros_like(theta) for name in "mv"}
+        return Move(theta, torch.ones(theta.shape), state, rule, rule.coefficients(1, rule.lr))
+
+    pieces = list(module._pieces(move(torch.zeros(2, 3), adam)))
+    assert [[len(x) for x in (p.theta, p.gradient, *p.state.values())] for p in pieces] == [[4] * 4, [2] * 4]
+    for whole in (move(torch.zeros(4), adam), move(torch.zeros(3, 2).T, adam), move(torch.zeros(2, 3), lamb)):
+        (only,) = module._pieces(whole)
+        assert only is whole
+
+
+def test_eager_step_takes_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, so that each stays in the cache from its first operation to its last."""
+    taken, take = [], module._apply
+
+    def apply(theta: Any, *rest: Any) -> None:
+        taken.append(len(theta))
+        take(theta, *rest)
+
+    monkeypatch.setattr(module, "PIECE", 4)
+    monkeypatch.setattr(module, "_apply", apply)
+    params = parameters(1)
+    train(params, Optimizer(params, Adam()), range(2))
+    assert taken == [4, 2] * 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_square_root_takes_every_dtype(dtype: Any) -> None:
+    """Correctly rounded where rules are computed; of half precision torch's own."""
+    x = torch.arange(1, 400, dtype=dtype)
+    root = namespace.sqrt(x)
+    assert root.dtype == dtype
+    assert torch.equal(root, torch.tensor(np.sqrt(x.double().numpy())).to(dtype))
+
+
 @needs_compiler
 @pytest.mark.compiled
 def test_one_trace_serves_every_step_and_learning_rate() -> None:
@@ -327,25 +388,3 @@ def test_one_trace_serves_every_step_and_learning_rate() -> None:
         optimizer.param_groups[0]["lr"] = 0.1 / (t + 1)
         step()
     assert counter.frame_count == 1
-
-
-def test_numpy_parameters_must_be_real() -> None:
-    """The NumPy adapter refuses whole numbers by name."""
-    with pytest.raises(ValueError, match="parameter 0 must have a real floating dtype, got int64"):
-        frameworks.numpy.Optimizer([np.zeros(2, np.int64)], SGD())
-
-
-def test_numpy_tensor_without_a_gradient_rests() -> None:
-    """Its step number does not advance."""
-    early, late = np.ones(3), np.ones(3)
-    optimizer = frameworks.numpy.Optimizer([early, late], Adam())
-    optimizer.step([np.ones(3), None])
-    assert late.tolist() == [1.0] * 3
-    optimizer.step([np.ones(3), np.ones(3)])
-    assert optimizer.t == [2, 1]
-
-
-def test_numpy_gradient_must_match_its_parameter() -> None:
-    """The NumPy adapter says what it got."""
-    with pytest.raises(ValueError, match=r"shape \(2,\) and dtype float64, got \(3,\) and float64"):
-        frameworks.numpy.Optimizer([np.zeros(2)], SGD()).step([np.zeros(3)])

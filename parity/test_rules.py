@@ -3,6 +3,7 @@
 import copy
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,13 +19,19 @@ from reference import (
     Adafactor,
     Adagrad,
     Adam,
+    Adamax,
     Buffer,
     Decay,
     Epsilon,
+    Lion,
+    Measure,
     Muon,
+    NAdam,
+    RAdam,
     Reach,
     RMSprop,
     Rule,
+    ScheduleFree,
     dialects,
     follow,
     scalars,
@@ -140,6 +147,12 @@ def test_first_step_is_the_one_worked_by_hand(call: str, gradient: float, distan
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
+TURNED: dict[str, Any] = {
+    "weight_decay": 0.25,
+    "decay": Decay.COUPLED,
+    "maximize": True,
+}  # the gradient is not taken as it comes
+
 UNSAID = [  # combinations of fields that no dialect can say, and everyday values that no case has
     SGD(momentum=0.9, dampening=0.5, buffer=Buffer.STEPS),
     SGD(momentum=0.9, nesterov=True, maximize=True, weight_decay=0.25),
@@ -155,6 +168,12 @@ UNSAID = [  # combinations of fields that no dialect can say, and everyday value
     Muon(lr=0.01, weight_decay=0.25, decay=Decay.COUPLED, maximize=True),
     Muon(lr=0.5, epsilon=0.5, epsilon_at=Epsilon.FLOOR, momentum=0.0),
     Muon(lr=0.5, mean=True, momentum=0.75, reach=Reach.LONG, share=0.5, ns_steps=0),
+    *(kind(lr=0.5, **TURNED) for kind in (FTRL, Adamax, NAdam, ScheduleFree, Lion)),
+    FTRL(lr=0.5, lr_power=-1.0),  # another power than that of a root
+    RAdam(lr=0.5, beta2=0.75, **TURNED),
+    RAdam(lr=0.5, beta2=0.5),  # it never adapts its rate
+    Adafactor(lr=0.5, epsilon1=1e-3, epsilon1_at=Epsilon.FLOOR, **TURNED),
+    Adafactor(lr=0.5, weight_decay=0.25, measure=Measure.AFTER_DECAY),
     LAMB(weight_decay=0.25),
     LAMB(lr=0.01, beta1=0.5, beta2=0.75, epsilon=1e-3, weight_decay=0.25, maximize=True),
 ]

@@ -146,6 +146,23 @@ def test_fixed_learning_rate_keeps_every_digit() -> None:
     assert float(Optimizer(Adam(), learning_rate=0.3).learning_rate) == 0.3
 
 
+def test_learning_rate_is_held_once() -> None:
+    """What Keras would save of it is the variable in double precision alone."""
+    optimizer = Optimizer(Adam(lr=0.1))
+    held = [variable.dtype for variable in optimizer.variables if variable.name == "learning_rate"]
+    assert [str(dtype) for dtype in held] == ["float64"]
+
+
+def test_building_again_forgets_nothing() -> None:
+    """Keras builds before the first step what may have been built by hand."""
+    variable, optimizer = keras.Variable(np.ones(2)), Optimizer(Adam())
+    optimizer.build([variable])
+    optimizer.apply_gradients([(tf.ones(2), variable)])
+    before = [value.numpy() for value in optimizer.variables]
+    optimizer.build([variable])
+    np.testing.assert_equal([value.numpy() for value in optimizer.variables], before)
+
+
 def test_assigned_learning_rate_steps_like_a_rule_with_that_rate() -> None:
     """A rate set between steps has the same bits as the rule's own."""
     optimizer, rule = Optimizer(Adam(lr=0.5)), Adam(lr=0.01)
@@ -172,6 +189,15 @@ def test_config_carries_the_rule() -> None:
         optimizer.learning_rate = 0.1
         twin = Optimizer.from_config(optimizer.get_config())
         assert (twin.rule, float(twin.learning_rate), twin.clipnorm) == (rule, 0.1, 2.0)
+
+
+def test_config_is_read_and_left_as_it_is() -> None:
+    """Keras may hand the same one out again; decay is the rule's, so it is not said twice."""
+    config = Optimizer(Adam(weight_decay=0.25)).get_config()
+    before = dict(config)
+    Optimizer.from_config(config)
+    assert config == before
+    assert "weight_decay" not in config
 
 
 def test_config_carries_a_schedule() -> None:

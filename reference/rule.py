@@ -101,9 +101,9 @@ def one_of(default: enum.Enum, *others: enum.Enum, matters_with: tuple[str, ...]
     return dataclasses.field(default=default, metadata={"choices": (default, *others), "matters_with": matters_with})
 
 
-def flag(default: bool = False) -> Any:
-    """A hyperparameter that is on or off."""
-    return dataclasses.field(default=default, metadata={"choices": (False, True)})
+def flag(default: bool = False, matters_with: tuple[str, ...] = ()) -> Any:
+    """A hyperparameter that is on or off; ``matters_with`` as in ``number``."""
+    return dataclasses.field(default=default, metadata={"choices": (False, True), "matters_with": matters_with})
 
 
 def named(**coefficients: Any) -> Any:

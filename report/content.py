@@ -16,7 +16,7 @@ import numpy as np
 
 from frameworks import experiment, record
 from frameworks.run import Run
-from parity import ledger
+from parity import findings, ledger
 from reference import dialects
 
 from . import atlas, curves, deviations, speed, verdict, work
@@ -66,6 +66,7 @@ def build(folder: Path) -> dict[str, Any]:
     natives = _rows(made["natives"], folder / "natives.json", "rows", asked)
     body["natives"] = {**natives, "deviations": deviations.summed(natives["rows"])}
     body["recorded"] = deviations.recorded()
+    body["audit"] = findings.recorded()
     hostile = _rows(made["hostile"], folder / "hostile.json", "rows", asked)
     body["hostile"] = {**hostile, "tables": deviations.met(hostile["rows"])}
     steps = _rows(made["steps"], folder / "steps.json", "benchmarks", asked)

@@ -9,7 +9,9 @@ import pytest
 
 from frameworks import experiment, record
 from frameworks.run import FRAMEWORKS
+from parity import findings
 from parity.cases import PLAIN
+from parity.findings import Finding
 from parity.reproductions import REPRODUCTIONS
 from parity.require import require
 
@@ -59,6 +61,27 @@ def test_the_page_lists_all_recorded_deviations(made: Path) -> None:
     for found in REPRODUCTIONS:
         assert f"<code>parity/reproductions/{found.name}.py</code>" in page
         assert not found.link or f'<a href="{found.link}">upstream</a>' in page
+
+
+def test_the_page_tells_the_last_audit(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    caught = Finding("one", "reference/adam.py", "parity/test_rules.py::test")
+    found = [caught, Finding("1 {< -> >} 2", "reference/adam.py", None)]
+    monkeypatch.setattr(findings, "FILE", tmp_path / "audit.json")
+    assert (again(copied)[1]["audit"], told(copied).count("No audit is on record.")) == (None, 1)
+    findings.write(findings.FILE, findings.summary(found))
+    assert again(copied)[1]["audit"]["rows"][-1]["survivors"] == 1
+    assert "Of 2 mutants" in told(copied)
+    assert "the test suite caught <strong>1</strong>" in told(copied)
+    assert "<code>1 {&lt; -&gt; &gt;} 2</code>" in told(copied)
+    assert "on these very sources and tests" in told(copied)
+    edit(findings.FILE, lambda body: body.update(sources="others"))
+    again(copied)
+    assert "sources or tests have changed since" in told(copied)
+
+
+def told(folder: Path) -> str:
+    """The page of a report."""
+    return (folder / "index.html").read_text()
 
 
 @pytest.mark.parametrize("where", ["marks", "epochs"])

@@ -4,7 +4,8 @@ Each is a mistake that somebody has made, or plausibly would. ``test_sensitivity
 of the project and runs the unchanged suite. The other tests take the wrong rules among them as the nearest wrong
 answer that a limit must keep out.
 
-They are read as tables: a mutant a line, however long.
+Those are written by hand and read as tables: a mutant a line, however long. Others are made from the source itself
+(``generated``), and only the audit plants them.
 """
 
 import functools
@@ -13,43 +14,63 @@ import itertools
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from reference import Rule
 
 from .adapters import ADAPTERS
 from .around import AROUND
 from .dialects import DIALECTS
+from .equivalent import EQUIVALENT
+from .generated import made
 from .mutant import ROOT, Mutant
 from .rules import RULES
 
-__all__ = ["ADAPTERS", "ALL", "AROUND", "DIALECTS", "ROOT", "RULES", "Mutant", "wrong_rules"]
+__all__ = [
+    "ADAPTERS",
+    "ALL",
+    "AROUND",
+    "DIALECTS",
+    "EQUIVALENT",
+    "ROOT",
+    "RULES",
+    "Mutant",
+    "every",
+    "reference",
+    "wrong_rules",
+]
 
-ALL = [*RULES, *DIALECTS, *ADAPTERS, *AROUND]
+ALL = [*RULES, *DIALECTS, *ADAPTERS, *AROUND]  # those written by hand
+
+
+@functools.cache
+def every() -> tuple[Mutant, ...]:
+    """Those written by hand, then those made from the sources that are not among them."""
+    written = {(mutant.file, mutant.planted(ROOT)) for mutant in ALL}
+    return (*ALL, *(mutant for mutant in made() if (mutant.file, mutant.planted(ROOT)) not in written))
 
 
 @functools.cache
 def wrong_rules(name: str) -> dict[str, type[Rule]]:
-    """The rule of that name under each mutant of ``reference``: copies of the package, imported beside the right one."""
+    """The rule of that name under each mutant of ``reference`` written by hand."""
+    files = [f"reference/{stem}.py" for stem in ("rule", "scalars", "sums", name.lower())]
+    return {m.name: getattr(reference(m), name) for m in RULES if m.file in files and m.applies(ROOT)}
+
+
+def reference(mutant: Mutant) -> ModuleType:
+    """The package of rules with the mutant planted: a copy, imported beside the right one."""
     folder = Path(tempfile.mkdtemp(prefix="samestep-wrong-"))
     sys.path.insert(0, str(folder))
     try:
-        return dict(_wrong(name, folder))
+        shutil.copytree(ROOT / "reference", folder / "reference", ignore=shutil.ignore_patterns("__pycache__"))
+        mutant.apply(folder)
+        package = f"wrong_reference_{next(_serial)}"
+        (folder / "reference").rename(folder / package)
+        return importlib.import_module(package)
     finally:
         sys.path.remove(str(folder))
         shutil.rmtree(folder)
 
 
 _serial = itertools.count()
-
-
-def _wrong(name: str, folder: Path) -> Iterator[tuple[str, type[Rule]]]:
-    for mutant in RULES:
-        if Path(mutant.file).stem not in ("rule", "scalars", "sums", name.lower()) or not mutant.applies(ROOT):
-            continue
-        package = f"wrong_reference_{next(_serial)}"
-        shutil.copytree(ROOT / "reference", folder / "reference", ignore=shutil.ignore_patterns("__pycache__"))
-        mutant.apply(folder)
-        (folder / "reference").rename(folder / package)
-        yield mutant.name, getattr(importlib.import_module(package), name)

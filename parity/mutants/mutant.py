@@ -18,15 +18,18 @@ class Mutant(NamedTuple):
         """Whether ``before`` stands exactly once in the source under ``root``."""
         return (root / self.file).read_text().count(self.before) == 1
 
-    def apply(self, root: Path) -> None:
-        """Change the source under ``root``; ValueError if the mutant does not apply."""
+    def planted(self, root: Path) -> str:
+        """The changed source; ValueError if the mutant does not apply."""
         if not self.applies(root):
             raise ValueError(
                 f"mutant {self.name!r}: {self.before!r} must stand once in {self.file}; "
                 "adapt parity/mutants to the new source"
             )
-        path = root / self.file
-        path.write_text(path.read_text().replace(self.before, self.after))
+        return (root / self.file).read_text().replace(self.before, self.after)
+
+    def apply(self, root: Path) -> None:
+        """Change the source under ``root``."""
+        (root / self.file).write_text(self.planted(root))
 
 
 def of(file: str, *changes: tuple[str, str, str]) -> list[Mutant]:

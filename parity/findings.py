@@ -1,0 +1,132 @@
+"""What an audit finds: kept while the sources it depends on are the same, counted by file, recorded for the report."""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from frameworks import record
+
+from .mutants import EQUIVALENT, ROOT
+
+PACKAGES = ("reference", "frameworks", "parity")  # what a mutant is planted in, and tried with
+FILE = Path(__file__).with_name("audit.json")  # the last audit of everything
+VERSIONS = ("numpy", "torch", "tensorflow", "keras", "pytest")
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """``caught_by`` is the first test that failed; None if all passed: the mutant survives, or is an equivalent."""
+
+    mutant: str
+    file: str
+    caught_by: str | None
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether the mutant is held to change nothing."""
+        return self.mutant in EQUIVALENT
+
+    @property
+    def survives(self) -> bool:
+        """Whether the suite has missed it."""
+        return self.caught_by is None and not self.equivalent
+
+
+class Row(NamedTuple):
+    """What became of the mutants of a file."""
+
+    file: str
+    mutants: int
+    caught: int
+    equivalent: int
+    survivors: int
+
+    def __str__(self) -> str:
+        return f"{self.file:<42}{self.mutants:>8}{self.caught:>8}{self.equivalent:>12}{self.survivors:>11}"
+
+
+HEAD = f"{'file':<42}{'mutants':>8}{'caught':>8}{'equivalent':>12}{'survivors':>11}"
+
+
+def rows(findings: Iterable[Finding]) -> list[Row]:
+    """A row a file, in their order, and one of all."""
+    files: dict[str, list[Finding]] = {}
+    for finding in findings:
+        for file in (finding.file, "all"):
+            files.setdefault(file, []).append(finding)
+    everything = files.pop("all", [])
+    return [_row(file, own) for file, own in [*files.items(), ("all", everything)]]
+
+
+def _row(file: str, findings: Sequence[Finding]) -> Row:
+    caught = sum(finding.caught_by is not None for finding in findings)
+    survivors = sum(finding.survives for finding in findings)
+    return Row(file, len(findings), caught, len(findings) - caught - survivors, survivors)
+
+
+class Sources:
+    """The digests of what findings depend on, of the sources as they are now."""
+
+    def __init__(self) -> None:
+        paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+        texts = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in [*paths, ROOT / "pyproject.toml"]}
+        self.tests = {name: text for name, text in texts.items() if "/test_" in name}
+        self.others = _digest({name: text for name, text in texts.items() if name not in self.tests})
+        self.all = _digest(texts)
+
+    def of(self, caught_by: str | None) -> str:
+        """What a test catches it catches whatever other tests there are; what none catches any change may."""
+        if caught_by is None:
+            return self.all
+        name = caught_by.partition("::")[0]
+        return _digest({name: self.tests.get(name, b""), "": self.others.encode()})
+
+
+def _digest(texts: dict[str, bytes]) -> str:
+    return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
+
+
+def earlier(file: Path) -> list[Finding]:
+    """The findings in ``file`` that still stand, since nothing that they depend on has changed; none if it is new."""
+    kept = json.loads(file.read_text()).get("findings", []) if file.exists() else []
+    now = Sources()
+    names = [field.name for field in dataclasses.fields(Finding)]
+    standing = [told for told in kept if told.get("sources") == now.of(told["caught_by"])]
+    return [Finding(**{name: told[name] for name in names}) for told in standing]
+
+
+def keep(file: Path, findings: Sequence[Finding], now: Sources) -> None:
+    """Write the findings about those sources, so that an audit that is interrupted goes on where it was."""
+    told = [{**dataclasses.asdict(finding), "sources": now.of(finding.caught_by)} for finding in findings]
+    write(file, {"findings": told})
+
+
+def write(file: Path, body: dict[str, Any]) -> None:
+    """The body as JSON, whole or not at all."""
+    record.write_whole(file, lambda whole: whole.write((json.dumps(body, indent=1) + "\n").encode()))
+
+
+def summary(findings: Sequence[Finding]) -> dict[str, Any]:
+    """What the report shows of an audit."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "versions": {package: metadata.version(package) for package in VERSIONS},
+        "sources": Sources().all,
+        "rows": [row._asdict() for row in rows(findings)],
+        "survivors": [finding.mutant for finding in findings if finding.survives],
+        "equivalent": {f.mutant: EQUIVALENT[f.mutant] for f in findings if f.equivalent and f.caught_by is None},
+    }
+
+
+def recorded() -> dict[str, Any] | None:
+    """The last audit of everything, and whether it was of these very sources, if they are here; None without one."""
+    if not FILE.exists():
+        return None
+    body = json.loads(FILE.read_text())
+    whole = (ROOT / "pyproject.toml").exists()
+    return {**body, "current": body["sources"] == Sources().all if whole else None}

@@ -1,0 +1,87 @@
+"""Generated mutants that change no step, each with the reason: the suite must not catch what is not wrong.
+
+``test_mutants`` runs those of the rules beside the right ones, in which no bit may differ.
+"""
+
+SHAPE = "only the shape and the dtype of the argument are taken, and they are the same"
+SIGN = "only the sign of s is asked for, and a number times a sign has it"
+FIRST = "c.first is 0 from the second step on, and s is 0, or no number, at the first, where h is 0"
+ZERO = "0 / 1 is 0 * 1"
+ONES = "further factors at the end are 1"
+COST = "it changes what is kept in memory for the next call, not what is computed"
+TAKEN = "the first step takes a share of 1, whatever beta2_decay, and keeps 0 of the start"
+CUT = "elements of a piece do not act on each other, so where a tensor is cut changes the time alone"
+LONG = "what is taken together comes from one place, and is equally long"
+LINE = "the warning names another line of the way to it"
+HOLDS = "t is 1 or more, so the condition holds as before, and depends on t as before"
+HALF = "torch adds a number to half precision in float32, too, and rounds the sum once"
+UNUSED = "where it is taken, the rate does not adapt, and no number that depends on it is used"
+
+EQUIVALENT: dict[str, str] = {
+    'asgd, start: return {"eta": 0 {* -> /} xp.ones((), dtype=theta.dtype), "a"...': ZERO,
+    "asgd, coefficients: share=1 / xp.where(late {> -> >=} 1, late, 1.0), lambd=self.lambd, sh...": (
+        "where late is 1, both say 1"
+    ),
+    'asgd, update: return theta, {"eta": xp.zeros_like({eta -> state["eta"]}) + c.later, "a": a}': SHAPE,
+    'rprop, update: nothing, d = xp.zeros_like({g -> gradient}), state["d"] + c.first': SHAPE,
+    'rprop, update: s = {xp.sign(g) -> (g)} * xp.sign(state["h"])': SIGN,
+    'rprop, update: s = xp.sign(g) * {xp.sign(state["h"]) -> (state["h"])}': SIGN,
+    'rprop, update: d = xp.where(s > 0, c.rise * {d -> state["d"]}, xp.where(s < 0, c.fall * d, d))': FIRST,
+    'rprop, update: ....rise * d, xp.where(s < 0, c.fall * {d -> state["d"]}, d))': FIRST,
+    'ftrl, update: ...mum(xp.abs(z) - c.l1, xp.zeros_like({z -> state["z"]}))': SHAPE,
+    "radam, coefficients: known = xp.where(adaptive, length, {6.0 -> 12.0})  # below, any number that keeps wh...": UNUSED,
+    "radam, coefficients: ...st - 4) * (longest - 2)) if longest {> -> >=} TRACTABLE else 1.0": UNUSED,
+    "radam, coefficients: ...t - 2)) if longest > TRACTABLE else {1.0 -> 2.0}": UNUSED,
+    'schedulefree, update: x = c.rest * (theta - c.rest1 * {z -> state["z"]})': (
+        "at the first step c.rest is 0, after it c.first is, and z the same"
+    ),
+    'lamb, update: ... * state["v"] + c.take2 * xp.square({g -> gradient})': (
+        "no decay of LAMB joins the gradient, and its sign does not show in the square"
+    ),
+    "adafactor, coefficients: lr=xp.where(lr {< -> <=} cap, lr, cap) if self.relative_step...": (
+        "where they are equal either is the same"
+    ),
+    'adafactor, start: return {"v": {xp.zeros_like(theta) -> xp.zeros_like(theta) + 1.0}}': TAKEN,
+    'adafactor, start: return {k: {xp.ones([*others, *s], dtype=theta.dtype) * 0 -> (xp.ones([*others, *s], dtype=theta.dtype) * 0) + (k == \'r\') * 1.0} for k, s in (("r", (rows, 1)), ("c"...': TAKEN,
+    'adafactor, start: return {k: {xp.ones([*others, *s], dtype=theta.dtype) * 0 -> (xp.ones([*others, *s], dtype=theta.dtype) * 0) + (k == \'c\') * 1.0} for k, s in (("r", (rows, 1)), ("c"...': TAKEN,
+    'adafactor, start: ...[*others, *s], dtype=theta.dtype) * {0 -> 1} for k, s in (("r", (rows, 1)), ("c"...': TAKEN,
+    "adafactor, update: ...zeros_like(middle) + c.epsilon1) if {floor -> True} else middle)": (
+        "INSIDE, what r is a mean of is epsilon1 or more, so its mean never lies below that floor"
+    ),
+    'rule, whole: ...ata={"interval": interval, "whole": {True -> False}})': "only whether the key is there is asked",
+    "scalars: ...uares = functools.lru_cache(maxsize={256 -> 257})(_squares)": COST,
+    "scalars, integer_power: width = {1 -> 2} << (max(exponent, 1).bit_length() -...": ONES,
+    "scalars, integer_power: ...1 << (max(exponent, 1).bit_length() {- -> +} 1).bit_length()  # beyond it all fa...": ONES,
+    "scalars, integer_power: width = 1 << (max(exponent, {1 -> 2}).bit_length() - 1).bit_length()  # ...": ONES,
+    "scalars, integer_power: ...tors[:half], factors[half:], strict={True -> False})]": "both halves are equally long",
+    "sums, total: if {power < size -> True}:": "of a whole power of two nothing goes beyond, and nothing is joined",
+    "sums, total: if power {< -> <=} size:": "of a whole power of two nothing goes beyond, and nothing is joined",
+    "numpy/optimizer, _rounded: ...p.asarray(array).astype(dtype, copy={False -> True}) for name, array in state.items()}": (
+        "a copy has the same numbers"
+    ),
+    "muon, coefficients: ...* self.adam_share, xp)._asdict() if {self.adam -> True} else {}": (
+        "without Adam what is no matrix is refused, and nobody takes its coefficients"
+    ),
+    "scalars, squares: return _kept_squares(base) if {type(base) is float -> False} else _squares(base)  # an equal num...": COST,
+    "pytorch/optimizer: PIECE = 2{** -> *}15  # elements: a step's arrays and ...": CUT,
+    "pytorch/optimizer: PIECE = {2 -> 3}**15  # elements: a step's arrays an...": CUT,
+    "pytorch/optimizer: PIECE = 2**{15 -> 16}  # elements: a step's arrays and wh...": CUT,
+    "pytorch/optimizer, _pieces: ...lit(PIECE) for x in arrays), strict={True -> False}):": LONG,
+    "pytorch/optimizer, _pieces: ...ent, dict(zip(names, values, strict={True -> False})), rule, c)": LONG,
+    "pytorch/optimizer, _cached_rule: ...ames(name), hyperparameters, strict={True -> False})))": LONG,
+    "pytorch/optimizer, _moves: if {t not in coefficients -> True}:": COST,
+    'pytorch/optimizer, _warn_sparse: ...plicate indices summed", stacklevel={2 -> 3})': LINE,
+    'tensorflow/optimizer, _warn_sparse: ...plicate indices summed", stacklevel={2 -> 3})': LINE,
+    "tensorflow/namespace, ratio: ...4) / where(part >= 0, float(whole), {0.0 -> 1.0})": (
+        "part is 0 or more, so it is never taken"
+    ),
+    "tensorflow/optimizer, _coefficients: ..._make(tf.unstack(tf.cast(tf.where(t {> -> >=} 0, values, tf.zeros_like(values)), ...": HOLDS,
+    "tensorflow/optimizer, _coefficients: ...c._make(tf.unstack(tf.cast(tf.where({t -> (t + 1)} > 0, values, tf.zeros_like(values))...": HOLDS,
+    "pytorch/optimizer, _begin: ..._like(theta, dtype=torch.float32 if {theta.dtype.itemsize == 2 -> False} else theta.dtype)": HALF,
+    "pytorch/optimizer, _begin: ....float32 if theta.dtype.itemsize == {2 -> 3} else theta.dtype)": HALF,
+    "sums, total: ..., 0, power, axis) + _part(x, power, {2 -> 3} * power, axis)": "x has no more than twice as many elements",
+    "pytorch/optimizer, step: for piece in (move,) if {compiling -> False} else _pieces(move):": CUT,
+    "tensorflow/optimizer, __init__: ...arning_rate=float(learning_rate) if {fixed -> False} else learning_rate, name=name, **ar...": (
+        "what Keras makes of a number is replaced at once"
+    ),
+}

@@ -1,0 +1,86 @@
+"""The suite that mutants are tried with: its test files, and with which of them it begins for which source."""
+
+from collections.abc import Iterator
+
+from reference import RULES
+
+Nearest = tuple[tuple[str, ...], str]  # test files and what is chosen of them
+
+SUITE = (  # in the order of the rungs
+    "test_hyperparameters.py", "test_corners.py", "test_rules.py", "test_dialects.py", "test_schedules.py",
+    "test_around.py", "test_limits.py",
+    "test_models.py", "test_adapters.py", "test_hostile.py", "test_properties.py", "test_pytorch_optimizer.py",
+    "test_compiled.py", "test_tensorflow_optimizer.py", "test_natives.py", "test_witnesses.py", "test_translation.py",
+    "test_false_alarms.py", "test_same_steps.py", "test_compare.py", "test_compare_training.py", "test_recorder.py",
+    "test_training.py",
+)  # fmt: skip
+
+RUNG_1 = ("test_hyperparameters.py", "test_rules.py", "test_corners.py")  # no framework is imported: seconds
+SLOW = "nearest or matters"  # in their names: what of rung 1 is not tried at first
+
+
+def first_rung(chosen: str) -> tuple[Nearest, ...]:
+    """What of rung 1 the words choose, the quickest tests first."""
+    own = (RUNG_1, f"({chosen} or corners) and not ({SLOW})"), (RUNG_1, f"({chosen}) and matters")
+    return *own, (RUNG_1, f"not ({SLOW})")
+
+
+NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file: test files and selection, in turn
+    "reference/rule.py": (
+        (("test_dialects.py",), "label or plain or range or mistake"),
+        *first_rung("SGD or Adafactor or LAMB or bring or flag"),
+    ),
+    "reference/scalars.py": first_rung("bias or power or RAdam or ASGD or ScheduleFree"),
+    "reference/sums.py": ((("test_limits.py",), "sum or norm"), *first_rung("Adafactor or LAMB")),
+    "reference/matrices.py": first_rung("Muon"),
+    **{
+        f"reference/{rule.__name__.lower()}.py": first_rung(
+            f":{rule.__name__} or [{rule.__name__} or _{rule.__name__}_"
+        )
+        for rule in RULES
+    },
+    "reference/around/schedules.py": ((("test_schedules.py",), ""),),
+    "reference/around/clipping.py": ((("test_around.py",), "clip"),),
+    "reference/around/average.py": ((("test_around.py",), "average"),),
+    "reference/around/": ((("test_around.py",), "accumulat"),),
+    "reference/dialects/around/": ((("test_schedules.py",), ""),),
+    "reference/dialects/refusal.py": ((("test_translation.py",), ""),),
+    "reference/dialects/relation.py": ((("test_translation.py",), ""),),
+    "reference/dialects/": ((("test_dialects.py",), ""),),
+    "frameworks/numpy/around.py": ((("test_around.py",), "ends_alike"),),
+    "frameworks/pytorch/around.py": ((("test_around.py",), ""),),
+    "frameworks/tensorflow/around.py": ((("test_around.py",), ""),),
+    "frameworks/numpy/optimizer.py": (*first_rung("SGD"), (("test_adapters.py",), "float16 and SGD and eager")),
+    "frameworks/numpy/namespace.py": first_rung("SGD or RMSprop or FTRL or LAMB or Muon or Rprop or Lion"),
+    "frameworks/experiment.py": ((("test_models.py",), "draws"),),
+    "frameworks/run.py": ((("test_models.py",), "accuracy"),),
+    "frameworks/pytorch/train.py": ((("test_models.py",), "plain"),),
+    "frameworks/pytorch/whole.py": ((("test_models.py",), "stretches"),),
+    "frameworks/tensorflow/train.py": ((("test_models.py",), "stretches"),),
+    "frameworks/tensorflow/guarded.py": ((("test_tensorflow_optimizer.py",), "barrier or guarded or under_xla"),),
+    "frameworks/numpy/model.py": ((("test_models.py",), ""),),
+    "frameworks/pytorch/model.py": ((("test_models.py",), ""),),
+    "frameworks/tensorflow/model.py": ((("test_models.py",), ""),),
+    "frameworks/pytorch/compiled.py": ((("test_compiled.py",), "numbers or share or autograd or data or groups"),),
+    "frameworks/pytorch/": ((("test_pytorch_optimizer.py",), ""),),
+    "frameworks/tensorflow/": ((("test_tensorflow_optimizer.py",), ""),),
+}
+
+
+def begin(file: str) -> tuple[Nearest, ...]:
+    """Test files and selection with which the suite begins for a mutant of ``file``, in turn."""
+    return next(nearest for prefix, nearest in NEAREST.items() if file.startswith(prefix))
+
+
+def nearest(file: str) -> list[list[str]]:
+    """The tests that come first, as pytest calls."""
+    return [
+        [*(f"parity/{name}" for name in names), *(["-k", chosen] if chosen else [])] for names, chosen in begin(file)
+    ]
+
+
+def commands(file: str) -> Iterator[list[str]]:
+    """The suite as pytest calls, the nearest first; together they are the whole of it."""
+    yield from (call for call in nearest(file) if "-k" in call)
+    first = [name for names, _ in begin(file) for name in names]
+    yield from ([f"parity/{name}"] for name in sorted(SUITE, key=lambda name: name not in first))
