@@ -46,11 +46,12 @@ INTERVALS = {  # of every number that may not be anything from 0 on
     "(1, inf)": ("Rprop.rise",),
     "(0, 1]": ("ScheduleFree.beta1",),  # it is divided by
     "[0, 1]": (
-        "SGD.momentum", "SGD.dampening", "RMSprop.momentum", "RMSprop.rho", "Adadelta.rho", "Muon.momentum",
+        "SGD.momentum", "SGD.dampening", "RMSprop.momentum", "RMSprop.rho", "Adadelta.rho", "Lion.beta1",
+        "Muon.momentum",
     ),
     "[0, 1)": (  # bias is corrected by 1 - beta^t
         "Adam.beta1", "Adam.beta2", "Adamax.beta1", "Adamax.beta2", "NAdam.beta1", "NAdam.beta2", "RAdam.beta1",
-        "RAdam.beta2", "ScheduleFree.beta2", "Lion.beta1", "Lion.beta2", "LAMB.beta1", "LAMB.beta2",
+        "RAdam.beta2", "ScheduleFree.beta2", "Lion.beta2", "LAMB.beta1", "LAMB.beta2",
         "Muon.adam_beta1", "Muon.adam_beta2",
     ),
     "[0, 100)": ("Muon.ns_steps",),

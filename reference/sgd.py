@@ -32,7 +32,7 @@ class SGD(Rule):
     lr: float = number(1e-2, "[0, inf)")
     momentum: float = number(0.0, "[0, 1]")
     dampening: float = number(0.0, "[0, 1]", matters_with=("momentum",))
-    nesterov: bool = flag()
+    nesterov: bool = flag(matters_with=("momentum",))
     buffer: Buffer = one_of(Buffer.GRADIENTS, Buffer.STEPS, matters_with=("momentum",))
     decay: Decay = one_of(Decay.COUPLED, Decay.DECOUPLED, matters_with=("weight_decay", "momentum"))
 
