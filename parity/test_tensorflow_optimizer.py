@@ -163,6 +163,14 @@ def test_building_again_forgets_nothing() -> None:
     np.testing.assert_equal([value.numpy() for value in optimizer.variables], before)
 
 
+def test_state_of_half_precision_is_rounded_from_float32() -> None:
+    """As in NumPy: this number is a tie between two of float16 only after float32 has rounded it."""
+    variable = keras.Variable(np.ones(1), dtype="float16")
+    optimizer = Optimizer(Adagrad(initial_accumulator=1 + 2.0**-11 + 2.0**-30))
+    optimizer.build([variable])
+    assert optimizer._states[0]["G"].numpy().tolist() == [1.0]
+
+
 def test_assigned_learning_rate_steps_like_a_rule_with_that_rate() -> None:
     """A rate set between steps has the same bits as the rule's own."""
     optimizer, rule = Optimizer(Adam(lr=0.5)), Adam(lr=0.01)
