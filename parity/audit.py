@@ -29,11 +29,12 @@ FAILED = Path(CACHE, "v/cache/lastfailed")  # where pytest keeps the ids of the 
 
 
 def covering(mutants: Sequence[Mutant]) -> list[Mutant]:
-    """One mutant a file for every day: the first."""
-    files: dict[str, list[Mutant]] = {}
+    """Those of every day: the first of each rule's file, which is judged in seconds, and of each other folder."""
+    first: dict[Path, Mutant] = {}
     for mutant in mutants:
-        files.setdefault(mutant.file, []).append(mutant)
-    return [own[0] for own in files.values()]
+        file = Path(mutant.file)
+        first.setdefault(file if file.parent.name == "reference" else file.parent, mutant)
+    return list(first.values())
 
 
 def copy(root: Path, mutant: Mutant | None) -> None:

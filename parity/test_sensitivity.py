@@ -11,6 +11,7 @@ from parity.findings import Finding
 from parity.mutants import ALL
 from parity.require import require
 from parity.suite import SUITE
+from reference import RULES
 
 require("torch")
 require("tensorflow")
@@ -70,9 +71,13 @@ def test_audit_goes_on_where_it_was(
     assert f"survives: {survivor}" in capsys.readouterr().out
 
 
-def test_share_of_the_mutants_covers_every_file() -> None:
+def test_share_of_the_mutants_covers_every_rule_and_folder() -> None:
     """One of each; all are judged with ``--full``."""
-    assert sorted(mutant.file for mutant in audit.covering(ALL)) == sorted({mutant.file for mutant in ALL})
+    files = [Path(mutant.file) for mutant in audit.covering(ALL)]
+    rules = {Path("reference", f"{rule.__name__.lower()}.py") for rule in RULES}
+    assert rules <= set(files)
+    assert {file.parent for file in files} == {Path(mutant.file).parent for mutant in ALL}
+    assert len(files) == len(set(files))
 
 
 def test_audit_runs_the_whole_suite() -> None:
