@@ -1,6 +1,7 @@
 """What the tests of the things around a rule share: cases, and limits by running error analysis."""
 
 import itertools
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -67,6 +68,11 @@ AVERAGES: list[Average] = [MovingAverage(keep=0.9), EqualAverage()]
 def rates(schedule: Schedule, steps: int = STEPS, xp: Any = scalars) -> list[Any]:
     """The rates of the first steps."""
     return [schedule.rate(step, xp) for step in range(1, steps + 1)]
+
+
+def flat(arrays: Sequence[Any]) -> np.ndarray:
+    """All elements of all arrays, float64."""
+    return np.concatenate([np.asarray(array, np.float64).ravel() for array in arrays])
 
 
 def holds(expected: Any, actual: Any, bounds: Any) -> trajectory.Verdict:
