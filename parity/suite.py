@@ -7,8 +7,8 @@ from reference import RULES
 Nearest = tuple[tuple[str, ...], str]  # test files and what is chosen of them
 
 SUITE = (  # in the order of the rungs
-    "test_hyperparameters.py", "test_corners.py", "test_rules.py", "test_dialects.py", "test_schedules.py",
-    "test_clipping.py", "test_averages.py", "test_around.py", "test_limits.py",
+    "test_hyperparameters.py", "test_corners.py", "test_rules.py", "test_dialects.py", "test_refusals.py",
+    "test_schedules.py", "test_clipping.py", "test_averages.py", "test_around.py", "test_limits.py",
     "test_models.py", "test_adapters.py", "test_hostile.py", "test_properties.py", "test_pytorch_optimizer.py",
     "test_compiled.py", "test_tensorflow_optimizer.py", "test_natives.py", "test_witnesses.py", "test_translation.py",
     "test_false_alarms.py", "test_same_steps.py", "test_compare.py", "test_compare_training.py", "test_recorder.py",
@@ -27,7 +27,7 @@ def first_rung(chosen: str) -> tuple[Nearest, ...]:
 
 NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file: test files and selection, in turn
     "reference/rule.py": (
-        (("test_dialects.py",), "label or plain or range or mistake"),
+        (("test_dialects.py", "test_refusals.py"), "label or plain or range or mistake"),
         *first_rung("SGD or Adafactor or LAMB or bring or flag"),
     ),
     "reference/scalars.py": first_rung("bias or power or RAdam or ASGD or ScheduleFree"),
@@ -46,7 +46,7 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "reference/dialects/around/": ((("test_schedules.py",), ""),),
     "reference/dialects/refusal.py": ((("test_translation.py",), ""),),
     "reference/dialects/relation.py": ((("test_translation.py",), ""),),
-    "reference/dialects/": ((("test_dialects.py",), ""),),
+    "reference/dialects/": ((("test_dialects.py", "test_refusals.py"), ""),),
     "frameworks/numpy/around.py": ((("test_around.py",), "ends_alike"),),
     "frameworks/pytorch/around.py": ((("test_clipping.py", "test_averages.py"), ""),),
     "frameworks/tensorflow/around.py": ((("test_clipping.py", "test_averages.py"), ""),),
