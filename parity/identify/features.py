@@ -1,0 +1,57 @@
+"""What kind of step a black box takes: seen from the first steps of the probes, before any rule is thought of."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..compare.account import Account
+from ..compare.feed import Feed
+from . import probes
+
+ALIKE = 2.0**-20  # ratios as near as this are taken for one number: a proposal, which the court judges
+
+
+class Features(NamedTuple):
+    """Of the first step, by the size of the gradient: ``slope`` where it is smallest, ``top`` where it is largest,
+    ``half`` the gradient at which the step is half of ``top``.
+
+    ``uphill``: it climbs. ``linear``: proportional to the gradient. ``signed``: of one length for every gradient.
+    ``shrink`` is the share by which weights shrink that get gradients of zero, None where that is not one share for all;
+    ``moved`` says whether they move at all; ``pull`` is their step over them, where they are smallest.
+    """
+
+    uphill: bool
+    linear: bool
+    signed: bool
+    slope: float
+    top: float
+    half: float
+    moved: bool
+    shrink: float | None
+    pull: float
+
+
+def of(account: Account, feed: Feed) -> Features:
+    """The features of an account of the probes with their flat tensors."""
+    first = account.thetas["zero"][0].astype(np.float64)
+    gradient = feed.gradients["zero"][0]
+    length, size = np.abs(first), np.abs(gradient)
+    down = np.nanmedian(np.sign(-first) * np.sign(gradient))
+    with np.errstate(all="ignore"):
+        ratio = length / size
+    top, slope = float(length[-1]), float(ratio[0])
+    half = float(np.interp(top / 2, np.maximum.accumulate(np.nan_to_num(length)), size))
+    count = probes.still()
+    begin, after = feed.start["weights"][:count], account.thetas["weights"][:, :count].astype(np.float64)
+    shares = (begin - after[0]) / begin
+    moved = not np.array_equal(after, np.broadcast_to(begin.astype(account.thetas["weights"].dtype), after.shape))
+    shrink = float(np.median(shares)) if _one(shares[count // 2 :]) else None
+    return Features(
+        bool(down < 0), _one(ratio), _one(length), slope, top, half, moved, shrink, float(np.abs(shares[0])),
+    )  # fmt: skip
+
+
+def _one(values: np.ndarray) -> bool:
+    """Whether they are one number, to within a proposal's accuracy."""
+    middle = np.median(values)
+    return bool(np.isfinite(values).all() and (np.abs(values - middle) <= ALIKE * np.abs(middle)).all())
