@@ -25,6 +25,7 @@ from reference import (
     ScheduleFree,
 )  # fmt: skip
 
+from . import probes
 from .features import Features
 
 FLAT = ("zero", "weights")
@@ -32,7 +33,8 @@ WHOLE = ("plain", "matrix", "wide", "zero")  # for rules in which elements act o
 BETA1 = (0.5, 0.8, 0.9, 0.97)
 BETA2 = (0.5, 0.9, 0.99, 0.999, 0.9999)
 RHO = (0.5, 0.8, 0.9, 0.97, 0.99, 0.999)
-DECAYS = (1e-3, 1e-1)
+DECAYS = (1e-3, 1e-2, 1e-1)
+SHARE = "share"  # of what the first step tells of two numbers together, in a grid; no number itself
 LEAST = 1e-30  # where a number that may be zero starts on a logarithmic scale
 
 Numbers = dict[str, float]
@@ -94,7 +96,8 @@ def _variants(
             more = {"weight_decay": [0.0]}  # it is told
 
         def begin(at: Numbers, told: dict[str, Any] = told) -> Numbers:
-            return _shrunk(f, told, {**at, **start(at, told)})
+            numbers = _shrunk(f, told, {**at, **start(at, told)})
+            return {name: value for name, value in numbers.items() if name != SHARE}
 
         yield Variant(kind, told, {**grid, **more}, begin, names, flat)
 
@@ -115,14 +118,14 @@ def _sgd(f: Features) -> Iterator[Variant]:
 
 def _asgd(f: Features) -> Iterator[Variant]:
     fixed = {"maximize": True} if f.uphill else {}
-    pull = (f.shrink or 0.0) / f.slope
+    pull = (f.shrink or 0.0) / (f.slope or 1.0)
     grid = {"alpha": (0.5, 0.75, 1.0)}
     yield Variant(ASGD, fixed, grid, lambda at: {**at, "lr": f.slope, "lambd": pull})
-    share = {**grid, "share": (0.1, 0.5, 0.9)}
+    share = {**grid, SHARE: (0.1, 0.5, 0.9)}
     yield Variant(
         ASGD, fixed, share,
-        lambda at: {"alpha": at["alpha"], "lr": f.slope, "lambd": pull * at["share"],
-                    "weight_decay": pull * (1 - at["share"])},
+        lambda at: {"alpha": at["alpha"], "lr": f.slope, "lambd": pull * at[SHARE],
+                    "weight_decay": pull * (1 - at[SHARE])},
     )  # fmt: skip
 
 
@@ -168,15 +171,18 @@ def _schedule_free(f: Features) -> Iterator[Variant]:
 
     grid = {"beta1": BETA1, "beta2": BETA2}
     yield from _variants(ScheduleFree, f, BOTH, [{}], grid, start)
-    yield from _variants(ScheduleFree, f, BOTH, [{}], {**grid, "warmup": (3.0, 10.0, 100.0)}, start)
+    yield from _variants(ScheduleFree, f, BOTH, [{}], {**grid, "warmup": (2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 20.0, 40.0, 100.0, 1000.0)}, start)
 
 
 def _rmsprop(f: Features) -> Iterator[Variant]:
     def start(at: Numbers, told: dict[str, Any]) -> Numbers:
         take = 1 - at["rho"]
         inside = told["epsilon_at"] is Epsilon.INSIDE
-        if "initial_mean_square" in at:
-            return {"lr": f.top * take**0.5, "epsilon": 1e-8, "initial_mean_square": f.half**2 * take / at["rho"]}
+        if SHARE in at:
+            lr = f.top * (take * (at["rho"] if told["centered"] else 1)) ** 0.5
+            rest, outside = 1 - at[SHARE], at[SHARE] * f.half * take**0.5
+            start = {"lr": lr, "initial_mean_square": max(LEAST, 3 * rest * f.half**2 * take / at["rho"])}
+            return {**start, "epsilon": max(LEAST, outside**2 if inside else outside)}
         return {"lr": f.top * take**0.5, "epsilon": max(LEAST, f.half**2 * take if inside else f.half * take**0.5)}
 
     plain = [
@@ -185,7 +191,7 @@ def _rmsprop(f: Features) -> Iterator[Variant]:
     ]  # fmt: skip
     buffered = [{**flags, "buffer": buffer} for flags in plain for buffer in (Buffer.GRADIENTS, Buffer.STEPS)]
     grid, moving = {"rho": RHO}, {"rho": RHO, "momentum": (0.5, 0.9)}
-    started: dict[str, Sequence[float]] = {"initial_mean_square": (1.0,)}
+    started: dict[str, Sequence[float]] = {SHARE: (0.0, 0.5)}
     yield from _variants(RMSprop, f, BOTH, plain, grid, start)
     yield from _variants(RMSprop, f, BOTH, buffered, moving, start)
     yield from _variants(RMSprop, f, BOTH, plain, {**grid, **started}, start)
@@ -205,8 +211,8 @@ def _adagrad(f: Features) -> Iterator[Variant]:
             lambda at, told: {"lr": f.top, "initial_accumulator": max(LEAST, f.half**2)},
         )  # fmt: skip
         yield from _variants(
-            Adagrad, f, BOTH, outside, {**more, "share": (0.1, 0.5, 0.9)},
-            lambda at, told: {"lr": f.top, "epsilon": f.half * at.pop("share"), "initial_accumulator": f.half**2},
+            Adagrad, f, BOTH, outside, {**more, SHARE: (0.1, 0.5, 0.9)},
+            lambda at, told: {"lr": f.top, "epsilon": f.half * at[SHARE], "initial_accumulator": f.half**2},
         )  # fmt: skip
 
 
@@ -219,23 +225,20 @@ def _adadelta(f: Features) -> Iterator[Variant]:
 
 
 def _ftrl(f: Features) -> Iterator[Variant]:
-    def start(at: Numbers, told: dict[str, Any]) -> Numbers:
-        return {"lr": f.top, "initial_accumulator": max(LEAST, f.half**2)}
-
     fixed: dict[str, Any] = {"maximize": True} if f.uphill else {}
+    largest = float(probes.scales()[-1])
 
-    def begin(at: Numbers) -> Numbers:
-        return {**at, **start(at, {})}
+    def start(at: Numbers) -> Numbers:
+        lr = f.top * largest ** (-2 * at.get("lr_power", -0.5) - 1)
+        return {"lr": max(LEAST, lr), "initial_accumulator": max(LEAST, f.half**2), "l1": f.dead, **at}
 
-    zero = dict.fromkeys(("l1", "l2", "shrinkage", "beta"), (0.0,))
-    yield Variant(FTRL, fixed, {}, begin)
-    yield Variant(FTRL, fixed, {"lr_power": (-0.3, -0.45, -0.6, -0.8)}, begin)
-    yield Variant(FTRL, fixed, zero, begin)
-    yield Variant(FTRL, fixed, {**zero, "lr_power": (-0.3, -0.45, -0.6, -0.8)}, begin)
-    for more in ({}, zero, {**zero, "lr_power": (-0.3, -0.6)}):
-        yield Variant(
-            FTRL, {**fixed, "decay": Decay.DECOUPLED}, {**more, "weight_decay": (0.1,)}, begin
-        )
+    ridge = {"l2": (0.0, 0.5), "shrinkage": (0.0, 0.1), "beta": (0.0, 0.5)}
+    powers = {"lr_power": (-0.2, -0.3, -0.4, -0.6, -0.8), "initial_accumulator": (1e-3, 0.1)}
+    decayed: list[tuple[dict[str, Any], dict[str, Sequence[float]]]] = [({}, {})]
+    if f.moved:
+        decayed.append(({"decay": Decay.DECOUPLED}, {"weight_decay": (0.01, 0.3)}))
+    for (more, grid), numbers in itertools.product(decayed, ({}, ridge, powers, {**powers, **ridge})):
+        yield Variant(FTRL, {**fixed, **more}, {**numbers, **grid}, start)
 
 
 def _lamb(f: Features) -> Iterator[Variant]:
@@ -255,9 +258,11 @@ def _adafactor(f: Features) -> Iterator[Variant]:
         flags = [{**flag, "measure": measure} for flag in flags for measure in Measure]
 
     def start(at: Numbers, told: dict[str, Any]) -> Numbers:
-        return {"epsilon2": f.top / at["lr"]}
+        inside = told["epsilon1_at"] is Epsilon.INSIDE
+        epsilon1 = LEAST if f.signed else 3 * f.half**2 if inside else 2 * f.half
+        size = 1 - (f.shrink or 0.0) if told.get("measure") is Measure.AFTER_DECAY else 1.0
+        lr = f.pace / size / min(1.0, at["clip"])
+        return {"lr": lr, "epsilon2": f.top / lr / min(1.0, at["clip"]), "epsilon1": epsilon1}
 
-    grid = {
-        "lr": (1e-3, 1e-2, 1e-1, 1.0), "beta2_decay": (-0.8,), "clip": (1.0, 2.0), "epsilon1": (1e-30, 1e-12, 1e-3),
-    }  # fmt: skip
+    grid = {"beta2_decay": (-0.4, -0.6, -0.8, -1.0), "clip": (0.25, 0.5, 0.9, 1.0, 1.1, 1.5, 2.0)}
     yield from _variants(Adafactor, f, BOTH, flags, grid, start, WHOLE, flat=False)

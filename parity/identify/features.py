@@ -17,7 +17,8 @@ class Features(NamedTuple):
 
     ``uphill``: it climbs. ``linear``: proportional to the gradient. ``signed``: of one length for every gradient.
     ``shrink`` is the share by which weights shrink that get gradients of zero, None where that is not one share for all;
-    ``moved`` says whether they move at all; ``pull`` is their step over them, where they are smallest.
+    ``moved`` says whether they move at all; ``pull`` is their step over them, where they are smallest. ``dead`` is the
+    largest gradient that moves nothing; ``pace`` the share of its own size that a whole tensor moves, beside shrinking.
     """
 
     uphill: bool
@@ -29,6 +30,8 @@ class Features(NamedTuple):
     moved: bool
     shrink: float | None
     pull: float
+    dead: float
+    pace: float
 
 
 def of(account: Account, feed: Feed) -> Features:
@@ -46,8 +49,12 @@ def of(account: Account, feed: Feed) -> Features:
     shares = (begin - after[0]) / begin
     moved = not np.array_equal(after, np.broadcast_to(begin.astype(account.thetas["weights"].dtype), after.shape))
     shrink = float(np.median(shares)) if _one(shares[count // 2 :]) else None
+    dead = float(size[length == 0].max(initial=0.0))
+    start = feed.start["plain"]
+    step = start - account.thetas["plain"][0] - (shrink or 0.0) * start
+    pace = float(np.sqrt(np.mean(step**2) / np.mean(start**2)))
     return Features(
-        bool(down < 0), _one(ratio), _one(length), slope, top, half, moved, shrink, float(np.abs(shares[0])),
+        bool(down < 0), _one(ratio), _one(length), slope, top, half, moved, shrink, float(np.abs(shares[0])), dead, pace,
     )  # fmt: skip
 
 

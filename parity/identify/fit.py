@@ -126,13 +126,17 @@ def fitted(
 
 
 def _slopes(function: Callable[[np.ndarray], np.ndarray], point: np.ndarray, here: np.ndarray) -> np.ndarray:
+    """Central differences; on the edge of where the hyperparameters may lie, to one side."""
     columns = []
     for i, x in enumerate(point):
-        away = 1e-6 * max(abs(x), 1e-2)
-        try:
-            columns.append((function(_moved(point, i, away)) - here) / away)
-        except ValueError:
-            columns.append((here - function(_moved(point, i, -away))) / away)
+        away, ends = 1e-5 * max(abs(x), 1e-2), []
+        for side in (away, -away):
+            try:
+                ends.append((function(_moved(point, i, side)), side))
+            except ValueError:
+                ends.append((here, 0.0))
+        width = ends[0][1] - ends[1][1]
+        columns.append((ends[0][0] - ends[1][0]) / width if width else np.zeros_like(here))
     return np.stack(columns, axis=1)
 
 

@@ -15,6 +15,7 @@ from ..streams import normal
 STEPS = 64  # so many that step sizes that grow or shrink by a factor come to their bounds
 CONSTANT = 8  # steps before the rate is halved
 SIDE = 48  # elements of half a flat tensor
+BURSTS = (11, 39)  # steps, from 0, with gradients a thousand times as large: what clips a step then shows
 SEED = 31
 
 Shapes = dict[str, tuple[int, ...]]
@@ -34,6 +35,7 @@ def feed(flat: bool = True) -> Feed:
         if flat or len(shape) > 1:
             start[name] = normal(shape, SEED + i)
             gradients[name] = normal((STEPS, *shape), SEED + 10 + i)
+            gradients[name][list(BURSTS)] *= 1e3
     if flat:
         start |= {"zero": np.zeros(SIDE), "weights": _weights()}
         gradients |= {"zero": _scaled(), "weights": _stilled()}

@@ -1,0 +1,64 @@
+"""Rules that go about as the box went, the nearest first: each variant is tried coarsely, the promising are fitted."""
+
+from collections.abc import Iterator, Sequence
+
+from ..compare.account import Account
+from ..compare.feed import Feed
+from . import fit
+from .families import LEAST, Variant
+from .fit import Found
+
+COARSE = 12  # steps on which the points of a grid are tried
+STEPS = 16  # steps that are fitted
+NEAR = 1e-3  # a gap so small that a variant is fitted at once
+DONE = 1e-14  # a gap so small that it is rounding
+MANY = 150  # rounds for what is near: valleys are long
+HOPELESS, FEW = 3e-2, 12  # a gap still so large after so few rounds
+
+
+def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iterator[Found]:
+    """Fitted rules, as they come; the last is not the best."""
+    waiting = []
+    for order, variant in enumerate(variants):
+        given = _data(account, feed, variant, COARSE)
+        if not given.went:
+            continue
+        start = fit.best(variant.kind, variant.fixed, variant.grid, variant.start, given)
+        if not start:
+            continue
+        gap = fit.size(fit.gaps(variant.kind(**variant.fixed, **start), given, given.scales()))
+        if gap > NEAR:
+            waiting.append((gap, order, variant, start))
+            continue
+        found = _fitted(account, feed, variant, start)
+        if found:
+            yield found
+    for _, _, variant, start in sorted(waiting, key=lambda row: row[:2]):
+        found = _fitted(account, feed, variant, start)
+        if found:
+            yield found
+
+
+def _data(account: Account, feed: Feed, variant: Variant, steps: int) -> fit.Data:
+    names = [name for name in variant.names if name in feed.start]
+    return fit.data(account, feed, names, steps, variant.flat and bool(names))
+
+
+def _fitted(account: Account, feed: Feed, variant: Variant, start: dict[str, float]) -> Found | None:
+    """A few rounds on a few steps, more for what comes near, all steps at last."""
+    given = _data(account, feed, variant, STEPS)
+    found = fit.fitted(variant.kind, variant.fixed, start, given, FEW)
+    if not found or found.gap > HOPELESS or found.gap < DONE:
+        return found
+    for steps in (STEPS, feed.steps):
+        again = {name: _inside(name, getattr(found.rule, name)) for name in start}
+        rounds = fit.ROUNDS if found.gap > NEAR else MANY
+        found = fit.fitted(variant.kind, variant.fixed, again, _data(account, feed, variant, steps), rounds) or found
+        if found.gap < DONE:
+            break
+    return found
+
+
+def _inside(name: str, value: float) -> float:
+    """A number from which a fit can go on: zero has no logarithm."""
+    return max(value, LEAST) if name in fit.GROWING else value
