@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from reference import Adafactor, Epsilon, Rule, dialects
+from reference import Rule, dialects
 
 from ..compare import contestants
 from ..compare.contestants import Contestant
 from ..compare.feed import Feed
 from ..compare.worker import Ran, ran_on
-from . import court, families, features, probes, search, simple
-from .court import Held, Ruling, Trial
+from . import court, families, features, probes, search, simple, steps
+from .court import Held, Reading, Ruling, Trial
 from .fit import Found
 
 DTYPES = ("float64", "float32")  # the wider first: fits are made in it
@@ -56,6 +56,10 @@ def identify(contestant: Contestant, run: Run = ran_on, long: bool = True) -> Id
     dialect = HOMES.get(home, home)
     rulings: list[Ruling] = []
     waiting: list[Found] = []
+    for rule in stepped(contestant, run, trials[0], flat):
+        rulings.append(court.judge(rule, dialect, trials))
+        if rulings[-1].holds:
+            return _named(contestant, home, rulings[-1], trials, flat, run)
     for proposal in proposed(trials[0], flat):
         if proposal.gap > NEAR:
             waiting.append(proposal)
@@ -99,30 +103,34 @@ def proposed(trial: Trial, flat: bool) -> Iterator[Found]:
         yield from search.proposals(trial.account, trial.feed, families.of(seen))
 
 
+def stepped(contestant: Contestant, run: Run, trial: Trial, flat: bool) -> Iterator[Rule]:
+    """Rules that step by a sign; they may ask more of the box."""
+    if flat:
+        seen = features.of(trial.account, trial.feed)
+        yield from steps.proposals(
+            trial.account, trial.feed, seen, lambda feed: run(contestant, [(feed, trial.dtype)])[0].account
+        )
+
+
 def _ruling(fitted: Rule, trials: Sequence[Trial], dialect: str) -> Ruling:
     """The first of the ways to write a fitted rule that holds, or the one that comes nearest."""
-    rulings = []
-    for rule in [*simple.rounded(fitted), fitted, *simple.otherwise(fitted, dialect)]:
-        rulings.append(court.judge(rule, dialect, trials, as_in))
+    bounds = court.bound(Reading(fitted), trials[0])
+    rulings = [court.judge(fitted, dialect, trials)]
+    for rule in [*simple.rounded(fitted), *simple.otherwise(fitted, dialect)]:
+        if court.near(rule, dialect, trials[0], bounds):
+            rulings.append(court.judge(rule, dialect, trials))
         if rulings[-1].holds:
             break
     return max(rulings, key=lambda one: (one.holds, len(one.held), -one.worst.excess))
-
-
-def as_in(rule: Rule, dtype: str) -> Rule:
-    """The rule in a dtype. PyTorch's Adafactor has the machine epsilon of the weights for its first, unless told."""
-    if isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.FLOOR and rule.epsilon1 in simple.MACHINE.values():
-        return rule.replace(epsilon1=simple.MACHINE[dtype])
-    return rule
 
 
 def _named(
     contestant: Contestant, home: str, ruling: Ruling, trials: Sequence[Trial], flat: bool, run: Run
 ) -> Identity:  # fmt: skip
     dialect = HOMES.get(home, home)
-    holds = _holding(trials, dialect)
+    holds = court.standard(ruling, trials).holds
     rule = simple.simplified(ruling.rule, holds, dialect)
-    final = court.judge(rule, dialect, trials, as_in)
+    final = court.judge(rule, dialect, trials)
     if not final.holds:  # the bounds of the first rule let it through, its own do not
         rule, final = ruling.rule, ruling
     calls = spelled(rule)
@@ -143,15 +151,6 @@ def _unnamed(
     return Identity(
         contestant.text, home, None, best.rule if best else None, held, {}, (), {}, "", _dtypes(trials), flat
     )
-
-
-def _holding(trials: Sequence[Trial], dialect: str) -> Callable[[Rule], bool]:
-    """Whether a rule holds on all trials."""
-
-    def holds(rule: Rule) -> bool:
-        return court.judge(rule, dialect, trials, as_in).holds
-
-    return holds
 
 
 def alike(rule: Rule, holds: Callable[[Rule], bool]) -> list[Rule]:
@@ -180,10 +179,15 @@ def spelled(rule: Rule) -> dict[str, str]:
     said = {}
     for name in ("pytorch", "keras"):
         try:
-            said[name] = str(dialects.find(name).spell(rule))
+            said[name] = _defaulted(str(dialects.find(name).spell(rule)))
         except dialects.Inexpressible as reason:
             said[name] = f"cannot say it: {reason.why}"
     return said
+
+
+def _defaulted(call: str) -> str:
+    """Adafactor's eps as PyTorch's users leave it: the machine epsilon of the weights."""
+    return call.replace(f"eps=({court.MACHINE['float32']!r}, ", "eps=(None, ").replace(", eps=(None, 0.001)", "")
 
 
 def _native(

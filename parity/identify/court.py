@@ -5,12 +5,14 @@ a long run, in which bias corrections end and rates go up and down. A known devi
 where the plain rule does not hold.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+import functools
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from reference import Rule
+from reference import Adafactor, Epsilon, Rule
 
 from .. import streams, trajectory
 from ..compare import feed as feeds
@@ -20,13 +22,16 @@ from ..compare.allowed import of_rule
 from ..compare.feed import Feed
 from ..deviations import DEVIATIONS, Deviation
 
+WORTH = 1e3  # limits: a proposal farther off in the first trial is not judged
+MACHINE = {dtype: float(np.finfo(dtype).eps) for dtype in ("float32", "float64")}
 LONG = 1200  # steps: more than a thousand, after which 0.999^t is no longer near 1
 SEED = 43
 MATRICES: dict[str, tuple[int, ...]] = {"square": (5, 5), "tall": (8, 3)}
 
 
-class Trial(NamedTuple):
-    """What the box was given, in which dtype, and where it went."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """What the box was given, in which dtype, and where it went. Each is itself alone, so that bounds can be kept."""
 
     feed: Feed
     dtype: str
@@ -92,7 +97,7 @@ def readings(rule: Rule, dialect: str, dtype: str) -> Iterator[Reading]:
 
 def held(reading: Reading, trial: Trial, allowed: dict[str, np.ndarray] | None = None) -> Held:
     """The reading's steps against the box's; ``allowed`` are bounds known from before."""
-    feed, dtype, account = trial
+    feed, dtype, account = trial.feed, trial.dtype, trial.account
     try:
         went = in_numpy.run(reading.rule, feed, dtype)
     except ValueError as error:
@@ -109,7 +114,12 @@ def held(reading: Reading, trial: Trial, allowed: dict[str, np.ndarray] | None =
 
 def bound(reading: Reading, trial: Trial) -> dict[str, np.ndarray]:
     """How far rounding can move the reading on the trial."""
-    return of_rule(reading.rule, trial.feed, trial.dtype, scalars_in=reading.scalars_in).thetas
+    return _bound(reading.rule, reading.scalars_in, trial)
+
+
+@functools.lru_cache(maxsize=128)
+def _bound(rule: Rule, scalars_in: str, trial: Trial) -> dict[str, np.ndarray]:
+    return of_rule(rule, trial.feed, trial.dtype, scalars_in=scalars_in).thetas
 
 
 def _never(why: str) -> trajectory.Verdict:
@@ -134,8 +144,8 @@ class Ruling(NamedTuple):
         return max(self.held, key=lambda one: one.excess)
 
 
-def judge(rule: Rule, dialect: str, trials: Sequence[Trial], as_in: Callable[[Rule, str], Rule]) -> Ruling:
-    """The rule on all trials, or up to the first that no reading of it survives. ``as_in`` is the rule in a dtype."""
+def judge(rule: Rule, dialect: str, trials: Sequence[Trial]) -> Ruling:
+    """The rule on all trials, or up to the first that no reading of it survives."""
     taken: dict[str, Reading] = {}
     found: list[Held] = []
     for trial in trials:
@@ -152,3 +162,40 @@ def judge(rule: Rule, dialect: str, trials: Sequence[Trial], as_in: Callable[[Ru
         if not best.verdict.holds:
             break
     return Ruling(rule, taken, found)
+
+
+class Standard(NamedTuple):
+    """What a rule that holds allows others: its own bounds on every trial, and its readings."""
+
+    trials: Sequence[Trial]
+    bounds: list[dict[str, np.ndarray]]
+    readings: dict[str, Reading]
+
+    def holds(self, other: Rule) -> bool:
+        """Whether another rule, taken in the same way, goes the box's way as well."""
+        for trial, bounds in zip(self.trials, self.bounds, strict=True):
+            deviation = self.readings[trial.dtype].deviation
+            told = as_in(other, trial.dtype)
+            if deviation and deviation.imitation:
+                told = deviation.imitation(told)
+            if not held(Reading(told), trial, bounds).verdict.holds:
+                return False
+        return True
+
+
+def standard(ruling: Ruling, trials: Sequence[Trial]) -> Standard:
+    """The standard that a rule which holds sets."""
+    return Standard(trials, [bound(ruling.readings[trial.dtype], trial) for trial in trials], ruling.readings)
+
+
+def near(rule: Rule, dialect: str, trial: Trial, bounds: dict[str, np.ndarray]) -> bool:
+    """Whether some reading of the rule comes so near to one trial that it is worth a judgement."""
+    told = readings(as_in(rule, trial.dtype), dialect, trial.dtype)
+    return any(held(reading, trial, bounds).excess <= WORTH for reading in told)
+
+
+def as_in(rule: Rule, dtype: str) -> Rule:
+    """The rule in a dtype. PyTorch's Adafactor has the machine epsilon of the weights for its first, unless told."""
+    if isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.FLOOR and rule.epsilon1 in MACHINE.values():
+        return rule.replace(epsilon1=MACHINE[dtype])
+    return rule

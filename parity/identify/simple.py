@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-
 from reference import Adafactor, Adagrad, Epsilon, Rule, dialects
 
+from .court import MACHINE
 from .fit import UNIT
 
-MACHINE = {dtype: float(np.finfo(dtype).eps) for dtype in ("float32", "float64")}
 DIGITS = (2, 3, 4, 5, 6, 7, 8, 10, 12)  # accuracies, as powers of ten, at which fitted numbers are read
 
 
@@ -57,7 +55,8 @@ def otherwise(rule: Rule, dialect: str) -> Iterator[Rule]:
         yield from rounded(plain.replace(epsilon=whole, initial_accumulator=0.0))
         yield from rounded(plain.replace(epsilon=0.0, initial_accumulator=whole, epsilon_at=Epsilon.OUTSIDE))
     if isinstance(rule, Adafactor):
-        yield from rounded(rule.replace(epsilon1=MACHINE["float32"], epsilon1_at=Epsilon.FLOOR))
+        for each in rounded(rule.replace(epsilon1=0.0)):
+            yield each.replace(epsilon1=MACHINE["float32"], epsilon1_at=Epsilon.FLOOR)
 
 
 def _simpler(rule: Rule, name: str, dialect: str) -> Iterator[float]:
