@@ -1,25 +1,29 @@
 """The identification of a black box, from start to end."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from reference import Rule, dialects
+from reference import Adam, Epsilon, Rule, dialects
 
 from ..compare import contestants
 from ..compare.contestants import Contestant
 from ..compare.feed import Feed
 from ..compare.worker import Ran, ran_on
-from . import court, families, features, probes, search, simple, steps
+from ..deviations import DEVIATIONS
+from . import court, families, features, orthogonal, probes, search, simple, steps
 from .court import Held, Reading, Ruling, Trial
 from .fit import Found
 
 DTYPES = ("float64", "float32")  # the wider first: fits are made in it
 HOMES = {"tensorflow": "keras"}  # the dialect of a framework's users, where its name is another
-NEAR = 1e-5  # a gap so small that a fitted rule is tried at once
+NEAR = {"float64": 1e-5, "float32": 1e-3}  # gaps so small that a fitted rule is tried at once
+ROUGH = 1e-3  # a gap so small that a fit to matrices is tried at once: their products round in orders of their own
 TRIED = 6  # fitted rules that are tried, of those that nothing ends
+COARSE, LIKELY = 3, 2  # roundings, and rules, that are tried where only bits can decide
 OTHERS = 2.0  # what a number is multiplied by, to see whether it makes any difference
 
 Run = Callable[[Contestant, Sequence[tuple[Feed, str]]], list[Ran]]
@@ -55,23 +59,43 @@ def identify(contestant: Contestant, run: Run = ran_on, long: bool = True) -> Id
     home, trials, flat = gathered(contestant, run, long)
     dialect = HOMES.get(home, home)
     rulings: list[Ruling] = []
-    waiting: list[Found] = []
-    for rule in stepped(contestant, run, trials[0], flat):
-        rulings.append(court.judge(rule, dialect, trials))
+    for found in _proposed(contestant, run, trials, flat, rulings):
+        rulings.append(_ruling(found, trials, dialect))
         if rulings[-1].holds:
             return _named(contestant, home, rulings[-1], trials, flat, run)
-    for proposal in proposed(trials[0], flat):
-        if proposal.gap > NEAR:
-            waiting.append(proposal)
-            continue
-        rulings.append(_ruling(proposal.rule, trials, dialect))
-        if rulings[-1].holds:
-            return _named(contestant, home, rulings[-1], trials, flat, run)
-    for proposal in sorted(waiting, key=lambda one: one.gap)[:TRIED]:
-        rulings.append(_ruling(proposal.rule, trials, dialect))
-        if rulings[-1].holds:
-            return _named(contestant, home, rulings[-1], trials, flat, run)
-    return _unnamed(contestant, home, rulings, trials, flat)
+    return _unnamed(contestant, home, rulings, trials, flat, run)
+
+
+def _proposed(
+    contestant: Contestant, run: Run, trials: Sequence[Trial], flat: bool, rulings: Sequence[Ruling]
+) -> Iterator[Found]:
+    """Rules that the box may be; those that come near as they come, the rest by their gaps. ``rulings`` are those on
+    the proposals so far."""
+    first, waiting = trials[0], []
+    account, feed = first.account, first.feed
+    if flat:
+        seen = features.of(account, feed)
+        ask = lambda other: run(contestant, [(other, first.dtype)])[0].account  # noqa: E731
+        yield from (Found(rule, 0.0, ()) for rule in steps.proposals(account, feed, seen, ask))
+        for found in search.proposals(account, feed, families.of(seen)):
+            if found.gap > NEAR[first.dtype]:
+                waiting.append(found)
+                continue
+            yield found
+            if isinstance(found.rule, Adam) and found.rule.epsilon_at is Epsilon.HAT and _matrices_differ(rulings[-1]):
+                fitted = orthogonal.proposals(account, feed, rulings[-1].rule)  # type: ignore[arg-type]
+                yield from (found for found in fitted if found.gap < ROUGH)
+    else:
+        usual = orthogonal.proposals(account, feed, None)
+        for found in sorted(itertools.islice(usual, orthogonal.USUALLY), key=lambda one: one.gap):
+            yield found
+        waiting.extend(usual)
+    yield from sorted(waiting, key=lambda one: one.gap)[:TRIED]
+
+
+def _matrices_differ(ruling: Ruling) -> bool:
+    """Whether a rule failed on a matrix alone."""
+    return ruling.worst.tensor in (*orthogonal.NAMES, *court.MATRICES)
 
 
 def gathered(contestant: Contestant, run: Run, long: bool) -> tuple[str, list[Trial], bool]:
@@ -96,27 +120,14 @@ def gathered(contestant: Contestant, run: Run, long: bool) -> tuple[str, list[Tr
     raise first
 
 
-def proposed(trial: Trial, flat: bool) -> Iterator[Found]:
-    """Fitted rules, as they come."""
-    if flat:
-        seen = features.of(trial.account, trial.feed)
-        yield from search.proposals(trial.account, trial.feed, families.of(seen))
-
-
-def stepped(contestant: Contestant, run: Run, trial: Trial, flat: bool) -> Iterator[Rule]:
-    """Rules that step by a sign; they may ask more of the box."""
-    if flat:
-        seen = features.of(trial.account, trial.feed)
-        yield from steps.proposals(
-            trial.account, trial.feed, seen, lambda feed: run(contestant, [(feed, trial.dtype)])[0].account
-        )
-
-
-def _ruling(fitted: Rule, trials: Sequence[Trial], dialect: str) -> Ruling:
+def _ruling(found: Found, trials: Sequence[Trial], dialect: str) -> Ruling:
     """The first of the ways to write a fitted rule that holds, or the one that comes nearest."""
+    fitted = found.rule
+    if not found.names:
+        return court.judge(fitted, dialect, trials)
     bounds = court.bound(Reading(fitted), trials[0])
     rulings = [court.judge(fitted, dialect, trials)]
-    for rule in [*simple.rounded(fitted), *simple.otherwise(fitted, dialect)]:
+    for rule in [*simple.rounded(fitted, found.names), *simple.otherwise(fitted, dialect)]:
         if court.near(rule, dialect, trials[0], bounds):
             rulings.append(court.judge(rule, dialect, trials))
         if rulings[-1].holds:
@@ -144,13 +155,34 @@ def _named(
 
 
 def _unnamed(
-    contestant: Contestant, home: str, rulings: Sequence[Ruling], trials: Sequence[Trial], flat: bool
-) -> Identity:
+    contestant: Contestant, home: str, rulings: Sequence[Ruling], trials: Sequence[Trial], flat: bool, run: Run
+) -> Identity:  # fmt: skip
+    """What comes nearest; or, where a live optimizer is known to stray from every rule, the one with the same bits."""
     best = max(rulings, key=lambda one: (len(one.held), -one.worst.verdict.distance), default=None)
     held = tuple(best.held) if best else ()
-    return Identity(
+    known = Identity(
         contestant.text, home, None, best.rule if best else None, held, {}, (), {}, "", _dtypes(trials), flat
     )
+    if flat:
+        return known
+    dialect = HOMES.get(home, home)
+    for rule in _coarse(trials[0]):
+        calls = spelled(rule)
+        native = _native(contestant, dialect, calls, trials, run)
+        if native:
+            causes = {d.dtype: d.cause for d in DEVIATIONS if d.dialect == dialect and type(rule).__name__ in d.sizes}
+            ruling = court.judge(rule, dialect, trials)
+            return dataclasses.replace(
+                known, rule=rule, nearest=None, held=tuple(ruling.held), deviations=causes, calls=calls, native=native
+            )
+    return known
+
+
+def _coarse(trial: Trial) -> Iterator[Rule]:
+    """Rules of few digits that a box of matrices may be, where nothing but equal bits can decide."""
+    usual = itertools.islice(orthogonal.proposals(trial.account, trial.feed, None), orthogonal.USUALLY)
+    for found in sorted(usual, key=lambda one: one.gap)[:LIKELY]:
+        yield from itertools.islice(simple.rounded(found.rule, found.names), COARSE)
 
 
 def alike(rule: Rule, holds: Callable[[Rule], bool]) -> list[Rule]:

@@ -80,7 +80,7 @@ def long(flat: bool) -> Feed:
     swell = 10 ** np.sin(2 * np.pi * time / 400)
     gradients = streams.normal((LONG, *shape), SEED + 20) * swell.reshape(-1, *[1] * len(shape))
     gradients[500:600].reshape(100, -1)[:, ::2] = 0
-    shares = np.array([1.0, 0.5, 2.0, 0.25, 1.5, 1.0])[time * 6 // LONG]
+    shares = np.array([1.0, 0.5, 2.0, 0.25, 4.0, 1.0])[time * 6 // LONG]
     start = {"long": streams.normal(shape, SEED + 21)}
     return Feed(start, {"long": gradients}, {"long": np.ones(LONG, bool)}, shares)
 

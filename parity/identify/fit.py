@@ -19,7 +19,7 @@ ROUNDS = 40
 UNIT = ("beta1", "beta2", "rho", "momentum", "fall", "adam_beta1", "adam_beta2")  # between 0 and 1, ends excluded
 SIGNED = ("lr_power", "beta2_decay", "a", "b", "c")  # any real number, or negative
 GROWING = (
-    "lr", "epsilon", "epsilon1", "epsilon2", "initial_accumulator", "initial_mean_square", "clip", "warmup",
+    "lr", "epsilon", "epsilon1", "epsilon2", "initial_accumulator", "initial_mean_square", "clip", "warmup", "share",
 )  # fmt: skip  # positive, of any size
 
 
@@ -30,18 +30,21 @@ class Data(NamedTuple):
     gradients: list[np.ndarray]
     went: list[np.ndarray]
     shares: np.ndarray
+    unit: float
 
     def cut(self, steps: int) -> "Data":
         """The first steps."""
-        return Data(self.starts, *([x[:steps] for x in part] for part in (self.gradients, self.went)), self.shares[:steps])  # type: ignore[arg-type]  # noqa: E501
+        return Data(self.starts, *([x[:steps] for x in part] for part in (self.gradients, self.went)), self.shares[:steps], self.unit)  # type: ignore[arg-type]  # noqa: E501
 
     def scales(self) -> list[np.ndarray]:
-        """What a gap is measured in, element by element: how far it went, and a little of where it started."""
+        """What a gap is measured in, element by element: how far it went, and a little of where it was, more than its
+        rounding."""
         found = []
         for start, went in zip(self.starts, self.went, strict=True):
             course = np.concatenate([start[None], np.nan_to_num(went)])
             path = np.abs(np.diff(course, axis=0)).sum(axis=0)
-            found.append(path + 1e-3 * np.abs(start) + np.finfo(np.float64).tiny)
+            noise = 1e5 * self.unit * np.abs(course).max(axis=0)
+            found.append(path + 1e-3 * np.abs(start) + noise + np.finfo(np.float64).tiny)
         return found
 
 
@@ -56,7 +59,8 @@ def data(account: Account, feed: Feed, names: Sequence[str], steps: int, flat: b
         gradients, went = (
             [np.concatenate([x.reshape(len(x), -1) for x in part], axis=1)] for part in (gradients, went)
         )
-    return Data(starts, gradients, went, feed.shares[:steps])
+    unit = float(np.finfo(account.thetas[names[0]].dtype).eps) if names else 0.0
+    return Data(starts, gradients, went, feed.shares[:steps], unit)
 
 
 def course(rule: Rule, given: Data) -> list[np.ndarray]:
@@ -92,10 +96,11 @@ def size(gap: np.ndarray) -> float:
 
 
 class Found(NamedTuple):
-    """A rule and how far it is from the data."""
+    """A rule, how far it is from the data, and which of its numbers were fitted."""
 
     rule: Rule
     gap: float
+    names: tuple[str, ...]
 
 
 def fitted(
@@ -122,7 +127,7 @@ def fitted(
         before, (point, gap) = size(gap), step
         if size(gap) < 1e-14 or size(gap) > before * (1 - 1e-9):
             break
-    return Found(rule(point), size(gap))
+    return Found(rule(point), size(gap), tuple(names))
 
 
 def _slopes(function: Callable[[np.ndarray], np.ndarray], point: np.ndarray, here: np.ndarray) -> np.ndarray:

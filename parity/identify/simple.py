@@ -1,7 +1,7 @@
 """Fitted numbers as people write them: the shortest decimals, and none that makes no difference."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,7 @@ from reference import Adafactor, Adagrad, Epsilon, Rule, dialects
 from .court import MACHINE
 from .fit import UNIT
 
-DIGITS = (2, 3, 4, 5, 6, 7, 8, 10, 12)  # accuracies, as powers of ten, at which fitted numbers are read
+DIGITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12)  # accuracies, as powers of ten, at which fitted numbers are read
 
 
 def numbers(rule: Rule) -> list[str]:
@@ -20,11 +20,11 @@ def numbers(rule: Rule) -> list[str]:
     ]
 
 
-def rounded(rule: Rule) -> Iterator[Rule]:
-    """The rule with all its numbers as short decimals, from coarse to fine."""
+def rounded(rule: Rule, names: Sequence[str] = ()) -> Iterator[Rule]:
+    """The rule with those numbers, else all, as short decimals, from coarse to fine."""
     seen: set[Rule] = set()
     for digits in DIGITS:
-        told = {name: _short(name, getattr(rule, name), 10.0**-digits) for name in numbers(rule)}
+        told = {name: _short(name, getattr(rule, name), 10.0**-digits) for name in names or numbers(rule)}
         found = _replaced(rule, told)
         if found and found not in seen:
             seen.add(found)

@@ -27,16 +27,17 @@ def proposals(account: Account, feed: Feed, seen: Features, ask: Ask) -> Iterato
 
 
 def _rprop(account: Account, feed: Feed, seen: Features) -> Iterator[Rule]:
-    """From the second step: longer where the gradient kept its sign; from the third: shorter where it turned."""
-    gradients = np.sign(feed.gradients["zero"])
+    """The most that a step grows by where the gradient keeps its sign, the least that it shrinks by where it turns:
+    bounds hide the rest."""
     thetas = account.thetas["zero"].astype(np.float64)
-    lengths = np.abs(np.diff(thetas, axis=0, prepend=0.0))
-    kept, turned = gradients[0] == gradients[1], gradients[0] == -gradients[1]
-    first = seen.top
+    moves = np.diff(thetas, axis=0, prepend=0.0)
+    lengths, first = np.abs(moves), seen.top
+    kept = (moves[1:] * moves[:-1] > 0) & (np.sign(feed.gradients["zero"][1:]) == np.sign(feed.gradients["zero"][:-1]))
+    turned = (lengths[1:-1] == 0) & (lengths[:-2] > 0) & (lengths[2:] > 0)
     if not kept.any() or not turned.any():
         return
-    rise = float(np.median(lengths[1][kept])) / first
-    fall = float(np.median(lengths[2][turned])) / first
+    rise = float((lengths[1:][kept] / lengths[:-1][kept]).max())
+    fall = float((lengths[2:][turned] / lengths[:-2][turned]).min())
     if not (rise > 1 and 0 < fall < 1):
         return
     moved = lengths[lengths > 0]
