@@ -24,6 +24,7 @@ NEAR = {"float64": 1e-5, "float32": 1e-3}  # gaps so small that a fitted rule is
 ROUGH = 1e-3  # a gap so small that a fit to matrices is tried at once: their products round in orders of their own
 TRIED = 6  # fitted rules that are tried, of those that nothing ends
 COARSE, LIKELY = 3, 2  # roundings, and rules, that are tried where only bits can decide
+CLOSE = 1e-4  # a share of the path: what is nearer may be a live optimizer with a deviation that is not recorded
 OTHERS = 2.0  # what a number is multiplied by, to see whether it makes any difference
 
 Run = Callable[[Contestant, Sequence[tuple[Feed, str]]], list[Ran]]
@@ -82,14 +83,14 @@ def _proposed(
                 waiting.append(found)
                 continue
             yield found
-            if isinstance(found.rule, Adam) and found.rule.epsilon_at is Epsilon.HAT and _matrices_differ(rulings[-1]):
-                fitted = orthogonal.proposals(account, feed, rulings[-1].rule)  # type: ignore[arg-type]
+            adam = found.rule
+            if isinstance(adam, Adam) and adam.epsilon_at is Epsilon.HAT and _matrices_differ(rulings[-1]):
+                tidy = next(search.tidied(found, account, feed, families.FLAT))
+                fitted = orthogonal.proposals(account, feed, tidy)  # type: ignore[arg-type]
                 yield from (found for found in fitted if found.gap < ROUGH)
+                return
     else:
-        usual = orthogonal.proposals(account, feed, None)
-        for found in sorted(itertools.islice(usual, orthogonal.USUALLY), key=lambda one: one.gap):
-            yield found
-        waiting.extend(usual)
+        waiting.extend(orthogonal.proposals(account, feed, None))
     yield from sorted(waiting, key=lambda one: one.gap)[:TRIED]
 
 
@@ -163,10 +164,10 @@ def _unnamed(
     known = Identity(
         contestant.text, home, None, best.rule if best else None, held, {}, (), {}, "", _dtypes(trials), flat
     )
-    if flat:
-        return known
     dialect = HOMES.get(home, home)
-    for rule in _coarse(trials[0]):
+    near = best and best.worst.verdict.distance <= CLOSE
+    candidates = _coarse(trials[0]) if not flat else itertools.islice(simple.rounded(best.rule), COARSE) if near else ()
+    for rule in candidates:
         calls = spelled(rule)
         native = _native(contestant, dialect, calls, trials, run)
         if native:
@@ -180,8 +181,7 @@ def _unnamed(
 
 def _coarse(trial: Trial) -> Iterator[Rule]:
     """Rules of few digits that a box of matrices may be, where nothing but equal bits can decide."""
-    usual = itertools.islice(orthogonal.proposals(trial.account, trial.feed, None), orthogonal.USUALLY)
-    for found in sorted(usual, key=lambda one: one.gap)[:LIKELY]:
+    for found in orthogonal.proposals(trial.account, trial.feed, None, usual=True)[:LIKELY]:
         yield from itertools.islice(simple.rounded(found.rule, found.names), COARSE)
 
 

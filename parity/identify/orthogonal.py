@@ -13,26 +13,29 @@ from . import fit
 from .fit import Data, Found
 
 NAMES = ("matrix", "wide")
-STEPS = 24
+STEPS = 10
+FEW = 15  # rounds
 MOMENTA = (0.5, 0.9, 0.95)
 DECAYS = (0.0, 0.01, 0.1)
 USUAL = {"a": 3.4445, "b": -4.7750, "c": 2.0315}
-USUALLY = 4  # proposals without Adam that have the usual polynomial; they come first
+FITS = 1e-2  # a gap that bfloat16 leaves
 COUNTS = (5, 3, 4, 6, 2, 1)  # of iterations
 
 
-def proposals(account: Account, feed: Feed, adam: Adam | None) -> Iterator[Found]:
-    """Fitted rules; ``adam`` is what moves tensors that are no matrices, None if they are refused."""
+def proposals(account: Account, feed: Feed, adam: Adam | None, usual: bool = False) -> list[Found]:
+    """Fitted rules, the nearest first; ``adam`` is what moves tensors that are no matrices, None if they are refused.
+
+    Where the ``usual`` polynomial does not fit, others are tried, unless only it is asked for.
+    """
     given = fit.data(account, feed, NAMES, STEPS, flat=False)
-    for fixed in _kinds(adam):
-        found = _fitted(fixed, given, {})
-        if found:
-            yield found
-    for count in COUNTS:
-        for fixed in _kinds(adam):
-            found = _fitted({**fixed, "ns_steps": count}, given, USUAL)
-            if found:
-                yield found
+    fitted = [(found, i, fixed) for i, fixed in enumerate(_kinds(adam)) if (found := _fitted(fixed, given, {}))]
+    best = sorted(fitted, key=lambda row: (row[0].gap, row[1]))
+    if not usual and best and best[0][0].gap > FITS:
+        others = [
+            _fitted({**fixed, "ns_steps": count}, given, USUAL) for count in COUNTS for _, _, fixed in best[:1]
+        ]
+        best = sorted([(found, 0, {}) for found in others if found], key=lambda row: row[0].gap) + best
+    return [found for found, *_ in best]
 
 
 def _kinds(adam: Adam | None) -> Iterator[dict[str, Any]]:
@@ -61,4 +64,4 @@ def _fitted(fixed: dict[str, Any], given: Data, polynomial: dict[str, float]) ->
     size = float(np.mean(np.array(moved) / np.array(lengths)))
     grid = {"momentum": MOMENTA, "weight_decay": DECAYS}
     start = fit.best(Muon, fixed, grid, lambda at: {free: size, **at, **polynomial}, given)
-    return fit.fitted(Muon, fixed, start, given, fit.ROUNDS if not polynomial else 2 * fit.ROUNDS) if start else None
+    return fit.fitted(Muon, fixed, start, given, FEW if not polynomial else fit.ROUNDS) if start else None

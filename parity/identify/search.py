@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from reference import Rule
+
 from ..compare.account import Account
 from ..compare.feed import Feed
-from . import fit
+from . import fit, simple
 from .families import LEAST, Variant
 from .fit import Found
 
@@ -37,6 +39,15 @@ def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iter
         found = _fitted(account, feed, variant, start)
         if found:
             yield found
+
+
+def tidied(found: Found, account: Account, feed: Feed, names: Sequence[str]) -> Iterator[Rule]:
+    """The fitted rule in shorter decimals that fit the probes of these names about as well; at last as it is."""
+    given = fit.data(account, feed, names, STEPS, flat=True)
+    for rule in simple.rounded(found.rule, found.names):
+        if fit.size(fit.gaps(rule, given, given.scales())) <= 2 * found.gap:
+            yield rule
+    yield found.rule
 
 
 def _data(account: Account, feed: Feed, variant: Variant, steps: int) -> fit.Data:
