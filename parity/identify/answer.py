@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reference import Adam, Epsilon, Rule, dialects
+from reference import Adam, Epsilon, Rule, ScheduleFree, dialects
 
 from ..compare import contestants
 from ..compare.contestants import Contestant
@@ -128,12 +128,16 @@ def _ruling(found: Found, trials: Sequence[Trial], dialect: str) -> Ruling:
         return court.judge(fitted, dialect, trials)
     bounds = court.bound(Reading(fitted), trials[0])
     rulings = [court.judge(fitted, dialect, trials)]
-    for rule in [*simple.rounded(fitted, found.names), *simple.otherwise(fitted, dialect)]:
+    ways = [*simple.rounded(fitted, found.names), *simple.otherwise(fitted, dialect)]
+    if isinstance(fitted, ScheduleFree):
+        ways = [*simple.otherwise(fitted, dialect), *ways]
+    for rule in ways:
         if court.near(rule, dialect, trials[0], bounds):
             rulings.append(court.judge(rule, dialect, trials))
         if rulings[-1].holds:
             break
-    return max(rulings, key=lambda one: (one.holds, len(one.held), -one.worst.excess))
+    best = max(rulings, key=lambda one: (one.holds, len(one.held), -one.worst.excess))
+    return best._replace(names=found.names)
 
 
 def _named(
@@ -166,7 +170,7 @@ def _unnamed(
     )
     dialect = HOMES.get(home, home)
     near = best and best.worst.verdict.distance <= CLOSE
-    candidates = _coarse(trials[0]) if not flat else itertools.islice(simple.rounded(best.rule), COARSE) if near else ()
+    candidates = _coarse(trials[0]) if not flat else itertools.islice(simple.rounded(best.rule, best.names), COARSE) if near else ()
     for rule in candidates:
         calls = spelled(rule)
         native = _native(contestant, dialect, calls, trials, run)

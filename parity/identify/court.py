@@ -127,11 +127,12 @@ def _never(why: str) -> trajectory.Verdict:
 
 
 class Ruling(NamedTuple):
-    """A rule, how it is taken in each dtype, and how it was held to each trial."""
+    """A rule, how it is taken in each dtype, how it was held to each trial, and which of its numbers were fitted."""
 
     rule: Rule
     readings: dict[str, Reading]
     held: list[Held]
+    names: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:

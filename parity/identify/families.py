@@ -260,8 +260,9 @@ def _adafactor(f: Features) -> Iterator[Variant]:
     def start(at: Numbers, told: dict[str, Any]) -> Numbers:
         inside = told["epsilon1_at"] is Epsilon.INSIDE
         epsilon1 = LEAST if f.signed else 3 * f.half**2 if inside else 2 * f.half
-        size = 1 - (f.shrink or 0.0) if told.get("measure") is Measure.AFTER_DECAY else 1.0
-        lr = f.pace / size / min(1.0, at["clip"])
+        after = told.get("measure") is Measure.AFTER_DECAY and f.shrink and f.shrink < 1
+        size = 1 - (f.shrink or 0.0) if after else 1.0
+        lr = (f.pace or 1.0) / size / min(1.0, at["clip"])
         return {"lr": lr, "epsilon2": f.top / lr / min(1.0, at["clip"]), "epsilon1": epsilon1}
 
     grid = {"beta2_decay": (-0.4, -0.6, -0.8, -1.0), "clip": (0.25, 0.5, 0.9, 1.0, 1.1, 1.5, 2.0)}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from reference import Adafactor, Adagrad, Epsilon, Rule, dialects
+from reference import Adafactor, Adagrad, Epsilon, Rule, ScheduleFree, dialects
 
 from .court import MACHINE
 from .fit import UNIT
@@ -54,14 +54,18 @@ def otherwise(rule: Rule, dialect: str) -> Iterator[Rule]:
                 yield from rounded(plain.replace(epsilon=epsilon, initial_accumulator=start))
         yield from rounded(plain.replace(epsilon=whole, initial_accumulator=0.0))
         yield from rounded(plain.replace(epsilon=0.0, initial_accumulator=whole, epsilon_at=Epsilon.OUTSIDE))
+    if isinstance(rule, ScheduleFree):  # as Keras takes it, beta1 makes no difference
+        yield from rounded(rule.replace(beta1=defaults(rule, "beta1", dialect)[0]))
     if isinstance(rule, Adafactor):
         for each in rounded(rule.replace(epsilon1=0.0)):
             yield each.replace(epsilon1=MACHINE["float32"], epsilon1_at=Epsilon.FLOOR)
 
 
 def _simpler(rule: Rule, name: str, dialect: str) -> Iterator[float]:
-    value = getattr(rule, name)
-    yield from (default for default in defaults(rule, name, dialect) if default != value)
+    value, usual = getattr(rule, name), defaults(rule, name, dialect)
+    if value == usual[0]:
+        return
+    yield from usual
     yield 0.0
     for digits in range(1, 17):
         short = float(f"{value:.{digits - 1}e}")
