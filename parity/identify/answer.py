@@ -207,7 +207,7 @@ def _numbers(rule: Rule, name: str) -> list[float]:
     value = getattr(rule, name)
     if isinstance(value, int):
         return []
-    return [*simple.defaults(rule, name, ""), 0.0, OTHERS * value or 1.0]
+    return [*simple.defaults(rule, name, ""), 0.0, OTHERS * value or 1.0, value / OTHERS]
 
 
 def spelled(rule: Rule) -> dict[str, str]:

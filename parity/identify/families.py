@@ -171,7 +171,7 @@ def _schedule_free(f: Features) -> Iterator[Variant]:
 
     grid = {"beta1": BETA1, "beta2": BETA2}
     yield from _variants(ScheduleFree, f, BOTH, [{}], grid, start)
-    yield from _variants(ScheduleFree, f, BOTH, [{}], {**grid, "warmup": (2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 20.0, 40.0, 100.0, 1000.0)}, start)
+    yield from _variants(ScheduleFree, f, BOTH, [{}], {**grid, "beta1": (0.9,), "warmup": (2.0, 5.0, 10.0, 20.0, 50.0, 200.0)}, start)
 
 
 def _rmsprop(f: Features) -> Iterator[Variant]:

@@ -1,5 +1,6 @@
 """Rules that go about as the box went, the nearest first: each variant is tried coarsely, the promising are fitted."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from reference import Rule
@@ -10,12 +11,14 @@ from . import fit, simple
 from .families import LEAST, Variant
 from .fit import Found
 
-COARSE = 12  # steps on which the points of a grid are tried
+COARSE = 7  # steps on which the points of a grid are tried
+FEW_STEPS = 10  # steps of the first fit: the rate has changed by then
 STEPS = 16  # steps that are fitted
 NEAR = 1e-3  # a gap so small that a variant is fitted at once
 DONE = 1e-14  # a gap so small that it is rounding
+MOST = 12  # variants of a kind of rule that are fitted, of those that are not near at once
 MANY = 150  # rounds for what is near: valleys are long
-HOPELESS, FEW = 3e-2, 12  # a gap still so large after so few rounds
+HOPELESS, FEW = 3e-2, 8  # a gap still so large after so few rounds
 
 
 def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iterator[Found]:
@@ -35,7 +38,11 @@ def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iter
         found = _fitted(account, feed, variant, start)
         if found:
             yield found
+    asked: Counter[type[Rule]] = Counter()
     for _, _, variant, start in sorted(waiting, key=lambda row: row[:2]):
+        asked[variant.kind] += 1
+        if asked[variant.kind] > MOST:
+            continue
         found = _fitted(account, feed, variant, start)
         if found:
             yield found
@@ -57,9 +64,9 @@ def _data(account: Account, feed: Feed, variant: Variant, steps: int) -> fit.Dat
 
 def _fitted(account: Account, feed: Feed, variant: Variant, start: dict[str, float]) -> Found | None:
     """A few rounds on a few steps, more for what comes near, all steps at last."""
-    given = _data(account, feed, variant, STEPS)
+    given = _data(account, feed, variant, FEW_STEPS)
     found = fit.fitted(variant.kind, variant.fixed, start, given, FEW)
-    if not found or found.gap > HOPELESS or found.gap < DONE:
+    if not found or found.gap > HOPELESS:
         return found
     for steps in (STEPS, feed.steps):
         again = {name: _inside(name, getattr(found.rule, name)) for name in start}
