@@ -2,12 +2,12 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from reference import Adam, Epsilon, Rule, ScheduleFree, dialects
+from reference import RULES, Adam, Epsilon, Rule, ScheduleFree, dialects
 
 from ..compare import contestants
 from ..compare.contestants import Contestant
@@ -51,16 +51,18 @@ class Identity:
     flat: bool
 
 
-def identify(contestant: Contestant, run: Run = ran_on, long: bool = True) -> Identity:
+def identify(
+    contestant: Contestant, run: Run = ran_on, long: bool = True, kinds: Collection[type[Rule]] = RULES
+) -> Identity:  # fmt: skip
     """Probe the contestant, propose, judge. ValueError if it cannot run.
 
     ``run`` is how a contestant runs: in a process of its own, unless a test knows better. ``long`` includes the trial
-    of many steps.
+    of many steps; ``kinds`` are the rules that are thought of.
     """
     home, trials, flat = gathered(contestant, run, long)
     dialect = HOMES.get(home, home)
     rulings: list[Ruling] = []
-    for found in _proposed(contestant, run, trials, flat, rulings):
+    for found in _proposed(contestant, run, trials, flat, rulings, kinds):
         rulings.append(_ruling(found, trials, dialect))
         if rulings[-1].holds:
             return _named(contestant, home, rulings[-1], trials, flat, run)
@@ -68,8 +70,9 @@ def identify(contestant: Contestant, run: Run = ran_on, long: bool = True) -> Id
 
 
 def _proposed(
-    contestant: Contestant, run: Run, trials: Sequence[Trial], flat: bool, rulings: Sequence[Ruling]
-) -> Iterator[Found]:
+    contestant: Contestant, run: Run, trials: Sequence[Trial], flat: bool, rulings: Sequence[Ruling],
+    kinds: Collection[type[Rule]],
+) -> Iterator[Found]:  # fmt: skip
     """Rules that the box may be; those that come near as they come, the rest by their gaps. ``rulings`` are those on
     the proposals so far."""
     first, waiting = trials[0], []
@@ -77,8 +80,8 @@ def _proposed(
     if flat:
         seen = features.of(account, feed)
         ask = lambda other: run(contestant, [(other, first.dtype)])[0].account  # noqa: E731
-        yield from (Found(rule, 0.0, ()) for rule in steps.proposals(account, feed, seen, ask))
-        for found in search.proposals(account, feed, families.of(seen)):
+        yield from (Found(rule, 0.0, ()) for rule in steps.proposals(account, feed, seen, ask) if type(rule) in kinds)
+        for found in search.proposals(account, feed, [v for v in families.of(seen) if v.kind in kinds]):
             if found.gap > NEAR[first.dtype]:
                 waiting.append(found)
                 continue
