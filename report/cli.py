@@ -195,7 +195,9 @@ def compare(
 
 @app.command()
 def identify(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help=f"your own optimizer as module:factory, or {CONTESTANT_HELP}")],
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help=f"your own optimizer as module:factory, or {CONTESTANT_HELP}")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
 ) -> None:
     """Which rule is this optimizer, with which hyperparameters? Only where it takes parameters is looked at."""

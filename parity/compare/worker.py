@@ -60,9 +60,7 @@ def ran_on(contestant: Contestant, trials: Sequence[tuple[Feed, str]]) -> list[R
             words += ["--feed", str(given), "--dtype", dtype, "--out", str(out)]
         said = json.loads(apart("parity.compare.worker", words).splitlines()[-1])
         meant = contestant.rule or (contestants.rule(said["rule"]) if said["rule"] else None)
-        return [
-            Ran(account.read(out, feed), said["home"], meant) for (feed, _), out in zip(trials, outs, strict=True)
-        ]
+        return [Ran(account.read(out, feed), said["home"], meant) for (feed, _), out in zip(trials, outs, strict=True)]
 
 
 def apart(module: str, words: list[str]) -> str:

@@ -153,9 +153,7 @@ def _named(
     if not final.holds:  # the bounds of the first rule let it through, its own do not
         rule, final = ruling.rule, ruling
     calls = spelled(rule)
-    known = {
-        dtype: reading.deviation.cause for dtype, reading in final.readings.items() if reading.deviation
-    }
+    known = {dtype: reading.deviation.cause for dtype, reading in final.readings.items() if reading.deviation}
     return Identity(
         contestant.text, home, rule, None, tuple(final.held), known, tuple(alike(rule, holds)), calls,
         _native(contestant, dialect, calls, trials, run), _dtypes(trials), flat,
@@ -173,7 +171,13 @@ def _unnamed(
     )
     dialect = HOMES.get(home, home)
     near = best and best.worst.verdict.distance <= CLOSE
-    candidates = _coarse(trials[0]) if not flat else itertools.islice(simple.rounded(best.rule, best.names), COARSE) if near else ()
+    candidates = (
+        _coarse(trials[0])
+        if not flat
+        else itertools.islice(simple.rounded(best.rule, best.names), COARSE)
+        if near
+        else ()
+    )
     for rule in candidates:
         calls = spelled(rule)
         native = _native(contestant, dialect, calls, trials, run)
@@ -229,9 +233,7 @@ def _defaulted(call: str) -> str:
     return call.replace(f"eps=({court.MACHINE['float32']!r}, ", "eps=(None, ").replace(", eps=(None, 0.001)", "")
 
 
-def _native(
-    contestant: Contestant, dialect: str, calls: dict[str, str], trials: Sequence[Trial], run: Run
-) -> str:
+def _native(contestant: Contestant, dialect: str, calls: dict[str, str], trials: Sequence[Trial], run: Run) -> str:
     """The live optimizer of the box's framework that takes the same bits, if it does."""
     call = calls.get(dialect, "cannot")
     if call.startswith("cannot") or "#" in call:

@@ -119,7 +119,12 @@ def bound(reading: Reading, trial: Trial) -> dict[str, np.ndarray]:
 
 @functools.lru_cache(maxsize=128)
 def _bound(rule: Rule, scalars_in: str, trial: Trial) -> dict[str, np.ndarray]:
-    return of_rule(rule, trial.feed, trial.dtype, scalars_in=scalars_in).thetas
+    """Numbers that overflow, as fits may propose them, allow nothing."""
+    try:
+        with np.errstate(all="ignore"):
+            return of_rule(rule, trial.feed, trial.dtype, scalars_in=scalars_in).thetas
+    except ArithmeticError:
+        return {name: np.zeros(array.shape) for name, array in trial.feed.gradients.items()}
 
 
 def _never(why: str) -> trajectory.Verdict:
@@ -150,8 +155,10 @@ def judge(rule: Rule, dialect: str, trials: Sequence[Trial]) -> Ruling:
     taken: dict[str, Reading] = {}
     found: list[Held] = []
     for trial in trials:
-        told = [taken[trial.dtype]] if trial.dtype in taken else list(
-            readings(as_in(rule, trial.dtype), dialect, trial.dtype)
+        told = (
+            [taken[trial.dtype]]
+            if trial.dtype in taken
+            else list(readings(as_in(rule, trial.dtype), dialect, trial.dtype))
         )
         tried = []
         for reading in told:

@@ -32,6 +32,9 @@ FLAT = ("zero", "weights")
 WHOLE = ("plain", "matrix", "wide", "zero")  # for rules in which elements act on each other
 BETA1 = (0.5, 0.8, 0.9, 0.97)
 BETA2 = (0.5, 0.9, 0.99, 0.999, 0.9999)
+LENGTHS = (  # dense where another step more or less is not adaptive yet
+    0.5, 0.65, 0.7, 0.75, 0.78, 0.8, 0.82, 0.84, 0.86, 0.88, 0.9, 0.92, 0.95, 0.98, 0.99, 0.999, 0.9999,
+)  # fmt: skip
 RHO = (0.5, 0.8, 0.9, 0.97, 0.99, 0.999)
 DECAYS = (1e-3, 1e-2, 1e-1)
 SHARE = "share"  # of what the first step tells of two numbers together, in a grid; no number itself
@@ -71,7 +74,7 @@ def _decays(f: Features, *kinds: Decay) -> Iterator[tuple[dict[str, Any], dict[s
         yield fixed, {}
         return
     for kind in kinds:
-        known = [f.pull / f.slope] if kind is Decay.COUPLED and f.slope and f.pull < 1 else []
+        known = [f.coupling] if kind is Decay.COUPLED and f.coupling else []
         yield {**fixed, "decay": kind}, {"weight_decay": [*known, *DECAYS]}
     yield fixed, {}
 
@@ -130,7 +133,7 @@ def _asgd(f: Features) -> Iterator[Variant]:
 
 
 def _radam(f: Features) -> Iterator[Variant]:
-    grid = {"beta1": BETA1, "beta2": BETA2, "epsilon": (1e-10, 1e-7, 1e-4, 1e-2)}
+    grid = {"beta1": (0.6, 0.9), "beta2": LENGTHS, "epsilon": (1e-9, 1e-6, 1e-3)}
     flags = [{"epsilon_at": place} for place in (Epsilon.HAT, Epsilon.OUTSIDE)]
     yield from _variants(RAdam, f, BOTH, flags, grid, lambda at, told: {"lr": f.slope})
 
@@ -171,7 +174,9 @@ def _schedule_free(f: Features) -> Iterator[Variant]:
 
     grid = {"beta1": BETA1, "beta2": BETA2}
     yield from _variants(ScheduleFree, f, BOTH, [{}], grid, start)
-    yield from _variants(ScheduleFree, f, BOTH, [{}], {**grid, "beta1": (0.9,), "warmup": (2.0, 5.0, 10.0, 20.0, 50.0, 200.0)}, start)
+    yield from _variants(
+        ScheduleFree, f, BOTH, [{}], {**grid, "beta1": (0.9,), "warmup": (2.0, 5.0, 10.0, 20.0, 50.0, 200.0)}, start
+    )
 
 
 def _rmsprop(f: Features) -> Iterator[Variant]:
@@ -236,7 +241,7 @@ def _ftrl(f: Features) -> Iterator[Variant]:
     powers = {"lr_power": (-0.2, -0.3, -0.4, -0.6, -0.8), "initial_accumulator": (1e-3, 0.1)}
     decayed: list[tuple[dict[str, Any], dict[str, Sequence[float]]]] = [({}, {})]
     if f.moved:
-        decayed.append(({"decay": Decay.DECOUPLED}, {"weight_decay": (0.01, 0.3)}))
+        decayed += [({"decay": kind}, {"weight_decay": (0.01, 0.3)}) for kind in BOTH]
     for (more, grid), numbers in itertools.product(decayed, ({}, ridge, powers, {**powers, **ridge})):
         yield Variant(FTRL, {**fixed, **more}, {**numbers, **grid}, start)
 

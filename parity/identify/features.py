@@ -17,8 +17,9 @@ class Features(NamedTuple):
 
     ``uphill``: it climbs. ``linear``: proportional to the gradient. ``signed``: of one length for every gradient.
     ``shrink`` is the share by which weights shrink that get gradients of zero, None where that is not one share for all;
-    ``moved`` says whether they move at all; ``pull`` is their step over them, where they are smallest. ``dead`` is the
-    largest gradient that moves nothing; ``pace`` the share of its own size that a whole tensor moves, beside shrinking.
+    ``moved`` says whether they move at all; ``coupling`` is the gradient, over the weight, that would move them so.
+    ``dead`` is the largest gradient that moves nothing; ``pace`` the share of its own size that a whole tensor moves,
+    beside shrinking.
     """
 
     uphill: bool
@@ -29,7 +30,7 @@ class Features(NamedTuple):
     half: float
     moved: bool
     shrink: float | None
-    pull: float
+    coupling: float
     dead: float
     pace: float
 
@@ -49,13 +50,26 @@ def of(account: Account, feed: Feed) -> Features:
     shares = (begin - after[0]) / begin
     moved = not np.array_equal(after, np.broadcast_to(begin.astype(account.thetas["weights"].dtype), after.shape))
     shrink = float(np.median(shares)) if _one(shares[count // 2 :]) else None
+    coupling = _coupling(np.abs(begin), np.abs(begin - after[0]), length, size)
     dead = float(size[length == 0].max(initial=0.0))
     start = feed.start["plain"]
     step = start - account.thetas["plain"][0] - (shrink or 0.0) * start
     pace = float(np.sqrt(np.mean(step**2) / np.mean(start**2)))
     return Features(
-        bool(down < 0), _one(ratio), _one(length), slope, top, half, moved, shrink, float(np.abs(shares[0])), dead, pace,
+        bool(down < 0), _one(ratio), _one(length), slope, top, half, moved, shrink, coupling, dead, pace,
     )  # fmt: skip
+
+
+def _coupling(weights: np.ndarray, steps: np.ndarray, length: np.ndarray, size: np.ndarray) -> float:
+    """The share of a weight that, as a gradient, makes as long a step; 0 where none does. Told where steps have half
+    their greatest length, or are proportional to the gradient throughout."""
+    if not (np.isfinite(steps).all() and np.isfinite(length).all() and (steps > 0).all() and (length > 0).all()):
+        return 0.0
+    goal = np.log(min(steps.max(), length.max()) / 2)
+    ours, theirs = (
+        np.interp(goal, np.maximum.accumulate(np.log(of)), np.log(by)) for of, by in ((length, size), (steps, weights))
+    )
+    return float(np.exp(ours - theirs))
 
 
 def _one(values: np.ndarray) -> bool:

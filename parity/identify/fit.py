@@ -34,7 +34,12 @@ class Data(NamedTuple):
 
     def cut(self, steps: int) -> "Data":
         """The first steps."""
-        return Data(self.starts, *([x[:steps] for x in part] for part in (self.gradients, self.went)), self.shares[:steps], self.unit)  # type: ignore[arg-type]  # noqa: E501
+        return Data(
+            self.starts,
+            *([x[:steps] for x in part] for part in (self.gradients, self.went)),
+            self.shares[:steps],
+            self.unit,
+        )  # type: ignore[arg-type]  # noqa: E501
 
     def scales(self) -> list[np.ndarray]:
         """What a gap is measured in, element by element: how far it went, and a little of where it was, more than its

@@ -31,9 +31,7 @@ def proposals(account: Account, feed: Feed, adam: Adam | None, usual: bool = Fal
     fitted = [(found, i, fixed) for i, fixed in enumerate(_kinds(adam)) if (found := _fitted(fixed, given, {}))]
     best = sorted(fitted, key=lambda row: (row[0].gap, row[1]))
     if not usual and best and best[0][0].gap > FITS:
-        others = [
-            _fitted({**fixed, "ns_steps": count}, given, USUAL) for count in COUNTS for _, _, fixed in best[:1]
-        ]
+        others = [_fitted({**fixed, "ns_steps": count}, given, USUAL) for count in COUNTS for _, _, fixed in best[:1]]
         best = sorted([(found, 0, {}) for found in others if found], key=lambda row: row[0].gap) + best
     return [found for found, *_ in best]
 

@@ -15,9 +15,7 @@ DIGITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12)  # accuracies, as powers of ten, at 
 
 def numbers(rule: Rule) -> list[str]:
     """The fields that are real numbers and matter."""
-    return [
-        field.name for field in dataclasses.fields(rule) if isinstance(getattr(rule, field.name), float)
-    ]
+    return [field.name for field in dataclasses.fields(rule) if isinstance(getattr(rule, field.name), float)]
 
 
 def rounded(rule: Rule, names: Sequence[str] = ()) -> Iterator[Rule]:
