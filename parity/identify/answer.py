@@ -170,14 +170,11 @@ def _unnamed(
         contestant.text, home, None, best.rule if best else None, held, {}, (), {}, "", _dtypes(trials), flat
     )
     dialect = HOMES.get(home, home)
-    near = best and best.worst.verdict.distance <= CLOSE
-    candidates = (
-        _coarse(trials[0])
-        if not flat
-        else itertools.islice(simple.rounded(best.rule, best.names), COARSE)
-        if near
-        else ()
-    )
+    candidates: Iterator[Rule] = iter(())
+    if not flat:
+        candidates = _coarse(trials[0])
+    elif best and best.worst.verdict.distance <= CLOSE:
+        candidates = itertools.islice(simple.rounded(best.rule, best.names), COARSE)
     for rule in candidates:
         calls = spelled(rule)
         native = _native(contestant, dialect, calls, trials, run)

@@ -40,7 +40,7 @@ DECAYS = (1e-3, 1e-2, 1e-1)
 SHARE = "share"  # of what the first step tells of two numbers together, in a grid; no number itself
 LEAST = 1e-30  # where a number that may be zero starts on a logarithmic scale
 
-Numbers = dict[str, float]
+Numbers = dict[str, Any]
 
 
 class Variant(NamedTuple):
@@ -242,7 +242,8 @@ def _ftrl(f: Features) -> Iterator[Variant]:
     decayed: list[tuple[dict[str, Any], dict[str, Sequence[float]]]] = [({}, {})]
     if f.moved:
         decayed += [({"decay": kind}, {"weight_decay": (0.01, 0.3)}) for kind in BOTH]
-    for (more, grid), numbers in itertools.product(decayed, ({}, ridge, powers, {**powers, **ridge})):
+    several: tuple[dict[str, Sequence[float]], ...] = ({}, {**ridge}, {**powers}, {**powers, **ridge})
+    for (more, grid), numbers in itertools.product(decayed, several):
         yield Variant(FTRL, {**fixed, **more}, {**numbers, **grid}, start)
 
 

@@ -16,7 +16,7 @@ class Features(NamedTuple):
     ``half`` the gradient at which the step is half of ``top``.
 
     ``uphill``: it climbs. ``linear``: proportional to the gradient. ``signed``: of one length for every gradient.
-    ``shrink`` is the share by which weights shrink that get gradients of zero, None where that is not one share for all;
+    ``shrink`` is the share by which weights shrink that get gradients of zero, None where it is not one for all;
     ``moved`` says whether they move at all; ``coupling`` is the gradient, over the weight, that would move them so.
     ``dead`` is the largest gradient that moves nothing; ``pace`` the share of its own size that a whole tensor moves,
     beside shrinking.

@@ -34,12 +34,8 @@ class Data(NamedTuple):
 
     def cut(self, steps: int) -> "Data":
         """The first steps."""
-        return Data(
-            self.starts,
-            *([x[:steps] for x in part] for part in (self.gradients, self.went)),
-            self.shares[:steps],
-            self.unit,
-        )  # type: ignore[arg-type]  # noqa: E501
+        gradients, went = ([x[:steps] for x in part] for part in (self.gradients, self.went))
+        return Data(self.starts, gradients, went, self.shares[:steps], self.unit)
 
     def scales(self) -> list[np.ndarray]:
         """What a gap is measured in, element by element: how far it went, and a little of where it was, more than its
@@ -109,7 +105,7 @@ class Found(NamedTuple):
 
 
 def fitted(
-    kind: type[Rule], fixed: Mapping[str, Any], start: Mapping[str, float], given: Data, rounds: int = ROUNDS
+    kind: type[Rule], fixed: Mapping[str, Any], start: Mapping[str, Any], given: Data, rounds: int = ROUNDS
 ) -> Found | None:
     """The rule of ``kind`` that comes nearest, from ``start``, by the method of Levenberg and Marquardt; None if there
     is none with such hyperparameters."""
@@ -117,7 +113,8 @@ def fitted(
     point = np.array([_in(name, value) for name, value in start.items()])
 
     def rule(at: np.ndarray) -> Rule:
-        return kind(**fixed, **{name: _out(name, x) for name, x in zip(names, at, strict=True)})
+        told: dict[str, Any] = {name: _out(name, x) for name, x in zip(names, at, strict=True)}
+        return kind(**fixed, **told)
 
     try:
         gap = gaps(rule(point), given, scales)
@@ -197,10 +194,11 @@ def _out(name: str, x: float) -> float:
 
 def best(
     kind: type[Rule], fixed: Mapping[str, Any], grid: Mapping[str, Sequence[float]],
-    start: Callable[[dict[str, float]], dict[str, float]], given: Data,
-) -> dict[str, float]:  # fmt: skip
+    start: Callable[[dict[str, Any]], dict[str, Any]], given: Data,
+) -> dict[str, Any]:  # fmt: skip
     """The start from which to fit: of all on a grid the nearest."""
-    scales, found = given.scales(), []
+    scales = given.scales()
+    found: list[tuple[float, int, dict[str, Any]]] = []
     for values in itertools.product(*grid.values()):
         at = start(dict(zip(grid, values, strict=True)))
         try:

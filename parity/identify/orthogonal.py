@@ -1,4 +1,4 @@
-"""Muon, which moves matrices along orthogonal ones, and all else, if at all, by Adam: how matrices are moved tells it."""
+"""Muon, which moves matrices along orthogonal ones, and all else by Adam or not at all: how matrices move tells it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -53,10 +53,10 @@ def _kinds(adam: Adam | None) -> Iterator[dict[str, Any]]:
             yield {**ours, "reach": reach, "nesterov": nesterov, "decay": Decay.DECOUPLED, **more}
 
 
-def _fitted(fixed: dict[str, Any], given: Data, polynomial: dict[str, float]) -> Found | None:
+def _fitted(fixed: dict[str, Any], given: Data, polynomial: dict[str, Any]) -> Found | None:
     """From the first step's length, at several momenta and decays."""
-    free = "share" if fixed["adam"] else "lr"
-    unit = fit.course(Muon(**fixed, **polynomial, **{free: 1.0}), given.cut(1))
+    free: str = "share" if fixed["adam"] else "lr"
+    unit = fit.course(Muon(**{**fixed, **polynomial, free: 1.0}), given.cut(1))
     lengths = [np.sqrt(np.mean((theta[0] - start) ** 2)) for theta, start in zip(unit, given.starts, strict=True)]
     moved = [np.sqrt(np.mean((theta[0] - start) ** 2)) for theta, start in zip(given.went, given.starts, strict=True)]
     size = float(np.mean(np.array(moved) / np.array(lengths)))

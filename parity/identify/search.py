@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from reference import Rule
 
@@ -62,7 +63,7 @@ def _data(account: Account, feed: Feed, variant: Variant, steps: int) -> fit.Dat
     return fit.data(account, feed, names, steps, variant.flat and bool(names))
 
 
-def _fitted(account: Account, feed: Feed, variant: Variant, start: dict[str, float]) -> Found | None:
+def _fitted(account: Account, feed: Feed, variant: Variant, start: dict[str, Any]) -> Found | None:
     """A few rounds on a few steps, more for what comes near, all steps at last."""
     given = _data(account, feed, variant, FEW_STEPS)
     found = fit.fitted(variant.kind, variant.fixed, start, given, FEW)

@@ -81,7 +81,7 @@ def defaults(rule: Rule, name: str, dialect: str) -> list[float]:
                 value = native.defaults.get(argument)
                 if field == name and isinstance(value, float):
                     found.append(value)
-    (own,) = (field.default for field in dataclasses.fields(rule) if field.name == name)
+    own: Any = next(field.default for field in dataclasses.fields(rule) if field.name == name)
     return list(dict.fromkeys([*found, own]))
 
 

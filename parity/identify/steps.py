@@ -1,6 +1,7 @@
 """Rules that step by a sign: their numbers are read off the steps themselves, since nothing there is smooth."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def _rprop(account: Account, feed: Feed, seen: Features) -> Iterator[Rule]:
         numbers = {
             "lr": first, "rise": rise, "fall": fall, "smallest": float(moved.min()), "largest": float(moved.max()),
         }  # fmt: skip
-        short = {name: shortest(value, room * value) for name, value in numbers.items()}
+        short: dict[str, Any] = {name: shortest(value, room * value) for name, value in numbers.items()}
         yield Rprop(**short, maximize=seen.uphill)
 
 
@@ -71,7 +72,7 @@ def _lion(account: Account, feed: Feed, seen: Features, ask: Ask) -> Iterator[Ru
     for digits in range(3, 10):
         room = 10.0**-digits
         numbers = {"lr": seen.top, "weight_decay": shrink / seen.top, "beta1": beta1, "beta2": beta2}
-        short = {
+        short: dict[str, Any] = {
             name: shortest(value, room * (min(value, 1 - value) if name in UNIT else value)) if value else 0.0
             for name, value in numbers.items()
         }
