@@ -109,7 +109,7 @@ def drawn(kind: type[Rule], seed: int) -> Rule:
 @pytest.mark.parametrize("kind", [kind for kind in RULES if kind is not Muon], ids=lambda kind: kind.__name__)
 def test_numbers_drawn_at_random_are_found(kind: type[Rule], seed: int, full: bool) -> None:
     """Of every rule, from its steps alone."""
-    if not full and seed:
+    if not full and (seed or kind not in RULES[::2]):
         pytest.skip(LEFT_OUT)
     rule = drawn(kind, 100 * RULES.index(kind) + seed)
     found = identify(BOX, blind(rule), long=False, kinds=(kind,))
@@ -300,6 +300,8 @@ def test_a_stranger_that_is_right_is_named() -> None:
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_custom_is_none(name: str, full: bool) -> None:
     """And the nearest is told, with the place where it leaves; twenty-three of them."""
+    if not full and name not in list(WRONG)[::3]:
+        pytest.skip(LEFT_OUT)
     found = identify(
         contestants.read(f"parity.test_identify:wrong_{name}"), here, long=full, kinds=RULES if full else KIN
     )
@@ -328,10 +330,7 @@ def test_a_mutant_is_none_or_what_it_is_called(kind: type[Rule], name: str, full
         assert court.judge(found.rule, "", [trial]).holds
 
 
-BY_DAY = (
-    "adam: epsilon is under the root", "adam: amsgrad is ignored", "rmsprop: variance is clamped at zero",
-    "sgd: first step is dampened", "adagrad: rate decays by the root of time",
-)  # fmt: skip
+BY_DAY = ("adam: amsgrad is ignored", "sgd: first step is dampened")
 
 
 def test_a_long_run_tells_what_a_short_one_cannot(full: bool) -> None:

@@ -130,17 +130,16 @@ def _ruling(found: Found, trials: Sequence[Trial], dialect: str) -> Ruling:
     if not found.names:
         return court.judge(fitted, dialect, trials)
     bounds = court.bound(Reading(fitted), trials[0])
-    rulings = [court.judge(fitted, dialect, trials)]
     ways = [*simple.rounded(fitted, found.names), *simple.otherwise(fitted, dialect)]
     if isinstance(fitted, ScheduleFree):
         ways = [*simple.otherwise(fitted, dialect), *ways]
-    for rule in ways:
-        if court.near(rule, dialect, trials[0], bounds):
-            rulings.append(court.judge(rule, dialect, trials))
-        if rulings[-1].holds:
-            break
-    best = max(rulings, key=lambda one: (one.holds, len(one.held), -one.worst.excess))
-    return best._replace(names=found.names)
+    rulings = []
+    for rule in [*ways, fitted]:
+        if rule is fitted or court.near(rule, dialect, trials[0], bounds):
+            rulings.append(court.judge(rule, dialect, trials)._replace(names=found.names))
+            if rulings[-1].holds:
+                return rulings[-1]
+    return max(rulings, key=lambda one: (len(one.held), -one.worst.excess))
 
 
 def _named(
@@ -173,7 +172,7 @@ def _unnamed(
     candidates: Iterator[Rule] = iter(())
     if not flat:
         candidates = _coarse(trials[0])
-    elif best and best.worst.verdict.distance <= CLOSE:
+    elif best and (len(best.held) > 1 or best.worst.verdict.distance <= CLOSE):
         candidates = itertools.islice(simple.rounded(best.rule, best.names), COARSE)
     for rule in candidates:
         calls = spelled(rule)

@@ -104,6 +104,7 @@ class Found(NamedTuple):
     names: tuple[str, ...]
 
 
+@np.errstate(all="ignore")
 def fitted(
     kind: type[Rule], fixed: Mapping[str, Any], start: Mapping[str, Any], given: Data, rounds: int = ROUNDS
 ) -> Found | None:
@@ -192,6 +193,7 @@ def _out(name: str, x: float) -> float:
     return x if name in SIGNED else max(x, 0.0)
 
 
+@np.errstate(all="ignore")
 def best(
     kind: type[Rule], fixed: Mapping[str, Any], grid: Mapping[str, Sequence[float]],
     start: Callable[[dict[str, Any]], dict[str, Any]], given: Data,
