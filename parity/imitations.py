@@ -15,6 +15,7 @@ from reference import (
     Adagrad,
     Adam,
     Adamax,
+    Muon,
     NAdam,
     RAdam,
     Rprop,
@@ -62,6 +63,10 @@ class _KerasLAMB(_Float32Powers, LAMB):
     pass
 
 
+class _KerasMuon(_Float32Powers, Muon):
+    pass
+
+
 class _OptaxNAdam(_Float32Powers, NAdam):
     pass
 
@@ -70,7 +75,9 @@ class _OptaxRAdam(_Float32Powers, RAdam):
     pass
 
 
-_FLOAT32_POWERS: dict[type[Rule], type[Rule]] = {Adam: _KerasAdam, NAdam: _OptaxNAdam, RAdam: _OptaxRAdam}
+_FLOAT32_POWERS: dict[type[Rule], type[Rule]] = {
+    Adam: _KerasAdam, LAMB: _KerasLAMB, Muon: _KerasMuon, NAdam: _OptaxNAdam, RAdam: _OptaxRAdam,
+}  # fmt: skip
 
 
 class _OptaxRprop(Rprop):
@@ -143,8 +150,8 @@ def keras_float64(rule: Rule) -> Rule:
 
 
 def keras_float32(rule: Rule) -> Rule:
-    """In float32 the rounded betas can be seen in Adam alone."""
-    return rounded_powers(rule) if isinstance(rule, Adam) else rule
+    """In float32 the rounded betas can be seen in Adam, in Muon's Adam, and in LAMB where a tensor is zero as yet."""
+    return rounded_powers(rule) if isinstance(rule, Adam | LAMB | Muon) else rule
 
 
 def keras_adafactor(rule: Rule) -> Rule:
