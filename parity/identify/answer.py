@@ -91,7 +91,6 @@ def _proposed(
                 tidy = next(search.tidied(found, account, feed, families.FLAT))
                 fitted = orthogonal.proposals(account, feed, tidy)  # type: ignore[arg-type]
                 yield from (found for found in fitted if found.gap < ROUGH)
-                return
     else:
         waiting.extend(orthogonal.proposals(account, feed, None))
     yield from sorted(waiting, key=lambda one: one.gap)[:TRIED]

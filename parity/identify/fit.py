@@ -194,17 +194,17 @@ def _out(name: str, x: float) -> float:
 
 
 @np.errstate(all="ignore")
-def best(
+def ranked(
     kind: type[Rule], fixed: Mapping[str, Any], grid: Mapping[str, Sequence[float]],
     start: Callable[[dict[str, Any]], dict[str, Any]], given: Data,
-) -> dict[str, Any]:  # fmt: skip
-    """The start from which to fit: of all on a grid the nearest."""
+) -> list[tuple[float, dict[str, Any]]]:  # fmt: skip
+    """The starts from which to fit, all on a grid, the nearest first, and their gaps."""
     scales = given.scales()
-    found: list[tuple[float, int, dict[str, Any]]] = []
+    found: list[tuple[float, dict[str, Any]]] = []
     for values in itertools.product(*grid.values()):
         at = start(dict(zip(grid, values, strict=True)))
         try:
-            found.append((size(gaps(kind(**fixed, **at), given, scales)), len(found), at))
+            found.append((size(gaps(kind(**fixed, **at), given, scales)), at))
         except ValueError:
             continue
-    return min(found)[2] if found else {}
+    return sorted(found, key=lambda row: row[0])

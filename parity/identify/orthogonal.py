@@ -61,5 +61,5 @@ def _fitted(fixed: dict[str, Any], given: Data, polynomial: dict[str, Any]) -> F
     moved = [np.sqrt(np.mean((theta[0] - start) ** 2)) for theta, start in zip(given.went, given.starts, strict=True)]
     size = float(np.mean(np.array(moved) / np.array(lengths)))
     grid = {"momentum": MOMENTA, "weight_decay": DECAYS}
-    start = fit.best(Muon, fixed, grid, lambda at: {free: size, **at, **polynomial}, given)
-    return fit.fitted(Muon, fixed, start, given, FEW if not polynomial else fit.ROUNDS) if start else None
+    starts = fit.ranked(Muon, fixed, grid, lambda at: {free: size, **at, **polynomial}, given)
+    return fit.fitted(Muon, fixed, starts[0][1], given, FEW if not polynomial else fit.ROUNDS) if starts else None

@@ -20,6 +20,7 @@ DONE = 1e-14  # a gap so small that it is rounding
 MOST = 12  # variants of a kind of rule that are fitted, of those that are not near at once
 MANY = 150  # rounds for what is near: valleys are long
 HOPELESS, FEW = 3e-2, 8  # a gap still so large after so few rounds
+STARTS = 4  # points of a grid that are fitted from: rules that keep a maximum have valleys that lead nowhere
 
 
 def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iterator[Found]:
@@ -29,22 +30,22 @@ def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iter
         given = _data(account, feed, variant, COARSE)
         if not given.went:
             continue
-        start = fit.best(variant.kind, variant.fixed, variant.grid, variant.start, given)
-        if not start:
+        starts = fit.ranked(variant.kind, variant.fixed, variant.grid, variant.start, given)[:STARTS]
+        if not starts:
             continue
-        gap = fit.size(fit.gaps(variant.kind(**variant.fixed, **start), given, given.scales()))
+        gap = starts[0][0]
         if gap > NEAR:
-            waiting.append((gap, order, variant, start))
+            waiting.append((gap, order, variant, starts))
             continue
-        found = _fitted(account, feed, variant, start)
+        found = _nearest(account, feed, variant, starts)
         if found:
             yield found
     asked: Counter[type[Rule]] = Counter()
-    for _, _, variant, start in sorted(waiting, key=lambda row: row[:2]):
+    for _, _, variant, starts in sorted(waiting, key=lambda row: row[:2]):
         asked[variant.kind] += 1
         if asked[variant.kind] > MOST:
             continue
-        found = _fitted(account, feed, variant, start)
+        found = _nearest(account, feed, variant, starts)
         if found:
             yield found
 
@@ -61,6 +62,20 @@ def tidied(found: Found, account: Account, feed: Feed, names: Sequence[str]) -> 
 def _data(account: Account, feed: Feed, variant: Variant, steps: int) -> fit.Data:
     names = [name for name in variant.names if name in feed.start]
     return fit.data(account, feed, names, steps, variant.flat and bool(names))
+
+
+def _nearest(
+    account: Account, feed: Feed, variant: Variant, starts: Sequence[tuple[float, dict[str, Any]]]
+) -> Found | None:  # fmt: skip
+    """What comes nearest of all that is fitted from these starts; the first that is near."""
+    best = None
+    for _, start in starts:
+        found = _fitted(account, feed, variant, start)
+        if found and (not best or found.gap < best.gap):
+            best = found
+        if best and best.gap <= NEAR:
+            break
+    return best
 
 
 def _fitted(account: Account, feed: Feed, variant: Variant, start: dict[str, Any]) -> Found | None:
