@@ -80,17 +80,17 @@ DEVIATIONS = (
         Deviation(
             "keras_adafactor_relative_step", "keras", dtype,
             "the learning rate is capped at 1/sqrt(t) a second time, whatever relative_step says",
-            "", {"Adafactor": 3.0e-3}, imitations.keras_adafactor, dtype,
+            "", {"Adafactor": 3.0e-3}, imitations.keras_adafactor[dtype], dtype,
         )
         for dtype in ("float32", "float64")
     ),
     Deviation(
         "keras_float64_betas", "keras", "float64",
-        "Keras hands betas, momentum, the initial accumulator and weight decay to tf.cast, which takes a Python number "
-        "through float32 on its way to float64",
+        "Keras hands betas, momentum, the initial accumulator, weight decay and Adafactor's epsilon_2 to tf.cast, which "
+        "takes a Python number through float32 on its way to float64",
         CAST,
         {"SGD": 4.2e-10, "Adagrad": 1.4e-9, "FTRL": 3.7e-10, "RMSprop": 6.8e-14, "Adam": 6.7e-6, "Adamax": 2.4e-7,
-         "NAdam": 1.8e-8, "Lion": 1.3e-12, "LAMB": 1.6e-6},
+         "NAdam": 1.8e-8, "Lion": 1.3e-12, "LAMB": 1.6e-6, "Adadelta": 0.0, "Adafactor": 0.0},
         imitations.keras_float64, "float64",
     ),
     Deviation(

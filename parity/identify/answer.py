@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reference import RULES, Adam, Epsilon, Rule, ScheduleFree, dialects
+from reference import RULES, Adagrad, Adam, Epsilon, Rule, ScheduleFree, dialects
 
 from ..compare import contestants
 from ..compare.contestants import Contestant
@@ -132,6 +132,8 @@ def _ruling(found: Found, trials: Sequence[Trial], dialect: str) -> Ruling:
     ways = [*simple.rounded(fitted, found.names), *simple.otherwise(fitted, dialect)]
     if isinstance(fitted, ScheduleFree):
         ways = [*simple.otherwise(fitted, dialect), *ways]
+    if isinstance(fitted, Adagrad):  # two numbers of few digits say the same as one of many
+        ways = sorted(ways, key=simple.length)
     rulings = []
     for rule in [*ways, fitted]:
         if rule is fitted or court.near(rule, dialect, trials[0], bounds):

@@ -38,6 +38,7 @@ LENGTHS = (  # dense where another step more or less is not adaptive yet
 RHO = (0.5, 0.8, 0.9, 0.97, 0.99, 0.999)
 DECAYS = (1e-3, 1e-2, 1e-1)
 SHARE = "share"  # of what the first step tells of two numbers together, in a grid; no number itself
+USUAL_LAMBD = 1e-4  # of torch's ASGD
 LEAST = 1e-30  # where a number that may be zero starts on a logarithmic scale
 
 Numbers = dict[str, Any]
@@ -124,6 +125,9 @@ def _asgd(f: Features) -> Iterator[Variant]:
     pull = (f.shrink or 0.0) / (f.slope or 1.0)
     grid = {"alpha": (0.5, 0.75, 1.0)}
     yield Variant(ASGD, fixed, grid, lambda at: {**at, "lr": f.slope, "lambd": pull})
+    if pull > USUAL_LAMBD:  # weight decay beside a pull that is no more than usual
+        usual = {**fixed, "lambd": USUAL_LAMBD}
+        yield Variant(ASGD, usual, grid, lambda at: {**at, "lr": f.slope, "weight_decay": pull - USUAL_LAMBD})
     share = {**grid, SHARE: (0.1, 0.5, 0.9)}
     yield Variant(
         ASGD, fixed, share,
@@ -235,9 +239,13 @@ def _ftrl(f: Features) -> Iterator[Variant]:
 
     def start(at: Numbers) -> Numbers:
         lr = f.top * largest ** (-2 * at.get("lr_power", -0.5) - 1)
-        return {"lr": max(LEAST, lr), "initial_accumulator": max(LEAST, f.half**2), "l1": f.dead, **at}
+        numbers = {"lr": max(LEAST, lr), "initial_accumulator": max(LEAST, f.half**2), "l1": f.dead, **at}
+        if SHARE in at:
+            share = numbers.pop(SHARE)
+            numbers |= {"beta": share * f.half, "initial_accumulator": max(LEAST, ((1 - share) * f.half) ** 2)}
+        return numbers
 
-    ridge = {"l2": (0.0, 0.5), "shrinkage": (0.0, 0.1), "beta": (0.0, 0.5)}
+    ridge = {"l2": (0.0, 0.5), "shrinkage": (0.0, 0.1), SHARE: (0.0, 0.3, 0.7)}
     powers = {"lr_power": (-0.2, -0.3, -0.4, -0.6, -0.8), "initial_accumulator": (1e-3, 0.1)}
     decayed: list[tuple[dict[str, Any], dict[str, Sequence[float]]]] = [({}, {})]
     if f.moved:

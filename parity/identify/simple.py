@@ -1,9 +1,13 @@
 """Fitted numbers as people write them: the shortest decimals, and none that makes no difference."""
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
+
+import numpy as np
 
 from reference import Adafactor, Adagrad, Epsilon, Rule, ScheduleFree, dialects
 
@@ -11,6 +15,10 @@ from .court import MACHINE
 from .fit import UNIT
 
 DIGITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12)  # accuracies, as powers of ten, at which fitted numbers are read
+
+
+SPLIT = 3  # digits of each of two numbers that only their sum tells
+SURE = 1e-12  # the accuracy of that sum
 
 
 def numbers(rule: Rule) -> list[str]:
@@ -50,13 +58,32 @@ def otherwise(rule: Rule, dialect: str) -> Iterator[Rule]:
             if 0 < epsilon < whole:
                 start = shortest(whole - epsilon, 2.0**-20 * epsilon)
                 yield from rounded(plain.replace(epsilon=epsilon, initial_accumulator=start))
+        for start, epsilon in _splits(whole):
+            yield from rounded(plain.replace(epsilon=epsilon, initial_accumulator=start))
         yield from rounded(plain.replace(epsilon=whole, initial_accumulator=0.0))
         yield from rounded(plain.replace(epsilon=0.0, initial_accumulator=whole, epsilon_at=Epsilon.OUTSIDE))
     if isinstance(rule, ScheduleFree):  # as Keras takes it, beta1 makes no difference
         yield from rounded(rule.replace(beta1=defaults(rule, "beta1", dialect)[0]))
     if isinstance(rule, Adafactor):
         for each in rounded(rule.replace(epsilon1=0.0)):
-            yield each.replace(epsilon1=MACHINE["float32"], epsilon1_at=Epsilon.FLOOR)
+            for floor in (MACHINE["float32"], *defaults(rule, "epsilon1", dialect)):
+                yield each.replace(epsilon1=floor, epsilon1_at=Epsilon.FLOOR)
+
+
+def _splits(whole: float) -> Iterator[tuple[float, float]]:
+    """Short decimals, the first as float32 has it, whose sum is a number: what Keras makes of them in float64."""
+    top = math.floor(math.log10(whole))
+    for digits, exponent in itertools.product(range(1, SPLIT + 1), (top, top - 1)):
+        for first in range(10**digits - 1, 10 ** (digits - 1) - 1, -1):
+            start = float(f"{first}e{exponent - digits + 1}")
+            rest = whole - float(np.float32(start))
+            if rest > SURE * whole and abs(float(f"{rest:.{SPLIT - 1}e}") - rest) <= SURE * whole:
+                yield start, float(f"{rest:.{SPLIT - 1}e}")
+
+
+def length(rule: Rule) -> int:
+    """How many characters its numbers have."""
+    return sum(len(repr(getattr(rule, name))) for name in numbers(rule))
 
 
 def _simpler(rule: Rule, name: str, dialect: str) -> Iterator[float]:
