@@ -32,6 +32,7 @@ def told(found: Identity) -> dict[str, Any]:
         "nearest": found.nearest and repr(found.nearest),
         "calls": found.calls,
         "native": found.native,
+        "ignores_learning_rate": found.stuck,
         "alike": [repr(rule) for rule in found.alike],
         "deviations": found.deviations,
         "trials": [
@@ -54,6 +55,9 @@ def lines(found: Identity) -> Iterator[str]:
     yield f"{found.text} is {found.rule!r}, in {home}"
     for dtype, cause in found.deviations.items():
         yield f"  with a known deviation in {dtype}: {cause}"
+    if found.native and found.beyond:
+        dtypes = " and ".join(dict.fromkeys(held.dtype for held in found.beyond))
+        yield f"  beyond the limit in {dtypes}, but bit for bit the steps of the live {found.native}"
     yield ""
     yield "as a call:"
     for name, call in found.calls.items():
@@ -80,6 +84,7 @@ def _nearness(found: Identity) -> Iterator[str]:
             yield (
                 f"  {held.dtype}, {held.steps} steps: distance {verdict.distance:.2g} of the path, limit "
                 f"{verdict.limit:.2g} (step {verdict.step}, tensor {held.tensor})"
+                f"{'' if verdict.holds else ': BEYOND'}"
             )
 
 
@@ -93,6 +98,11 @@ def _untold(found: Identity) -> Iterator[str]:
 
 def _none(found: Identity, home: str) -> Iterator[str]:
     yield f"{found.text} is none of mine, in {home}"
+    if found.stuck:
+        yield (
+            "  it takes the same steps whatever its learning rate is set to, as with a schedule or a number of its own; "
+            "a rule follows its rate: give it a constant one that can be set"
+        )
     if not found.nearest or not found.held:
         yield "  nothing comes near"
         return
