@@ -100,8 +100,8 @@ def _none(found: Identity, home: str) -> Iterator[str]:
     yield f"{found.text} is none of mine, in {home}"
     if found.stuck:
         yield (
-            "  it takes the same steps whatever its learning rate is set to, as with a schedule or a number of its own; "
-            "a rule follows its rate: give it a constant one that can be set"
+            "  it takes the same steps whatever its learning rate is set to, as with a schedule or a number of its "
+            "own; a rule follows its rate: give it a constant one that can be set"
         )
     if not found.nearest or not found.held:
         yield "  nothing comes near"

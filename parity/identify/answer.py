@@ -126,7 +126,12 @@ def _unnamed(box: Box, rulings: Sequence[Ruling]) -> Identity:
         if native:
             ruling = court.judge(rule, box.dialect, box.trials)
             return dataclasses.replace(
-                box.blank, rule=rule, held=tuple(ruling.held), deviations=_causes(box, ruling), calls=calls, native=native
+                box.blank,
+                rule=rule,
+                held=tuple(ruling.held),
+                deviations=_causes(box, ruling),
+                calls=calls,
+                native=native,
             )
     return dataclasses.replace(
         box.blank, nearest=best.rule if best else None, held=tuple(best.held) if best else (),
@@ -155,4 +160,3 @@ def _suspects(box: Box, best: Ruling | None) -> Iterator[Rule]:
         sound = [trial for trial, held in zip(box.trials, best.held, strict=False) if held.verdict.holds]
         if sound:
             yield from alike(best.rule, court.standard(best, sound).holds)
-
