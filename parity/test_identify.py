@@ -50,6 +50,7 @@ def test_numbers_drawn_at_random_are_found(kind: type[Rule], seed: int, full: bo
 
 
 RANDOM = [call for call in NATIVES if "Muon" not in call]  # torch's rounds to bfloat16 inside: too coarse a view
+UNTOLD = {"keras:ScheduleFreeAdamW()": "beta1"}  # as Keras takes it, it makes no difference to any step
 RANDOM_DAILY = ("pytorch:Adam()", "keras:SGD()")
 
 
@@ -62,7 +63,7 @@ def test_a_native_with_numbers_drawn_at_random_is_named(call: str, seed: int, fu
     dialect, name, _ = dialects.parse(call)
     native = dialects.find(dialect).NATIVES[name]
     told = drawn(native.rule, 1000 * RANDOM.index(call) + seed)
-    spoken = {field: getattr(told, field) for field in native.arguments.values()}
+    spoken = {field: getattr(told, field) for field in native.arguments.values() if field != UNTOLD.get(call)}
     if spoken.get("nesterov") and (not spoken["momentum"] or spoken.get("dampening")):
         spoken["nesterov"] = False
     rule = native.rule(**{**native.fixed, **spoken})

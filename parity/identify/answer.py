@@ -111,8 +111,8 @@ def _named(box: Box, ruling: Ruling) -> Identity:
         rule, final = ruling.rule, ruling
     calls = live.spelled(rule)
     return dataclasses.replace(
-        box.blank, rule=rule, held=tuple(final.held), deviations=_causes(box, final), alike=tuple(alike(rule, holds)), calls=calls,
-        native=live.native(box.dialect, calls, box.trials, box.run),
+        box.blank, rule=rule, held=tuple(final.held), deviations=_causes(box, final), calls=calls,
+        alike=tuple(alike(rule, holds)), native=live.native(box.dialect, calls, box.trials, box.run),
     )  # fmt: skip
 
 

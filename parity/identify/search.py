@@ -20,34 +20,35 @@ DONE = 1e-14  # a gap so small that it is rounding
 MOST = 12  # variants of a kind of rule that are fitted, of those that are not near at once
 MANY = 150  # rounds for what is near: valleys are long
 HOPELESS, FEW = 3e-2, 8  # a gap still so large after so few rounds
-STARTS = 4  # points of a grid that are fitted from: rules that keep a maximum have valleys that lead nowhere
+AGAIN, STARTS = 8, 4  # variants, and points of a grid, that are fitted from: some valleys lead nowhere
 
 
 def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iterator[Found]:
-    """Fitted rules, as they come; the last is not the best."""
-    waiting = []
+    """Fitted rules, as they come; the last is not the best. Each variant is fitted from its best start, at last the
+    promising ones from others."""
+    waiting, fitted = [], []
     for order, variant in enumerate(variants):
         given = _data(account, feed, variant, COARSE)
-        if not given.went:
-            continue
-        starts = fit.ranked(variant.kind, variant.fixed, variant.grid, variant.start, given)[:STARTS]
-        if not starts:
-            continue
-        gap = starts[0][0]
-        if gap > NEAR:
-            waiting.append((gap, order, variant, starts))
-            continue
-        found = _nearest(account, feed, variant, starts)
-        if found:
+        starts = fit.ranked(variant.kind, variant.fixed, variant.grid, variant.start, given) if given.went else []
+        if starts and starts[0][0] > NEAR:
+            waiting.append((starts[0][0], order, variant, starts))
+        elif starts and (found := _fitted(account, feed, variant, starts[0][1])):
             yield found
+    for _, order, variant, starts in _likely(waiting):
+        if found := _fitted(account, feed, variant, starts[0][1]):
+            yield found
+            fitted.append((found.gap, order, variant, starts))
+    for _, _, variant, starts in sorted(fitted, key=lambda row: row[:2])[:AGAIN]:
+        yield from (found for _, start in starts[1:STARTS] if (found := _fitted(account, feed, variant, start)))
+
+
+def _likely(waiting: Sequence[tuple[float, int, Variant, Any]]) -> Iterator[tuple[float, int, Variant, Any]]:
+    """The nearest first, and of each kind so many."""
     asked: Counter[type[Rule]] = Counter()
-    for _, _, variant, starts in sorted(waiting, key=lambda row: row[:2]):
-        asked[variant.kind] += 1
-        if asked[variant.kind] > MOST:
-            continue
-        found = _nearest(account, feed, variant, starts)
-        if found:
-            yield found
+    for row in sorted(waiting, key=lambda row: row[:2]):
+        asked[row[2].kind] += 1
+        if asked[row[2].kind] <= MOST:
+            yield row
 
 
 def tidied(found: Found, account: Account, feed: Feed, names: Sequence[str]) -> Iterator[Rule]:
@@ -62,20 +63,6 @@ def tidied(found: Found, account: Account, feed: Feed, names: Sequence[str]) -> 
 def _data(account: Account, feed: Feed, variant: Variant, steps: int) -> fit.Data:
     names = [name for name in variant.names if name in feed.start]
     return fit.data(account, feed, names, steps, variant.flat and bool(names))
-
-
-def _nearest(
-    account: Account, feed: Feed, variant: Variant, starts: Sequence[tuple[float, dict[str, Any]]]
-) -> Found | None:  # fmt: skip
-    """What comes nearest of all that is fitted from these starts; the first that is near."""
-    best = None
-    for _, start in starts:
-        found = _fitted(account, feed, variant, start)
-        if found and (not best or found.gap < best.gap):
-            best = found
-        if best and best.gap <= NEAR:
-            break
-    return best
 
 
 def _fitted(account: Account, feed: Feed, variant: Variant, start: dict[str, Any]) -> Found | None:

@@ -58,8 +58,8 @@ def matrices_slower(g: Any, p: Any, lr: Any, t: Any) -> tuple[Any, Any]:
 
 
 def custom(step: Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]) -> Callable[[], Any]:
-    """A factory of an optimizer with ``step(g, m, v, t)``, which gives what is to be multiplied by the rate, and m and v
-    as they are to be kept."""
+    """A factory of an optimizer with ``step(g, m, v, t)``, which gives a step to be multiplied by the rate, then
+    m and v."""
 
     class Custom(keras.optimizers.Optimizer):
         def build(self, variables: Any) -> None:
