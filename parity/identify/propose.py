@@ -7,7 +7,7 @@ from reference import Adam, Epsilon, Rule
 
 from ..compare.account import Account
 from ..compare.feed import Feed
-from . import court, families, features, orthogonal, search, simple, steps
+from . import court, families, features, orthogonal, search, simple, steps, variants
 from .court import Ruling, Trial
 from .fit import Found
 
@@ -43,7 +43,7 @@ def _flat(first: Trial, ask: Callable[[Feed], Account], kinds: Collection[type[R
 
 def _muons(first: Trial, found: Found) -> Iterator[Found]:
     """Muon, where an Adam that fits is right about all but matrices."""
-    tidy = next(search.tidied(found, first.account, first.feed, families.FLAT))
+    tidy = next(search.tidied(found, first.account, first.feed, variants.FLAT))
     fitted = orthogonal.proposals(first.account, first.feed, tidy)  # type: ignore[arg-type]
     return (found for found in fitted if found.gap < ROUGH)
 

@@ -9,8 +9,8 @@ from reference import Rule
 from ..compare.account import Account
 from ..compare.feed import Feed
 from . import fit, simple
-from .families import LEAST, Variant
 from .fit import Found
+from .variants import LEAST, Variant
 
 COARSE = 7  # steps on which the points of a grid are tried
 FEW_STEPS = 10  # steps of the first fit: the rate has changed by then
