@@ -9,7 +9,7 @@ from parity.compare import contestants
 from parity.conftest import LEFT_OUT
 from parity.identify.answer import Identity, identify
 from parity.require import require
-from reference import ASGD, RULES, Adagrad, Epsilon, Muon, Rule, dialects
+from reference import ASGD, RULES, Adafactor, Adagrad, Epsilon, Muon, Rule, dialects
 
 require("torch")
 require("keras")
@@ -91,7 +91,8 @@ def test_what_cannot_run_is_a_mistake() -> None:
 
 def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     """float32 has no square of 1e-30: torch's Adafactor is no number where the rule stands still, and yet is named."""
-    found = named("native:pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))")
-    assert found.rule == dialects.read("pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))")
+    call = "pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))"
+    found = identify(contestants.read(f"native:{call}"), here, long=False, kinds=(Adafactor,))
+    assert found.rule == dialects.read(call)
     assert found.native
     assert {held.dtype for held in found.beyond} == {"float32"}
