@@ -27,10 +27,11 @@ class Deviation:
     ``script`` in ``parity/reproductions`` shows it. ``imitation`` turns the right rule into one that
     makes the same mistake, or gives it back where it makes none. ``sizes`` holds, for each rule, the largest distance
     measured over ``parity.cases`` in the steps of an everyday trial, as a share of the path, rounded up to two digits;
-    a native farther off in so many steps is not excused. ``scalars_in`` is the dtype in which the native computes its
-    scalars, and ``kinds`` the implementations that the deviation is about; none means all. Where no rule can make the
-    mistake to the digit, ``imitation`` is None and ``without`` the implementation with the cause taken out, which must
-    agree.
+    a native farther off in so many steps is not excused. A size of 0 is that of a mistake that hides behind rounding in
+    all of those trials, though not in others: there the native is held to the rule alone. ``scalars_in`` is the dtype
+    in which the native computes its scalars, and ``kinds`` the implementations that the deviation is about; none means
+    all. Where no rule can make the mistake to the digit, ``imitation`` is None and ``without`` the implementation with
+    the cause taken out, which must agree.
     """
 
     script: str
@@ -79,23 +80,23 @@ DEVIATIONS = (
         Deviation(
             "keras_adafactor_relative_step", "keras", dtype,
             "the learning rate is capped at 1/sqrt(t) a second time, whatever relative_step says",
-            "", {"Adafactor": 3.0e-3}, imitations.keras_adafactor, dtype,
+            "", {"Adafactor": 3.0e-3}, imitations.keras_adafactor[dtype], dtype,
         )
         for dtype in ("float32", "float64")
     ),
     Deviation(
         "keras_float64_betas", "keras", "float64",
-        "Keras hands betas, momentum, the initial accumulator and weight decay to tf.cast, which takes a Python number "
-        "through float32 on its way to float64",
+        "Keras hands betas, momentum, the initial accumulator, weight decay and Adafactor's epsilon_2 to tf.cast, "
+        "which takes a Python number through float32 on its way to float64",
         CAST,
         {"SGD": 4.2e-10, "Adagrad": 1.4e-9, "FTRL": 3.7e-10, "RMSprop": 6.8e-14, "Adam": 6.7e-6, "Adamax": 2.4e-7,
-         "NAdam": 1.8e-8, "Lion": 1.3e-12, "LAMB": 1.6e-6},
+         "NAdam": 1.8e-8, "Lion": 1.3e-12, "LAMB": 1.6e-6, "Adadelta": 0.0, "Adafactor": 0.0},
         imitations.keras_float64, "float64",
     ),
     Deviation(
         "keras_float32_betas", "keras", "float32",
         "Keras computes 1 - beta^t in the variable's dtype, from betas rounded to it: 1 - 0.999 is 1.3e-5 off",
-        CAST, {"Adam": 1.5e-6}, imitations.keras_float32, "float32",
+        CAST, {"Adam": 1.5e-6, "LAMB": 0.0, "Muon": 0.0}, imitations.keras_float32, "float32",
     ),
     Deviation(
         "tf_keras_float32_numbers", "tf_keras", "float64",

@@ -15,6 +15,7 @@ from reference import (
     Adagrad,
     Adam,
     Adamax,
+    Muon,
     NAdam,
     RAdam,
     Rprop,
@@ -62,6 +63,10 @@ class _KerasLAMB(_Float32Powers, LAMB):
     pass
 
 
+class _KerasMuon(_Float32Powers, Muon):
+    pass
+
+
 class _OptaxNAdam(_Float32Powers, NAdam):
     pass
 
@@ -70,7 +75,9 @@ class _OptaxRAdam(_Float32Powers, RAdam):
     pass
 
 
-_FLOAT32_POWERS: dict[type[Rule], type[Rule]] = {Adam: _KerasAdam, NAdam: _OptaxNAdam, RAdam: _OptaxRAdam}
+_FLOAT32_POWERS: dict[type[Rule], type[Rule]] = {
+    Adam: _KerasAdam, LAMB: _KerasLAMB, Muon: _KerasMuon, NAdam: _OptaxNAdam, RAdam: _OptaxRAdam,
+}  # fmt: skip
 
 
 class _OptaxRprop(Rprop):
@@ -132,7 +139,7 @@ def _of(kind: type[Rule], rule: Rule, *rounded: str) -> Rule:
 _KERAS_FLOAT64: dict[type[Rule], tuple[type[Rule], tuple[str, ...]]] = {  # what Keras hands to tf.cast, if it shows
     SGD: (SGD, ("momentum",)), Adagrad: (Adagrad, ("initial_accumulator",)), FTRL: (FTRL, ("initial_accumulator",)),
     Adam: (_KerasAdam, ()), Adamax: (_KerasAdamax, ()), NAdam: (_KerasNAdam, ()),
-    LAMB: (_KerasLAMB, ()),
+    LAMB: (_KerasLAMB, ()), Adafactor: (Adafactor, ("epsilon2",)),
 }  # fmt: skip
 
 
@@ -143,13 +150,22 @@ def keras_float64(rule: Rule) -> Rule:
 
 
 def keras_float32(rule: Rule) -> Rule:
-    """In float32 the rounded betas can be seen in Adam alone."""
-    return rounded_powers(rule) if isinstance(rule, Adam) else rule
+    """In float32 the rounded betas can be seen in Adam, in Muon's Adam, and in LAMB where a tensor is zero as yet."""
+    return rounded_powers(rule) if isinstance(rule, Adam | LAMB | Muon) else rule
 
 
-def keras_adafactor(rule: Rule) -> Rule:
+def _keras_adafactor(*rounded: str) -> Callable[[Rule], Rule]:
     """The learning rate is capped whatever relative_step says."""
-    return _of(Adafactor, rule).replace(relative_step=True) if isinstance(rule, Adafactor) else rule
+
+    def imitation(rule: Rule) -> Rule:
+        if not isinstance(rule, Adafactor) or rule.relative_step:
+            return rule
+        return _of(Adafactor, rule, *rounded).replace(relative_step=True)
+
+    return imitation
+
+
+keras_adafactor = {"float32": _keras_adafactor(), "float64": _keras_adafactor("epsilon2", "weight_decay")}
 
 
 def _keras_schedule_free(*rounded: str) -> Callable[[Rule], Rule]:

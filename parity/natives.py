@@ -87,9 +87,9 @@ def hold(witness: Witness, steps: int = court.STEPS) -> Row:
     expected, bounds = court.expectation(rule, witness.dtype, steps)
     verdict = trajectory.compare(trial.start, expected, actual, bounds)
     word, excuse = "agrees" if verdict.holds else "differs", None
-    if known := deviations.find(witness.dialect, witness.kind, witness.dtype, rule):
+    known = deviations.find(witness.dialect, witness.kind, witness.dtype, rule)
+    if known and (size := known[0].sizes[type(rule).__name__]):
         deviation, imitation = known
-        size = deviation.sizes[type(rule).__name__]
         excuse = {"cause": deviation.cause, "size": size, "link": deviation.link}
         word = "mended" if verdict.holds else "differs"
         if deviation.without:

@@ -12,7 +12,7 @@ SUITE = (  # in the order of the rungs
     "test_models.py", "test_adapters.py", "test_hostile.py", "test_properties.py", "test_pytorch_optimizer.py",
     "test_compiled.py", "test_tensorflow_optimizer.py", "test_natives.py", "test_witnesses.py", "test_translation.py",
     "test_false_alarms.py", "test_same_steps.py", "test_compare.py", "test_compare_training.py", "test_recorder.py",
-    "test_training.py",
+    "test_identify.py", "test_identify_strangers.py", "test_training.py",
 )  # fmt: skip
 
 RUNG_1 = ("test_hyperparameters.py", "test_rules.py", "test_corners.py")  # no framework is imported: seconds

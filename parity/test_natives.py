@@ -55,6 +55,30 @@ def test_keras_muon_moves_by_adam_what_the_rule_does(shape: tuple[int, ...], dty
     assert verdict.holds, f"{shape} in {dtype}: {verdict}"
 
 
+HIDDEN = [  # where the first steps of a tensor of zeros, or weight decay, show what no everyday trial does
+    ("keras:Lamb()", "float32"), ("keras:Muon()", "float32"),
+    ("keras:Adadelta(learning_rate=0.125, weight_decay=0.1)", "float64"),
+    ("keras:Adafactor(learning_rate=0.125, epsilon_2=0.1)", "float64"),
+    ("keras:Adafactor(learning_rate=0.125, weight_decay=0.1)", "float64"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "dtype"), HIDDEN)
+def test_deviation_that_no_trial_shows_is_there(call: str, dtype: str) -> None:
+    """Keras keeps to the recorded cause alone, not to the rule."""
+    rule, steps = dialects.read(call), 2
+    start = streams.start(24) if "weight_decay" in call else np.zeros(24)
+    trial = court.Trial(start, streams.gradients("spread", steps, streams.SCALES[-24:]), [rule.lr] * steps)
+    actual = natives.Witness(call, "eager", dtype).run(trial)
+    known = deviations.find("keras", "eager", dtype, rule)
+    assert known
+    assert known[0].sizes[type(rule).__name__] == 0
+    assert natives._explained(known[1], dtype, known[0].scalars_in, trial, actual).holds
+    bounds = limits.bounds(rule, *trial[:2], dtype, trial.rates)
+    expected = trajectory.run(rule, *trial[:2], "float64", trial.rates)
+    assert not trajectory.compare(trial.start, expected, actual, bounds).holds
+
+
 def test_adafactor_without_epsilon_is_read_as_on_float32() -> None:
     """None is the machine epsilon there, which holds for float32 weights and for no others."""
     holds = [natives.hold(natives.Witness("pytorch:Adafactor(lr=0.05)", "for-loop", d)).verdict for d in natives.DTYPES]

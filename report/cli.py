@@ -195,6 +195,21 @@ def compare(
 
 
 @app.command()
+def identify(
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help=f"your own optimizer as module:factory, or {CONTESTANT_HELP}")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
+) -> None:
+    """Which rule is this optimizer, with which hyperparameters? Only where it takes parameters is looked at."""
+    from . import identify as identifying
+
+    with mistakes():
+        known = identifying.identify(what, as_json, typer.echo)
+    raise typer.Exit(0 if known else 1)
+
+
+@app.command()
 def rules() -> None:
     """List the rules, and what of PyTorch and Keras is left out."""
     from .atlas import explained

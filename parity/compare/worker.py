@@ -1,8 +1,9 @@
 """One contestant and its feed, in a process of its own: two frameworks never meet, and a crash is the contestant's.
 
 ``python -m parity.compare.worker TEXT --feed feed.npz --dtype float32 --out account.npz`` writes the account and prints
-one JSON object: the framework, and the rule that the optimizer says it follows. A user's mistake ends it with exit code
-2 and one line on standard error.
+one JSON object: the framework, and the rule that the optimizer says it follows. The three options may come again, for
+more feeds in turn, each with an optimizer made anew. A user's mistake ends it with exit code 2 and one line on standard
+error.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,15 +44,23 @@ class Ran(NamedTuple):
 
 def ran(contestant: Contestant, feed: Feed, dtype: str) -> Ran:
     """Run the contestant: a rule here, anything else in a process of its own. ValueError if it cannot run."""
+    return ran_on(contestant, [(feed, dtype)])[0]
+
+
+def ran_on(contestant: Contestant, trials: Sequence[tuple[Feed, str]]) -> list[Ran]:
+    """The same on several feeds, each in its dtype, one after the other in one process."""
     if contestant.kind == "rule":
-        assert contestant.rule
-        return Ran(in_numpy.run(contestant.rule, feed, dtype), "numpy", contestant.rule)
+        rule = contestant.rule
+        assert rule
+        return [Ran(in_numpy.run(rule, feed, dtype), "numpy", rule) for feed, dtype in trials]
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
-        given, out = feeds.write(feed, Path(folder) / "feed.npz"), Path(folder) / "account.npz"
-        words = [contestant.text, "--feed", str(given), "--dtype", dtype, "--out", str(out)]
+        outs, words = [Path(folder) / f"account{i}.npz" for i in range(len(trials))], [contestant.text]
+        for i, ((feed, dtype), out) in enumerate(zip(trials, outs, strict=True)):
+            given = feeds.write(feed, Path(folder) / f"feed{i}.npz")
+            words += ["--feed", str(given), "--dtype", dtype, "--out", str(out)]
         said = json.loads(apart("parity.compare.worker", words).splitlines()[-1])
-        rule = contestant.rule or (contestants.rule(said["rule"]) if said["rule"] else None)
-        return Ran(account.read(out, feed), said["home"], rule)
+        meant = contestant.rule or (contestants.rule(said["rule"]) if said["rule"] else None)
+        return [Ran(account.read(out, feed), said["home"], meant) for (feed, _), out in zip(trials, outs, strict=True)]
 
 
 def apart(module: str, words: list[str]) -> str:
@@ -149,14 +158,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m parity.compare.worker", description="One contestant, one account.")
     parser.add_argument("text")
     for name in ("feed", "dtype", "out"):
-        parser.add_argument(f"--{name}", required=True)
+        parser.add_argument(f"--{name}", required=True, action="append")
     options = parser.parse_args(arguments)
     try:
-        found = execute(contestants.read(options.text), feeds.read(Path(options.feed)), options.dtype)
+        for feed, dtype, out in zip(options.feed, options.dtype, options.out, strict=True):
+            found = execute(contestants.read(options.text), feeds.read(Path(feed)), dtype)
+            account.write(found.account, Path(out))
     except (ValueError, ImportError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)
         return MISTAKE
-    account.write(found.account, Path(options.out))
     print(json.dumps({"home": found.home, "rule": repr(found.rule) if found.rule else ""}), flush=True)
     return 0
 

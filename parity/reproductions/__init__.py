@@ -55,7 +55,8 @@ class Reproduction:
     def size(self) -> str:
         """The measured size in words."""
         words = f"{self.measure}: {self.came} instead of {self.due}"
-        shares = [f"{rule} {share:.2g} in {t.dtype}" for t in self.trials for rule, share in t.sizes.items()]
+        sizes = [(rule, share, t.dtype) for t in self.trials for rule, share in t.sizes.items() if share]
+        shares = [f"{rule} {share:.2g} in {dtype}" for rule, share, dtype in sizes]
         met = f"; in the trials of parity.natives, as a share of the path, at most {', '.join(shares)}"
         return words + (met if shares else "")
 

@@ -1,0 +1,49 @@
+"""What a black box is asked, whoever runs it."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..compare.contestants import Contestant
+from ..compare.feed import Feed
+from ..compare.worker import Ran
+from . import court, probes
+from .court import Trial
+
+DTYPES = ("float64", "float32")  # the wider first: fits are made in it
+
+Run = Callable[[Contestant, Sequence[tuple[Feed, str]]], list[Ran]]
+
+
+def gathered(contestant: Contestant, run: Run, long: bool) -> tuple[str, list[Trial], bool]:
+    """Where the box is at home, all trials, and whether it takes tensors that are no matrices.
+
+    What it cannot do, such as double precision or vectors, is left out; ValueError if it can do nothing.
+    """
+    first: ValueError | None = None
+    for flat, dtypes in ((True, DTYPES), (True, DTYPES[1:]), (False, DTYPES), (False, DTYPES[1:])):
+        asked = [(probes.feed(flat), dtype) for dtype in dtypes]
+        asked += [(court.fresh(flat), dtype) for dtype in dtypes]
+        if long:
+            asked.append((court.long(flat), dtypes[0]))
+        try:
+            went = run(contestant, asked)
+        except ValueError as error:
+            first = first or error
+            continue
+        trials = [Trial(feed, dtype, each.account) for (feed, dtype), each in zip(asked, went, strict=True)]
+        return went[0].home, trials, flat
+    assert first
+    raise first
+
+
+def keeps_its_rate(contestant: Contestant, run: Run, first: Trial) -> bool:
+    """Whether the box, whose rate was halved on the way, would have taken the same steps without."""
+    feed = first.feed._replace(shares=np.ones_like(first.feed.shares))
+    return equal(first, run(contestant, [(feed, first.dtype)])[0])
+
+
+def equal(trial: Trial, went: Ran) -> bool:
+    """Whether a run of a trial has the same bits."""
+    one, other = trial.account.thetas, went.account.thetas
+    return all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)

@@ -1,0 +1,210 @@
+"""Hyperparameters that make a rule go where the black box went: least squares, from a proposed start.
+
+What comes out is a proposal. How near it is decides nothing.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import frameworks.numpy.namespace as xp
+from reference import Rule
+
+from ..compare.account import Account
+from ..compare.feed import Feed
+
+ROUNDS = 40
+UNIT = ("beta1", "beta2", "rho", "momentum", "fall", "adam_beta1", "adam_beta2")  # between 0 and 1, ends excluded
+SIGNED = ("lr_power", "beta2_decay", "a", "b", "c")  # any real number, or negative
+GROWING = (
+    "lr", "epsilon", "epsilon1", "epsilon2", "initial_accumulator", "initial_mean_square", "clip", "warmup", "share",
+)  # fmt: skip  # positive, of any size
+
+
+class Data(NamedTuple):
+    """What was asked and where the box went, tensor by tensor; a step's rate is the rule's times its share."""
+
+    starts: list[np.ndarray]
+    gradients: list[np.ndarray]
+    went: list[np.ndarray]
+    shares: np.ndarray
+    unit: float
+
+    def cut(self, steps: int) -> "Data":
+        """The first steps."""
+        gradients, went = ([x[:steps] for x in part] for part in (self.gradients, self.went))
+        return Data(self.starts, gradients, went, self.shares[:steps], self.unit)
+
+    def scales(self) -> list[np.ndarray]:
+        """What a gap is measured in, element by element: how far it went, and a little of where it was, more than its
+        rounding."""
+        found = []
+        for start, went in zip(self.starts, self.went, strict=True):
+            course = np.concatenate([start[None], np.nan_to_num(went)])
+            path = np.abs(np.diff(course, axis=0)).sum(axis=0)
+            noise = 1e5 * self.unit * np.abs(course).max(axis=0)
+            found.append(path + 1e-3 * np.abs(start) + noise + np.finfo(np.float64).tiny)
+        return found
+
+
+def data(account: Account, feed: Feed, names: Sequence[str], steps: int, flat: bool) -> Data:
+    """The account as data; ``flat`` lays all elements side by side, for rules in which they do not act on each
+    other."""
+    starts = [account.begin[name].astype(np.float64) for name in names]
+    gradients = [feed.gradients[name][:steps] for name in names]
+    went = [account.thetas[name][:steps].astype(np.float64) for name in names]
+    if flat:
+        starts = [np.concatenate([x.ravel() for x in starts])]
+        gradients, went = (
+            [np.concatenate([x.reshape(len(x), -1) for x in part], axis=1)] for part in (gradients, went)
+        )
+    unit = float(np.finfo(account.thetas[names[0]].dtype).eps) if names else 0.0
+    return Data(starts, gradients, went, feed.shares[:steps], unit)
+
+
+def course(rule: Rule, given: Data) -> list[np.ndarray]:
+    """Where the rule goes, in double precision."""
+    found = []
+    for start, gradients in zip(given.starts, given.gradients, strict=True):
+        theta, state, thetas = start, rule.start(start, xp), []
+        for t, (gradient, share) in enumerate(zip(gradients, given.shares, strict=True), start=1):
+            theta, state = rule.update(theta, gradient, state, rule.coefficients(t, rule.lr * share), xp)
+            thetas.append(theta)
+        found.append(np.array(thetas))
+    return found
+
+
+def gaps(rule: Rule, given: Data, scales: Sequence[np.ndarray]) -> np.ndarray:
+    """The gap of every element at every step; large ones are bounded by 1, and so is what is no number."""
+    with np.errstate(all="ignore"):
+        try:
+            went = course(rule, given)
+        except ArithmeticError:
+            return np.ones(sum(x.size for x in given.went))
+        parts = []
+        for mine, theirs, scale in zip(went, given.went, scales, strict=True):
+            gap = (mine - theirs) / scale
+            gap = np.where(np.isnan(mine) & np.isnan(theirs), 0.0, np.where(np.isfinite(gap), gap, 1e9))
+            parts.append((gap / (1 + np.abs(gap))).ravel())
+    return np.concatenate(parts)
+
+
+def size(gap: np.ndarray) -> float:
+    """The root mean square."""
+    return float(np.sqrt(np.mean(gap * gap)))
+
+
+class Found(NamedTuple):
+    """A rule, how far it is from the data, and which of its numbers were fitted."""
+
+    rule: Rule
+    gap: float
+    names: tuple[str, ...]
+
+
+@np.errstate(all="ignore")
+def fitted(
+    kind: type[Rule], fixed: Mapping[str, Any], start: Mapping[str, Any], given: Data, rounds: int = ROUNDS
+) -> Found | None:
+    """The rule of ``kind`` that comes nearest, from ``start``, by the method of Levenberg and Marquardt; None if there
+    is none with such hyperparameters."""
+    names, scales = list(start), given.scales()
+    point = np.array([_in(name, value) for name, value in start.items()])
+
+    def rule(at: np.ndarray) -> Rule:
+        told: dict[str, Any] = {name: _out(name, x) for name, x in zip(names, at, strict=True)}
+        return kind(**fixed, **told)
+
+    try:
+        gap = gaps(rule(point), given, scales)
+    except ValueError:
+        return None
+    damping = 1e-3
+    for _ in range(rounds):
+        slopes = _slopes(lambda at: gaps(rule(at), given, scales), point, gap)
+        step, damping = _step(rule, given, scales, point, gap, slopes, damping)
+        if step is None:
+            break
+        before, (point, gap) = size(gap), step
+        if size(gap) < 1e-14 or size(gap) > before * (1 - 1e-9):
+            break
+    return Found(rule(point), size(gap), tuple(names))
+
+
+def _slopes(function: Callable[[np.ndarray], np.ndarray], point: np.ndarray, here: np.ndarray) -> np.ndarray:
+    """Central differences; on the edge of where the hyperparameters may lie, to one side."""
+    columns = []
+    for i, x in enumerate(point):
+        away, ends = 1e-5 * max(abs(x), 1e-2), []
+        for side in (away, -away):
+            try:
+                ends.append((function(_moved(point, i, side)), side))
+            except ValueError:
+                ends.append((here, 0.0))
+        width = ends[0][1] - ends[1][1]
+        columns.append((ends[0][0] - ends[1][0]) / width if width else np.zeros_like(here))
+    return np.stack(columns, axis=1)
+
+
+def _moved(point: np.ndarray, i: int, away: float) -> np.ndarray:
+    moved = point.copy()
+    moved[i] += away
+    return moved
+
+
+def _step(
+    rule: Callable[[np.ndarray], Rule], given: Data, scales: Sequence[np.ndarray], point: np.ndarray, gap: np.ndarray,
+    slopes: np.ndarray, damping: float,
+) -> tuple[tuple[np.ndarray, np.ndarray] | None, float]:  # fmt: skip
+    """A better point and its gap, None if none is found; and the damping that it took."""
+    normal, pull = slopes.T @ slopes, slopes.T @ gap
+    weight = np.diag(normal) + 1e-300
+    for _ in range(12):
+        try:
+            move = np.linalg.solve(normal + damping * np.diag(weight), pull)
+        except np.linalg.LinAlgError:
+            damping *= 10
+            continue
+        try:
+            there = gaps(rule(point - move), given, scales)
+        except ValueError:  # outside of where the hyperparameters may lie
+            there = None
+        if there is not None and size(there) < size(gap):
+            return (point - move, there), max(damping / 10, 1e-12)
+        damping *= 10
+    return None, damping
+
+
+def _in(name: str, value: float) -> float:
+    """A hyperparameter as a coordinate without bounds, where that helps."""
+    if name in UNIT:
+        return float(np.log(value / (1 - value)))
+    return float(np.log(value)) if name in GROWING else value
+
+
+def _out(name: str, x: float) -> float:
+    with np.errstate(all="ignore"):
+        if name in UNIT:
+            return float(1 / (1 + np.exp(-x)))
+        if name in GROWING:
+            return float(np.exp(x))
+    return x if name in SIGNED else max(x, 0.0)
+
+
+@np.errstate(all="ignore")
+def ranked(
+    kind: type[Rule], fixed: Mapping[str, Any], grid: Mapping[str, Sequence[float]],
+    start: Callable[[dict[str, Any]], dict[str, Any]], given: Data,
+) -> list[tuple[float, dict[str, Any]]]:  # fmt: skip
+    """The starts from which to fit, all on a grid, the nearest first, and their gaps."""
+    scales = given.scales()
+    found: list[tuple[float, dict[str, Any]]] = []
+    for values in itertools.product(*grid.values()):
+        at = start(dict(zip(grid, values, strict=True)))
+        try:
+            found.append((size(gaps(kind(**fixed, **at), given, scales)), at))
+        except ValueError:
+            continue
+    return sorted(found, key=lambda row: row[0])

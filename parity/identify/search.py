@@ -1,0 +1,85 @@
+"""Rules that go about as the box went, the nearest first: each variant is tried coarsely, the promising are fitted."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from reference import Rule
+
+from ..compare.account import Account
+from ..compare.feed import Feed
+from . import fit, simple
+from .fit import Found
+from .variants import LEAST, Variant
+
+COARSE = 7  # steps on which the points of a grid are tried
+FEW_STEPS = 10  # steps of the first fit: the rate has changed by then
+STEPS = 16  # steps that are fitted
+NEAR = 1e-3  # a gap so small that a variant is fitted at once
+DONE = 1e-14  # a gap so small that it is rounding
+MOST = 12  # variants of a kind of rule that are fitted, of those that are not near at once
+MANY = 150  # rounds for what is near: valleys are long
+HOPELESS, FEW = 3e-2, 8  # a gap still so large after so few rounds
+AGAIN, STARTS = 8, 4  # variants, and points of a grid, that are fitted from: some valleys lead nowhere
+
+
+def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iterator[Found]:
+    """Fitted rules, as they come; the last is not the best. Each variant is fitted from its best start, at last the
+    promising ones from others."""
+    waiting, fitted = [], []
+    for order, variant in enumerate(variants):
+        given = _data(account, feed, variant, COARSE)
+        starts = fit.ranked(variant.kind, variant.fixed, variant.grid, variant.start, given) if given.went else []
+        if starts and starts[0][0] > NEAR:
+            waiting.append((starts[0][0], order, variant, starts))
+        elif starts and (found := _fitted(account, feed, variant, starts[0][1])):
+            yield found
+    for _, order, variant, starts in _likely(waiting):
+        if found := _fitted(account, feed, variant, starts[0][1]):
+            yield found
+            fitted.append((found.gap, order, variant, starts))
+    for _, _, variant, starts in sorted(fitted, key=lambda row: row[:2])[:AGAIN]:
+        yield from (found for _, start in starts[1:STARTS] if (found := _fitted(account, feed, variant, start)))
+
+
+def _likely(waiting: Sequence[tuple[float, int, Variant, Any]]) -> Iterator[tuple[float, int, Variant, Any]]:
+    """The nearest first, and of each kind so many."""
+    asked: Counter[type[Rule]] = Counter()
+    for row in sorted(waiting, key=lambda row: row[:2]):
+        asked[row[2].kind] += 1
+        if asked[row[2].kind] <= MOST:
+            yield row
+
+
+def tidied(found: Found, account: Account, feed: Feed, names: Sequence[str]) -> Iterator[Rule]:
+    """The fitted rule in shorter decimals that fit the probes of these names about as well; at last as it is."""
+    given = fit.data(account, feed, names, STEPS, flat=True)
+    for rule in simple.rounded(found.rule, found.names):
+        if fit.size(fit.gaps(rule, given, given.scales())) <= 2 * found.gap:
+            yield rule
+    yield found.rule
+
+
+def _data(account: Account, feed: Feed, variant: Variant, steps: int) -> fit.Data:
+    names = [name for name in variant.names if name in feed.start]
+    return fit.data(account, feed, names, steps, variant.flat and bool(names))
+
+
+def _fitted(account: Account, feed: Feed, variant: Variant, start: dict[str, Any]) -> Found | None:
+    """A few rounds on a few steps, more for what comes near, all steps at last."""
+    given = _data(account, feed, variant, FEW_STEPS)
+    found = fit.fitted(variant.kind, variant.fixed, start, given, FEW)
+    if not found or found.gap > HOPELESS:
+        return found
+    for steps in (STEPS, feed.steps):
+        again = {name: _inside(name, getattr(found.rule, name)) for name in start}
+        rounds = fit.ROUNDS if found.gap > NEAR else MANY
+        found = fit.fitted(variant.kind, variant.fixed, again, _data(account, feed, variant, steps), rounds) or found
+        if found.gap < DONE:
+            break
+    return found
+
+
+def _inside(name: str, value: float) -> float:
+    """A number from which a fit can go on: zero has no logarithm."""
+    return max(value, LEAST) if name in fit.GROWING else value

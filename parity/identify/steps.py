@@ -1,0 +1,80 @@
+"""Rules that step by a sign: their numbers are read off the steps themselves, since nothing there is smooth."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from reference import Lion, Rprop, Rule
+
+from ..compare.account import Account
+from ..compare.feed import Feed
+from . import probes
+from .features import Features
+from .fit import UNIT
+from .simple import shortest
+
+POINTS = 400  # thresholds that are tried at once
+ROUNDS = 4  # how often the bracket of a threshold is narrowed
+Ask = Callable[[Feed], Account]
+
+
+def proposals(account: Account, feed: Feed, seen: Features, ask: Ask) -> Iterator[Rule]:
+    """Rprop and Lion as they would have to be; ``ask`` gives the box another feed."""
+    if not seen.signed:
+        return
+    yield from _rprop(account, feed, seen)
+    yield from _lion(account, feed, seen, ask)
+
+
+def _rprop(account: Account, feed: Feed, seen: Features) -> Iterator[Rule]:
+    """The most that a step grows by where the gradient keeps its sign, the least that it shrinks by where it turns:
+    bounds hide the rest."""
+    thetas = account.thetas["zero"].astype(np.float64)
+    moves = np.diff(thetas, axis=0, prepend=0.0)
+    lengths, first = np.abs(moves), seen.top
+    kept = (moves[1:] * moves[:-1] > 0) & (np.sign(feed.gradients["zero"][1:]) == np.sign(feed.gradients["zero"][:-1]))
+    turned = (lengths[1:-1] == 0) & (lengths[:-2] > 0) & (lengths[2:] > 0)
+    if not kept.any() or not turned.any():
+        return
+    rise = float((lengths[1:][kept] / lengths[:-1][kept]).max())
+    fall = float((lengths[2:][turned] / lengths[:-2][turned]).min())
+    if not (rise > 1 and 0 < fall < 1):
+        return
+    moved = lengths[lengths > 0]
+    for digits in range(3, 13):
+        room = 10.0**-digits
+        numbers = {
+            "lr": first, "rise": rise, "fall": fall, "smallest": float(moved.min()), "largest": float(moved.max()),
+        }  # fmt: skip
+        short: dict[str, Any] = {name: shortest(value, room * value) for name, value in numbers.items()}
+        yield Rprop(**short, maximize=seen.uphill)
+
+
+def _lion(account: Account, feed: Feed, seen: Features, ask: Ask) -> Iterator[Rule]:
+    """After a gradient of one the step turns at step 2 where the next is beta1 (1 - beta2) / (1 - beta1) against it,
+    and at step 3, after nothing, where it is beta2 times that."""
+    early = late = (1e-9, 1e6)
+    for _ in range(ROUNDS):
+        tried = [np.geomspace(*bracket, POINTS) for bracket in (early, late)]
+        went = ask(probes.turning(tried)).thetas["turning"].astype(np.float64)
+        down = np.diff(went, axis=0) * (-1 if seen.uphill else 1)  # against what came first
+        turned = [down[0, :POINTS] > 0, down[1, POINTS:] > 0]
+        if not all(side[-1] and not side[0] for side in turned):
+            return
+        early, late = (
+            (points[np.argmax(side) - 1], points[np.argmax(side)]) for points, side in zip(tried, turned, strict=True)
+        )
+    threshold, after = (float(np.sqrt(low * high)) for low, high in (early, late))
+    beta2 = after / threshold
+    beta1 = threshold / (threshold + 1 - beta2)
+    shrink = seen.shrink or 0.0
+    for digits in range(3, 10):
+        room = 10.0**-digits
+        numbers = {"lr": seen.top, "weight_decay": shrink / seen.top, "beta1": beta1, "beta2": beta2}
+        short: dict[str, Any] = {
+            name: shortest(value, room * (min(value, 1 - value) if name in UNIT else value)) if value else 0.0
+            for name, value in numbers.items()
+        }
+        if 0 <= short["beta1"] < 1 and 0 <= short["beta2"] < 1:
+            yield Lion(**short, maximize=seen.uphill)

@@ -1,0 +1,134 @@
+"""``samestep identify``: what is no rule of ours is called none, or what it truly is."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from parity import mutants
+from parity.boxes import BOX, assert_is, blind, drawn, here
+from parity.compare import contestants, in_numpy
+from parity.conftest import LEFT_OUT
+from parity.identify import court, probes
+from parity.identify.answer import Identity, identify
+from parity.identify.court import Trial
+from parity.require import require
+from reference import RULES, SGD, Adagrad, Adam, Epsilon, Muon, Rule
+
+require("torch")
+require("keras")
+require("tensorflow")
+
+from parity.strangers import pytorch, tensorflow  # noqa: E402
+
+KIN = (SGD, Adagrad, Adam)  # what is thought of by day
+STRANGERS = [
+    f"{home}:{name}" for home, table in (("pytorch", pytorch), ("tensorflow", tensorflow)) for name in table.WRONG
+]
+SHARE = 8  # one of so many by day
+IN_TRUTH = {  # what a stranger is, where it is a rule of ours under another name
+    "tensorflow:wrong_averaged_by_count": "a mean over all steps is Adam's, with beta2 next to 1",
+}
+
+
+def found_of(name: str, full: bool) -> Identity:
+    """What the stranger is; by day sought among a few rules."""
+    contestant = contestants.read(f"parity.strangers.{name}")
+    return identify(contestant, here, long=full, kinds=RULES if full else KIN)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [("pytorch:right", Adam(lr=0.01)), ("tensorflow:right", Adam(lr=0.01, epsilon=1e-7, epsilon_at=Epsilon.HAT))],
+)
+def test_a_stranger_that_is_right_is_named(name: str, rule: Rule) -> None:
+    """The same arithmetic as the wrong ones have, in a class that says nothing."""
+    assert_is(found_of(name, full=False), rule)
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_what_is_custom_is_none(name: str, full: bool) -> None:
+    """And the nearest is told, with the place where it leaves; but for what is a rule of ours in truth."""
+    if not full and name not in STRANGERS[::SHARE]:
+        pytest.skip(LEFT_OUT)
+    found = found_of(name, full)
+    if name in IN_TRUTH:
+        assert found.rule
+        assert not found.beyond
+        return
+    assert found.rule is None, found
+    assert max(held.excess for held in found.held) > 1
+    assert not found.stuck
+
+
+@pytest.mark.parametrize("name", ["pytorch:stubborn", "tensorflow:scheduled"])
+def test_who_ignores_the_learning_rate_is_told_so(name: str) -> None:
+    """It is no rule's way, and not for the steps themselves."""
+    found = identify(contestants.read(f"parity.strangers.{name}"), here, long=False, kinds=(SGD,))
+    assert found.rule is None
+    assert found.stuck
+
+
+MUTANTS = [
+    (kind, mutant.name) for kind in RULES if kind is not Muon for mutant in mutants.RULES
+    if mutant.file == f"reference/{kind.__name__.lower()}.py"
+]  # fmt: skip
+BY_DAY = ("adam: amsgrad is ignored", "sgd: first step is dampened")
+DRAWS = 150
+UNSEEN = {  # for these the trial of many steps is there
+    "adam: bias correction ends after a thousand steps", "adafactor: rate is never capped",
+    "adafactor: rate is always capped",
+}  # fmt: skip
+
+
+@functools.cache
+def asked(wrong: Rule) -> list[Trial]:
+    """What identify without the long run asks."""
+    feeds = (probes.feed(), court.fresh(flat=True))
+    return [Trial(feed, dtype, in_numpy.run(wrong, feed, dtype)) for feed in feeds for dtype in ("float64", "float32")]
+
+
+def _alike(one: Rule, other: Rule) -> bool:
+    """Whether the probes see no bit of difference."""
+    ours, theirs = (in_numpy.run(rule, probes.feed(), "float64").thetas for rule in (one, other))
+    return all(np.array_equal(ours[name], theirs[name], equal_nan=True) for name in ours)
+
+
+def seen(kind: type[Rule], name: str) -> tuple[Rule, Rule] | None:
+    """The right rule and the wrong one, with the first numbers drawn with which they part; None if none make them."""
+    for seed in range(DRAWS):
+        right = drawn(kind, 100 * RULES.index(kind) + seed)
+        wrong = mutants.wrong_rules(kind.__name__)[name](**right.plain())
+        if _alike(right, wrong):
+            continue
+        if not court.judge(right, "", asked(wrong)).holds:
+            return right, wrong
+    return None
+
+
+@pytest.mark.parametrize(("kind", "name"), MUTANTS, ids=str)
+def test_a_mutant_is_never_named_as_the_right_rule(kind: type[Rule], name: str, full: bool) -> None:
+    """It is none, or a rule with other numbers that goes its way on fresh gradients as well."""
+    if not full and name not in BY_DAY:
+        pytest.skip(LEFT_OUT)
+    pair = seen(kind, name)
+    assert (pair is None) == (name in UNSEEN)
+    if pair is None:
+        return
+    right, wrong = pair
+    found = identify(BOX, blind(wrong), long=False, kinds=(kind,))
+    assert repr(right) not in {repr(rule) for rule in (found.rule, *found.alike)}
+    if found.rule:
+        long = court.long(flat=True)
+        assert court.judge(found.rule, "", [Trial(long, "float64", in_numpy.run(wrong, long, "float64"))]).holds
+
+
+def test_a_long_run_tells_what_a_short_one_cannot(full: bool) -> None:
+    """Bias correction that ends after a thousand steps is none of ours, and looks like Adam before."""
+    if not full:
+        pytest.skip(LEFT_OUT)
+    rule = Adam(lr=0.01)
+    wrong = mutants.wrong_rules("Adam")["adam: bias correction ends after a thousand steps"](**rule.plain())
+    short, long = (identify(BOX, blind(wrong), long=long, kinds=(Adam,)) for long in (False, True))
+    assert_is(short, rule)
+    assert long.rule is None

@@ -1,0 +1,91 @@
+"""``samestep identify``: what a person sees, exit codes, mistakes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .checkout import assert_mistake, samestep
+
+pytest.importorskip("typer", reason="the command line is the extra 'report'")
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
+MINE = """
+import torch
+
+def good(parameters):
+    return torch.optim.SGD(parameters, lr=0.25, momentum=0.5)
+
+class Jumpy(torch.optim.SGD):
+    count = 0
+
+    def step(self):
+        self.count += 1
+        if self.count % 7 == 0:
+            super().step()
+        super().step()
+
+def jumpy(parameters):
+    return Jumpy(parameters, lr=0.25)
+
+def broken(parameters):
+    raise RuntimeError("no luck")
+
+def odd(parameters):
+    return "SGD"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a person has a module of their own."""
+    (tmp_path / "mine.py").write_text(MINE)
+    return tmp_path
+
+
+def test_what_is_known_is_named_with_its_numbers_and_calls(folder: Path) -> None:
+    """Exit code 0."""
+    ended = samestep("identify", "mine:good", cwd=folder)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    first, *_ = ended.stdout.splitlines()
+    assert first == "mine:good is SGD(lr=0.25, momentum=0.5), in PyTorch"
+    assert "  pytorch  SGD(lr=0.25, momentum=0.5)" in ended.stdout
+    assert "equal bits to native:pytorch:SGD(lr=0.25, momentum=0.5) at every step of every trial" in ended.stdout
+    assert "float64, 1200 steps: " in ended.stdout
+
+
+def test_what_is_custom_is_none_with_the_nearest(folder: Path) -> None:
+    """Exit code 1; the nearest, its distance and limit, and the step where it leaves."""
+    ended = samestep("identify", "mine:jumpy", cwd=folder)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    first, nearest, leaves = ended.stdout.splitlines()
+    assert first == "mine:jumpy is none of mine, in PyTorch"
+    told = re.fullmatch(r"  the nearest is (\w+)\(.*\): distance (\S+) of the path, limit (\S+)", nearest)
+    assert told, nearest
+    assert float(told[2]) > float(told[3])
+    assert re.match(r"  it leaves it at step [1-9]\d*, tensor \w+, element \d+, in float(32|64): ", leaves), leaves
+
+
+def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
+    """float32 has no square of 1e-30: torch's Adafactor is no number there, where the rule stands still."""
+    live = "native:pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))"
+    ended = samestep("identify", live)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"{live} is Adafactor(lr=0.05, ")
+    assert f"  beyond the limit in float32, but bit for bit the steps of the live {live}" in ended.stdout
+    assert ": BEYOND" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("nowhere:factory", ["nowhere:factory must be a module, in this folder or installed"]),
+        ("mine:none", ["mine:none must be a module", "none"]),
+        ("mine:broken", ["mine:broken failed when called", "no luck"]),
+        ("mine:odd", ["mine:odd must return a torch.optim.Optimizer", "str"]),
+        ("mine", ["a contestant must be"]),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(what: str, words: list[str], folder: Path) -> None:
+    """Exit code 2."""
+    assert_mistake(samestep("identify", what, cwd=folder), *words)
