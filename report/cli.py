@@ -170,7 +170,7 @@ def bench(
 
         words = ratios.words(_rules(rules), _listed(sizes) or ("mnist",), threads, quick)
         told = ratios.measure(words, out)
-    screen = console.console()
+    screen = console.console(ratios.WIDE)
     for part in (ratios.heading(told), *ratios.tables(told), ratios.legend()):
         screen.print(part, soft_wrap=not screen.is_terminal)
 

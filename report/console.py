@@ -20,10 +20,10 @@ WIDE = 120  # columns, where there is no terminal to ask
 SHORT = 10  # hexadecimal digits of a digest that are shown
 
 
-def console() -> Console:
-    """The console on standard output; where that is no terminal, one that does not wrap at 80 columns."""
+def console(wide: int = WIDE) -> Console:
+    """The console on standard output; where that is no terminal, one so many columns wide, and not 80."""
     found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=WIDE)
+    return found if found.is_terminal else Console(highlight=False, width=wide)
 
 
 def label(run: Run) -> str:

@@ -18,6 +18,8 @@ from parity.cases import PLAIN
 CLOCK = launch.ROOT / "bench" / "test_ratios.py"
 COLOURS = {"faster": "green", "slower": "red", "cannot tell": "yellow"}
 SIZES = ("mnist", "large", "many")
+WIDE = 170  # columns that a table needs, where there is no terminal to ask
+WORDS = ("quickest native", "verdict")
 COLUMNS = (
     "us", "quickest native", "us", "ratio", "95 % interval", "verdict", "noise", "B/par", "axpy", "taken", "first s",
 )  # fmt: skip
@@ -78,8 +80,8 @@ def tables(told: dict[str, Any]) -> list[Table]:
     for size, device in dict.fromkeys((fact["size"], fact["device"]) for fact in facts):
         some = [fact for fact in facts if (fact["size"], fact["device"]) == (size, device)]
         table = Table(
-            Column(f"{size}: {some[0]['parameters']:,} parameters, {device}", overflow="fold"), "ours",
-            *(Column(name, justify="left" if name in ("quickest native", "verdict") else "right") for name in COLUMNS),
+            Column(f"{size}: {some[0]['parameters']:,} parameters, {device}", no_wrap=True), "ours",
+            *(Column(name, justify="left" if name in WORDS else "right", no_wrap=True) for name in COLUMNS),
             box=None, pad_edge=False,
         )  # fmt: skip
         for fact in some:
