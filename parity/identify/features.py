@@ -18,8 +18,8 @@ class Features(NamedTuple):
     ``uphill``: it climbs. ``linear``: proportional to the gradient. ``signed``: of one length for every gradient.
     ``shrink`` is the share by which weights shrink that get gradients of zero, None where it is not one for all;
     ``moved`` says whether they move at all; ``coupling`` is the gradient, over the weight, that would move them so.
-    ``dead`` is the largest gradient that moves nothing, 0 if each does; ``pace`` the share of its own size that a whole tensor moves,
-    beside shrinking.
+    ``dead`` is the largest gradient that moves nothing, 0 if each does; ``pace`` the share of its own
+    size that a whole tensor moves, beside shrinking.
     """
 
     uphill: bool
