@@ -1,11 +1,15 @@
 """``samestep identify``: natives, and rules known by nothing but their steps, are named with their numbers."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import pytest
 
 from parity.boxes import BOX, assert_is, blind, drawn, here
 from parity.compare import contestants
+from parity.compare.contestants import Contestant
+from parity.compare.feed import Feed
+from parity.compare.worker import Ran
 from parity.conftest import LEFT_OUT
 from parity.identify.answer import Identity, identify
 from parity.require import require
@@ -87,6 +91,20 @@ def test_what_cannot_run_is_a_mistake() -> None:
     """In one line, not a verdict."""
     with pytest.raises(ValueError, match="must return a torch"):
         named("builtins:len")
+
+
+def test_what_fails_at_the_least_is_asked_no_more() -> None:
+    """And what it said first is told."""
+    asked = []
+
+    def run(contestant: Contestant, trials: Sequence[tuple[Feed, str]]) -> list[Ran]:
+        asked.append(trials)
+        raise ValueError(f"failure {len(asked)}")
+
+    with pytest.raises(ValueError, match="failure 1"):
+        identify(BOX, run)
+    assert len(asked) == 2
+    assert {dtype for _, dtype in asked[-1]} == {"float32"}
 
 
 def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:

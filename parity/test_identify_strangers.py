@@ -73,7 +73,7 @@ MUTANTS = [
     (kind, mutant.name) for kind in RULES if kind is not Muon for mutant in mutants.RULES
     if mutant.file == f"reference/{kind.__name__.lower()}.py"
 ]  # fmt: skip
-BY_DAY = ("adam: amsgrad is ignored", "sgd: first step is dampened")
+BY_DAY = ("adam: amsgrad is ignored", "sgd: first step is dampened", "rprop: sizes never shrink")
 DRAWS = 150
 UNSEEN = {  # for these the trial of many steps is there
     "adam: bias correction ends after a thousand steps", "adafactor: rate is never capped",

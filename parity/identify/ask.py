@@ -21,6 +21,9 @@ def gathered(contestant: Contestant, run: Run, long: bool) -> tuple[str, list[Tr
     What it cannot do, such as double precision or vectors, is left out; ValueError if it can do nothing.
     """
     first: ValueError | None = None
+    least = [
+        (feed, DTYPES[-1]) for feed in (probes.feed(flat=False), court.fresh(flat=False))
+    ]  # part of all that is asked
     for flat, dtypes in ((True, DTYPES), (True, DTYPES[1:]), (False, DTYPES), (False, DTYPES[1:])):
         asked = [(probes.feed(flat), dtype) for dtype in dtypes]
         asked += [(court.fresh(flat), dtype) for dtype in dtypes]
@@ -29,12 +32,22 @@ def gathered(contestant: Contestant, run: Run, long: bool) -> tuple[str, list[Tr
         try:
             went = run(contestant, asked)
         except ValueError as error:
-            first = first or error
+            if not first:
+                first = error
+                _tried(contestant, run, least, first)
             continue
         trials = [Trial(feed, dtype, each.account) for (feed, dtype), each in zip(asked, went, strict=True)]
         return went[0].home, trials, flat
     assert first
     raise first
+
+
+def _tried(contestant: Contestant, run: Run, least: Sequence[tuple[Feed, str]], first: ValueError) -> None:
+    """The first error, if the box cannot do the least either: nothing more need be tried then."""
+    try:
+        run(contestant, least)
+    except ValueError:
+        raise first from None
 
 
 def keeps_its_rate(contestant: Contestant, run: Run, first: Trial) -> bool:

@@ -18,8 +18,8 @@ class Features(NamedTuple):
     ``uphill``: it climbs. ``linear``: proportional to the gradient. ``signed``: of one length for every gradient.
     ``shrink`` is the share by which weights shrink that get gradients of zero, None where it is not one for all;
     ``moved`` says whether they move at all; ``coupling`` is the gradient, over the weight, that would move them so.
-    ``dead`` is the largest gradient that moves nothing; ``pace`` the share of its own size that a whole tensor moves,
-    beside shrinking.
+    ``dead`` is the largest gradient that moves nothing, 0 if each does; ``pace`` the share of its own
+    size that a whole tensor moves, beside shrinking.
     """
 
     uphill: bool
@@ -51,12 +51,11 @@ def of(account: Account, feed: Feed) -> Features:
     moved = not np.array_equal(after, np.broadcast_to(begin.astype(account.thetas["weights"].dtype), after.shape))
     shrink = float(np.median(shares)) if _one(shares[count // 2 :]) else None
     coupling = _coupling(np.abs(begin), np.abs(begin - after[0]), length, size)
-    dead = float(size[length == 0].max(initial=0.0))
     start = feed.start["plain"]
     step = start - account.thetas["plain"][0] - (shrink or 0.0) * start
     pace = float(np.sqrt(np.mean(step**2) / np.mean(start**2)))
     return Features(
-        bool(down < 0), _one(ratio), _one(length), slope, top, half, moved, shrink, coupling, dead, pace,
+        bool(down < 0), _one(ratio), _one(length), slope, top, half, moved, shrink, coupling, _dead(length, size), pace,
     )  # fmt: skip
 
 
@@ -70,6 +69,17 @@ def _coupling(weights: np.ndarray, steps: np.ndarray, length: np.ndarray, size: 
         np.interp(goal, np.maximum.accumulate(np.log(of)), np.log(by)) for of, by in ((length, size), (steps, weights))
     )
     return float(np.exp(ours - theirs))
+
+
+def _dead(length: np.ndarray, size: np.ndarray) -> float:
+    """Where the first two steps beyond it, on one line, come to nothing: a fit that starts from the edge of what moves
+    cannot leave it."""
+    moves = np.flatnonzero(length > 0)
+    if len(moves) < 2 or not moves[0]:
+        return 0.0
+    (less, more), (near, far) = length[moves[:2]], size[moves[:2]]
+    edge = near - less * (far - near) / (more - less) if more > less else near
+    return float(np.clip(edge, size[moves[0] - 1], near))
 
 
 def _one(values: np.ndarray) -> bool:

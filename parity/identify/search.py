@@ -24,8 +24,8 @@ AGAIN, STARTS = 8, 4  # variants, and points of a grid, that are fitted from: so
 
 
 def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iterator[Found]:
-    """Fitted rules, as they come; the last is not the best. Each variant is fitted from its best start, at last the
-    promising ones from others."""
+    """Fitted rules, as they come; the last is not the best. Each variant is fitted from its best start; then those with
+    more numbers from where one with fewer came near; at last the promising ones from other starts."""
     waiting, fitted = [], []
     for order, variant in enumerate(variants):
         given = _data(account, feed, variant, COARSE)
@@ -37,8 +37,12 @@ def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iter
     for _, order, variant, starts in _likely(waiting):
         if found := _fitted(account, feed, variant, starts[0][1]):
             yield found
-            fitted.append((found.gap, order, variant, starts))
-    for _, _, variant, starts in sorted(fitted, key=lambda row: row[:2])[:AGAIN]:
+            fitted.append((found.gap, order, variant, starts, found))
+    best = sorted(fitted, key=lambda row: row[:2])[:AGAIN]
+    for *_, variant, _, found in best:
+        wider = _wider(found, variant, waiting) if DONE < found.gap <= HOPELESS else ()
+        yield from (more for other, start in wider if (more := _fitted(account, feed, other, start)))
+    for _, _, variant, starts, _ in best:
         yield from (found for _, start in starts[1:STARTS] if (found := _fitted(account, feed, variant, start)))
 
 
@@ -49,6 +53,16 @@ def _likely(waiting: Sequence[tuple[float, int, Variant, Any]]) -> Iterator[tupl
         asked[row[2].kind] += 1
         if asked[row[2].kind] <= MOST:
             yield row
+
+
+def _wider(
+    found: Found, variant: Variant, waiting: Sequence[tuple[float, int, Variant, Any]]
+) -> Iterator[tuple[Variant, dict[str, Any]]]:  # fmt: skip
+    """Variants that fit more numbers than ``found`` did, and its numbers as their start."""
+    for _, _, other, starts in waiting:
+        names = starts[0][1]
+        if (other.kind, other.fixed) == (variant.kind, variant.fixed) and set(names) > set(found.names):
+            yield other, {name: _inside(name, getattr(found.rule, name)) for name in names}
 
 
 def tidied(found: Found, account: Account, feed: Feed, names: Sequence[str]) -> Iterator[Rule]:

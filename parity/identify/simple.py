@@ -65,9 +65,11 @@ def otherwise(rule: Rule, dialect: str) -> Iterator[Rule]:
     if isinstance(rule, ScheduleFree):  # as Keras takes it, beta1 makes no difference
         yield from rounded(rule.replace(beta1=defaults(rule, "beta1", dialect)[0]))
     if isinstance(rule, Adafactor):
+        usual = defaults(rule, "epsilon1", dialect)  # so small that no fit can tell it to more than a digit
+        places = {Epsilon.INSIDE: usual, Epsilon.FLOOR: [MACHINE["float32"], *usual]}
         for each in rounded(rule.replace(epsilon1=0.0)):
-            for floor in (MACHINE["float32"], *defaults(rule, "epsilon1", dialect)):
-                yield each.replace(epsilon1=floor, epsilon1_at=Epsilon.FLOOR)
+            for place, values in places.items():
+                yield from (each.replace(epsilon1=value, epsilon1_at=place) for value in values)
 
 
 def _splits(whole: float) -> Iterator[tuple[float, float]]:

@@ -48,7 +48,7 @@ def _rprop(account: Account, feed: Feed, seen: Features) -> Iterator[Rule]:
             "lr": first, "rise": rise, "fall": fall, "smallest": float(moved.min()), "largest": float(moved.max()),
         }  # fmt: skip
         short: dict[str, Any] = {name: shortest(value, room * value) for name, value in numbers.items()}
-        yield Rprop(**short, maximize=seen.uphill)
+        yield from _possible(Rprop, **short, maximize=seen.uphill)
 
 
 def _lion(account: Account, feed: Feed, seen: Features, ask: Ask) -> Iterator[Rule]:
@@ -76,5 +76,12 @@ def _lion(account: Account, feed: Feed, seen: Features, ask: Ask) -> Iterator[Ru
             name: shortest(value, room * (min(value, 1 - value) if name in UNIT else value)) if value else 0.0
             for name, value in numbers.items()
         }
-        if 0 <= short["beta1"] < 1 and 0 <= short["beta2"] < 1:
-            yield Lion(**short, maximize=seen.uphill)
+        yield from _possible(Lion, **short, maximize=seen.uphill)
+
+
+def _possible(kind: type[Rule], **told: Any) -> Iterator[Rule]:
+    """The rule, unless there is none with such hyperparameters: what is read off a stranger's steps may be anything."""
+    try:
+        yield kind(**told)
+    except ValueError:
+        return
