@@ -63,7 +63,9 @@ def reference(mutant: Mutant) -> ModuleType:
     folder = Path(tempfile.mkdtemp(prefix="samestep-wrong-"))
     sys.path.insert(0, str(folder))
     try:
-        shutil.copytree(ROOT / "reference", folder / "reference")  # with what Python has compiled already: half the time
+        shutil.copytree(
+            ROOT / "reference", folder / "reference"
+        )  # with what Python has compiled already: half the time
         mutant.apply(folder)
         Path(importlib.util.cache_from_source(str(folder / mutant.file))).unlink(missing_ok=True)
         package = f"wrong_reference_{next(_serial)}"
