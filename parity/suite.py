@@ -61,7 +61,9 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "frameworks/numpy/model.py": ((("test_models.py",), ""),),
     "frameworks/pytorch/model.py": ((("test_models.py",), ""),),
     "frameworks/tensorflow/model.py": ((("test_models.py",), ""),),
-    "frameworks/pytorch/compiled.py": ((("test_compiled.py",), "numbers or share or autograd or data or groups"),),
+    "frameworks/pytorch/compiled.py": (
+        (("test_compiled.py",), "numbers or share or autograd or data or groups or memory"),
+    ),
     "frameworks/pytorch/": ((("test_pytorch_optimizer.py",), ""),),
     "frameworks/tensorflow/": ((("test_tensorflow_optimizer.py",), ""),),
 }

@@ -208,6 +208,20 @@ def test_a_parameter_s_data_may_be_replaced(change: Any) -> None:
     pair.steps(2)
 
 
+@pytest.mark.parametrize("change", [torch.t, lambda x: x[:, :1].expand(4, 4)], ids=["turned", "repeated"])
+def test_a_gradient_may_lie_in_memory_otherwise(change: Any) -> None:
+    """From one step to the next, while all that is written stays where it is."""
+    ends = []
+    for compiling in (True, False):
+        tensor = torch.zeros(4, 4, requires_grad=True)
+        optimizer = Optimizer([tensor], SGD(lr=0.5, momentum=0.5), compiled=compiling)
+        for alter in (torch.clone, torch.clone, change, torch.clone):
+            tensor.grad = alter(torch.arange(16.0).reshape(4, 4))
+            optimizer.step()
+        ends.append(tensor.detach())
+    assert torch.equal(*ends)
+
+
 @pytest.mark.parametrize("own", [False, True], ids=["gradients apart", "gradient of its own memory"])
 def test_tensors_that_share_memory_step_one_after_another(own: bool) -> None:
     """Two views that overlap; a gradient that is a parameter."""

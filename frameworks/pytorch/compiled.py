@@ -240,8 +240,8 @@ def _guard(tensors: Tensors) -> Callable[..., bool]:
     if not tested():
         layouts = _layouts(*tensors)
         return lambda *others: _layouts(*others) == layouts
-    fixed = [[None] * x.ndim for x in tensors]
-    return torch._C._dynamo.guards.TensorGuards(*tensors, dynamic_dims_sizes=fixed, dynamic_dims_strides=fixed).check
+    sizes, strides = [[*x.shape] for x in tensors], [[*x.stride()] for x in tensors]  # None would be any size
+    return torch._C._dynamo.guards.TensorGuards(*tensors, dynamic_dims_sizes=sizes, dynamic_dims_strides=strides).check
 
 
 def _overlap(tensors: Tensors) -> bool:

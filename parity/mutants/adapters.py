@@ -42,6 +42,7 @@ ADAPTERS = [
         ("coefficients of the first step stay", "            view[:] = numbers", "            view[:] = [old or new for old, new in zip(view, numbers)]"),
         ("coefficients are floats", "            view[:] = numbers", "            view[:] = [ctypes.c_float(number).value for number in numbers]"),
         ("coefficients are the first tensor's", "        begin += len(move.c)\n", ""),
+        ("any layout passes the guard", "sizes, strides = [[*x.shape] for x in tensors], [[*x.stride()] for x in tensors]", "sizes = strides = [[None] * x.ndim for x in tensors]"),
         ("strides do not matter", "(x.shape, x.stride(), x.dtype)", "(x.shape, x.dtype)"),
         ("writes are hidden from autograd", "        torch.autograd.graph.increment_version(tensors[: len(moves)])", "        pass"),
     ),
