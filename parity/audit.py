@@ -4,11 +4,11 @@
 """
 
 import argparse
+import functools
 import importlib.util
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,11 +18,14 @@ from pathlib import Path
 from . import findings as found
 from .findings import PACKAGES, Finding
 from .mutants import EQUIVALENT, ROOT, Mutant, every
+from .nursery import Nurseries, Nursery
 from .suite import SUITE, commands, nearest
 
 NEEDS = ("pytest", "mpmath", "hypothesis", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx")
-PLUGINS = ("-p", "no:hypothesispytest", "-p", "no:xdist")  # which no test here needs: 0.7 s of a start of 1.1 s
-PATIENCE = {True: 120, False: 1800}  # seconds for the nearest tests, which take about 5, and for a file of the suite
+OPTIONS = (  # no test needs these plugins, which take 0.7 s to start; and pytest itself need not be rewritten
+    "-q", "-p", "no:hypothesispytest", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning",
+)  # fmt: skip
+PATIENCE = {True: 120, False: 1800}  # processor seconds for chosen tests, which take about 5, and for whole files
 UNREAD = "ImportError while loading conftest"  # pytest's words
 CACHE = ".pytest_cache"  # said, since under tox pytest has another place for it
 FAILED = Path(CACHE, "v/cache/lastfailed")  # where pytest keeps the ids of the tests that failed
@@ -47,43 +50,40 @@ def copy(root: Path, mutant: Mutant | None) -> None:
         mutant.apply(root)
 
 
-def failing(root: Path, tests: Sequence[str], *options: str) -> list[str]:
+def failing(nursery: Nursery, root: Path, tests: Sequence[str], *options: str) -> list[str]:
     """The tests that fail in the copy, by the ids that pytest gives them; ValueError if pytest itself could not run."""
-    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={root / CACHE}", *PLUGINS, *options, *tests],
-            cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE["-k" in tests],
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:  # a loop without end is red
+    words = [*OPTIONS, "-o", f"cache_dir={root / CACHE}", *options, *tests]
+    done = nursery.run(root, words, PATIENCE["-k" in tests])
+    if done.code < 0 or UNREAD in done.said:  # killed, perhaps for a loop without end, or conftest.py is not importable
         return [tests[0]]
-    if done.returncode < 0 or UNREAD in done.stderr:  # killed by a signal, or even conftest.py could not be imported
-        return [tests[0]]
-    if done.returncode not in (0, 1, 2):  # 1: a test failed, 2: a test file could not even be imported
-        raise ValueError(f"pytest {' '.join(tests)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    return list(json.loads((root / FAILED).read_text())) if done.returncode else []
+    if done.code not in (0, 1, 2):  # 1: a test failed, 2: a test file could not even be imported
+        raise ValueError(f"pytest {' '.join(tests)} ended with {done.code}:\n{done.said}")
+    return list(json.loads((root / FAILED).read_text())) if done.code else []
 
 
-def judge(mutant: Mutant) -> Finding:
+def judge(mutant: Mutant, nurseries: Nurseries) -> Finding:
     """Plant the mutant and run the suite until a test fails; of it the nearest alone for what should change nothing."""
     calls = nearest(mutant.file) if mutant.name in EQUIVALENT else commands(mutant.file)
-    with tempfile.TemporaryDirectory(prefix="samestep-mutant-") as folder:
+    with tempfile.TemporaryDirectory(prefix="samestep-mutant-") as folder, nurseries.lent() as nursery:
         copy(Path(folder), mutant)
-        caught = (failed[0] for call in calls if (failed := failing(Path(folder), call, "-x")))
+        caught = (failed[0] for call in calls if (failed := failing(nursery, Path(folder), call, "-x")))
         return Finding(mutant.name, mutant.file, next(caught, None))
-
-
-def false_alarms(findings: Iterable[Finding]) -> list[str]:
-    """The tests that caught a mutant and fail on an unaltered copy as well."""
-    with tempfile.TemporaryDirectory(prefix="samestep-unaltered-") as folder:
-        copy(Path(folder), None)
-        return failing(Path(folder), sorted({finding.caught_by for finding in findings if finding.caught_by}))
 
 
 def judge_all(mutants: Sequence[Mutant], jobs: int | None = None) -> Iterator[Finding]:
     """A finding for each mutant, in their order, ``jobs`` at a time."""
-    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-        yield from pool.map(judge, mutants)
+    jobs = jobs or os.cpu_count() or 1
+    with Nurseries(jobs) as nurseries, ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(functools.partial(judge, nurseries=nurseries), mutants)
+
+
+def false_alarms(findings: Iterable[Finding]) -> list[str]:
+    """The tests that caught a mutant and fail on an unaltered copy as well."""
+    with tempfile.TemporaryDirectory(prefix="samestep-unaltered-") as folder, Nurseries(1) as nurseries:
+        copy(Path(folder), None)
+        tests = sorted({finding.caught_by for finding in findings if finding.caught_by})
+        with nurseries.lent() as nursery:
+            return failing(nursery, Path(folder), tests)
 
 
 def ready(only: str = "") -> None:

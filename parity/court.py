@@ -56,10 +56,15 @@ class Trial(NamedTuple):
 
 def trial(rule: Rule, steps: int = STEPS) -> Trial:
     """The trial of a rule: every element of every stream, side by side, at a falling rate that float32 can hold."""
-    gradients = np.concatenate([streams.gradients(stream, steps) for stream in streams.PATTERNS], axis=1)
+    gradients = _gradients(steps)
     rates = [float(np.float32(rate)) for rate in streams.rates(rule.lr, steps)]
     start = np.tile(streams.start(), len(streams.PATTERNS))
     return Trial(streams.suit(rule, start), streams.suit(rule, gradients), rates)
+
+
+@functools.cache
+def _gradients(steps: int) -> np.ndarray:
+    return np.concatenate([streams.gradients(stream, steps) for stream in streams.PATTERNS], axis=1)
 
 
 @functools.cache
@@ -73,8 +78,8 @@ def expectation(rule: Rule, dtype: str, steps: int = STEPS) -> tuple[np.ndarray,
 @functools.cache
 def wrong_rules(rule: Rule, dtype: str, steps: int = STEPS) -> tuple[Wrong, ...]:
     """The wrong rules that differ from ``rule`` at all, the nearest to its limit first; ValueError if there is none."""
-    kinds = mutants.wrong_rules(type(rule).__name__)
-    told = [_told(name, kind(**rule.plain()), rule, dtype, steps) for name, kind in kinds.items()]
+    start, (expected, bounds) = trial(rule, steps).start, expectation(rule, dtype, steps)
+    told = [_compared(name, course, start, expected, bounds) for name, course in _courses(rule, steps).items()]
     if not any(wrong.distance for wrong in told):
         raise ValueError(f"no mutant changes {rule!r}; add one to parity/mutants/rules.py")
     return tuple(sorted((wrong for wrong in told if wrong.distance), key=lambda wrong: wrong.excess))
@@ -85,15 +90,30 @@ def nearest_wrong(rule: Rule, dtype: str, steps: int = STEPS) -> Wrong:
     return next(wrong for wrong in wrong_rules(rule, dtype, steps) if wrong.kept_out or wrong.name not in UNTOLD[dtype])
 
 
-def _told(name: str, wrong: Rule, rule: Rule, dtype: str, steps: int) -> Wrong:
-    return held(name, wrong, trial(rule, steps), *expectation(rule, dtype, steps))
+@functools.cache
+def _courses(rule: Rule, steps: int) -> dict[str, np.ndarray | None]:
+    """The course of each wrong rule on the trial of the right one, which no dtype changes."""
+    kinds = mutants.wrong_rules(type(rule).__name__)
+    return {name: _course(kind(**rule.plain()), trial(rule, steps)) for name, kind in kinds.items()}
 
 
 def held(name: str, wrong: Rule, trial: Trial, expected: np.ndarray, bounds: np.ndarray) -> Wrong:
     """A wrong rule on a trial, held to where the right one goes there and how far rounding can move it."""
+    return _compared(name, _course(wrong, trial), trial.start, expected, bounds)
+
+
+def _course(wrong: Rule, trial: Trial) -> np.ndarray | None:
+    """Where it goes (NumPy, float64); None if it is so wrong that it cannot take the steps."""
     try:
-        actual = trajectory.run(wrong, trial.start, trial.gradients, "float64", trial.rates)
-    except ArithmeticError:  # so wrong that it cannot take the step
+        return trajectory.run(wrong, trial.start, trial.gradients, "float64", trial.rates)
+    except ArithmeticError:
+        return None
+
+
+def _compared(
+    name: str, course: np.ndarray | None, start: np.ndarray, expected: np.ndarray, bounds: np.ndarray
+) -> Wrong:
+    if course is None:
         return Wrong(name, math.inf, 0.0)
-    verdict = trajectory.compare(trial.start, expected, actual, bounds)
+    verdict = trajectory.compare(start, expected, course, bounds)
     return Wrong(name, verdict.distance, verdict.limit)

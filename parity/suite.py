@@ -21,7 +21,8 @@ SLOW = "nearest or matters"  # in their names: what of rung 1 is not tried at fi
 
 def first_rung(chosen: str) -> tuple[Nearest, ...]:
     """What of rung 1 the words choose, the quickest tests first."""
-    own = (RUNG_1, f"({chosen} or corners) and not ({SLOW})"), (RUNG_1, f"({chosen}) and matters")
+    quick = f"({chosen} or corners or every_step) and not ({SLOW})"
+    own = (RUNG_1, quick), (RUNG_1, f"({chosen}) and matters")
     return *own, (RUNG_1, f"not ({SLOW})")
 
 
@@ -64,8 +65,15 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "frameworks/pytorch/compiled.py": (
         (("test_compiled.py",), "numbers or share or autograd or data or groups or memory"),
     ),
-    "frameworks/pytorch/": ((("test_pytorch_optimizer.py",), ""),),
-    "frameworks/tensorflow/": ((("test_tensorflow_optimizer.py",), ""),),
+    "frameworks/pytorch/": (
+        (("test_pytorch_optimizer.py",), ""),
+        (("test_adapters.py", "test_hostile.py"), "torch and eager"),
+        (("test_compiled.py",), ""),
+    ),
+    "frameworks/tensorflow/": (
+        (("test_tensorflow_optimizer.py",), ""),
+        (("test_adapters.py", "test_hostile.py"), "tensorflow and (eager or graph)"),
+    ),
 }
 
 
@@ -83,6 +91,9 @@ def nearest(file: str) -> list[list[str]]:
 
 def commands(file: str) -> Iterator[list[str]]:
     """The suite as pytest calls, the nearest first; together they are the whole of it."""
-    yield from (call for call in nearest(file) if "-k" in call)
-    first = [name for names, _ in begin(file) for name in names]
-    yield from ([f"parity/{name}"] for name in sorted(SUITE, key=lambda name: name not in first))
+    yield from nearest(file)
+    begun = [name for names, _ in begin(file) for name in names]
+    done = {name for names, chosen in begin(file) if not chosen for name in names}
+    far = RUNG_1 if file.startswith("frameworks/") else ()
+    rest = sorted(set(SUITE) - done, key=lambda name: (name in far, name not in begun, SUITE.index(name)))
+    yield from ([f"parity/{name}"] for name in rest)

@@ -58,6 +58,7 @@ def wrong_rules(name: str) -> dict[str, type[Rule]]:
     return {m.name: getattr(reference(m), name) for m in RULES if m.file in files and m.applies(ROOT)}
 
 
+@functools.cache  # those of shared files are asked for by every rule
 def reference(mutant: Mutant) -> ModuleType:
     """The package of rules with the mutant planted: a copy, imported beside the right one."""
     folder = Path(tempfile.mkdtemp(prefix="samestep-wrong-"))
