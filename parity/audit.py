@@ -21,7 +21,7 @@ from .mutants import EQUIVALENT, ROOT, Mutant, every
 from .nursery import Nurseries, Nursery
 from .suite import SUITE, commands, nearest
 
-NEEDS = ("pytest", "mpmath", "hypothesis", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx")
+NEEDS = ("pytest", "mpmath", "gmpy2", "hypothesis", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx")
 OPTIONS = (  # no test needs these plugins, which take 0.7 s to start; and pytest itself need not be rewritten
     "-q", "-p", "no:hypothesispytest", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip

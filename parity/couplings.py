@@ -4,14 +4,16 @@
 """
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import NamedTuple
 
+import mpmath
 import numpy as np
-from mpmath import matrix, mp, mpf
 
 from reference import LAMB, Adafactor, Decay, Epsilon, Measure, Muon, Reach, Rule
 
 from . import equations
+from .digits import DIGITS, fsum, mpfr, sqrt
 
 
 class Past(NamedTuple):
@@ -33,7 +35,7 @@ def truth(rule: Rule, theta: np.ndarray, gradients: np.ndarray, rates: Sequence[
 
 def _whole(rule: Rule, theta: np.ndarray, gradients: np.ndarray, rates: Sequence[float] | None) -> np.ndarray:
     at, past, out = exact(theta), [], []
-    lr = [mpf(rate) for rate in rates or [rule.lr] * len(gradients)]
+    lr = [mpfr(rate) for rate in rates or [rule.lr] * len(gradients)]
     for t, gradient in enumerate(gradients):
         g, before = -exact(gradient) if rule.maximize else exact(gradient), at
         if rule.decay is Decay.COUPLED:
@@ -48,26 +50,26 @@ def _whole(rule: Rule, theta: np.ndarray, gradients: np.ndarray, rates: Sequence
 
 def exact(x: np.ndarray) -> np.ndarray:
     """The same numbers in 50 digits."""
-    return np.vectorize(mpf, otypes=[object])(x)
+    return np.vectorize(mpfr, otypes=[object])(x)
 
 
 def mean(keep: float, terms: Sequence[np.ndarray]) -> np.ndarray:
     """The running mean that starts at zero, element by element."""
-    return (1 - mpf(keep)) * sum(mpf(keep) ** age * term for age, term in enumerate(reversed(terms)))
+    return (1 - mpfr(keep)) * sum(mpfr(keep) ** age * term for age, term in enumerate(reversed(terms)))
 
 
-def length(x: np.ndarray) -> mpf:
+def length(x: np.ndarray) -> mpfr:
     """The Euclidean norm of all elements."""
-    return mp.sqrt(mp.fsum(x.ravel() ** 2))
+    return sqrt(fsum(x.ravel() ** 2))
 
 
-root = np.vectorize(mp.sqrt, otypes=[object])
+root = np.vectorize(sqrt, otypes=[object])
 
 
-def lamb(rule: LAMB, past: Past, lr: mpf) -> np.ndarray:
+def lamb(rule: LAMB, past: Past, lr: mpfr) -> np.ndarray:
     """lr times the tensor's length, in the direction of Adam's step; lr times that step if either has no length."""
     g, theta = past.gradients, past.decayed
-    first, second = (1 - mpf(beta) ** len(g) for beta in (rule.beta1, rule.beta2))
+    first, second = (1 - mpfr(beta) ** len(g) for beta in (rule.beta1, rule.beta2))
     square = mean(rule.beta2, [x * x for x in g]) / second
     direction = mean(rule.beta1, g) / first / (root(square) + rule.epsilon)
     if rule.decay is Decay.JOINED:
@@ -76,38 +78,47 @@ def lamb(rule: LAMB, past: Past, lr: mpf) -> np.ndarray:
     return lr * (lengths[0] / lengths[1] if all(lengths) else 1) * direction
 
 
-def adafactor(rule: Adafactor, past: Past, lr: mpf) -> np.ndarray:
+def adafactor(rule: Adafactor, past: Past, lr: mpfr) -> np.ndarray:
     """The gradient over the root of row mean times column mean over mean, of squares of all gradients, the newer the
     more; as long as a share of the tensor."""
     g, t, floor = past.gradients, len(past.gradients), rule.epsilon1_at is Epsilon.FLOOR
-    new = [mpf(k) ** mpf(rule.beta2_decay) for k in range(1, t + 1)]
-    weights = [new[k] * mp.fprod(1 - later for later in new[k + 1 :]) for k in range(t)]
+    new = [mpfr(k) ** mpfr(rule.beta2_decay) for k in range(1, t + 1)]
+    weights = [new[k] * prod(1 - later for later in new[k + 1 :]) for k in range(t)]
     square = sum(w * (x * x + (0 if floor else rule.epsilon1)) for w, x in zip(weights, g, strict=True))
     if square.ndim > 1:
         rows, columns = (square.mean(axis=axis, keepdims=True) for axis in (-1, -2))
         middle = rows.mean(axis=-2, keepdims=True)
-        square = rows * columns / (np.maximum(middle, mpf(rule.epsilon1)) if floor else middle)
-    direction = g[-1] / (np.maximum(root(square), mpf(rule.epsilon1)) if floor else root(square))
+        square = rows * columns / (np.maximum(middle, mpfr(rule.epsilon1)) if floor else middle)
+    direction = g[-1] / (np.maximum(root(square), mpfr(rule.epsilon1)) if floor else root(square))
     measured = past.before if rule.measure is Measure.BEFORE_DECAY else past.decayed
-    size, long = (length(x) / mp.sqrt(x.size) for x in (measured, direction))
-    rate = min(lr, 1 / mp.sqrt(t)) if rule.relative_step else lr
-    return rate * max(mpf(rule.epsilon2), size) / max(mpf(1), long / mpf(rule.clip)) * direction
+    size, long = (length(x) / sqrt(x.size) for x in (measured, direction))
+    rate = min(lr, 1 / sqrt(t)) if rule.relative_step else lr
+    return rate * max(mpfr(rule.epsilon2), size) / max(mpfr(1), long / mpfr(rule.clip)) * direction
 
 
-def muon(rule: Muon, past: Past, lr: mpf) -> np.ndarray:
+def muon(rule: Muon, past: Past, lr: mpfr) -> np.ndarray:
     """The singular vectors of all gradients' momentum; each singular value is moved by itself."""
-    g, keep = past.gradients, mpf(rule.momentum)
+    g, keep = past.gradients, mpfr(rule.momentum)
     m = sum(keep**age * x for age, x in enumerate(reversed(g)))
     ahead = (g[-1] + keep * m if rule.nesterov else m) * (1 - keep if rule.mean else 1)
     whole = length(ahead)
-    whole = max(whole, mpf(rule.epsilon)) if rule.epsilon_at is Epsilon.FLOOR else whole + rule.epsilon
-    left, values, right = mp.svd_r(matrix((ahead / whole).tolist()))
+    whole = max(whole, mpfr(rule.epsilon)) if rule.epsilon_at is Epsilon.FLOOR else whole + rule.epsilon
+    left, values, right = singular(ahead / whole)
     for _ in range(rule.ns_steps):
-        values = values.apply(lambda s: rule.a * s + rule.b * s**3 + rule.c * s**5)
+        values = rule.a * values + rule.b * values**3 + rule.c * values**5
     rows, columns = ahead.shape
-    reach = {Reach.LONG: mpf(max(rows, columns)), Reach.TALL: max(mpf(1), mpf(rows) / columns)}.get(rule.reach, mpf(1))
-    moved = np.array((left * mp.diag(values) * right).tolist(), object)
-    return lr * rule.share * mp.sqrt(reach) * moved.reshape(rows, columns)
+    one = mpfr(1)
+    reach = {Reach.LONG: max(rows, columns) * one, Reach.TALL: max(one, rows * one / columns)}.get(rule.reach, one)
+    return lr * rule.share * sqrt(reach) * (left * values @ right)
+
+
+def singular(x: np.ndarray) -> list[np.ndarray]:
+    """The singular value decomposition of a matrix (rows, columns): (rows, k), (k,), (k, columns)."""
+    with mpmath.workdps(DIGITS):
+        decomposed = mpmath.svd_r(mpmath.matrix([[mpmath.mpf(str(element)) for element in row] for row in x]))
+        parts = [[[mpmath.nstr(y, DIGITS + 5) for y in row] for row in part.tolist()] for part in decomposed]
+    left, values, right = (exact(np.array(part)) for part in parts)
+    return [left, values.ravel(), right]
 
 
 STEPS: dict[type[Rule], Callable[..., np.ndarray]] = {LAMB: lamb, Adafactor: adafactor, Muon: muon}

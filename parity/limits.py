@@ -6,6 +6,7 @@ gradients, this dtype, whatever order of operations a sane compiler chose (N. J.
 Numerical Algorithms, 2nd edition, SIAM 2002, section 3.3).
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -200,13 +201,18 @@ def namespace(scalars_in: str) -> SimpleNamespace:
         reshape=lambda x, shape: Bounded(x.value.reshape(shape), x.error.reshape(shape), x.dtype),
         ones=lambda shape, dtype: Bounded(np.ones(shape), 0.0, dtype),
         zeros_like=lambda x: Bounded(np.zeros_like(x.value), 0.0, x.dtype),
-        integer_power=lambda base, t: scalars.integer_power(_scalar(base, scalars_in), t),  # type: ignore[arg-type]
+        integer_power=lambda base, t: _integer_power(base, t, scalars_in),
         power=lambda base, exponent: _scalar(base, scalars_in) ** Bounded(exponent, 0.0, scalars_in),
     )
 
 
 def _scalar(x: Any, dtype: str) -> Bounded:
     return x if isinstance(x, Bounded) else Bounded(x, 0.0, dtype)
+
+
+@functools.lru_cache(maxsize=4096)  # trials ask for the same powers again and again
+def _integer_power(base: float | Bounded, exponent: int, dtype: str) -> Bounded:
+    return scalars.integer_power(_scalar(base, dtype), exponent)  # type: ignore[arg-type, return-value]
 
 
 class Standing(NamedTuple):

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-IMPORTED = ("pytest", "numpy", "mpmath", "torch", "triton", "tensorflow", "keras")  # torch before TensorFlow
+IMPORTED = ("pytest", "numpy", "mpmath", "gmpy2", "torch", "triton", "tensorflow", "keras")  # torch before TensorFlow
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # a process forks safely that has but one
 SAID = "said.txt"
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mpmath import mpf
 
 from frameworks.numpy import Optimizer
 from parity import cases, limits, streams, trajectory
+from parity.digits import mpfr
 from reference import ASGD, Adafactor, Adagrad, Epsilon, Muon, RAdam, RMSprop, ScheduleFree, dialects, follow, scalars
 from reference.matrices import orthogonalized
 
@@ -134,8 +134,8 @@ def test_power_of_a_few_quarters_is_of_square_roots() -> None:
 
 def test_powers_of_equal_numbers_are_each_of_their_own_kind() -> None:
     """Only those of doubles are kept."""
-    cubes = [scalars.integer_power(half, 3) for half in (mpf(0.5), np.float64(0.5), 0.5)]
-    assert [(type(cube), cube) for cube in cubes] == [(kind, 0.125) for kind in (mpf, np.float64, float)]
+    cubes = [scalars.integer_power(half, 3) for half in (mpfr(0.5), np.float64(0.5), 0.5)]
+    assert [(type(cube), cube) for cube in cubes] == [(kind, 0.125) for kind in (mpfr, np.float64, float)]
 
 
 @pytest.mark.parametrize("call", cases.CALLS)

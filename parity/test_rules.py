@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mpmath import mp, mpf
 
 from parity import cases, couplings, court, equations, limits, streams, trajectory
+from parity.digits import DIGITS, mpfr, sqrt
 from reference import (
     FTRL,
     LAMB,
@@ -43,7 +43,7 @@ SCALES = np.logspace(-10, 1, 8)
 FIFTY_DIGITS = SimpleNamespace(
     abs=np.abs,
     sign=np.sign,
-    sqrt=np.vectorize(mp.sqrt, otypes=[object]),
+    sqrt=np.vectorize(sqrt, otypes=[object]),
     square=lambda x: x * x,
     maximum=np.maximum,
     minimum=np.minimum,
@@ -51,10 +51,10 @@ FIFTY_DIGITS = SimpleNamespace(
     matmul=np.matmul,
     transpose=np.transpose,
     reshape=np.reshape,
-    ones=lambda shape, dtype: np.full(shape, mpf(1), dtype),
-    zeros_like=lambda x: np.full(np.shape(x), mpf(0), object),
-    integer_power=lambda base, exponent: mpf(base) ** int(exponent),
-    power=lambda base, exponent: mpf(base) ** exponent,
+    ones=lambda shape, dtype: np.full(shape, mpfr(1), dtype),
+    zeros_like=lambda x: np.full(np.shape(x), mpfr(0), object),
+    integer_power=lambda base, exponent: mpfr(base) ** int(exponent),
+    power=lambda base, exponent: mpfr(base) ** exponent,
     where=lambda condition, yes, no: np.where(condition, yes, no) if np.ndim(condition) else yes if condition else no,
 )
 
@@ -85,7 +85,7 @@ def with_fifty_digits(rule: Rule) -> Rule:
     exact = copy.copy(rule)
     for name, value in rule.plain().items():
         if isinstance(value, float):
-            object.__setattr__(exact, name, mpf(value))
+            object.__setattr__(exact, name, mpfr(value))
     return exact
 
 
@@ -96,11 +96,11 @@ def test_rule_runs_on_fifty_digits(call: str) -> None:
     exact = with_fifty_digits(rule)
     start, gradients, rates, truth = setting(rule, "spread")
     theta, state = couplings.exact(start), None
-    digits = 10 ** mpf(-mp.dps) / mpf(limits.ROUNDOFF["float64"])  # how much finer the rounding is
+    digits = 10 ** mpfr(-DIGITS) / mpfr(limits.ROUNDOFF["float64"])  # how much finer the rounding is
     bounds = limits.bounds(rule, start, gradients, "float64", rates)
     for t in range(1, STEPS + 1):
         state = exact.start(theta, FIFTY_DIGITS) if state is None else state
-        c = exact.coefficients(mpf(t), mpf(rates[t - 1]), FIFTY_DIGITS)
+        c = exact.coefficients(mpfr(t), mpfr(rates[t - 1]), FIFTY_DIGITS)
         theta, state = exact.update(theta, couplings.exact(gradients[t - 1]), state, c, FIFTY_DIGITS)
         limit = limits.SAFETY * couplings.exact(bounds[t - 1]) * digits
         beyond = np.argwhere(np.abs(theta - truth[t - 1]) > limit).tolist()
@@ -271,8 +271,8 @@ def test_length_of_zero_is_no_ratio(theta: float, gradient: float, distance: flo
 @pytest.mark.parametrize("t", [1, 100, 255, 256, 2000, 2**16 - 1, 2**16, 10**6, 2**24 + 1, 2**31 + 1])
 def test_bias_corrections_are_true_at_every_step(t: int) -> None:
     """Against 50 digits, within the rounding of the squares and products of a power, far beyond any trial's length."""
-    first, second = (1 - mpf(beta) ** t for beta in (0.9, 0.999))
-    truth = {"step": mpf(0.1) / first, "stretch": 1 / mp.sqrt(second)}
+    first, second = (1 - mpfr(beta) ** t for beta in (0.9, 0.999))
+    truth = {"step": mpfr(0.1) / first, "stretch": 1 / sqrt(second)}
     doubles = Adam(lr=0.1).coefficients(t, 0.1)
     bounded = Adam(lr=0.1).coefficients(t, limits.Bounded(0.1), limits.namespace("float64"))
     for name, expected in truth.items():
@@ -323,6 +323,6 @@ def test_update_changes_none_of_its_arguments() -> None:
 
 def test_power_of_an_equal_number_is_computed_in_its_own_arithmetic() -> None:
     """What is kept of a float's powers is not taken for those of a number with more digits."""
-    double, exact = scalars.integer_power(0.999, 1000), scalars.integer_power(mpf(0.999), 1000)
-    assert (type(double), type(exact)) == (float, mpf)
-    assert 0 < abs(double - exact) < abs(mpf(0.999) ** 1000 * 2 ** mpf(-40))
+    double, exact = scalars.integer_power(0.999, 1000), scalars.integer_power(mpfr(0.999), 1000)
+    assert (type(double), type(exact)) == (float, mpfr)
+    assert 0 < abs(double - exact) < abs(mpfr(0.999) ** 1000 * 2 ** mpfr(-40))

@@ -43,7 +43,7 @@ USE = """
 import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "tensorflow", "keras", "typer", "rich", "plotly", "mpmath"):
+        if name.split(".")[0] in ("torch", "tensorflow", "keras", "typer", "rich", "plotly", "mpmath", "gmpy2"):
             raise ImportError(name)
 sys.meta_path.insert(0, Refuse())
 import numpy as np

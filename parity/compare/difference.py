@@ -87,10 +87,8 @@ def with_reference(found: Difference, rule: Rule | None, feed: Feed, dtype: str)
         account = in_numpy.run(rule, feed, "float64")
         value = float(_of(account, found.tensor, found.state)[(found.step - 1, *found.element)])
         return found._replace(reference=repr(value), source=f"{rule!r} in float64")
-    if found.state or importlib.util.find_spec("mpmath") is None:
+    if found.state or importlib.util.find_spec("gmpy2") is None:
         return found
-    from mpmath import nstr
-
     from .. import equations
 
     if type(rule) not in equations.STEPS:
@@ -99,7 +97,7 @@ def with_reference(found: Difference, rule: Rule | None, feed: Feed, dtype: str)
     gradients = feed.gradients[found.tensor][(steps, *found.element)]
     rates = [feed.rate(rule.lr, int(step)) for step in steps]
     truth = equations.trajectory(rule, float(feed.start[found.tensor][found.element]), gradients, rates)[-1]
-    return found._replace(reference=nstr(truth, DIGITS), source=f"{rule!r} in 50 digits")
+    return found._replace(reference=f"{truth:.{DIGITS}g}", source=f"{rule!r} in 50 digits")
 
 
 def _of(account: Account, name: str, state: str) -> np.ndarray:
