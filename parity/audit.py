@@ -4,16 +4,17 @@
 """
 
 import argparse
-import functools
+import contextlib
 import importlib.util
 import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 
 from . import findings as found
 from .findings import PACKAGES, Finding
@@ -61,20 +62,31 @@ def failing(nursery: Nursery, root: Path, tests: Sequence[str], *options: str) -
     return list(json.loads((root / FAILED).read_text())) if done.code else []
 
 
-def judge(mutant: Mutant, nurseries: Nurseries) -> Finding:
-    """Plant the mutant and run the suite until a test fails; of it the nearest alone for what should change nothing."""
+def judge(mutant: Mutant, nurseries: Nurseries, before: str | None = None) -> Finding:
+    """Plant the mutant and run the suite until a test fails, first the test that caught it ``before``; of the suite the
+    nearest tests alone for what should change nothing."""
     calls = nearest(mutant.file) if mutant.name in EQUIVALENT else commands(mutant.file)
     with tempfile.TemporaryDirectory(prefix="samestep-mutant-") as folder, nurseries.lent() as nursery:
         copy(Path(folder), mutant)
-        caught = (failed[0] for call in calls if (failed := failing(nursery, Path(folder), call, "-x")))
-        return Finding(mutant.name, mutant.file, next(caught, None))
+        return Finding(mutant.name, mutant.file, _caught_by(nursery, Path(folder), calls, before))
 
 
-def judge_all(mutants: Sequence[Mutant], jobs: int | None = None) -> Iterator[Finding]:
-    """A finding for each mutant, in their order, ``jobs`` at a time."""
+def _caught_by(nursery: Nursery, root: Path, calls: Iterable[Sequence[str]], before: str | None) -> str | None:
+    """The first test that fails in the copy."""
+    if before:
+        with contextlib.suppress(ValueError):  # there may be no such test any more
+            if failed := failing(nursery, root, [before], "-x"):
+                return failed[0]
+    return next((failed[0] for call in calls if (failed := failing(nursery, root, call, "-x"))), None)
+
+
+def judge_all(
+    mutants: Sequence[Mutant], jobs: int | None = None, before: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Finding]:
+    """A finding for each mutant, in their order, ``jobs`` at a time; ``before`` names the tests that caught some."""
     jobs = jobs or os.cpu_count() or 1
     with Nurseries(jobs) as nurseries, ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(functools.partial(judge, nurseries=nurseries), mutants)
+        yield from pool.map(lambda mutant: judge(mutant, nurseries, before.get(mutant.name)), mutants)
 
 
 def false_alarms(findings: Iterable[Finding]) -> list[str]:
@@ -127,16 +139,17 @@ class Changed(Exception):
 
 def find(chosen: Sequence[Mutant], out: Path | None, jobs: int | None) -> list[Finding]:
     """A finding for each of the mutants, going on from those in the file ``out``, which grows as they come."""
-    known = {finding.mutant: finding for finding in (found.earlier(out) if out else [])}
+    standing, before = found.earlier(out) if out else ([], {})
+    known = {finding.mutant: finding for finding in standing}
     names, begun = {mutant.name for mutant in chosen}, found.Sources()
-    if before := len(names & known.keys()):
-        print(f"{before} mutants were judged before, on the same sources")
-    for finding in judge_all([mutant for mutant in chosen if mutant.name not in known], jobs):
+    if again := len(names & known.keys()):
+        print(f"{again} mutants were judged before, on the same sources")
+    for finding in judge_all([mutant for mutant in chosen if mutant.name not in known], jobs, before):
         if found.Sources().all != begun.all:
             raise Changed("the sources changed while the audit ran; what was found before is kept, run it again")
         known[finding.mutant] = finding
         if out:
-            found.keep(out, list(known.values()), begun)
+            found.keep(out, list(known.values()), begun, before)
         print(
             f"{finding.mutant:<90} {finding.caught_by or ('SURVIVES', 'changes nothing')[finding.equivalent]}",
             flush=True,

@@ -91,19 +91,23 @@ def _digest(texts: dict[str, bytes]) -> str:
     return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
 
 
-def earlier(file: Path) -> list[Finding]:
-    """The findings in ``file`` that still stand, since nothing that they depend on has changed; none if it is new."""
-    kept = json.loads(file.read_text()).get("findings", []) if file.exists() else []
-    now = Sources()
+def earlier(file: Path) -> tuple[list[Finding], dict[str, str]]:
+    """What ``file`` tells: the findings that still stand, since nothing that they depend on has changed, and the test
+    that caught each mutant the last time; nothing if it is new."""
+    body = json.loads(file.read_text()) if file.exists() else {}
+    kept, now = body.get("findings", []), Sources()
     names = [field.name for field in dataclasses.fields(Finding)]
     standing = [told for told in kept if told.get("sources") == now.of(told["caught_by"])]
-    return [Finding(**{name: told[name] for name in names}) for told in standing]
+    caught = {told["mutant"]: told["caught_by"] for told in kept if told["caught_by"]}
+    findings = [Finding(**{name: told[name] for name in names}) for told in standing]
+    return findings, {**body.get("caught_before", {}), **caught}
 
 
-def keep(file: Path, findings: Sequence[Finding], now: Sources) -> None:
-    """Write the findings about those sources, so that an audit that is interrupted goes on where it was."""
+def keep(file: Path, findings: Sequence[Finding], now: Sources, before: dict[str, str]) -> None:
+    """Write the findings about those sources, so that an audit that is interrupted goes on where it was;
+    and what caught mutants ``before``."""
     told = [{**dataclasses.asdict(finding), "sources": now.of(finding.caught_by)} for finding in findings]
-    write(file, {"findings": told})
+    write(file, {"findings": told, "caught_before": before})
 
 
 def write(file: Path, body: dict[str, Any]) -> None:

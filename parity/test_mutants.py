@@ -158,10 +158,14 @@ def test_finding_stands_while_what_it_depends_on_does(sources: Path, changed: st
     """What a test has caught stands whatever becomes of other tests; what none has caught, until anything changes."""
     caught = {"by one": "parity/test_one.py::test", "by the other": "parity/test_other.py", "by none": None}
     kept = [findings.Finding(name, "reference/adam.py", test) for name, test in caught.items()]
-    findings.keep(sources / "audit.json", kept, findings.Sources())
+    findings.keep(
+        sources / "audit.json", kept, findings.Sources(), {"by one": "an older test", "by an older one": "it"}
+    )
     if changed:
         (sources / changed).write_text("as it is now")
-    assert [finding.mutant for finding in findings.earlier(sources / "audit.json")] == standing
+    found, before = findings.earlier(sources / "audit.json")
+    assert [finding.mutant for finding in found] == standing
+    assert before == {"by one": caught["by one"], "by the other": caught["by the other"], "by an older one": "it"}
 
 
 def test_audit_stops_when_the_sources_change_under_it(
@@ -169,7 +173,7 @@ def test_audit_stops_when_the_sources_change_under_it(
 ) -> None:
     """No finding is of two states of the project."""
 
-    def judge_all(chosen: Sequence[Mutant], jobs: int | None) -> Iterator[findings.Finding]:
+    def judge_all(chosen: Sequence[Mutant], jobs: int | None, before: dict[str, str]) -> Iterator[findings.Finding]:
         for mutant in chosen:
             yield findings.Finding(mutant.name, mutant.file, "parity/test_one.py")
             (sources / "reference/adam.py").write_text("as it is now")

@@ -53,7 +53,7 @@ def test_audit_goes_on_where_it_was(
     """What was judged is not judged again."""
     judged: list[str] = []
 
-    def judge_all(chosen: Sequence[mutants.Mutant], jobs: int | None) -> Iterator[Finding]:
+    def judge_all(chosen: Sequence[mutants.Mutant], jobs: int | None, before: dict[str, str]) -> Iterator[Finding]:
         for mutant in chosen:
             judged.append(mutant.name)
             if len(judged) == 2:
