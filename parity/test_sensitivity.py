@@ -1,5 +1,9 @@
 """Rung 4, sensitivity: a suite that cannot convict proves nothing."""
 
+import os
+import signal
+import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +13,7 @@ from parity import audit, mutants
 from parity.conftest import LEFT_OUT
 from parity.findings import Finding
 from parity.mutants import ALL
+from parity.nursery import Nurseries, Nursery
 from parity.require import require
 from parity.suite import SUITE
 from reference import RULES
@@ -45,6 +50,44 @@ def test_test_that_fails_without_a_mutant_is_named(monkeypatch: pytest.MonkeyPat
     named = audit.false_alarms([Finding("", "", test)])
     assert named
     assert all(name.startswith(f"{test}[") and "Adam" in name for name in named)
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """One for all runs here."""
+    with Nurseries(1) as nurseries, nurseries.lent() as lent:
+        yield lent
+
+
+def test_run_is_of_its_own_folder_and_leaves_the_next_nothing(nursery: Nursery, tmp_path: Path) -> None:
+    """Each imports the package that lies there."""
+    for name, number in (("one", 1), ("other", 2)):
+        (tmp_path / name / "reference").mkdir(parents=True)
+        (tmp_path / name / "reference/__init__.py").write_text(f"NUMBER = {number}")
+        test = (
+            "import numpy, reference\n\ndef test():\n    assert reference.NUMBER == numpy.__dict__.setdefault('n', 1)"
+        )
+        (tmp_path / name / "test_it.py").write_text(test + " == 1\n    numpy.n = 2")
+    codes = [nursery.run(tmp_path / name, ["-q", "test_it.py"], 60).code for name in ("one", "other", "one")]
+    assert codes == [0, 1, 0]
+
+
+def test_run_without_end_is_ended_and_what_it_has_started_too(nursery: Nursery, tmp_path: Path) -> None:
+    """By the system, after its seconds of processor time."""
+    test = "import subprocess\n\ndef test():\n    subprocess.Popen(['sleep', '{}'])\n    while True: pass"
+    (tmp_path / "test_it.py").write_text(test.format(asleep := f"600.{os.getpid()}"))
+    assert nursery.run(tmp_path, ["-q", "test_it.py"], 2).code == -signal.SIGXCPU
+    patience = time.monotonic() + 10  # a signal takes its time on a busy machine
+    while left := subprocess.run(["pgrep", "-f", f"sleep {asleep}"], capture_output=True, check=False).stdout:
+        assert time.monotonic() < patience, left
+
+
+def test_process_that_cannot_fork_is_missed(tmp_path: Path) -> None:
+    """No finding is made of it."""
+    with Nurseries(1) as nurseries, nurseries.lent() as lent:
+        lent.process.kill()
+        with pytest.raises((RuntimeError, BrokenPipeError)):
+            lent.run(tmp_path, ["-q"], 60)
 
 
 def test_audit_goes_on_where_it_was(
