@@ -51,7 +51,11 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "frameworks/numpy/around.py": ((("test_around.py",), "ends_alike"),),
     "frameworks/pytorch/around.py": ((("test_clipping.py", "test_averages.py"), ""),),
     "frameworks/tensorflow/around.py": ((("test_clipping.py", "test_averages.py"), ""),),
-    "frameworks/numpy/optimizer.py": (*first_rung("SGD"), (("test_adapters.py",), "float16 and SGD and eager")),
+    "frameworks/numpy/optimizer.py": (
+        *first_rung("SGD"),
+        (("test_adapters.py",), "float16 and SGD and eager"),
+        (("test_hostile.py",), "torch and eager"),
+    ),
     "frameworks/numpy/namespace.py": first_rung("SGD or RMSprop or FTRL or LAMB or Muon or Rprop or Lion"),
     "frameworks/experiment.py": ((("test_models.py",), "draws"),),
     "frameworks/run.py": ((("test_models.py",), "accuracy"),),
