@@ -70,11 +70,16 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
         (("test_compiled.py",), "numbers or share or autograd or data or groups or memory"),
     ),
     "frameworks/pytorch/": (
+        (
+            ("test_pytorch_optimizer.py", "test_adapters.py"),
+            "pytorch_optimizer and not compiled and not trace or pieces",
+        ),
         (("test_pytorch_optimizer.py",), ""),
         (("test_adapters.py", "test_hostile.py"), "torch and eager"),
         (("test_compiled.py",), ""),
     ),
     "frameworks/tensorflow/": (
+        (("test_tensorflow_optimizer.py",), "not fitted and not saving and not without"),
         (("test_tensorflow_optimizer.py",), ""),
         (("test_adapters.py", "test_hostile.py"), "tensorflow and (eager or graph)"),
     ),
