@@ -16,6 +16,7 @@ SUITE = (  # in the order of the rungs
 )  # fmt: skip
 
 RUNG_1 = ("test_hyperparameters.py", "test_rules.py", "test_corners.py")  # no framework is imported: seconds
+PARTS = ("test_clipping.py", "test_averages.py", "test_around.py", "test_schedules.py")
 SLOW = "nearest or matters"  # in their names: what of rung 1 is not tried at first
 
 
@@ -48,9 +49,9 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "reference/dialects/refusal.py": ((("test_translation.py",), ""),),
     "reference/dialects/relation.py": ((("test_translation.py",), ""),),
     "reference/dialects/": ((("test_dialects.py", "test_refusals.py"), ""),),
-    "frameworks/numpy/around.py": ((("test_around.py",), "ends_alike"),),
-    "frameworks/pytorch/around.py": ((("test_clipping.py", "test_averages.py"), ""),),
-    "frameworks/tensorflow/around.py": ((("test_clipping.py", "test_averages.py"), ""),),
+    "frameworks/numpy/around.py": ((("test_around.py",), "ends_alike"), (PARTS, "")),
+    "frameworks/pytorch/around.py": ((PARTS, ""),),
+    "frameworks/tensorflow/around.py": ((PARTS, ""),),
     "frameworks/numpy/optimizer.py": (
         *first_rung("SGD"),
         (("test_adapters.py",), "float16 and SGD and eager"),
