@@ -75,8 +75,6 @@ EQUIVALENT: dict[str, str] = {
     "tensorflow/namespace, ratio: ...4) / where(part >= 0, float(whole), {0.0 -> 1.0})": (
         "part is 0 or more, so it is never taken"
     ),
-    "tensorflow/optimizer, _coefficients: ...own = tf.unstack(tf.cast(tf.where(t {> -> >=} 0, values, tf.zeros_like(values)), ...": HOLDS,
-    "tensorflow/optimizer, _coefficients: known = tf.unstack(tf.cast(tf.where({t -> (t + 1)} > 0, values, tf.zeros_like(values))...": HOLDS,
     "pytorch/optimizer, _begin: ..._like(theta, dtype=torch.float32 if {theta.dtype.itemsize == 2 -> False} else theta.dtype)": HALF,
     "pytorch/optimizer, _begin: ....float32 if theta.dtype.itemsize == {2 -> 3} else theta.dtype)": HALF,
     "sums, total: ..., 0, power, axis) + _part(x, power, {2 -> 3} * power, axis)": "x has no more than twice as many elements",
