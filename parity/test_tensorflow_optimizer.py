@@ -270,6 +270,20 @@ def test_variable_without_a_gradient_rests_and_its_step_does_not_advance(mode: s
     assert np.array_equal(late.numpy(), in_numpy(rule, gradients[2:]))
 
 
+@pytest.mark.parametrize("mode", native.MODES)
+def test_zeros_keep_their_signs_while_the_first_variable_rests(mode: str) -> None:
+    """Its step number, 0, is what the barrier is made of."""
+    resting, moving = variables(np.zeros(2, np.float32), np.array([-0.0, 0.0], np.float32))
+    optimizer = Optimizer(SGD(lr=0.5))
+    optimizer.build([resting, moving])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras' own word about the missing gradient
+        native.in_mode(optimizer, mode)([None, tf.constant([-0.0, 0.0])])
+    theta = np.array([-0.0, 0.0], np.float32)
+    frameworks.numpy.Optimizer([theta], SGD(lr=0.5)).step([np.array([-0.0, 0.0], np.float32)])
+    assert np.signbit(moving.numpy()).tolist() == np.signbit(theta).tolist()
+
+
 @pytest.mark.parametrize("mode", ["eager", "graph"])
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_rows_without_a_gradient_move_on(rule: Rule, mode: str) -> None:
