@@ -63,7 +63,9 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "frameworks/pytorch/train.py": ((("test_models.py",), "plain"),),
     "frameworks/pytorch/whole.py": ((("test_models.py",), "stretches"),),
     "frameworks/tensorflow/train.py": ((("test_models.py",), "stretches"),),
-    "frameworks/tensorflow/guarded.py": ((("test_tensorflow_optimizer.py",), "barrier or guarded or under_xla"),),
+    "frameworks/tensorflow/guarded.py": (
+        (("test_tensorflow_optimizer.py",), "barrier or guarded or products or under_xla"),
+    ),
     "frameworks/numpy/model.py": ((("test_models.py",), ""),),
     "frameworks/pytorch/model.py": ((("test_models.py",), ""),),
     "frameworks/tensorflow/model.py": ((("test_models.py",), ""),),

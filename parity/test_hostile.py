@@ -102,8 +102,8 @@ def _tensorflow(rule: Rule, start: np.ndarray, t: int, mode: str) -> Step:
 
     def step(gradient: np.ndarray, rate: float) -> np.ndarray:
         optimizer.learning_rate = rate
-        if int(optimizer._steps[0].numpy()) == 1:
-            optimizer._steps[0].assign_add(t)
+        if optimizer._steps.numpy().tolist() == [1]:
+            optimizer._steps.assign_add([t])
         apply([tf.constant(gradient)])
         return variable.numpy()
 

@@ -137,6 +137,21 @@ def test_guarded_expressions_have_the_bits_of_numpy(mode: str) -> None:
     assert not different
 
 
+@pytest.mark.parametrize("mode", ["graph", "xla"])
+def test_products_of_three_keep_their_order(mode: str) -> None:
+    """Grappler takes a number's other factor first where names of operations sort so, as with the tenth of them."""
+    *xs, y = streams.gradients("spread", 13, np.ones(SIZE)).astype(np.float32)
+
+    @tf.function(jit_compile=mode == "xla", autograph=False)
+    def compiled(step: Any, number: Any, *given: Any) -> Any:
+        zeros = guarded.zeros(step)
+        number, *xs, y = (Guarded(tensor, zeros) for tensor in (number, *given))
+        return [((number * x) * y).tensor for x in xs]
+
+    found = compiled(tf.constant(3, tf.int64), tf.constant(0.1), *map(tf.constant, (*xs, y)))
+    assert [told.numpy().tolist() for told in found] == [((np.float32(0.1) * x) * y).tolist() for x in xs]
+
+
 def test_fixed_learning_rate_keeps_every_digit() -> None:
     """Keras would round it to float32; assigned or given, ours stays a double."""
     optimizer = Optimizer(Adam(lr=0.001))
@@ -235,20 +250,38 @@ def variables(*values: np.ndarray) -> list[Any]:
     return [keras.Variable(value, dtype=value.dtype.name) for value in values]
 
 
+@pytest.mark.parametrize("resting", [0, 1])
 @pytest.mark.parametrize("mode", native.MODES)
-def test_variable_without_a_gradient_rests_and_its_step_does_not_advance(mode: str) -> None:
+def test_variable_without_a_gradient_rests_and_its_step_does_not_advance(mode: str, resting: int) -> None:
     """A late variable takes its first step as a first step; Keras' own counts one step for all."""
-    rule, (a, b) = Adam(lr=0.1), inputs(2)
-    early, late = variables(np.zeros(SIZE, np.float32), np.zeros(SIZE, np.float32))
+    rule, gradients = Adam(lr=0.1), inputs(3)
+    both = variables(np.zeros(SIZE, np.float32), np.zeros(SIZE, np.float32))
+    early, late = both[1 - resting], both[resting]
     optimizer = Optimizer(rule)
-    optimizer.build([early, late])
+    optimizer.build(both)
+    for gradient in map(tf.constant, gradients[:2]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras' own word about the missing gradient
+            native.in_mode(optimizer, mode)([None if variable is late else gradient for variable in both])
+    assert (late.numpy() == 0).all()
+    native.in_mode(optimizer, mode)([tf.constant(gradients[2])] * 2)
+    assert optimizer._steps.numpy().tolist() == ([1, 3] if late is both[0] else [3, 1])
+    assert np.array_equal(early.numpy(), in_numpy(rule, gradients))
+    assert np.array_equal(late.numpy(), in_numpy(rule, gradients[2:]))
+
+
+@pytest.mark.parametrize("mode", native.MODES)
+def test_zeros_keep_their_signs_while_the_first_variable_rests(mode: str) -> None:
+    """Its step number, 0, is what the barrier is made of."""
+    resting, moving = variables(np.zeros(2, np.float32), np.array([-0.0, 0.0], np.float32))
+    optimizer = Optimizer(SGD(lr=0.5))
+    optimizer.build([resting, moving])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras' own word about the missing gradient
-        native.in_mode(optimizer, "eager")([tf.constant(a), None])
-    assert (late.numpy() == 0).all()
-    native.in_mode(optimizer, mode)([tf.constant(b), tf.constant(b)])
-    assert [int(step.numpy()) for step in optimizer._steps] == [2, 1]
-    assert np.array_equal(late.numpy(), in_numpy(rule, b[None]))
+        native.in_mode(optimizer, mode)([None, tf.constant([-0.0, 0.0])])
+    theta = np.array([-0.0, 0.0], np.float32)
+    frameworks.numpy.Optimizer([theta], SGD(lr=0.5)).step([np.array([-0.0, 0.0], np.float32)])
+    assert np.signbit(moving.numpy()).tolist() == np.signbit(theta).tolist()
 
 
 @pytest.mark.parametrize("mode", ["eager", "graph"])

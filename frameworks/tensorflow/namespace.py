@@ -30,14 +30,16 @@ def where(condition: tf.Tensor, yes: tf.Tensor | float, no: tf.Tensor | float) -
 
 
 def integer_power(base: float, exponent: tf.Tensor) -> tf.Tensor:
-    """base**exponent to the last bit as ``reference.scalars`` takes it, for a float64 tensor with a whole number."""
-    bits = tf.bitwise.right_shift(tf.cast(exponent, tf.int64), tf.range(scalars.EXPONENT_BITS, dtype=tf.int64))
-    squares = tf.constant(np.array(scalars.squares(base)))
-    factors = tf.where(bits % 2 == 1, squares, tf.ones_like(squares))
+    """base**exponent to the last bit as ``reference.scalars`` takes it, for float64 tensors of whole numbers."""
+    shape = [scalars.EXPONENT_BITS] + [1] * len(exponent.shape)
+    bits = tf.bitwise.bitwise_and(tf.cast(exponent, tf.int64), np.reshape(2 ** np.arange(scalars.EXPONENT_BITS), shape))
+    squares = tf.constant(np.reshape(scalars.squares(base), shape))
+    factors = tf.where(bits > 0, squares, tf.ones_like(squares))
     half = scalars.EXPONENT_BITS
     while half > 1:
         half //= 2
-        factors = factors[:half] * factors[half:]
+        low, high = tf.split(factors, 2)
+        factors = low * high
     return factors[0]
 
 

@@ -11,8 +11,7 @@ import tensorflow as tf
 import reference
 from reference import Rule
 
-from . import guarded, namespace
-from .guarded import Guarded
+from . import coefficients, guarded, namespace
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
 
@@ -46,25 +45,36 @@ class Optimizer(keras.optimizers.Optimizer):
         self.rule = rule
 
     def build(self, variables: list[Any]) -> None:
-        """Create each variable's step number and state."""
+        """Create the step numbers, one vector, and each variable's state."""
         if self.built:
             return
+        for variable in variables:
+            if (dtype := tf.as_dtype(variable.dtype)).is_complex:
+                raise ValueError(f"variables must be real, got {dtype.name} in {variable.name}")
         super().build(variables)
-        self._steps = [self.add_variable((), dtype="int64", name="step") for _ in variables]
+        self._steps = self.add_variable((len(variables),), dtype="int64", name="steps")
         self._states = [self._begin(variable) for variable in variables]
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """One step of one variable."""
-        if variable.dtype.is_complex:
-            raise ValueError(f"variables must be real, got {variable.dtype.name} in {variable.name}")
-        index = self._get_variable_index(variable)
-        rule, slots = self._rule_for(variable), self._states[index]
+    def _distributed_tf_update_step(self, distribution: Any, pairs: list[tuple[Any, Any]], learning_rate: Any) -> None:
+        """One step of the variables in ``pairs`` of gradient and variable. Keras' own goes from variable to variable;
+        here the coefficients of all are computed together, before."""
+        update = functools.partial(distribution.extended.update, group=False)
+        moved = [self._get_variable_index(variable) for _, variable in pairs]
+        counted = np.isin(np.arange(len(self._states)), moved).astype(np.int64)
+        update(self._steps.value, lambda steps: steps.assign_add(counted))
+        known = (coefficients.numbers if tf.executing_eagerly() else coefficients.tensors)(self._steps, learning_rate)
+        for index, (gradient, variable) in zip(moved, pairs, strict=True):
+            rule = self._rule_for(variable)
+            c = known(rule, _wide(variable.dtype), index)
+            update(variable, functools.partial(self._move, rule, c, self._states[index]), args=(gradient,))
+
+    def _move(self, rule: Rule, c: Any, slots: dict[str, Any], variable: Any, gradient: Any) -> None:
+        """One step of one variable and its state."""
         wide = _wide(variable.dtype)
-        self.assign_add(self._steps[index], 1)
         theta, gradient = tf.cast(variable, wide), tf.cast(_dense(gradient), wide)
         state = {name: tf.cast(slot.value, wide) for name, slot in slots.items()}
         update = _eagerly if tf.executing_eagerly() else _in_a_graph
-        theta, new = update(rule, self._steps[index], learning_rate, theta, gradient, state)
+        theta, new = update(rule, c, theta, gradient, state)
         for name, value in new.items():
             self.assign(slots[name], value)
         self.assign(variable, theta)
@@ -111,34 +121,17 @@ def _wide(dtype: tf.DType) -> tf.DType:
     return tf.float32 if dtype.size == 2 else dtype
 
 
-def _eagerly(rule: Rule, step: Any, learning_rate: Any, theta: Any, gradient: Any, state: Any) -> Any:
+def _eagerly(rule: Rule, c: Any, theta: Any, gradient: Any, state: Any) -> Any:
     """Theta and state after the step; coefficients are plain numbers."""
-    c = rule.coefficients(int(step.numpy()), float(learning_rate))
     return rule.update(theta, gradient, state, c, namespace)
 
 
-def _in_a_graph(rule: Rule, step: Any, learning_rate: Any, theta: Any, gradient: Any, state: Any) -> Any:
+def _in_a_graph(rule: Rule, c: Any, theta: Any, gradient: Any, state: Any) -> Any:
     """The same on tensors whose products no compiler joins to sums."""
-    zeros = guarded.zeros(step.value)
-    theta, gradient = Guarded(theta, zeros), Guarded(gradient, zeros)
-    state = {name: Guarded(value, zeros) for name, value in state.items()}
-    c = _coefficients(rule, step, learning_rate, theta.dtype, zeros)
-    theta, new = rule.update(theta, gradient, state, c, guarded)
+    guard = c[0].made
+    state = {name: guard(value) for name, value in state.items()}
+    theta, new = rule.update(guard(theta), guard(gradient), state, c, guarded)
     return theta.tensor, {name: value.tensor for name, value in new.items()}
-
-
-def _coefficients(rule: Rule, step: Any, learning_rate: Any, dtype: tf.DType, zeros: Any) -> Any:
-    """Tensors, computed in double and rounded once: one trace for all steps and learning rates.
-
-    Even those that never change are made to depend on the step: past a constant Grappler moves other terms,
-    ``(v - w) + epsilon`` becoming ``v + (epsilon - w)``.
-    """
-    t = tf.cast(step.value, tf.float64)
-    lr = tf.cast(tf.convert_to_tensor(learning_rate), tf.float64)
-    c = rule.coefficients(Guarded(t, zeros), Guarded(lr, zeros), guarded)
-    values = tf.stack([tf.convert_to_tensor(getattr(value, "tensor", value), tf.float64) for value in c])
-    known = tf.unstack(tf.cast(tf.where(t > 0, values, tf.zeros_like(values)), dtype))
-    return c._make([Guarded(value, zeros) for value in known])
 
 
 def _dense(gradient: Any) -> Any:

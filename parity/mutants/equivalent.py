@@ -13,7 +13,7 @@ TAKEN = "the first step takes a share of 1, whatever beta2_decay, and keeps 0 of
 CUT = "elements of a piece do not act on each other, so where a tensor is cut changes the time alone"
 LONG = "what is taken together comes from one place, and is equally long"
 LINE = "the warning names another line of the way to it"
-HOLDS = "t is 1 or more, so the condition holds as before, and depends on t as before"
+HOLDS = "t is 0 or more, so what is asked holds as before, and depends on t as before"
 HALF = "torch adds a number to half precision in float32, too, and rounds the sum once"
 UNUSED = "where it is taken, the rate does not adapt, and no number that depends on it is used"
 
@@ -75,8 +75,15 @@ EQUIVALENT: dict[str, str] = {
     "tensorflow/namespace, ratio: ...4) / where(part >= 0, float(whole), {0.0 -> 1.0})": (
         "part is 0 or more, so it is never taken"
     ),
-    "tensorflow/optimizer, _coefficients: ...own = tf.unstack(tf.cast(tf.where(t {> -> >=} 0, values, tf.zeros_like(values)), ...": HOLDS,
-    "tensorflow/optimizer, _coefficients: known = tf.unstack(tf.cast(tf.where({t -> (t + 1)} > 0, values, tf.zeros_like(values))...": HOLDS,
+    "tensorflow/coefficients, tensors: zeros = guarded.zeros({t -> (t + 1)}[0])": HOLDS,
+    "tensorflow/coefficients, of_all: ...iled([zeros[tf.float64], *doubles], {t -> (t + 1)}[0] >= 0, dtype)": HOLDS,
+    "tensorflow/coefficients, of_all: ...w]) for row in zip(*columns, strict={True -> False})]": LONG,
+    "tensorflow/coefficients, _veiled: ...shape(x, [-1]) for x in values], 0) {/ -> *} one, dtype))": (
+        "a number times one is the number divided by one"
+    ),
+    "tensorflow/coefficients, _veiled: ...stant(1.0, tf.float64), tf.constant({0.0 -> 1.0}, tf.float64))": (
+        "it is never taken; what it hides from compilers they did not fold in any test, either"
+    ),
     "pytorch/optimizer, _begin: ..._like(theta, dtype=torch.float32 if {theta.dtype.itemsize == 2 -> False} else theta.dtype)": HALF,
     "pytorch/optimizer, _begin: ....float32 if theta.dtype.itemsize == {2 -> 3} else theta.dtype)": HALF,
     "sums, total: ..., 0, power, axis) + _part(x, power, {2 -> 3} * power, axis)": "x has no more than twice as many elements",
