@@ -62,7 +62,12 @@ class Pair:
             for index, tensor in enumerate(tensors):
                 gradient = torch.randn(tensor.shape, generator=generator).to(tensor.dtype)
                 tensor.grad = None if index in resting else gradient
+            given = [None if tensor.grad is None else tensor.grad.clone() for tensor in tensors]
             optimizer.step()
+            untouched = [
+                x is tensor.grad or torch.equal(tensor.grad, x) for tensor, x in zip(tensors, given, strict=True)
+            ]
+            assert all(untouched), f"step {self.t} writes to a gradient: {untouched}"
 
     def check(self) -> None:
         """Equal bits in tensors and states, equal step numbers."""

@@ -95,6 +95,23 @@ def test_fitted_model_under_xla_has_the_bits_of_numpy(rule: Rule) -> None:
     assert np.array_equal(weights(fitted(Optimizer(rule), inputs(), jit=True)), in_numpy(rule, inputs()))
 
 
+@pytest.mark.parametrize("mode", native.MODES)
+def test_variables_one_by_one_take_the_same_steps(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras' own way through them, for releases that do not know ours."""
+    ends = []
+    for own in (False, True):
+        if own:
+            monkeypatch.delattr(Optimizer, "_distributed_tf_update_step")
+        variables = [keras.Variable(np.ones(size), dtype="float32") for size in (3, 4)]
+        optimizer = Optimizer(NAdam())
+        optimizer.build(variables)
+        step = native.in_mode(optimizer, mode)
+        for gradient in inputs(3):
+            step([tf.constant(gradient[:3]), tf.constant(gradient[3:7])])
+        ends.append([x.numpy() for x in (*variables, *optimizer.variables)])
+    np.testing.assert_equal(*ends)
+
+
 @pytest.mark.parametrize("mode", ["graph", "xla"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_barrier_changes_no_bit(mode: str, dtype: Any) -> None:

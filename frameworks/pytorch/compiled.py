@@ -1,10 +1,10 @@
 """All tensors' updates as one function that Inductor compiled, called without dynamo.
 
 ``torch.compile`` walks through a function's surroundings at every call to see whether its trace still holds. Here the
-tensors' layouts are compared, on which alone the arithmetic depends. What torch keeps private is used in this file,
-under the releases it was tested with, and in ``namespace`` to know a compiler's stand-in. Under others, and for
-tensors that are not plain ones on the CPU, the public ``torch.compile`` takes the step; where no C++ compiler works,
-the eager loop. A fall back warns once.
+tensors' layouts are compared, on which alone the arithmetic depends. What torch keeps private is used in this file and
+in ``hooks``, under the releases it was tested with, and in ``namespace`` to know a compiler's stand-in. Under others,
+and for tensors that are not plain ones on the CPU, the public ``torch.compile`` takes the step; where no C++ compiler
+works, the eager loop. A fall back warns once.
 """
 
 import ctypes

@@ -6,34 +6,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 import reference
 from reference import LAMB, Adafactor, Muon, Rule
 
 from . import namespace
 from .compiled import Move, Stepper, for_compiler
+from .hooks import hooked
 
 PIECE = 2**15  # elements: a step's arrays and what it makes of them, some ten times 128 KiB, stay near a core
 COUPLED = (LAMB, Adafactor, Muon)  # rules in which elements of a tensor act on each other
 
-OF_ALL = _global_optimizer_pre_hooks, _global_optimizer_post_hooks  # of all optimizers
-
 RULES = {rule.__name__: rule for rule in reference.RULES}
-
-
-def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
-    """What torch makes of every ``step``, one that runs hooks and tells profilers, but only where there are some: it
-    takes 30 % of the time of a compiled step of SGD on 101,770 parameters."""
-    thorough = torch.optim.Optimizer.profile_hook_step(step)
-
-    @functools.wraps(step)
-    def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        hooks = self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks or any(OF_ALL)
-        return (thorough if hooks or torch.autograd._profiler_enabled() else step)(self, *args, **kwargs)
-
-    hooked.hooked = True  # type: ignore[attr-defined]  # else torch would wrap this one, too
-    return hooked
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -81,7 +65,7 @@ class Optimizer(torch.optim.Optimizer):
             raise ValueError(f"the saved state must belong to {ours}, got {theirs}; build the optimizer with that rule")
         super().load_state_dict(state_dict)
 
-    @_hooked
+    @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; gives what ``closure``, run with gradients enabled, returns. A tensor without a gradient rests."""
         loss = None

@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -55,10 +56,16 @@ class Optimizer(keras.optimizers.Optimizer):
         self._steps = self.add_variable((len(variables),), dtype="int64", name="steps")
         self._states = [self._begin(variable) for variable in variables]
 
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One step of one variable: what Keras takes that does not know ``_distributed_tf_update_step``."""
+        self._take([(gradient, variable)], learning_rate, lambda moved, move, args=(): move(moved, *args))
+
     def _distributed_tf_update_step(self, distribution: Any, pairs: list[tuple[Any, Any]], learning_rate: Any) -> None:
-        """One step of the variables in ``pairs`` of gradient and variable. Keras' own goes from variable to variable;
-        here the coefficients of all are computed together, before."""
-        update = functools.partial(distribution.extended.update, group=False)
+        """One step of all variables in ``pairs`` of gradient and variable; Keras' own goes from one to the next."""
+        self._take(pairs, learning_rate, functools.partial(distribution.extended.update, group=False))
+
+    def _take(self, pairs: list[tuple[Any, Any]], learning_rate: Any, update: Callable[..., Any]) -> None:
+        """One step, by ``update(variable, function, args)``. The coefficients of all are computed together, before."""
         moved = [self._get_variable_index(variable) for _, variable in pairs]
         counted = np.isin(np.arange(len(self._states)), moved).astype(np.int64)
         update(self._steps.value, lambda steps: steps.assign_add(counted))

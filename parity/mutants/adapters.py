@@ -16,7 +16,6 @@ ADAPTERS = [
         "frameworks/pytorch/optimizer.py",
         ("learning rate is the first group's", 'rule, lr = _rule(group), float(group["lr"])', 'rule, lr = _rule(group), float(optimizer.param_groups[0]["lr"])'),
         ("steps are counted together", 'rule.coefficients(t, lr)', 'rule.coefficients(max(s["step"] for s in optimizer.state.values()), lr)'),
-        ("hooks of every optimizer are not run", "or self._optimizer_step_post_hooks or any(OF_ALL)", "or self._optimizer_step_post_hooks"),
         ("profilers see no step", "if hooks or torch.autograd._profiler_enabled() else", "if hooks else"),
         ("closure runs without gradients", "with torch.enable_grad():", "with torch.no_grad():"),
         ("state rounds every operation", "old = {name: value.to(wide)", "old = {name: value"),
@@ -36,6 +35,11 @@ ADAPTERS = [
         ("state is never written", "        state[name].copy_(value)", "        pass"),
         ("compiled step uses its gradient up", "    theta.copy_(moved)\n", "    theta.copy_(moved)\n    if torch.compiler.is_compiling():\n        gradient.zero_()\n"),
         ("rows without a gradient rest", "    theta.copy_(moved)\n", "    theta.copy_(torch.where(gradient != 0, moved.to(theta.dtype), theta))\n"),
+    ),
+    *of(
+        "frameworks/pytorch/hooks.py",
+        ("hooks of every optimizer are not run", "or self._optimizer_step_post_hooks or any(of_all)", "or self._optimizer_step_post_hooks"),
+        ("profilers see nothing", " or torch.autograd._profiler_enabled()", ""),
     ),
     *of(
         "frameworks/pytorch/compiled.py",
