@@ -16,6 +16,8 @@ from ..compare.account import Account
 from ..compare.feed import Feed
 
 ROUNDS = 40
+UNIT_ROUNDOFF = 2.0**-53
+WIDEST = 0.1  # of a central difference
 UNIT = ("beta1", "beta2", "rho", "momentum", "fall", "adam_beta1", "adam_beta2")  # between 0 and 1, ends excluded
 SIGNED = ("lr_power", "beta2_decay", "a", "b", "c")  # any real number, or negative
 GROWING = (
@@ -134,18 +136,28 @@ def fitted(
 
 
 def _slopes(function: Callable[[np.ndarray], np.ndarray], point: np.ndarray, here: np.ndarray) -> np.ndarray:
-    """Central differences; on the edge of where the hyperparameters may lie, to one side."""
+    """Central differences, the wider the less a coordinate moves: rounding would hide what it does."""
     columns = []
     for i, x in enumerate(point):
-        away, ends = 1e-5 * max(abs(x), 1e-2), []
-        for side in (away, -away):
-            try:
-                ends.append((function(_moved(point, i, side)), side))
-            except ValueError:
-                ends.append((here, 0.0))
-        width = ends[0][1] - ends[1][1]
-        columns.append((ends[0][0] - ends[1][0]) / width if width else np.zeros_like(here))
+        away = 1e-5 * max(abs(x), 1e-2)
+        column = _slope(function, point, i, here, away)
+        best = min(WIDEST, float(np.cbrt(UNIT_ROUNDOFF / (size(column) or UNIT_ROUNDOFF))))
+        columns.append(_slope(function, point, i, here, best) if best > 4 * away else column)
     return np.stack(columns, axis=1)
+
+
+def _slope(
+    function: Callable[[np.ndarray], np.ndarray], point: np.ndarray, i: int, here: np.ndarray, away: float
+) -> np.ndarray:  # fmt: skip
+    """A central difference; on the edge of where the hyperparameters may lie, to one side."""
+    ends = []
+    for side in (away, -away):
+        try:
+            ends.append((function(_moved(point, i, side)), side))
+        except ValueError:
+            ends.append((here, 0.0))
+    width = ends[0][1] - ends[1][1]
+    return (ends[0][0] - ends[1][0]) / width if width else np.zeros_like(here)
 
 
 def _moved(point: np.ndarray, i: int, away: float) -> np.ndarray:
