@@ -1,7 +1,7 @@
 """Rules that go about as the box went, the nearest first: each variant is tried coarsely, the promising are fitted."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from reference import Rule
@@ -17,16 +17,19 @@ FEW_STEPS = 10  # steps of the first fit: the rate has changed by then
 STEPS = 16  # steps that are fitted
 NEAR = 1e-3  # a gap so small that a variant is fitted at once
 DONE = 1e-14  # a gap so small that it is rounding
-MOST = 12  # variants of a kind of rule that are fitted, of those that are not near at once
+SLOW = 12  # variants of a kind of rule in which elements act on each other that are fitted a little
+MOST = 6  # variants of a kind of rule that are fitted to the end, of those that are not near at once
 MANY = 150  # rounds for what is near: valleys are long
+ASLEEP, SIZES = 1e-20, [10.0**power for power in range(-12, 1)]  # of a number that fits have left, and may take up
 HOPELESS, FEW = 3e-2, 8  # a gap still so large after so few rounds
 AGAIN, STARTS = 8, 4  # variants, and points of a grid, that are fitted from: some valleys lead nowhere
 
 
 def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iterator[Found]:
-    """Fitted rules, as they come; the last is not the best. Each variant is fitted from its best start; then those with
-    more numbers from where one with fewer came near; at last the promising ones from other starts."""
-    waiting, fitted = [], []
+    """Fitted rules, as they come; the last is not the best. Each variant is fitted a little from its best start, the
+    nearest of each kind of rule to the end; then those with more numbers from where one with fewer came near; at last
+    the promising ones from other starts."""
+    waiting, rough, fitted = [], [], []
     for order, variant in enumerate(variants):
         given = _data(account, feed, variant, COARSE)
         starts = fit.ranked(variant.kind, variant.fixed, variant.grid, variant.start, given) if given.went else []
@@ -34,10 +37,15 @@ def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iter
             waiting.append((starts[0][0], order, variant, starts))
         elif starts and (found := _fitted(account, feed, variant, starts[0][1])):
             yield found
-    for _, order, variant, starts in _likely(waiting):
-        if found := _fitted(account, feed, variant, starts[0][1]):
-            yield found
-            fitted.append((found.gap, order, variant, starts, found))
+    for _, order, variant, starts in _each(waiting, SLOW, lambda variant: not variant.flat):
+        found = _begun(account, feed, variant, starts[0][1])
+        if found and found.gap <= NEAR:
+            yield _ended(account, feed, variant, found)
+        elif found:
+            rough.append((found.gap, order, variant, starts, found))
+    for _, order, variant, starts, found in _each(rough, MOST):
+        yield (found := _ended(account, feed, variant, found))
+        fitted.append((found.gap, order, variant, starts, found))
     best = sorted(fitted, key=lambda row: row[:2])[:AGAIN]
     for *_, variant, _, found in best:
         wider = _wider(found, variant, waiting) if DONE < found.gap <= HOPELESS else ()
@@ -46,12 +54,12 @@ def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iter
         yield from (found for _, start in starts[1:STARTS] if (found := _fitted(account, feed, variant, start)))
 
 
-def _likely(waiting: Sequence[tuple[float, int, Variant, Any]]) -> Iterator[tuple[float, int, Variant, Any]]:
-    """The nearest first, and of each kind so many."""
+def _each(rows: Sequence[Any], most: int, counts: Callable[[Variant], bool] = lambda variant: True) -> Iterator[Any]:
+    """The nearest first, and of each kind of rule so many of those that count."""
     asked: Counter[type[Rule]] = Counter()
-    for row in sorted(waiting, key=lambda row: row[:2]):
-        asked[row[2].kind] += 1
-        if asked[row[2].kind] <= MOST:
+    for row in sorted(rows, key=lambda row: row[:2]):
+        asked[row[2].kind] += counts(row[2])
+        if asked[row[2].kind] <= most:
             yield row
 
 
@@ -80,18 +88,35 @@ def _data(account: Account, feed: Feed, variant: Variant, steps: int) -> fit.Dat
 
 
 def _fitted(account: Account, feed: Feed, variant: Variant, start: dict[str, Any]) -> Found | None:
-    """A few rounds on a few steps, more for what comes near, all steps at last."""
-    given = _data(account, feed, variant, FEW_STEPS)
-    found = fit.fitted(variant.kind, variant.fixed, start, given, FEW)
-    if not found or found.gap > HOPELESS:
-        return found
-    for steps in (STEPS, feed.steps):
-        again = {name: _inside(name, getattr(found.rule, name)) for name in start}
+    found = _begun(account, feed, variant, start)
+    return found and _ended(account, feed, variant, found)
+
+
+def _begun(account: Account, feed: Feed, variant: Variant, start: dict[str, Any]) -> Found | None:
+    """A few rounds on a few steps."""
+    return fit.fitted(variant.kind, variant.fixed, start, _data(account, feed, variant, FEW_STEPS), FEW)
+
+
+def _ended(account: Account, feed: Feed, variant: Variant, found: Found) -> Found:
+    """On all steps at last, with more rounds for what comes near; what is hopeless is left as it is."""
+    for steps in (STEPS, feed.steps) if found.gap <= HOPELESS else ():
+        given = _data(account, feed, variant, steps)
         rounds = fit.ROUNDS if found.gap > NEAR else MANY
-        found = fit.fitted(variant.kind, variant.fixed, again, _data(account, feed, variant, steps), rounds) or found
+        found = fit.fitted(variant.kind, variant.fixed, _woken(found, given), given, rounds) or found
         if found.gap < DONE:
             break
     return found
+
+
+def _woken(found: Found, given: fit.Data) -> dict[str, float]:
+    """Its numbers; one that came to next to nothing, from where no fit can move it, at the size with the least gap."""
+    numbers = {name: _inside(name, getattr(found.rule, name)) for name in found.names}
+    scales = given.scales()
+    for name in [name for name in numbers if name in fit.GROWING and numbers[name] < ASLEEP]:
+        sizes = [numbers[name], *SIZES]
+        gaps = [fit.size(fit.gaps(found.rule.replace(**{name: value}), given, scales)) for value in sizes]
+        numbers[name] = sizes[gaps.index(min(gaps))]
+    return numbers
 
 
 def _inside(name: str, value: float) -> float:
