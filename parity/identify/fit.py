@@ -17,7 +17,7 @@ from ..compare.feed import Feed
 
 ROUNDS = 40
 UNIT_ROUNDOFF = 2.0**-53
-WIDEST = 0.1  # of a central difference
+WIDEST = 0.1  # of a central difference: a tenth of a number that may be zero, or of a logarithm
 UNIT = ("beta1", "beta2", "rho", "momentum", "fall", "adam_beta1", "adam_beta2")  # between 0 and 1, ends excluded
 SIGNED = ("lr_power", "beta2_decay", "a", "b", "c")  # any real number, or negative
 GROWING = (
@@ -141,7 +141,7 @@ def _slopes(function: Callable[[np.ndarray], np.ndarray], point: np.ndarray, her
     for i, x in enumerate(point):
         away = 1e-5 * max(abs(x), 1e-2)
         column = _slope(function, point, i, here, away)
-        best = min(WIDEST, float(np.cbrt(UNIT_ROUNDOFF / (size(column) or UNIT_ROUNDOFF))))
+        best = min(WIDEST * min(1.0, abs(x)), float(np.cbrt(UNIT_ROUNDOFF / (size(column) or UNIT_ROUNDOFF))))
         columns.append(_slope(function, point, i, here, best) if best > 4 * away else column)
     return np.stack(columns, axis=1)
 
