@@ -11,7 +11,7 @@ from parity.compare import contestants, in_numpy
 from parity.conftest import LEFT_OUT
 from parity.identify import court, probes
 from parity.identify.answer import Identity, identify
-from parity.identify.court import Trial
+from parity.identify.trials import Trial, fresh, long_run
 from parity.require import require
 from reference import RULES, SGD, Adagrad, Adam, Epsilon, Muon, Rule
 
@@ -84,7 +84,7 @@ UNSEEN = {  # for these the trial of many steps is there
 @functools.cache
 def asked(wrong: Rule) -> list[Trial]:
     """What identify without the long run asks."""
-    feeds = (probes.feed(), court.fresh(flat=True))
+    feeds = (probes.feed(), fresh(flat=True))
     return [Trial(feed, dtype, in_numpy.run(wrong, feed, dtype)) for feed in feeds for dtype in ("float64", "float32")]
 
 
@@ -119,7 +119,7 @@ def test_a_mutant_is_never_named_as_the_right_rule(kind: type[Rule], name: str, 
     found = identify(BOX, blind(wrong), long=False, kinds=(kind,))
     assert repr(right) not in {repr(rule) for rule in (found.rule, *found.alike)}
     if found.rule:
-        long = court.long(flat=True)
+        long = long_run(flat=True)
         assert court.judge(found.rule, "", [Trial(long, "float64", in_numpy.run(wrong, long, "float64"))]).holds
 
 

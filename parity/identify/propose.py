@@ -7,9 +7,10 @@ from reference import Adam, Epsilon, Rule
 
 from ..compare.account import Account
 from ..compare.feed import Feed
-from . import court, families, features, orthogonal, search, simple, steps, variants
-from .court import Ruling, Trial
+from . import families, features, orthogonal, search, simple, steps, variants
+from .court import Ruling
 from .fit import Found
+from .trials import MATRICES, Trial
 
 NEAR = {"float64": 1e-5, "float32": 1e-3}  # gaps so small that a fitted rule is tried at once
 ROUGH = 1e-3  # a gap so small that a fit to matrices is tried at once: their products round in orders of their own
@@ -50,7 +51,7 @@ def _muons(first: Trial, found: Found) -> Iterator[Found]:
 
 def _matrices_differ(ruling: Ruling) -> bool:
     """Whether a rule failed on a matrix alone."""
-    return ruling.worst.tensor in (*orthogonal.NAMES, *court.MATRICES)
+    return ruling.worst.tensor in (*orthogonal.NAMES, *MATRICES)
 
 
 def coarse(trial: Trial) -> Iterator[Rule]:

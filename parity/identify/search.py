@@ -8,7 +8,7 @@ from reference import Rule
 
 from ..compare.account import Account
 from ..compare.feed import Feed
-from . import fit, simple
+from . import fit, gap, simple
 from .fit import Found
 from .variants import LEAST, Variant
 
@@ -75,16 +75,16 @@ def _wider(
 
 def tidied(found: Found, account: Account, feed: Feed, names: Sequence[str]) -> Iterator[Rule]:
     """The fitted rule in shorter decimals that fit the probes of these names about as well; at last as it is."""
-    given = fit.data(account, feed, names, STEPS, flat=True)
+    given = gap.data(account, feed, names, STEPS, flat=True)
     for rule in simple.rounded(found.rule, found.names):
-        if fit.size(fit.gaps(rule, given, given.scales())) <= 2 * found.gap:
+        if gap.size(gap.gaps(rule, given, given.scales())) <= 2 * found.gap:
             yield rule
     yield found.rule
 
 
-def _data(account: Account, feed: Feed, variant: Variant, steps: int) -> fit.Data:
+def _data(account: Account, feed: Feed, variant: Variant, steps: int) -> gap.Data:
     names = [name for name in variant.names if name in feed.start]
-    return fit.data(account, feed, names, steps, variant.flat and bool(names))
+    return gap.data(account, feed, names, steps, variant.flat and bool(names))
 
 
 def _fitted(account: Account, feed: Feed, variant: Variant, start: dict[str, Any]) -> Found | None:
@@ -108,13 +108,13 @@ def _ended(account: Account, feed: Feed, variant: Variant, found: Found) -> Foun
     return found
 
 
-def _woken(found: Found, given: fit.Data) -> dict[str, float]:
+def _woken(found: Found, given: gap.Data) -> dict[str, float]:
     """Its numbers; one that came to next to nothing, from where no fit can move it, at the size with the least gap."""
     numbers = {name: _inside(name, getattr(found.rule, name)) for name in found.names}
     scales = given.scales()
     for name in [name for name in numbers if name in fit.GROWING and numbers[name] < ASLEEP]:
         sizes = [numbers[name], *SIZES]
-        gaps = [fit.size(fit.gaps(found.rule.replace(**{name: value}), given, scales)) for value in sizes]
+        gaps = [gap.size(gap.gaps(found.rule.replace(**{name: value}), given, scales)) for value in sizes]
         numbers[name] = sizes[gaps.index(min(gaps))]
     return numbers
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from reference import Adafactor, Adagrad, Epsilon, Rule, ScheduleFree, dialects
 
-from .court import MACHINE
 from .fit import UNIT
+from .readings import MACHINE
 
 DIGITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12)  # accuracies, as powers of ten, at which fitted numbers are read
 
