@@ -40,7 +40,8 @@ def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iter
     for _, order, variant, starts in _each(waiting, SLOW, lambda variant: not variant.flat):
         found = _begun(account, feed, variant, starts[0][1])
         if found and found.gap <= NEAR:
-            yield _ended(account, feed, variant, found)
+            yield (found := _ended(account, feed, variant, found))
+            fitted.append((found.gap, order, variant, starts, found))
         elif found:
             rough.append((found.gap, order, variant, starts, found))
     for _, order, variant, starts, found in _each(rough, MOST):
