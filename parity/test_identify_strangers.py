@@ -13,7 +13,7 @@ from parity.identify import court, probes
 from parity.identify.answer import Identity, identify
 from parity.identify.trials import Trial, fresh, long_run
 from parity.require import require
-from reference import RULES, SGD, Adagrad, Adam, Epsilon, Muon, Rule
+from reference import RULES, SGD, Adagrad, Adam, Epsilon, Lion, Muon, Rule
 
 require("torch")
 require("keras")
@@ -21,7 +21,7 @@ require("tensorflow")
 
 from parity.strangers import pytorch, tensorflow  # noqa: E402
 
-KIN = (SGD, Adagrad, Adam)  # what is thought of by day
+KIN = (SGD, Adagrad, Adam, Lion)  # what is thought of by day
 STRANGERS = [
     f"{home}:{name}" for home, table in (("pytorch", pytorch), ("tensorflow", tensorflow)) for name in table.WRONG
 ]
@@ -39,7 +39,12 @@ def found_of(name: str, full: bool) -> Identity:
 
 @pytest.mark.parametrize(
     ("name", "rule"),
-    [("pytorch:right", Adam(lr=0.01)), ("tensorflow:right", Adam(lr=0.01, epsilon=1e-7, epsilon_at=Epsilon.HAT))],
+    [
+        ("pytorch:right", Adam(lr=0.01)),
+        ("pytorch:right_signs", Lion(lr=0.01, beta1=0.0)),
+        ("pytorch:right_squares", Adagrad(lr=0.01, epsilon=1e-30)),
+        ("tensorflow:right", Adam(lr=0.01, epsilon=1e-7, epsilon_at=Epsilon.HAT)),
+    ],
 )
 def test_a_stranger_that_is_right_is_named(name: str, rule: Rule) -> None:
     """The same arithmetic as the wrong ones have, in a class that says nothing."""

@@ -12,6 +12,7 @@ import numpy as np
 from reference import Rule
 
 from .gap import Data, gaps, size
+from .variants import LEAST
 
 ROUNDS = 40
 UNIT_ROUNDOFF = 2.0**-53
@@ -115,10 +116,11 @@ def _step(
 
 
 def _in(name: str, value: float) -> float:
-    """A hyperparameter as a coordinate without bounds, where that helps."""
+    """A hyperparameter as a coordinate without bounds, where that helps; on its bound, next to it."""
     if name in UNIT:
+        value = min(max(value, LEAST), 1 - UNIT_ROUNDOFF)
         return float(np.log(value / (1 - value)))
-    return float(np.log(value)) if name in GROWING else value
+    return float(np.log(max(value, LEAST))) if name in GROWING else value
 
 
 def _out(name: str, x: float) -> float:

@@ -71,7 +71,7 @@ def _wider(
     for _, _, other, starts in waiting:
         names = starts[0][1]
         if (other.kind, other.fixed) == (variant.kind, variant.fixed) and set(names) > set(found.names):
-            yield other, {name: _inside(name, getattr(found.rule, name)) for name in names}
+            yield other, {name: getattr(found.rule, name) for name in names}
 
 
 def tidied(found: Found, account: Account, feed: Feed, names: Sequence[str]) -> Iterator[Rule]:
@@ -105,21 +105,27 @@ def _ended(account: Account, feed: Feed, variant: Variant, found: Found) -> Foun
         rounds = fit.ROUNDS if found.gap > NEAR else MANY
         found = fit.fitted(variant.kind, variant.fixed, _woken(found, given), given, rounds) or found
         if found.gap < DONE:
-            break
+            return _spared(found, given)
+    return found
+
+
+def _spared(found: Found, given: gap.Data) -> Found:
+    """Without numbers that might as well be next to nothing: a fit that is done leaves them anywhere below what the
+    mean sees, and a few elements see more."""
+    for name in (name for name in found.names if name in fit.GROWING):
+        rule = found.rule.replace(**{name: LEAST})
+        size = gap.size(gap.gaps(rule, given, given.scales()))
+        if size <= found.gap:
+            found = found._replace(rule=rule, gap=size)
     return found
 
 
 def _woken(found: Found, given: gap.Data) -> dict[str, float]:
     """Its numbers; one that came to next to nothing, from where no fit can move it, at the size with the least gap."""
-    numbers = {name: _inside(name, getattr(found.rule, name)) for name in found.names}
+    numbers = {name: getattr(found.rule, name) for name in found.names}
     scales = given.scales()
     for name in [name for name in numbers if name in fit.GROWING and numbers[name] < ASLEEP]:
         sizes = [numbers[name], *SIZES]
         gaps = [gap.size(gap.gaps(found.rule.replace(**{name: value}), given, scales)) for value in sizes]
         numbers[name] = sizes[gaps.index(min(gaps))]
     return numbers
-
-
-def _inside(name: str, value: float) -> float:
-    """A number from which a fit can go on: zero has no logarithm."""
-    return max(value, LEAST) if name in fit.GROWING else value
