@@ -39,12 +39,12 @@ def _flat(first: Trial, ask: Callable[[Feed], Account], kinds: Collection[type[R
     account, feed = first.account, first.feed
     seen = features.of(account, feed)
     yield from (Found(rule, 0.0, ()) for rule in steps.proposals(account, feed, seen, ask) if type(rule) in kinds)
-    yield from search.proposals(account, feed, [v for v in families.of(seen) if v.kind in kinds])
+    yield from search.proposals(first, [v for v in families.of(seen) if v.kind in kinds])
 
 
 def _muons(first: Trial, found: Found) -> Iterator[Found]:
     """Muon, where an Adam that fits is right about all but matrices."""
-    tidy = next(search.tidied(found, first.account, first.feed, variants.FLAT))
+    tidy = next(search.tidied(found, first, variants.FLAT))
     fitted = orthogonal.proposals(first.account, first.feed, tidy)  # type: ignore[arg-type]
     return (found for found in fitted if found.gap < ROUGH)
 

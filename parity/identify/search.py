@@ -1,15 +1,14 @@
 """Rules that go about as the box went, the nearest first: each variant is tried coarsely, the promising are fitted."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from reference import Rule
 
-from ..compare.account import Account
-from ..compare.feed import Feed
 from . import fit, gap, simple
 from .fit import Found
+from .trials import Trial
 from .variants import LEAST, Variant
 
 COARSE = 7  # steps on which the points of a grid are tried
@@ -25,83 +24,118 @@ HOPELESS, FEW = 3e-2, 8  # a gap still so large after so few rounds
 AGAIN, STARTS = 8, 4  # variants, and points of a grid, that are fitted from: some valleys lead nowhere
 
 
-def proposals(account: Account, feed: Feed, variants: Sequence[Variant]) -> Iterator[Found]:
-    """Fitted rules, as they come; the last is not the best. Each variant is fitted a little from its best start, the
-    nearest of each kind of rule to the end; then those with more numbers from where one with fewer came near; at last
-    the promising ones from other starts."""
-    waiting, rough, fitted = [], [], []
-    for order, variant in enumerate(variants):
-        given = _data(account, feed, variant, COARSE)
-        starts = fit.ranked(variant.kind, variant.fixed, variant.grid, variant.start, given) if given.went else []
-        if starts and starts[0][0] > NEAR:
-            waiting.append((starts[0][0], order, variant, starts))
-        elif starts and (found := _fitted(account, feed, variant, starts[0][1])):
+class Tried(NamedTuple):
+    """A variant, its place among all, the points of its grid, the nearest first, and what a fit made of that.
+
+    ``gap`` is the last that was measured.
+    """
+
+    gap: float
+    order: int
+    variant: Variant
+    starts: list[tuple[float, dict[str, Any]]]
+    found: Found | None = None
+
+
+def proposals(trial: Trial, variants: Sequence[Variant]) -> Iterator[Found]:
+    """Fitted rules, as they come; the last is not the best. What a grid brings near is fitted at once, then the others
+    from their best starts; then those with more numbers from where one with fewer came near; at last the promising ones
+    from other starts."""
+    waiting: list[Tried] = []
+    for tried in _ranked(trial, variants):
+        if tried.gap > NEAR:
+            waiting.append(tried)
+        elif found := _fitted(trial, tried.variant, tried.starts[0][1]):
             yield found
-    for _, order, variant, starts in _each(waiting, SLOW, lambda variant: not variant.flat):
-        found = _begun(account, feed, variant, starts[0][1])
-        if found and found.gap <= NEAR:
-            yield (found := _ended(account, feed, variant, found))
-            fitted.append((found.gap, order, variant, starts, found))
+    fitted: list[Tried] = []
+    for tried, found in _others(trial, waiting):
+        yield found
+        fitted.append(tried._replace(gap=found.gap, found=found))
+    best = sorted(fitted, key=_place)[:AGAIN]
+    for tried in best:
+        yield from (more for other, start in _wider(trial, tried, waiting) if (more := _fitted(trial, other, start)))
+    for tried in best:
+        others = (start for _, start in tried.starts[1:STARTS])
+        yield from (more for start in others if (more := _fitted(trial, tried.variant, start)))
+
+
+def _ranked(trial: Trial, variants: Sequence[Variant]) -> Iterator[Tried]:
+    """The variants for which there are data and a start."""
+    for order, variant in enumerate(variants):
+        given = _data(trial, variant, COARSE)
+        starts = fit.ranked(variant.kind, variant.fixed, variant.grid, variant.start, given) if given.went else []
+        if starts:
+            yield Tried(starts[0][0], order, variant, starts)
+
+
+def _others(trial: Trial, waiting: Sequence[Tried]) -> Iterator[tuple[Tried, Found]]:
+    """Each is fitted a little, and at once to the end if that brings it near; then the nearest of each kind of rule."""
+    slow = _nearest([tried for tried in waiting if not tried.variant.flat], SLOW)
+    rough: list[Tried] = []
+    for tried in sorted([*slow, *(tried for tried in waiting if tried.variant.flat)], key=_place):
+        found = _begun(trial, tried.variant, tried.starts[0][1])
+        if found and found.gap > NEAR:
+            rough.append(tried._replace(gap=found.gap, found=found))
         elif found:
-            rough.append((found.gap, order, variant, starts, found))
-    for _, order, variant, starts, found in _each(rough, MOST):
-        yield (found := _ended(account, feed, variant, found))
-        fitted.append((found.gap, order, variant, starts, found))
-    best = sorted(fitted, key=lambda row: row[:2])[:AGAIN]
-    for *_, variant, _, found in best:
-        wider = _wider(found, variant, waiting) if DONE < found.gap <= HOPELESS else ()
-        yield from (more for other, start in wider if (more := _fitted(account, feed, other, start)))
-    for _, _, variant, starts, _ in best:
-        yield from (found for _, start in starts[1:STARTS] if (found := _fitted(account, feed, variant, start)))
+            yield tried, _ended(trial, tried.variant, found)
+    for tried in _nearest(rough, MOST):
+        assert tried.found
+        yield tried, _ended(trial, tried.variant, tried.found)
 
 
-def _each(rows: Sequence[Any], most: int, counts: Callable[[Variant], bool] = lambda variant: True) -> Iterator[Any]:
-    """The nearest first, and of each kind of rule so many of those that count."""
+def _place(tried: Tried) -> tuple[float, int]:
+    return tried.gap, tried.order
+
+
+def _nearest(rows: Sequence[Tried], most: int) -> Iterator[Tried]:
+    """The nearest first, and so many of each kind of rule."""
     asked: Counter[type[Rule]] = Counter()
-    for row in sorted(rows, key=lambda row: row[:2]):
-        asked[row[2].kind] += counts(row[2])
-        if asked[row[2].kind] <= most:
-            yield row
+    for tried in sorted(rows, key=_place):
+        asked[tried.variant.kind] += 1
+        if asked[tried.variant.kind] <= most:
+            yield tried
 
 
-def _wider(
-    found: Found, variant: Variant, waiting: Sequence[tuple[float, int, Variant, Any]]
-) -> Iterator[tuple[Variant, dict[str, Any]]]:  # fmt: skip
-    """Variants that fit more numbers than ``found`` did, and its numbers as their start."""
-    for _, _, other, starts in waiting:
-        names = starts[0][1]
-        if (other.kind, other.fixed) == (variant.kind, variant.fixed) and set(names) > set(found.names):
-            yield other, {name: getattr(found.rule, name) for name in names}
+def _wider(trial: Trial, tried: Tried, waiting: Sequence[Tried]) -> Iterator[tuple[Variant, dict[str, Any]]]:
+    """Variants that fit more numbers than one that came near, and its numbers as their start."""
+    found, variant = tried.found, tried.variant
+    if not found or not DONE < found.gap <= HOPELESS:
+        return
+    for other in waiting:
+        names = other.starts[0][1]
+        same = (other.variant.kind, other.variant.fixed) == (variant.kind, variant.fixed)
+        if same and set(names) > set(found.names):
+            yield other.variant, _woken(found._replace(names=tuple(names)), _data(trial, other.variant, STEPS))
 
 
-def tidied(found: Found, account: Account, feed: Feed, names: Sequence[str]) -> Iterator[Rule]:
+def tidied(found: Found, trial: Trial, names: Sequence[str]) -> Iterator[Rule]:
     """The fitted rule in shorter decimals that fit the probes of these names about as well; at last as it is."""
-    given = gap.data(account, feed, names, STEPS, flat=True)
+    given = gap.data(trial.account, trial.feed, names, STEPS, flat=True)
     for rule in simple.rounded(found.rule, found.names):
         if gap.size(gap.gaps(rule, given, given.scales())) <= 2 * found.gap:
             yield rule
     yield found.rule
 
 
-def _data(account: Account, feed: Feed, variant: Variant, steps: int) -> gap.Data:
-    names = [name for name in variant.names if name in feed.start]
-    return gap.data(account, feed, names, steps, variant.flat and bool(names))
+def _data(trial: Trial, variant: Variant, steps: int) -> gap.Data:
+    names = [name for name in variant.names if name in trial.feed.start]
+    return gap.data(trial.account, trial.feed, names, steps, variant.flat and bool(names))
 
 
-def _fitted(account: Account, feed: Feed, variant: Variant, start: dict[str, Any]) -> Found | None:
-    found = _begun(account, feed, variant, start)
-    return found and _ended(account, feed, variant, found)
+def _fitted(trial: Trial, variant: Variant, start: dict[str, Any]) -> Found | None:
+    found = _begun(trial, variant, start)
+    return found and _ended(trial, variant, found)
 
 
-def _begun(account: Account, feed: Feed, variant: Variant, start: dict[str, Any]) -> Found | None:
+def _begun(trial: Trial, variant: Variant, start: dict[str, Any]) -> Found | None:
     """A few rounds on a few steps."""
-    return fit.fitted(variant.kind, variant.fixed, start, _data(account, feed, variant, FEW_STEPS), FEW)
+    return fit.fitted(variant.kind, variant.fixed, start, _data(trial, variant, FEW_STEPS), FEW)
 
 
-def _ended(account: Account, feed: Feed, variant: Variant, found: Found) -> Found:
+def _ended(trial: Trial, variant: Variant, found: Found) -> Found:
     """On all steps at last, with more rounds for what comes near; what is hopeless is left as it is."""
-    for steps in (STEPS, feed.steps) if found.gap <= HOPELESS else ():
-        given = _data(account, feed, variant, steps)
+    for steps in (STEPS, trial.feed.steps) if found.gap <= HOPELESS else ():
+        given = _data(trial, variant, steps)
         rounds = fit.ROUNDS if found.gap > NEAR else MANY
         found = fit.fitted(variant.kind, variant.fixed, _woken(found, given), given, rounds) or found
         if found.gap < DONE:
