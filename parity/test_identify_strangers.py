@@ -11,9 +11,10 @@ from parity.compare import contestants, in_numpy
 from parity.conftest import LEFT_OUT
 from parity.identify import court, probes
 from parity.identify.answer import Identity, identify
+from parity.identify.readings import Reading
 from parity.identify.trials import Trial, fresh, long_run
 from parity.require import require
-from reference import RULES, SGD, Adagrad, Adam, Epsilon, Lion, Muon, Rule
+from reference import RULES, SGD, Adagrad, Adam, Epsilon, Lion, Muon, NAdam, Rule
 
 require("torch")
 require("keras")
@@ -72,6 +73,14 @@ def test_who_ignores_the_learning_rate_is_told_so(name: str) -> None:
     found = identify(contestants.read(f"parity.strangers.{name}"), here, long=False, kinds=(SGD,))
     assert found.rule is None
     assert found.stuck
+
+
+def test_numbers_with_which_rounding_may_lead_anywhere_hold_nothing() -> None:
+    """Their limits are infinite: they would let every box through, as one that switches from Adam to SGD."""
+    runaway = NAdam(lr=0.0087, beta1=0.9999999999999996, beta2=0.9499, epsilon=9.9e-9, momentum_decay=1.12e8)
+    trial = Trial(probes.feed(), "float64", in_numpy.run(Adam(lr=0.01), probes.feed(), "float64"))
+    assert court.held(Reading(Adam(lr=0.01)), trial).verdict.holds
+    assert not court.held(Reading(runaway), trial).verdict.holds
 
 
 MUTANTS = [

@@ -14,11 +14,13 @@ from reference import Rule
 from .. import trajectory
 from ..compare import in_numpy
 from ..compare.allowed import of_rule
+from ..compare.feed import Feed
+from ..limits import SAFETY
 from .readings import Reading, as_in, readings
 from .trials import Trial
 
 WORTH = 1e3  # limits: a proposal farther off in the first trial is not judged
-NEVER = trajectory.Verdict(False, np.inf, 0.0, 1, 0, (np.nan, np.nan))  # of a rule that cannot be run at all
+NEVER = trajectory.Verdict(False, np.inf, 0.0, 1, 0, (np.nan, np.nan))  # of a rule that cannot be judged
 
 
 class Held(NamedTuple):
@@ -44,6 +46,8 @@ def held(reading: Reading, trial: Trial, allowed: dict[str, np.ndarray] | None =
     except ValueError:
         return Held(NEVER, next(iter(feed.start)), dtype, False, feed.steps)
     bounds = allowed or bound(reading, trial)
+    if not _telling(feed, went.thetas, bounds):
+        return Held(NEVER, next(iter(feed.start)), dtype, False, feed.steps)
     verdicts = {
         name: trajectory.compare(feed.start[name], went.thetas[name], account.thetas[name], bounds[name])
         for name in feed.start
@@ -51,6 +55,18 @@ def held(reading: Reading, trial: Trial, allowed: dict[str, np.ndarray] | None =
     bits = all(np.array_equal(went.thetas[k], account.thetas[k], equal_nan=True) for k in feed.start)
     found = [Held(verdict, name, dtype, bits, feed.steps) for name, verdict in verdicts.items()]
     return max(found, key=lambda one: one.excess)
+
+
+def _telling(feed: Feed, thetas: dict[str, np.ndarray], bounds: dict[str, np.ndarray]) -> bool:
+    """Whether limits are worth the name: at every step, from the first move on, an element that stood still from the
+    start would be noticed. Fitted numbers may be such that rounding could have led anywhere."""
+    moved, noticed = np.zeros(feed.steps, bool), np.zeros(feed.steps, bool)
+    for name, start in feed.start.items():
+        with np.errstate(over="ignore", invalid="ignore"):
+            path = np.cumsum(np.abs(np.diff(thetas[name], axis=0, prepend=start[None])), axis=0).reshape(feed.steps, -1)
+            moved |= (path > 0).any(axis=1)
+            noticed |= (SAFETY * bounds[name].reshape(path.shape) < path).any(axis=1)
+    return bool(noticed[moved].all())
 
 
 def bound(reading: Reading, trial: Trial) -> dict[str, np.ndarray]:
