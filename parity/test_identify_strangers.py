@@ -11,10 +11,10 @@ from parity.compare import contestants, in_numpy
 from parity.conftest import LEFT_OUT
 from parity.identify import court, probes
 from parity.identify.answer import Identity, identify
-from parity.identify.readings import Reading
+from parity.identify.readings import Reading, readings
 from parity.identify.trials import Trial, fresh, long_run
 from parity.require import require
-from reference import RULES, SGD, Adagrad, Adam, Epsilon, Lion, Muon, NAdam, Rule
+from reference import RULES, SGD, Adagrad, Adam, Epsilon, Lion, Muon, NAdam, Rule, ScheduleFree
 
 require("torch")
 require("keras")
@@ -28,6 +28,8 @@ STRANGERS = [
 ]
 SHARE = 8  # one of so many by day
 IN_TRUTH = {  # what a stranger is, where it is a rule of ours under another name
+    "pytorch:wrong_signed_momentum": "RMSprop whose rho is 0 steps by signs",
+    "tensorflow:wrong_momentum_of_signs": "the same",
     "tensorflow:wrong_averaged_by_count": "a mean over all steps is Adam's, with beta2 next to 1",
 }
 
@@ -81,6 +83,14 @@ def test_numbers_with_which_rounding_may_lead_anywhere_hold_nothing() -> None:
     trial = Trial(probes.feed(), "float64", in_numpy.run(Adam(lr=0.01), probes.feed(), "float64"))
     assert court.held(Reading(Adam(lr=0.01)), trial).verdict.holds
     assert not court.held(Reading(runaway), trial).verdict.holds
+
+
+def test_a_number_that_float32_takes_to_its_bound_is_no_reading() -> None:
+    """As a fit to a stranger of Keras proposed it: ScheduleFree needs a beta1 above 0."""
+    assert [reading.rule for reading in readings(ScheduleFree(beta1=1e-60), "keras", "float64")] == [
+        ScheduleFree(beta1=1e-60)
+    ]
+    assert len(list(readings(ScheduleFree(beta1=0.9), "keras", "float64"))) > 1
 
 
 MUTANTS = [

@@ -16,7 +16,7 @@ from ..compare import in_numpy
 from ..compare.allowed import of_rule
 from ..compare.feed import Feed
 from ..limits import SAFETY
-from .readings import Reading, as_in, readings
+from .readings import Reading, as_in, imitated, readings
 from .trials import Trial
 
 WORTH = 1e3  # limits: a proposal farther off in the first trial is not judged
@@ -135,11 +135,9 @@ class Standard(NamedTuple):
     def holds(self, other: Rule) -> bool:
         """Whether another rule, taken in the same way, goes the box's way as well."""
         for trial, bounds in zip(self.trials, self.bounds, strict=True):
-            deviation = self.readings[trial.dtype].deviation
-            told = as_in(other, trial.dtype)
-            if deviation and deviation.imitation:
-                told = deviation.imitation(told)
-            if not held(Reading(told), trial, bounds).verdict.holds:
+            deviation, told = self.readings[trial.dtype].deviation, as_in(other, trial.dtype)
+            taken = imitated(told, deviation) if deviation else told
+            if not taken or not held(Reading(taken), trial, bounds).verdict.holds:
                 return False
         return True
 

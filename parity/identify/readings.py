@@ -25,9 +25,17 @@ def readings(rule: Rule, dialect: str, dtype: str) -> Iterator[Reading]:
     yield Reading(rule)
     for deviation in DEVIATIONS:
         meant = (deviation.dialect, deviation.dtype) == (dialect, dtype) and type(rule).__name__ in deviation.sizes
-        imitation = deviation.imitation(rule) if meant and deviation.imitation else rule
-        if imitation != rule or (meant and deviation.imitation and deviation.scalars_in != "float64"):
+        imitation = imitated(rule, deviation) if meant else rule
+        if imitation and (imitation != rule or (meant and deviation.imitation and deviation.scalars_in != "float64")):
             yield Reading(imitation, deviation.scalars_in, deviation)
+
+
+def imitated(rule: Rule, deviation: Deviation) -> Rule | None:
+    """As the framework takes it; None where a number that float32 does not hold leaves its interval."""
+    try:
+        return deviation.imitation(rule) if deviation.imitation else rule
+    except ValueError:
+        return None
 
 
 def as_in(rule: Rule, dtype: str) -> Rule:
