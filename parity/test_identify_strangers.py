@@ -30,7 +30,6 @@ SHARE = 8  # one of so many by day
 IN_TRUTH = {  # what a stranger is, where it is a rule of ours under another name
     "pytorch:wrong_signed_momentum": "RMSprop whose rho is 0 steps by signs",
     "tensorflow:wrong_momentum_of_signs": "the same",
-    "tensorflow:wrong_averaged_by_count": "a mean over all steps is Adam's, with beta2 next to 1",
 }
 
 
