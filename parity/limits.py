@@ -254,10 +254,16 @@ def follow(
     for gradient, lr in zip(gradients, rates or [rule.lr] * len(gradients), strict=True):
         past.append(standing)
         now, state, t = before(past, start) if before else standing
-        doubles = rule.coefficients(t + 1, Bounded(lr, 0.0, scalars_in), xp)
-        c = doubles._make(_once_rounded(value, dtype) for value in doubles)
+        c = _coefficients(rule, t + 1, lr, dtype, scalars_in)
         standing = Standing(*rule.update(now, Bounded(gradient, 0.0, dtype), state, c, xp), t + 1)
         yield standing.theta, standing.state
+
+
+@functools.lru_cache(maxsize=4096)
+def _coefficients(rule: Rule, t: int, lr: float, dtype: str, scalars_in: str) -> Any:
+    """What a step needs besides arrays, kept: tensors that step together need the same."""
+    doubles = rule.coefficients(t, Bounded(lr, 0.0, scalars_in), namespace(scalars_in))
+    return doubles._make(_once_rounded(value, dtype) for value in doubles)
 
 
 def _once_rounded(coefficient: Any, dtype: str) -> Bounded:

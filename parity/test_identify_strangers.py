@@ -11,9 +11,10 @@ from parity.compare import contestants, in_numpy
 from parity.conftest import LEFT_OUT
 from parity.identify import court, probes
 from parity.identify.answer import Identity, identify
-from parity.identify.court import Trial
+from parity.identify.readings import Reading, readings
+from parity.identify.trials import Trial, fresh, long_run
 from parity.require import require
-from reference import RULES, SGD, Adagrad, Adam, Epsilon, Muon, Rule
+from reference import RULES, SGD, Adagrad, Adam, Epsilon, Lion, Muon, NAdam, Rule, ScheduleFree
 
 require("torch")
 require("keras")
@@ -21,13 +22,14 @@ require("tensorflow")
 
 from parity.strangers import pytorch, tensorflow  # noqa: E402
 
-KIN = (SGD, Adagrad, Adam)  # what is thought of by day
+KIN = (SGD, Adagrad, Adam, Lion)  # what is thought of by day
 STRANGERS = [
     f"{home}:{name}" for home, table in (("pytorch", pytorch), ("tensorflow", tensorflow)) for name in table.WRONG
 ]
 SHARE = 8  # one of so many by day
 IN_TRUTH = {  # what a stranger is, where it is a rule of ours under another name
-    "tensorflow:wrong_averaged_by_count": "a mean over all steps is Adam's, with beta2 next to 1",
+    "pytorch:wrong_signed_momentum": "RMSprop whose rho is 0 steps by signs",
+    "tensorflow:wrong_momentum_of_signs": "the same",
 }
 
 
@@ -39,7 +41,12 @@ def found_of(name: str, full: bool) -> Identity:
 
 @pytest.mark.parametrize(
     ("name", "rule"),
-    [("pytorch:right", Adam(lr=0.01)), ("tensorflow:right", Adam(lr=0.01, epsilon=1e-7, epsilon_at=Epsilon.HAT))],
+    [
+        ("pytorch:right", Adam(lr=0.01)),
+        ("pytorch:right_signs", Lion(lr=0.01, beta1=0.0)),
+        ("pytorch:right_squares", Adagrad(lr=0.01, epsilon=1e-30)),
+        ("tensorflow:right", Adam(lr=0.01, epsilon=1e-7, epsilon_at=Epsilon.HAT)),
+    ],
 )
 def test_a_stranger_that_is_right_is_named(name: str, rule: Rule) -> None:
     """The same arithmetic as the wrong ones have, in a class that says nothing."""
@@ -69,6 +76,22 @@ def test_who_ignores_the_learning_rate_is_told_so(name: str) -> None:
     assert found.stuck
 
 
+def test_numbers_with_which_rounding_may_lead_anywhere_hold_nothing() -> None:
+    """Their limits are infinite: they would let every box through, as one that switches from Adam to SGD."""
+    runaway = NAdam(lr=0.0087, beta1=0.9999999999999996, beta2=0.9499, epsilon=9.9e-9, momentum_decay=1.12e8)
+    trial = Trial(probes.feed(), "float64", in_numpy.run(Adam(lr=0.01), probes.feed(), "float64"))
+    assert court.held(Reading(Adam(lr=0.01)), trial).verdict.holds
+    assert not court.held(Reading(runaway), trial).verdict.holds
+
+
+def test_a_number_that_float32_takes_to_its_bound_is_no_reading() -> None:
+    """As a fit to a stranger of Keras proposed it: ScheduleFree needs a beta1 above 0."""
+    assert [reading.rule for reading in readings(ScheduleFree(beta1=1e-60), "keras", "float64")] == [
+        ScheduleFree(beta1=1e-60)
+    ]
+    assert len(list(readings(ScheduleFree(beta1=0.9), "keras", "float64"))) > 1
+
+
 MUTANTS = [
     (kind, mutant.name) for kind in RULES if kind is not Muon for mutant in mutants.RULES
     if mutant.file == f"reference/{kind.__name__.lower()}.py"
@@ -84,7 +107,7 @@ UNSEEN = {  # for these the trial of many steps is there
 @functools.cache
 def asked(wrong: Rule) -> list[Trial]:
     """What identify without the long run asks."""
-    feeds = (probes.feed(), court.fresh(flat=True))
+    feeds = (probes.feed(), fresh(flat=True))
     return [Trial(feed, dtype, in_numpy.run(wrong, feed, dtype)) for feed in feeds for dtype in ("float64", "float32")]
 
 
@@ -119,7 +142,7 @@ def test_a_mutant_is_never_named_as_the_right_rule(kind: type[Rule], name: str, 
     found = identify(BOX, blind(wrong), long=False, kinds=(kind,))
     assert repr(right) not in {repr(rule) for rule in (found.rule, *found.alike)}
     if found.rule:
-        long = court.long(flat=True)
+        long = long_run(flat=True)
         assert court.judge(found.rule, "", [Trial(long, "float64", in_numpy.run(wrong, long, "float64"))]).holds
 
 

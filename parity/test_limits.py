@@ -151,6 +151,13 @@ def test_path_is_the_way_travelled_not_the_distance_from_the_start() -> None:
     assert trajectory.paths(np.zeros(1), np.array([[1.0], [0.0], [1.0]])).tolist() == [1.0, 2.0, 3.0]
 
 
+def test_path_beyond_every_number_is_infinite_and_no_warning() -> None:
+    """As that of a rule whose fitted numbers let it explode."""
+    course = np.array([[1e308], [-1e308], [1e308]])
+    assert list(trajectory.paths(np.zeros(1), course)) == [1e308, np.inf, np.inf]
+    assert not trajectory.compare(np.zeros(1), course, np.zeros((3, 1)), np.ones((3, 1))).holds
+
+
 def test_streams_are_the_same_everywhere() -> None:
     """The draws, digit by digit: a NumPy release cannot change them."""
     assert streams.gradients("spread", 2, np.ones(2), seed=7).ravel().tolist() == [

@@ -47,10 +47,11 @@ def run(
 
 
 def paths(start: np.ndarray, trajectory: np.ndarray) -> np.ndarray:
-    """The farthest that any element has travelled by each step, (steps,)."""
+    """The farthest that any element has travelled by each step, (steps,); infinite where no float64 holds it."""
     start, trajectory = start.ravel(), trajectory.reshape(len(trajectory), -1)
-    moves = np.abs(np.diff(trajectory.astype(np.float64), axis=0, prepend=start[None].astype(np.float64)))
-    return np.cumsum(moves, axis=0).max(axis=1)
+    with np.errstate(over="ignore"):
+        moves = np.abs(np.diff(trajectory.astype(np.float64), axis=0, prepend=start[None].astype(np.float64)))
+        return np.cumsum(moves, axis=0).max(axis=1)
 
 
 def compare(start: np.ndarray, expected: np.ndarray, actual: np.ndarray, bounds: np.ndarray) -> Verdict:

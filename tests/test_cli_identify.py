@@ -69,11 +69,12 @@ def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     from parity.compare import contestants
     from parity.identify import court, probes
     from parity.identify.answer import Identity
+    from parity.identify.trials import Trial
     from report.identify import lines
 
     live = contestants.read("native:pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))")
     assert live.rule
-    trial = court.Trial(probes.feed(), "float32", here(live, [(probes.feed(), "float32")])[0].account)
+    trial = Trial(probes.feed(), "float32", here(live, [(probes.feed(), "float32")])[0].account)
     held = tuple(court.judge(live.rule, "pytorch", [trial]).held)
     told = list(lines(Identity(live.text, "pytorch", ("float32",), True, rule=live.rule, held=held, native=live.text)))
     assert told[0].startswith(f"{live.text} is Adafactor(lr=0.05, ")

@@ -12,8 +12,10 @@ from ..deviations import DEVIATIONS
 from . import ask, court, live, propose, simple
 from .alike import alike
 from .ask import Run
-from .court import Held, Reading, Ruling, Trial
+from .court import Held, Ruling
 from .fit import Found
+from .readings import Reading
+from .trials import Trial
 
 HOMES = {"tensorflow": "keras"}  # the dialect of a framework's users, where its name is another
 CLOSE = 1e-4  # a share of the path: what is nearer may be a live optimizer with a deviation that is not recorded

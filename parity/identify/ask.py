@@ -7,8 +7,8 @@ import numpy as np
 from ..compare.contestants import Contestant
 from ..compare.feed import Feed
 from ..compare.worker import Ran
-from . import court, probes
-from .court import Trial
+from . import probes
+from .trials import Trial, fresh, long_run
 
 DTYPES = ("float64", "float32")  # the wider first: fits are made in it
 
@@ -21,14 +21,12 @@ def gathered(contestant: Contestant, run: Run, long: bool) -> tuple[str, list[Tr
     What it cannot do, such as double precision or vectors, is left out; ValueError if it can do nothing.
     """
     first: ValueError | None = None
-    least = [
-        (feed, DTYPES[-1]) for feed in (probes.feed(flat=False), court.fresh(flat=False))
-    ]  # part of all that is asked
+    least = [(feed, DTYPES[-1]) for feed in (probes.feed(flat=False), fresh(flat=False))]  # part of all that is asked
     for flat, dtypes in ((True, DTYPES), (True, DTYPES[1:]), (False, DTYPES), (False, DTYPES[1:])):
         asked = [(probes.feed(flat), dtype) for dtype in dtypes]
-        asked += [(court.fresh(flat), dtype) for dtype in dtypes]
+        asked += [(fresh(flat), dtype) for dtype in dtypes]
         if long:
-            asked.append((court.long(flat), dtypes[0]))
+            asked.append((long_run(flat), dtypes[0]))
         try:
             went = run(contestant, asked)
         except ValueError as error:

@@ -1,49 +1,26 @@
 """The only judge: does a rule go where the box went, within what rounding allows, on gradients that proposed nothing?
 
-The trials are those of ``samestep compare``, matrices beside them, in each dtype that the box can have; the probes; and
-a long run, in which bias corrections end and rates go up and down. A known deviation of the box's framework is tried
-where the plain rule does not hold.
+A known deviation of the box's framework is tried where the plain rule does not hold.
 """
 
-import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from reference import Adafactor, Epsilon, Rule
+from reference import Rule
 
-from .. import streams, trajectory
-from ..compare import feed as feeds
+from .. import trajectory
 from ..compare import in_numpy
-from ..compare.account import Account
 from ..compare.allowed import of_rule
 from ..compare.feed import Feed
-from ..deviations import DEVIATIONS, Deviation
+from ..limits import SAFETY
+from .readings import Reading, as_in, imitated, readings
+from .trials import Trial
 
 WORTH = 1e3  # limits: a proposal farther off in the first trial is not judged
-MACHINE = {dtype: float(np.finfo(dtype).eps) for dtype in ("float32", "float64")}
-LONG = 1200  # steps: more than a thousand, after which 0.999^t is no longer near 1
-SEED = 43
-MATRICES: dict[str, tuple[int, ...]] = {"square": (5, 5), "tall": (8, 3)}
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Trial:
-    """What the box was given, in which dtype, and where it went. Each is itself alone, so that bounds can be kept."""
-
-    feed: Feed
-    dtype: str
-    account: Account
-
-
-class Reading(NamedTuple):
-    """How a rule is taken in one dtype: as it is, or with a known deviation of the box's framework."""
-
-    rule: Rule
-    scalars_in: str = "float64"
-    deviation: Deviation | None = None
+NEVER = trajectory.Verdict(False, np.inf, 0.0, 1, 0, (np.nan, np.nan))  # of a rule that cannot be judged
 
 
 class Held(NamedTuple):
@@ -61,48 +38,16 @@ class Held(NamedTuple):
         return self.verdict.distance / self.verdict.limit if self.verdict.limit else np.inf * self.verdict.distance
 
 
-def fresh(flat: bool) -> Feed:
-    """The designed streams, and matrices of common sizes; without ``flat`` the matrices alone."""
-    given = feeds.designed(())
-    if not flat:
-        given = given._replace(start={}, gradients={}, present={})
-    for i, (name, shape) in enumerate(MATRICES.items()):
-        given.start[name] = streams.normal(shape, SEED + i)
-        given.gradients[name] = streams.normal((given.steps, *shape), SEED + 10 + i)
-        given.present[name] = np.ones(given.steps, bool)
-    return given
-
-
-def long(flat: bool) -> Feed:
-    """A small tensor for many steps: gradients of a size that swells and fades, a rate that goes up and down."""
-    time = np.arange(LONG)
-    shape = (12,) if flat else (4, 3)
-    swell = 10 ** np.sin(2 * np.pi * time / 400)
-    gradients = streams.normal((LONG, *shape), SEED + 20) * swell.reshape(-1, *[1] * len(shape))
-    gradients[500:600].reshape(100, -1)[:, ::2] = 0
-    shares = np.array([1.0, 0.5, 2.0, 0.25, 4.0, 1.0])[time * 6 // LONG]
-    start = {"long": streams.normal(shape, SEED + 21)}
-    return Feed(start, {"long": gradients}, {"long": np.ones(LONG, bool)}, shares)
-
-
-def readings(rule: Rule, dialect: str, dtype: str) -> Iterator[Reading]:
-    """The ways in which a framework is known to take the rule; the plain one first."""
-    yield Reading(rule)
-    for deviation in DEVIATIONS:
-        meant = (deviation.dialect, deviation.dtype) == (dialect, dtype) and type(rule).__name__ in deviation.sizes
-        imitation = deviation.imitation(rule) if meant and deviation.imitation else rule
-        if imitation != rule or (meant and deviation.imitation and deviation.scalars_in != "float64"):
-            yield Reading(imitation, deviation.scalars_in, deviation)
-
-
 def held(reading: Reading, trial: Trial, allowed: dict[str, np.ndarray] | None = None) -> Held:
     """The reading's steps against the box's; ``allowed`` are bounds known from before."""
     feed, dtype, account = trial.feed, trial.dtype, trial.account
     try:
         went = in_numpy.run(reading.rule, feed, dtype)
-    except ValueError as error:
-        return Held(_never(str(error)), next(iter(feed.start)), dtype, False, feed.steps)
+    except ValueError:
+        return Held(NEVER, next(iter(feed.start)), dtype, False, feed.steps)
     bounds = allowed or bound(reading, trial)
+    if not _telling(feed, went.thetas, bounds):
+        return Held(NEVER, next(iter(feed.start)), dtype, False, feed.steps)
     verdicts = {
         name: trajectory.compare(feed.start[name], went.thetas[name], account.thetas[name], bounds[name])
         for name in feed.start
@@ -110,6 +55,18 @@ def held(reading: Reading, trial: Trial, allowed: dict[str, np.ndarray] | None =
     bits = all(np.array_equal(went.thetas[k], account.thetas[k], equal_nan=True) for k in feed.start)
     found = [Held(verdict, name, dtype, bits, feed.steps) for name, verdict in verdicts.items()]
     return max(found, key=lambda one: one.excess)
+
+
+def _telling(feed: Feed, thetas: dict[str, np.ndarray], bounds: dict[str, np.ndarray]) -> bool:
+    """Whether limits are worth the name: at every step, from the first move on, an element that stood still from the
+    start would be noticed. Fitted numbers may be such that rounding could have led anywhere."""
+    moved, noticed = np.zeros(feed.steps, bool), np.zeros(feed.steps, bool)
+    for name, start in feed.start.items():
+        with np.errstate(over="ignore", invalid="ignore"):
+            path = np.cumsum(np.abs(np.diff(thetas[name], axis=0, prepend=start[None])), axis=0).reshape(feed.steps, -1)
+            moved |= (path > 0).any(axis=1)
+            noticed |= (SAFETY * bounds[name].reshape(path.shape) < path).any(axis=1)
+    return bool(noticed[moved].all())
 
 
 def bound(reading: Reading, trial: Trial) -> dict[str, np.ndarray]:
@@ -125,10 +82,6 @@ def _bound(rule: Rule, scalars_in: str, trial: Trial) -> dict[str, np.ndarray]:
             return of_rule(rule, trial.feed, trial.dtype, scalars_in=scalars_in).thetas
     except ArithmeticError:
         return {name: np.zeros(array.shape) for name, array in trial.feed.gradients.items()}
-
-
-def _never(why: str) -> trajectory.Verdict:
-    return trajectory.Verdict(False, np.inf, 0.0, 1, 0, (np.nan, np.nan))
 
 
 class Ruling(NamedTuple):
@@ -182,11 +135,9 @@ class Standard(NamedTuple):
     def holds(self, other: Rule) -> bool:
         """Whether another rule, taken in the same way, goes the box's way as well."""
         for trial, bounds in zip(self.trials, self.bounds, strict=True):
-            deviation = self.readings[trial.dtype].deviation
-            told = as_in(other, trial.dtype)
-            if deviation and deviation.imitation:
-                told = deviation.imitation(told)
-            if not held(Reading(told), trial, bounds).verdict.holds:
+            deviation, told = self.readings[trial.dtype].deviation, as_in(other, trial.dtype)
+            taken = imitated(told, deviation) if deviation else told
+            if not taken or not held(Reading(taken), trial, bounds).verdict.holds:
                 return False
         return True
 
@@ -200,10 +151,3 @@ def near(rule: Rule, dialect: str, trial: Trial, bounds: dict[str, np.ndarray]) 
     """Whether some reading of the rule comes so near to one trial that it is worth a judgement."""
     told = readings(as_in(rule, trial.dtype), dialect, trial.dtype)
     return any(held(reading, trial, bounds).excess <= WORTH for reading in told)
-
-
-def as_in(rule: Rule, dtype: str) -> Rule:
-    """The rule in a dtype. PyTorch's Adafactor has the machine epsilon of the weights for its first, unless told."""
-    if isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.FLOOR and rule.epsilon1 in MACHINE.values():
-        return rule.replace(epsilon1=MACHINE[dtype])
-    return rule

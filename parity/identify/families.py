@@ -81,4 +81,7 @@ def _adafactor(f: Features) -> Iterator[Variant]:
         return {"lr": lr, "epsilon2": f.top / lr / min(1.0, at["clip"]), "epsilon1": epsilon1}
 
     grid = {"beta2_decay": (-0.4, -0.6, -0.8, -1.0), "clip": (0.25, 0.5, 0.9, 1.0, 1.1, 1.5, 2.0)}
-    yield from variants(Adafactor, f, BOTH, flags, grid, start, WHOLE, flat=False)
+    for variant in variants(Adafactor, f, BOTH, flags, grid, start, WHOLE, flat=False):
+        decoupled, measure = variant.fixed.get("decay") is Decay.DECOUPLED, variant.fixed.get("measure")
+        if decoupled or measure is not Measure.AFTER_DECAY:  # else the measures are one
+            yield variant

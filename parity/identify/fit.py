@@ -9,91 +9,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import frameworks.numpy.namespace as xp
 from reference import Rule
 
-from ..compare.account import Account
-from ..compare.feed import Feed
+from .gap import Data, gaps, size
+from .variants import LEAST
 
 ROUNDS = 40
+UNIT_ROUNDOFF = 2.0**-53
+WIDEST = 0.1  # of a central difference: a tenth of a number that may be zero, or of a logarithm
 UNIT = ("beta1", "beta2", "rho", "momentum", "fall", "adam_beta1", "adam_beta2")  # between 0 and 1, ends excluded
 SIGNED = ("lr_power", "beta2_decay", "a", "b", "c")  # any real number, or negative
 GROWING = (
     "lr", "epsilon", "epsilon1", "epsilon2", "initial_accumulator", "initial_mean_square", "clip", "warmup", "share",
 )  # fmt: skip  # positive, of any size
-
-
-class Data(NamedTuple):
-    """What was asked and where the box went, tensor by tensor; a step's rate is the rule's times its share."""
-
-    starts: list[np.ndarray]
-    gradients: list[np.ndarray]
-    went: list[np.ndarray]
-    shares: np.ndarray
-    unit: float
-
-    def cut(self, steps: int) -> "Data":
-        """The first steps."""
-        gradients, went = ([x[:steps] for x in part] for part in (self.gradients, self.went))
-        return Data(self.starts, gradients, went, self.shares[:steps], self.unit)
-
-    def scales(self) -> list[np.ndarray]:
-        """What a gap is measured in, element by element: how far it went, and a little of where it was, more than its
-        rounding."""
-        found = []
-        for start, went in zip(self.starts, self.went, strict=True):
-            course = np.concatenate([start[None], np.nan_to_num(went)])
-            path = np.abs(np.diff(course, axis=0)).sum(axis=0)
-            noise = 1e5 * self.unit * np.abs(course).max(axis=0)
-            found.append(path + 1e-3 * np.abs(start) + noise + np.finfo(np.float64).tiny)
-        return found
-
-
-def data(account: Account, feed: Feed, names: Sequence[str], steps: int, flat: bool) -> Data:
-    """The account as data; ``flat`` lays all elements side by side, for rules in which they do not act on each
-    other."""
-    starts = [account.begin[name].astype(np.float64) for name in names]
-    gradients = [feed.gradients[name][:steps] for name in names]
-    went = [account.thetas[name][:steps].astype(np.float64) for name in names]
-    if flat:
-        starts = [np.concatenate([x.ravel() for x in starts])]
-        gradients, went = (
-            [np.concatenate([x.reshape(len(x), -1) for x in part], axis=1)] for part in (gradients, went)
-        )
-    unit = float(np.finfo(account.thetas[names[0]].dtype).eps) if names else 0.0
-    return Data(starts, gradients, went, feed.shares[:steps], unit)
-
-
-def course(rule: Rule, given: Data) -> list[np.ndarray]:
-    """Where the rule goes, in double precision."""
-    found = []
-    for start, gradients in zip(given.starts, given.gradients, strict=True):
-        theta, state, thetas = start, rule.start(start, xp), []
-        for t, (gradient, share) in enumerate(zip(gradients, given.shares, strict=True), start=1):
-            theta, state = rule.update(theta, gradient, state, rule.coefficients(t, rule.lr * share), xp)
-            thetas.append(theta)
-        found.append(np.array(thetas))
-    return found
-
-
-def gaps(rule: Rule, given: Data, scales: Sequence[np.ndarray]) -> np.ndarray:
-    """The gap of every element at every step; large ones are bounded by 1, and so is what is no number."""
-    with np.errstate(all="ignore"):
-        try:
-            went = course(rule, given)
-        except ArithmeticError:
-            return np.ones(sum(x.size for x in given.went))
-        parts = []
-        for mine, theirs, scale in zip(went, given.went, scales, strict=True):
-            gap = (mine - theirs) / scale
-            gap = np.where(np.isnan(mine) & np.isnan(theirs), 0.0, np.where(np.isfinite(gap), gap, 1e9))
-            parts.append((gap / (1 + np.abs(gap))).ravel())
-    return np.concatenate(parts)
-
-
-def size(gap: np.ndarray) -> float:
-    """The root mean square."""
-    return float(np.sqrt(np.mean(gap * gap)))
 
 
 class Found(NamedTuple):
@@ -134,18 +62,28 @@ def fitted(
 
 
 def _slopes(function: Callable[[np.ndarray], np.ndarray], point: np.ndarray, here: np.ndarray) -> np.ndarray:
-    """Central differences; on the edge of where the hyperparameters may lie, to one side."""
+    """Central differences, the wider the less a coordinate moves: rounding would hide what it does."""
     columns = []
     for i, x in enumerate(point):
-        away, ends = 1e-5 * max(abs(x), 1e-2), []
-        for side in (away, -away):
-            try:
-                ends.append((function(_moved(point, i, side)), side))
-            except ValueError:
-                ends.append((here, 0.0))
-        width = ends[0][1] - ends[1][1]
-        columns.append((ends[0][0] - ends[1][0]) / width if width else np.zeros_like(here))
+        away = 1e-5 * max(abs(x), 1e-2)
+        column = _slope(function, point, i, here, away)
+        best = min(WIDEST * min(1.0, abs(x)), float(np.cbrt(UNIT_ROUNDOFF / (size(column) or UNIT_ROUNDOFF))))
+        columns.append(_slope(function, point, i, here, best) if best > 4 * away else column)
     return np.stack(columns, axis=1)
+
+
+def _slope(
+    function: Callable[[np.ndarray], np.ndarray], point: np.ndarray, i: int, here: np.ndarray, away: float
+) -> np.ndarray:  # fmt: skip
+    """A central difference; on the edge of where the hyperparameters may lie, to one side."""
+    ends = []
+    for side in (away, -away):
+        try:
+            ends.append((function(_moved(point, i, side)), side))
+        except ValueError:
+            ends.append((here, 0.0))
+    width = ends[0][1] - ends[1][1]
+    return (ends[0][0] - ends[1][0]) / width if width else np.zeros_like(here)
 
 
 def _moved(point: np.ndarray, i: int, away: float) -> np.ndarray:
@@ -178,10 +116,11 @@ def _step(
 
 
 def _in(name: str, value: float) -> float:
-    """A hyperparameter as a coordinate without bounds, where that helps."""
+    """A hyperparameter as a coordinate without bounds, where that helps; on its bound, next to it."""
     if name in UNIT:
+        value = min(max(value, LEAST), 1 - UNIT_ROUNDOFF)
         return float(np.log(value / (1 - value)))
-    return float(np.log(value)) if name in GROWING else value
+    return float(np.log(max(value, LEAST))) if name in GROWING else value
 
 
 def _out(name: str, x: float) -> float:

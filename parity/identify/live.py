@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from reference import Rule, dialects
 
 from ..compare import contestants
-from . import court
 from .ask import Run, equal
-from .court import Trial
+from .readings import MACHINE
+from .trials import Trial
 
 
 def spelled(rule: Rule) -> dict[str, str]:
@@ -23,7 +23,7 @@ def spelled(rule: Rule) -> dict[str, str]:
 
 def _defaulted(call: str) -> str:
     """Adafactor's eps as PyTorch's users leave it: the machine epsilon of the weights."""
-    return call.replace(f"eps=({court.MACHINE['float32']!r}, ", "eps=(None, ").replace(", eps=(None, 0.001)", "")
+    return call.replace(f"eps=({MACHINE['float32']!r}, ", "eps=(None, ").replace(", eps=(None, 0.001)", "")
 
 
 def native(dialect: str, calls: dict[str, str], trials: Sequence[Trial], run: Run) -> str:

@@ -9,8 +9,9 @@ from reference import Adam, Decay, Epsilon, Muon, Reach
 
 from ..compare.account import Account
 from ..compare.feed import Feed
-from . import fit
-from .fit import Data, Found
+from . import fit, gap
+from .fit import Found
+from .gap import Data
 
 NAMES = ("matrix", "wide")
 STEPS = 10
@@ -27,7 +28,7 @@ def proposals(account: Account, feed: Feed, adam: Adam | None, usual: bool = Fal
 
     Where the ``usual`` polynomial does not fit, others are tried, unless only it is asked for.
     """
-    given = fit.data(account, feed, NAMES, STEPS, flat=False)
+    given = gap.data(account, feed, NAMES, STEPS, flat=False)
     fitted = [(found, i, fixed) for i, fixed in enumerate(_kinds(adam)) if (found := _fitted(fixed, given, {}))]
     best = sorted(fitted, key=lambda row: (row[0].gap, row[1]))
     if not usual and best and best[0][0].gap > FITS:
@@ -56,7 +57,7 @@ def _kinds(adam: Adam | None) -> Iterator[dict[str, Any]]:
 def _fitted(fixed: dict[str, Any], given: Data, polynomial: dict[str, Any]) -> Found | None:
     """From the first step's length, at several momenta and decays."""
     free: str = "share" if fixed["adam"] else "lr"
-    unit = fit.course(Muon(**{**fixed, **polynomial, free: 1.0}), given.cut(1))
+    unit = gap.course(Muon(**{**fixed, **polynomial, free: 1.0}), given.cut(1))
     lengths = [np.sqrt(np.mean((theta[0] - start) ** 2)) for theta, start in zip(unit, given.starts, strict=True)]
     moved = [np.sqrt(np.mean((theta[0] - start) ** 2)) for theta, start in zip(given.went, given.starts, strict=True)]
     size = float(np.mean(np.array(moved) / np.array(lengths)))

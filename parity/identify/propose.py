@@ -7,9 +7,10 @@ from reference import Adam, Epsilon, Rule
 
 from ..compare.account import Account
 from ..compare.feed import Feed
-from . import court, families, features, orthogonal, search, simple, steps, variants
-from .court import Ruling, Trial
+from . import families, features, orthogonal, search, simple, steps, variants
+from .court import Ruling
 from .fit import Found
+from .trials import MATRICES, Trial
 
 NEAR = {"float64": 1e-5, "float32": 1e-3}  # gaps so small that a fitted rule is tried at once
 ROUGH = 1e-3  # a gap so small that a fit to matrices is tried at once: their products round in orders of their own
@@ -38,19 +39,19 @@ def _flat(first: Trial, ask: Callable[[Feed], Account], kinds: Collection[type[R
     account, feed = first.account, first.feed
     seen = features.of(account, feed)
     yield from (Found(rule, 0.0, ()) for rule in steps.proposals(account, feed, seen, ask) if type(rule) in kinds)
-    yield from search.proposals(account, feed, [v for v in families.of(seen) if v.kind in kinds])
+    yield from search.proposals(first, [v for v in families.of(seen) if v.kind in kinds])
 
 
 def _muons(first: Trial, found: Found) -> Iterator[Found]:
     """Muon, where an Adam that fits is right about all but matrices."""
-    tidy = next(search.tidied(found, first.account, first.feed, variants.FLAT))
+    tidy = next(search.tidied(found, first, variants.FLAT))
     fitted = orthogonal.proposals(first.account, first.feed, tidy)  # type: ignore[arg-type]
     return (found for found in fitted if found.gap < ROUGH)
 
 
 def _matrices_differ(ruling: Ruling) -> bool:
     """Whether a rule failed on a matrix alone."""
-    return ruling.worst.tensor in (*orthogonal.NAMES, *court.MATRICES)
+    return ruling.worst.tensor in (*orthogonal.NAMES, *MATRICES)
 
 
 def coarse(trial: Trial) -> Iterator[Rule]:

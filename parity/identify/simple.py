@@ -11,8 +11,8 @@ import numpy as np
 
 from reference import Adafactor, Adagrad, Epsilon, Rule, ScheduleFree, dialects
 
-from .court import MACHINE
 from .fit import UNIT
+from .readings import MACHINE
 
 DIGITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12)  # accuracies, as powers of ten, at which fitted numbers are read
 
@@ -73,14 +73,29 @@ def otherwise(rule: Rule, dialect: str) -> Iterator[Rule]:
 
 
 def _splits(whole: float) -> Iterator[tuple[float, float]]:
-    """Short decimals, the first as float32 has it, whose sum is a number: what Keras makes of them in float64."""
+    """Short decimals whose sum is a number."""
+    for start, rest in itertools.chain(_in_float32(whole), _cuts(whole)):
+        short = float(f"{rest:.{SPLIT - 1}e}")
+        if rest > SURE * whole and abs(short - rest) <= SURE * whole:
+            yield start, short
+
+
+def _in_float32(whole: float) -> Iterator[tuple[float, float]]:
+    """Every short decimal, and what it lacks where float32 has it: Keras' sum in float64."""
     top = math.floor(math.log10(whole))
     for digits, exponent in itertools.product(range(1, SPLIT + 1), (top, top - 1)):
         for first in range(10**digits - 1, 10 ** (digits - 1) - 1, -1):
             start = float(f"{first}e{exponent - digits + 1}")
-            rest = whole - float(np.float32(start))
-            if rest > SURE * whole and abs(float(f"{rest:.{SPLIT - 1}e}") - rest) <= SURE * whole:
-                yield start, float(f"{rest:.{SPLIT - 1}e}")
+            yield start, whole - float(np.float32(start))
+
+
+def _cuts(whole: float) -> Iterator[tuple[float, float]]:
+    """The first digits of a number, and the rest of it."""
+    top = math.floor(math.log10(whole))
+    for digits in range(1, SPLIT + 1):
+        unit = 10.0 ** (top - digits + 1)
+        start = float(f"{whole // unit * unit:.{digits - 1}e}")
+        yield start, whole - start
 
 
 def length(rule: Rule) -> int:

@@ -24,7 +24,7 @@ def proposals(account: Account, feed: Feed, seen: Features, ask: Ask) -> Iterato
     if not seen.signed:
         return
     yield from _rprop(account, feed, seen)
-    yield from _lion(account, feed, seen, ask)
+    yield from _lion(seen, ask)
 
 
 def _rprop(account: Account, feed: Feed, seen: Features) -> Iterator[Rule]:
@@ -51,32 +51,40 @@ def _rprop(account: Account, feed: Feed, seen: Features) -> Iterator[Rule]:
         yield from _possible(Rprop, **short, maximize=seen.uphill)
 
 
-def _lion(account: Account, feed: Feed, seen: Features, ask: Ask) -> Iterator[Rule]:
-    """After a gradient of one the step turns at step 2 where the next is beta1 (1 - beta2) / (1 - beta1) against it,
-    and at step 3, after nothing, where it is beta2 times that."""
-    early = late = (1e-9, 1e6)
-    for _ in range(ROUNDS):
-        tried = [np.geomspace(*bracket, POINTS) for bracket in (early, late)]
-        went = ask(probes.turning(tried)).thetas["turning"].astype(np.float64)
-        down = np.diff(went, axis=0) * (-1 if seen.uphill else 1)  # against what came first
-        turned = [down[0, :POINTS] > 0, down[1, POINTS:] > 0]
-        if not all(side[-1] and not side[0] for side in turned):
-            return
-        early, late = (
-            (points[np.argmax(side) - 1], points[np.argmax(side)]) for points, side in zip(tried, turned, strict=True)
-        )
-    threshold, after = (float(np.sqrt(low * high)) for low, high in (early, late))
-    beta2 = after / threshold
-    beta1 = threshold / (threshold + 1 - beta2)
+def _lion(seen: Features, ask: Ask) -> Iterator[Rule]:
+    betas = _betas(seen.uphill, ask)
+    if not betas:
+        return
     shrink = seen.shrink or 0.0
+    numbers = {"lr": seen.top, "weight_decay": shrink / seen.top, "beta1": betas[0], "beta2": betas[1]}
     for digits in range(3, 10):
         room = 10.0**-digits
-        numbers = {"lr": seen.top, "weight_decay": shrink / seen.top, "beta1": beta1, "beta2": beta2}
         short: dict[str, Any] = {
             name: shortest(value, room * (min(value, 1 - value) if name in UNIT else value)) if value else 0.0
             for name, value in numbers.items()
         }
         yield from _possible(Lion, **short, maximize=seen.uphill)
+
+
+def _betas(uphill: bool, ask: Ask) -> tuple[float, float] | None:
+    """After a gradient of one the step turns at step 2 where the next is beta1 (1 - beta2) / (1 - beta1) against it,
+    and at step 3, after nothing, where it is beta2 times that. Where it turns always, the past makes no difference."""
+    early = late = (1e-9, 1e6)
+    for _ in range(ROUNDS):
+        tried = [np.geomspace(*bracket, POINTS) for bracket in (early, late)]
+        went = ask(probes.turning(tried)).thetas["turning"].astype(np.float64)
+        down = np.diff(went, axis=0) * (-1 if uphill else 1)  # against what came first
+        turned = [down[0, :POINTS] > 0, down[1, POINTS:] > 0]
+        if all(side.all() for side in turned):
+            return 0.0, Lion().beta2
+        if not all(side[-1] and not side[0] for side in turned):
+            return None
+        early, late = (
+            (points[np.argmax(side) - 1], points[np.argmax(side)]) for points, side in zip(tried, turned, strict=True)
+        )
+    threshold, after = (float(np.sqrt(low * high)) for low, high in (early, late))
+    beta2 = after / threshold
+    return threshold / (threshold + 1 - beta2), beta2
 
 
 def _possible(kind: type[Rule], **told: Any) -> Iterator[Rule]:

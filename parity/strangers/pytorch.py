@@ -146,6 +146,18 @@ def biases_alone(p: Any, g: Any, s: Any, t: int) -> Any:
     return adam(p, g, s, t) if p.ndim == 1 else g
 
 
+def quasi_hyperbolic(p: Any, g: Any, s: Any, t: int) -> Any:
+    return 0.3 * g + 0.7 * s["m"].mul_(0.9).add_(g, alpha=0.1)
+
+
+def signs(p: Any, g: Any, s: Any, t: int) -> Any:
+    return g.sign()
+
+
+def squares_alone(p: Any, g: Any, s: Any, t: int) -> Any:
+    return g / (s["v"].add_(g * g).sqrt() + 1e-30)
+
+
 class Stubborn(torch.optim.Adam):
     """Its rate is its own, whatever the group's is set to."""
 
@@ -159,8 +171,9 @@ STEPS: tuple[Step, ...] = (
     epsilon_twice, epsilon_under_root, mean_uncorrected, square_uncorrected, count_from_two, clipped_by_value,
     clipped_by_norm, signed_momentum, warming_up, cooling_down, looking_ahead, belief, yogi, magnitudes, cube_root,
     soft, centralized, cautious, two_momenta, late, decays_of_its_own, switches, biases_alone,
+    quasi_hyperbolic,
 )  # fmt: skip
 WRONG = {f"wrong_{step.__name__}": custom(step) for step in STEPS}
-right = custom(adam)
+right, right_signs, right_squares = custom(adam), custom(signs), custom(squares_alone)
 stubborn = Stubborn
 globals().update(WRONG)
