@@ -16,7 +16,6 @@ ADAPTERS = [
         "frameworks/pytorch/optimizer.py",
         ("learning rate is the first group's", 'rule, lr = _rule(group), float(group["lr"])', 'rule, lr = _rule(group), float(optimizer.param_groups[0]["lr"])'),
         ("steps are counted together", 'rule.coefficients(t, lr)', 'rule.coefficients(max(s["step"] for s in optimizer.state.values()), lr)'),
-        ("profilers see no step", "if hooks or torch.autograd._profiler_enabled() else", "if hooks else"),
         ("closure runs without gradients", "with torch.enable_grad():", "with torch.no_grad():"),
         ("state rounds every operation", "old = {name: value.to(wide)", "old = {name: value"),
         ("groups share their options", "        group = self.param_groups[-1]\n", "        group = self.param_groups[-1]\n        group.update({k: self.defaults[k] for k in (\"beta1\", \"epsilon\", \"momentum\", \"maximize\") if k in self.defaults})\n"),
