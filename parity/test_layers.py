@@ -60,8 +60,9 @@ def test_frameworks_do_not_import_each_other(framework: str) -> None:
 
 
 def test_frameworks_have_the_same_files() -> None:
-    """A newcomer who knows one knows all; compiled steps and hooks are a matter of torch's, the barrier against compilers
-    and the coefficients inside a graph are TensorFlow's; NumPy ships no optimizers and has a check of its own."""
+    """A newcomer who knows one knows all; compiled steps and hooks are a matter of torch's, the barrier against
+    compilers and the coefficients inside a graph are TensorFlow's; NumPy ships no optimizers and has a check of its
+    own."""
     files = {name: {path.name for path in (ROOT / "frameworks" / name).glob("*.py")} for name in FRAMEWORKS}
     graphs = {"guarded.py", "coefficients.py"}
     assert files["pytorch"] - {"compiled.py", "hooks.py", "whole.py"} == files["tensorflow"] - graphs
