@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from types import MappingProxyType
 
@@ -83,10 +83,15 @@ def _caught_by(nursery: Nursery, root: Path, calls: Iterable[Sequence[str]], bef
 def judge_all(
     mutants: Sequence[Mutant], jobs: int | None = None, before: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[Finding]:
-    """A finding for each mutant, in their order, ``jobs`` at a time; ``before`` names the tests that caught some."""
+    """A finding for each mutant, as they come, ``jobs`` at a time; ``before`` names the tests that caught some."""
     jobs = jobs or os.cpu_count() or 1
     with Nurseries(jobs) as nurseries, ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(lambda mutant: judge(mutant, nurseries, before.get(mutant.name)), mutants)
+        asked = [pool.submit(judge, mutant, nurseries, before.get(mutant.name)) for mutant in mutants]
+        try:
+            for judged in as_completed(asked):
+                yield judged.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def false_alarms(findings: Iterable[Finding]) -> list[str]:
