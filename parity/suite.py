@@ -29,7 +29,7 @@ def first_rung(chosen: str) -> tuple[Nearest, ...]:
 
 NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file: test files and selection, in turn
     "reference/rule.py": (
-        (("test_dialects.py", "test_refusals.py"), "label or plain or range or mistake"),
+        (("test_dialects.py", "test_refusals.py"), "label or plain or range or mistake or built or array"),
         *first_rung("SGD or Adafactor or LAMB or bring or flag"),
     ),
     "reference/scalars.py": first_rung("bias or power or RAdam or ASGD or ScheduleFree"),
@@ -85,6 +85,11 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
         (("test_pytorch_optimizer.py",), ""),
         (("test_adapters.py", "test_hostile.py"), "torch and eager"),
         (("test_compiled.py",), ""),
+    ),
+    "frameworks/tensorflow/namespace.py": (
+        (("test_tensorflow_optimizer.py",), "not fitted and not saving and not without"),
+        (("test_adapters.py",), "host_and_in_a_graph"),
+        (("test_schedules.py",), ""),
     ),
     "frameworks/tensorflow/": (
         (("test_tensorflow_optimizer.py",), "not fitted and not saving and not without"),
