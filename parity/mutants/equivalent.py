@@ -72,6 +72,10 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/optimizer, _moves: if {t not in coefficients -> True}:": COST,
     'pytorch/optimizer, _warn_sparse: ...plicate indices summed", stacklevel={2 -> 3})': LINE,
     'tensorflow/optimizer, _warn_sparse: ...plicate indices summed", stacklevel={2 -> 3})': LINE,
+    "tensorflow/optimizer, _distributed_tf_update_step: ...distribution.extended.update, group={False -> True}))": (
+        "it says in which form results are given, and there are none"
+    ),
+    "tensorflow/optimizer, _take: ...riable) in zip(moved, pairs, strict={True -> False}):": LONG,
     "tensorflow/namespace, ratio: ...4) / where(part >= 0, float(whole), {0.0 -> 1.0})": (
         "part is 0 or more, so it is never taken"
     ),
