@@ -49,15 +49,18 @@ class Nursery:
         many by the clock.
         """
         asked = {"root": str(root), "words": list(words), "seconds": seconds}
-        _pipe(self.process.stdin).write(json.dumps(asked) + "\n")
-        _pipe(self.process.stdin).flush()
-        if not (told := _pipe(self.process.stdout).readline()):
+        told = ""
+        with contextlib.suppress(BrokenPipeError):  # nobody is there
+            _pipe(self.process.stdin).write(json.dumps(asked) + "\n")
+            _pipe(self.process.stdin).flush()
+            told = _pipe(self.process.stdout).readline()
+        if not told:
             raise RuntimeError(f"the process that forks must live, but ended with {self.process.wait()}")
         return Run(int(told), (root / SAID).read_text(errors="replace"))
 
     def close(self) -> None:
         """End the process."""
-        with self.process:
+        with self.process, contextlib.suppress(BrokenPipeError):
             _pipe(self.process.stdin).close()
 
 
