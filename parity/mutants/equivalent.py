@@ -76,6 +76,12 @@ EQUIVALENT: dict[str, str] = {
         "it says in which form results are given, and there are none"
     ),
     "tensorflow/optimizer, _take: ...riable) in zip(moved, pairs, strict={True -> False}):": LONG,
+    "tensorflow/optimizer, _begin: if {value.shape == tuple(variable.shape) -> False}": (
+        "the state is made with the same numbers, but not beside its variable where a strategy spreads them"
+    ),
+    "tensorflow/optimizer, _begin: ...able_from_reference(variable, name, {_constant(value) -> (value)})": (
+        "Keras 3.15 makes the same initializer of an array"
+    ),
     "tensorflow/namespace, ratio: ...4) / where(part >= 0, float(whole), {0.0 -> 1.0})": (
         "part is 0 or more, so it is never taken"
     ),
