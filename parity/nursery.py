@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 IMPORTED = ("pytest", "numpy", "mpmath", "gmpy2", "torch", "triton", "tensorflow", "keras")  # torch before TensorFlow
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # a process forks safely that has but one
 SAID = "said.txt"
 
 
@@ -36,6 +35,9 @@ class Nursery:
     """The process, which lives until it is closed, or its owner ends; it takes one run at a time."""
 
     def __init__(self) -> None:
+        from frameworks.launch import THREADS  # here, for the process itself must know nothing of this project
+
+        # a process forks safely that has one thread
         environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONDONTWRITEBYTECODE": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-P", __file__], env=environment, text=True,
