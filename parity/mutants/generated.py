@@ -15,15 +15,19 @@ from reference import RULES
 from .kinds import KINDS, Change, Place, Source
 from .mutant import ROOT, Mutant
 
+FRAMEWORKS = ("numpy", "pytorch", "tensorflow")
 SHARED = ("rule", "scalars", "sums", "matrices")
 FILES = (
     *(f"reference/{name}.py" for name in (*SHARED, *(rule.__name__.lower() for rule in RULES))),
     *(
         f"frameworks/{framework}/{name}.py"
-        for framework in ("numpy", "pytorch", "tensorflow")
+        for framework in FRAMEWORKS
         for name in ("namespace", "optimizer")
     ),
-    "frameworks/tensorflow/coefficients.py",
+    *(f"frameworks/pytorch/{name}.py" for name in ("compiled", "hooks", "whole")),
+    *(f"frameworks/tensorflow/{name}.py" for name in ("coefficients", "guarded")),
+    *(f"reference/around/{name}.py" for name in ("part", "schedules", "clipping", "average", "accumulation")),
+    *(f"frameworks/{framework}/around.py" for framework in FRAMEWORKS),
 )
 WINDOW = 36  # characters of the line that a name shows on each side of the change
 UNTOUCHED = {"annotation", "returns", "decorator_list"}  # fields of a syntax tree that are no arithmetic
@@ -36,11 +40,15 @@ def made() -> tuple[Mutant, ...]:
 
 
 def of_source(file: str, text: str) -> list[Mutant]:
-    """The mutants of one source, each under a name of its own."""
+    """The mutants of one source, each under a name of its own; no two are the same text."""
     where, source = Path(file).with_suffix("").as_posix().partition("/")[2], Source(text)
-    found, seen = [], Counter[str]()
+    found, seen, texts = [], Counter[str](), {text}
     for place in places(ast.parse(text)):
         for change in (change for kind in KINDS for change in kind(place, source)):
+            planted = text[: change.begin] + change.after + text[change.end :]
+            if planted in texts:
+                continue
+            texts.add(planted)
             told = f"{where}{place.inside and ', '}{place.inside}: {shown(text, change)}"
             seen[told] += 1
             name = told if seen[told] == 1 else f"{told} ({seen[told]})"

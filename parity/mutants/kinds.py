@@ -52,7 +52,7 @@ OPERATORS = {
     ast.BitAnd: ("&", "|"), ast.BitOr: ("|", "&"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"), ast.Lt: ("<", "<="),
     ast.LtE: ("<=", "<"), ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="), ast.Is: ("is", "is not"),
     ast.IsNot: ("is not", "is"), ast.In: ("in", "not in"), ast.NotIn: ("not in", "in"), ast.And: ("and", "or"),
-    ast.Or: ("or", "and"),
+    ast.Or: ("or", "and"), ast.MatMult: ("@", "*"),
 }  # fmt: skip
 OPPOSITES = {"maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "any": "all", "all": "any"}
 DROPPED = {"sqrt", "square", "abs", "sign", "transpose"}  # functions whose argument may stand for their value
