@@ -9,11 +9,9 @@ Those are written by hand and read as tables: a mutant a line, however long. Oth
 """
 
 import functools
-import importlib.util
+import importlib
 import itertools
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -23,7 +21,7 @@ from .adapters import ADAPTERS
 from .around import AROUND
 from .dialects import DIALECTS
 from .equivalent import EQUIVALENT
-from .generated import made
+from .generated import SHARED, made
 from .mutant import ROOT, Mutant
 from .rules import RULES
 
@@ -55,26 +53,28 @@ def every() -> tuple[Mutant, ...]:
 def wrong_rules(name: str) -> dict[str, type[Rule]]:
     """The rule of that name under each mutant of ``reference`` written by hand."""
     files = [f"reference/{stem}.py" for stem in ("rule", "scalars", "sums", name.lower())]
-    return {m.name: getattr(reference(m), name) for m in RULES if m.file in files and m.applies(ROOT)}
+    wrong = [mutant for mutant in RULES if mutant.file in files and mutant.applies(ROOT)]
+    return {mutant.name: getattr(reference(mutant, name.lower()), name) for mutant in wrong}
+
+
+def reference(mutant: Mutant, module: str) -> ModuleType:
+    """A module of ``reference`` with the mutant planted, in a package beside the right one."""
+    return importlib.import_module(f"{_package(mutant)}.{module}")
 
 
 @functools.cache  # those of shared files are asked for by every rule
-def reference(mutant: Mutant) -> ModuleType:
-    """The package of rules with the mutant planted: a copy, imported beside the right one."""
-    folder = Path(tempfile.mkdtemp(prefix="samestep-wrong-"))
-    sys.path.insert(0, str(folder))
-    try:
-        shutil.copytree(
-            ROOT / "reference", folder / "reference"
-        )  # with what Python has compiled already: half the time
-        mutant.apply(folder)
-        Path(importlib.util.cache_from_source(str(folder / mutant.file))).unlink(missing_ok=True)
-        package = f"wrong_reference_{next(_serial)}"
-        (folder / "reference").rename(folder / package)
-        return importlib.import_module(package)
-    finally:
-        sys.path.remove(str(folder))
-        shutil.rmtree(folder)
+def _package(mutant: Mutant) -> str:
+    """The name of a package with the mutant planted. A rule of its own is planted beside the shared modules as they
+    are; for a shared one, all others are read anew, each when it is first asked for."""
+    package = ModuleType(f"wrong_reference_{next(_serial)}")
+    package.__path__ = [str(ROOT / "reference")]
+    wrong = ModuleType(f"{package.__name__}.{Path(mutant.file).stem}")
+    sys.modules |= {package.__name__: package, wrong.__name__: wrong}
+    if Path(mutant.file).stem not in SHARED:
+        right = {stem: importlib.import_module(f"reference.{stem}") for stem in SHARED}
+        sys.modules |= {f"{package.__name__}.{stem}": module for stem, module in right.items()}
+    exec(compile(mutant.planted(ROOT), ROOT / mutant.file, "exec"), wrong.__dict__)
+    return package.__name__
 
 
 _serial = itertools.count()
