@@ -69,6 +69,7 @@ def _package(mutant: Mutant) -> str:
     package = ModuleType(f"wrong_reference_{next(_serial)}")
     package.__path__ = [str(ROOT / "reference")]
     wrong = ModuleType(f"{package.__name__}.{Path(mutant.file).stem}")
+    wrong.__package__ = package.__name__
     sys.modules |= {package.__name__: package, wrong.__name__: wrong}
     if Path(mutant.file).stem not in SHARED:
         right = {stem: importlib.import_module(f"reference.{stem}") for stem in SHARED}

@@ -19,11 +19,7 @@ FRAMEWORKS = ("numpy", "pytorch", "tensorflow")
 SHARED = ("rule", "scalars", "sums", "matrices")
 FILES = (
     *(f"reference/{name}.py" for name in (*SHARED, *(rule.__name__.lower() for rule in RULES))),
-    *(
-        f"frameworks/{framework}/{name}.py"
-        for framework in FRAMEWORKS
-        for name in ("namespace", "optimizer")
-    ),
+    *(f"frameworks/{framework}/{name}.py" for framework in FRAMEWORKS for name in ("namespace", "optimizer")),
     *(f"frameworks/pytorch/{name}.py" for name in ("compiled", "hooks", "whole")),
     *(f"frameworks/tensorflow/{name}.py" for name in ("coefficients", "guarded")),
     *(f"reference/around/{name}.py" for name in ("part", "schedules", "clipping", "average", "accumulation")),
