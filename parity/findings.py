@@ -14,6 +14,7 @@ from frameworks import record
 from .mutants import EQUIVALENT, ROOT
 
 PACKAGES = ("reference", "frameworks", "parity")  # what a mutant is planted in, and tried with
+ASIDE = ("parity/mutants/equivalent.py", "parity/suite.py")  # an audit reads them, and no test of its suite
 FILE = Path(__file__).with_name("audit.json")  # the last audit of everything
 VERSIONS = ("numpy", "torch", "tensorflow", "keras", "pytest")
 
@@ -76,7 +77,7 @@ class Sources:
         paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
         texts = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in [*paths, ROOT / "pyproject.toml"]}
         self.tests = {name: text for name, text in texts.items() if "/test_" in name}
-        self.others = _digest({name: text for name, text in texts.items() if name not in self.tests})
+        self.others = _digest({name: text for name, text in texts.items() if name not in {*self.tests, *ASIDE}})
         self.all = _digest(texts)
 
     def of(self, caught_by: str | None) -> str:

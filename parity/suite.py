@@ -66,16 +66,19 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "frameworks/experiment.py": ((("test_models.py",), "draws"),),
     "frameworks/run.py": ((("test_models.py",), "accuracy"),),
     "frameworks/pytorch/train.py": ((("test_models.py",), "plain"),),
-    "frameworks/pytorch/whole.py": ((("test_models.py",), "stretches"),),
+    "frameworks/pytorch/whole.py": ((("test_models.py",), "stretches"), (("test_models.py",), "")),
     "frameworks/tensorflow/train.py": ((("test_models.py",), "stretches"),),
     "frameworks/tensorflow/guarded.py": (
         (("test_tensorflow_optimizer.py",), "barrier or guarded or products or under_xla"),
+        (("test_tensorflow_optimizer.py",), ""),
+        (("test_adapters.py",), "tensorflow"),
     ),
     "frameworks/numpy/model.py": ((("test_models.py",), ""),),
     "frameworks/pytorch/model.py": ((("test_models.py",), ""),),
     "frameworks/tensorflow/model.py": ((("test_models.py",), ""),),
     "frameworks/pytorch/compiled.py": (
         (("test_compiled.py",), "numbers or share or autograd or data or groups or memory"),
+        (("test_compiled.py",), ""),
     ),
     "frameworks/pytorch/": (
         (
