@@ -9,15 +9,16 @@ Nearest = tuple[tuple[str, ...], str]  # test files and what is chosen of them
 SUITE = (  # in the order of the rungs
     "test_hyperparameters.py", "test_corners.py", "test_rules.py", "test_dialects.py", "test_refusals.py",
     "test_schedules.py", "test_clipping.py", "test_averages.py", "test_around.py", "test_limits.py",
-    "test_models.py", "test_adapters.py", "test_hostile.py", "test_properties.py", "test_pytorch_optimizer.py",
-    "test_compiled.py", "test_guarded.py", "test_tensorflow_optimizer.py", "test_natives.py", "test_witnesses.py",
-    "test_translation.py", "test_false_alarms.py", "test_same_steps.py", "test_compare.py", "test_compare_training.py",
-    "test_recorder.py", "test_identify.py", "test_identify_strangers.py", "test_training.py",
+    "test_separation.py", "test_models.py", "test_adapters.py", "test_hostile.py", "test_properties.py",
+    "test_pytorch_optimizer.py", "test_compiled.py", "test_guarded.py", "test_tensorflow_optimizer.py",
+    "test_natives.py", "test_witnesses.py", "test_translation.py", "test_false_alarms.py", "test_same_steps.py",
+    "test_compare.py", "test_compare_training.py", "test_recorder.py", "test_identify.py",
+    "test_identify_strangers.py", "test_training.py",
 )  # fmt: skip
 
 RUNG_1 = ("test_hyperparameters.py", "test_rules.py", "test_corners.py")  # no framework is imported: seconds
 PARTS = ("test_clipping.py", "test_averages.py", "test_around.py", "test_schedules.py")
-SLOW = "nearest or matters"  # in their names: what of rung 1 is not tried at first
+SLOW = "matters"  # in their names: what of rung 1 is not tried at first
 
 
 def first_rung(chosen: str) -> tuple[Nearest, ...]:
