@@ -12,6 +12,7 @@ import math
 import os
 import queue
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -111,16 +112,20 @@ def main() -> None:
 
 
 def waited_for(asked: dict[str, Any]) -> int:
-    """Fork a run, and give its exit code when it has ended. What it has started ends with it."""
+    """Fork a run, and give its exit code when it has ended. What it has started ends with it; it ends with the owner of
+    this process, who says nothing on standard input before that."""
     child = os.fork()
     if not child:
         os.setsid()
         run(**asked)
+    ended = 0, 0
     try:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        while not ended[0] and not select.select([sys.stdin], [], [], 0.01)[0]:
+            ended = os.waitpid(child, os.WNOHANG)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(ended[1]) if ended[0] else -signal.SIGKILL
 
 
 def run(root: str, words: list[str], seconds: int) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -72,14 +73,37 @@ def test_run_is_of_its_own_folder_and_leaves_the_next_nothing(nursery: Nursery, 
     assert codes == [0, 1, 0]
 
 
+def without_end(folder: Path) -> str:
+    """Write a test there that never ends; gives the command line of the process that it starts."""
+    asleep = f"sleep 600.{os.getpid()}"
+    start = f"import subprocess\n\ndef test():\n    subprocess.Popen({asleep.split()})"
+    (folder / "test_it.py").write_text(f"{start}\n    while True: pass")
+    return asleep
+
+
+def wait(asleep: str, there: bool) -> None:
+    """Until the process is there, or gone; a signal takes its time on a busy machine."""
+    patience = time.monotonic() + 60
+    while bool(subprocess.run(["pgrep", "-fx", asleep], capture_output=True, check=False).stdout) != there:
+        assert time.monotonic() < patience
+        time.sleep(0.05)
+
+
 def test_run_without_end_is_ended_and_what_it_has_started_too(nursery: Nursery, tmp_path: Path) -> None:
     """By the system, after its seconds of processor time."""
-    test = "import subprocess\n\ndef test():\n    subprocess.Popen(['sleep', '{}'])\n    while True: pass"
-    (tmp_path / "test_it.py").write_text(test.format(asleep := f"600.{os.getpid()}"))
+    asleep = without_end(tmp_path)
     assert nursery.run(tmp_path, ["-q", "test_it.py"], 2).code == -signal.SIGXCPU
-    patience = time.monotonic() + 10  # a signal takes its time on a busy machine
-    while left := subprocess.run(["pgrep", "-f", f"sleep {asleep}"], capture_output=True, check=False).stdout:
-        assert time.monotonic() < patience, left
+    wait(asleep, there=False)
+
+
+def test_run_ends_with_the_audit(tmp_path: Path) -> None:
+    """However that ends, and whatever the run has started."""
+    asleep = without_end(tmp_path)
+    audit = f"from pathlib import Path; from parity.nursery import Nursery; Nursery().run(Path({str(tmp_path)!r}), "
+    with subprocess.Popen([sys.executable, "-c", f"{audit}['-q', 'test_it.py'], 600)"]) as owner:
+        wait(asleep, there=True)
+        owner.kill()
+    wait(asleep, there=False)
 
 
 def test_process_that_cannot_fork_is_missed(tmp_path: Path) -> None:
