@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -11,10 +12,16 @@ from typing import Any, NamedTuple
 
 from frameworks import record
 
-from .mutants import EQUIVALENT, ROOT
+from .mutants import EQUIVALENT, ROOT, Mutant, every
 
 PACKAGES = ("reference", "frameworks", "parity")  # what a mutant is planted in, and tried with
-ASIDE = ("parity/mutants/equivalent.py", "parity/suite.py")  # an audit reads them, and no test of its suite
+ASIDE = tuple(  # what an audit reads, and no test of its suite: no finding depends on it, but by the mutant itself
+    f"parity/{name}.py"
+    for name in (
+        "audit", "findings", "suite",
+        *(f"mutants/{name}" for name in ("adapters", "around", "dialects", "equivalent", "generated", "kinds")),
+    )
+)  # fmt: skip
 FILE = Path(__file__).with_name("audit.json")  # the last audit of everything
 VERSIONS = ("numpy", "torch", "tensorflow", "keras", "pytest")
 
@@ -80,12 +87,17 @@ class Sources:
         self.others = _digest({name: text for name, text in texts.items() if name not in {*self.tests, *ASIDE}})
         self.all = _digest(texts)
 
-    def of(self, caught_by: str | None) -> str:
+    def of(self, finding: Finding) -> str:
         """What a test catches it catches whatever other tests there are; what none catches any change may."""
-        if caught_by is None:
+        if finding.caught_by is None:
             return self.all
-        name = caught_by.partition("::")[0]
-        return _digest({name: self.tests.get(name, b""), "": self.others.encode()})
+        name, mutant = finding.caught_by.partition("::")[0], _mutants().get(finding.mutant)
+        return _digest({name: self.tests.get(name, b""), "": self.others.encode(), "mutant": repr(mutant).encode()})
+
+
+@functools.cache
+def _mutants() -> dict[str, Mutant]:
+    return {mutant.name: mutant for mutant in every()}
 
 
 def _digest(texts: dict[str, bytes]) -> str:
@@ -98,16 +110,16 @@ def earlier(file: Path) -> tuple[list[Finding], dict[str, str]]:
     body = json.loads(file.read_text()) if file.exists() else {}
     kept, now = body.get("findings", []), Sources()
     names = [field.name for field in dataclasses.fields(Finding)]
-    standing = [told for told in kept if told.get("sources") == now.of(told["caught_by"])]
-    caught = {told["mutant"]: told["caught_by"] for told in kept if told["caught_by"]}
-    findings = [Finding(**{name: told[name] for name in names}) for told in standing]
-    return findings, {**body.get("caught_before", {}), **caught}
+    findings = {Finding(**{name: told[name] for name in names}): told.get("sources") for told in kept}
+    caught = {finding.mutant: finding.caught_by for finding in findings if finding.caught_by}
+    standing = [finding for finding, sources in findings.items() if sources == now.of(finding)]
+    return standing, {**body.get("caught_before", {}), **caught}
 
 
 def keep(file: Path, findings: Sequence[Finding], now: Sources, before: dict[str, str]) -> None:
     """Write the findings about those sources, so that an audit that is interrupted goes on where it was;
     and what caught mutants ``before``."""
-    told = [{**dataclasses.asdict(finding), "sources": now.of(finding.caught_by)} for finding in findings]
+    told = [{**dataclasses.asdict(finding), "sources": now.of(finding)} for finding in findings]
     write(file, {"findings": told, "caught_before": before})
 
 

@@ -150,6 +150,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("parity/test_new.py", ["by one", "by the other"]),
         ("reference/adam.py", []),
         ("pyproject.toml", []),
+        ("parity/suite.py", ["by one", "by the other"]),
         (None, ["by one", "by the other", "by none"]),
     ],
 )
@@ -165,6 +166,17 @@ def test_finding_stands_while_what_it_depends_on_does(sources: Path, changed: st
     found, before = findings.earlier(sources / "audit.json")
     assert [finding.mutant for finding in found] == standing
     assert before == {"by one": caught["by one"], "by the other": caught["by the other"], "by an older one": "it"}
+
+
+def test_finding_falls_with_its_mutant(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is of that name today may be another."""
+    one = findings.Finding("one", "reference/adam.py", "parity/test_one.py::test")
+    found = []
+    for after in ("+", "+", "*"):
+        monkeypatch.setattr(findings, "_mutants", lambda after=after: {"one": Mutant("one", one.file, "-", after)})
+        found.append(findings.earlier(sources / "audit.json")[0])
+        findings.keep(sources / "audit.json", [one], findings.Sources(), {})
+    assert found == [[], [one], []]
 
 
 def test_audit_stops_when_the_sources_change_under_it(
