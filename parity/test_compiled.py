@@ -246,6 +246,25 @@ def test_tensors_that_share_memory_step_one_after_another(own: bool, monkeypatch
     assert torch.equal(*ends)
 
 
+class Own(torch.Tensor):
+    """A kind of tensor that is not torch's."""
+
+
+def test_tensors_of_other_kinds_are_left_to_torch_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One among plain ones, too: what lies behind it nobody knows here."""
+    monkeypatch.setattr(compiled, "Trace", lambda *_: pytest.fail("it is traced"))
+    ends = []
+    for compiling in (True, False):
+        tensors = [torch.linspace(-1, 1, 9), torch.linspace(-1, 1, 9).as_subclass(Own)]
+        optimizer = Optimizer(tensors, Adam(lr=0.1), compiled=compiling)
+        for _ in range(2):
+            for tensor in tensors:
+                tensor.grad = torch.ones_like(tensor)
+            optimizer.step()
+        ends.append(torch.stack([tensor.as_subclass(torch.Tensor) for tensor in tensors]))
+    assert torch.equal(*ends)
+
+
 def test_closure_scheduler_and_hooks_are_those_of_torch() -> None:
     """What surrounds a step does not know that it is compiled."""
     seen: list[int] = []
