@@ -7,8 +7,10 @@ import argparse
 import contextlib
 import importlib.util
 import json
+import math
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +28,8 @@ NEEDS = ("pytest", "mpmath", "gmpy2", "hypothesis", "torch", "tensorflow", "kera
 OPTIONS = (  # no test needs these plugins, which take 0.7 s to start; and pytest itself need not be rewritten
     "-q", "-p", "no:hypothesispytest", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
-PATIENCE = {True: 120, False: 1800}  # processor seconds for chosen tests, which take about 5, and for whole files
+PATIENCE = 120  # processor seconds for a call of pytest; most take about 5
+SLOWER = 4  # times as long as without a mutant, and a call that has lost patience is ended for good
 UNREAD = "ImportError while loading conftest"  # pytest's words
 CACHE = ".pytest_cache"  # said, since under tox pytest has another place for it
 FAILED = Path(CACHE, "v/cache/lastfailed")  # where pytest keeps the ids of the tests that failed
@@ -54,12 +57,26 @@ def copy(root: Path, mutant: Mutant | None) -> None:
 def failing(nursery: Nursery, root: Path, tests: Sequence[str], *options: str) -> list[str]:
     """The tests that fail in the copy, by the ids that pytest gives them; ValueError if pytest itself could not run."""
     words = [*OPTIONS, "-o", f"cache_dir={root / CACHE}", *options, *tests]
-    done = nursery.run(root, words, PATIENCE["-k" in tests])
+    done = nursery.run(root, words, PATIENCE)
+    if done.code == -signal.SIGXCPU and (longer := SLOWER * usual(nursery, tuple(tests))) > PATIENCE:
+        done = nursery.run(root, words, math.ceil(longer))
     if done.code < 0 or UNREAD in done.said:  # killed, perhaps for a loop without end, or conftest.py is not importable
         return [tests[0]]
     if done.code not in (0, 1, 2):  # 1: a test failed, 2: a test file could not even be imported
         raise ValueError(f"pytest {' '.join(tests)} ended with {done.code}:\n{done.said}")
     return list(json.loads((root / FAILED).read_text())) if done.code else []
+
+
+_usual: dict[tuple[str, ...], float] = {}
+
+
+def usual(nursery: Nursery, tests: tuple[str, ...]) -> float:
+    """The processor seconds that the tests take on an unaltered copy, here and now; asked for once."""
+    if tests not in _usual:
+        with tempfile.TemporaryDirectory(prefix="samestep-unaltered-") as folder:
+            copy(Path(folder), None)
+            _usual[tests] = nursery.run(Path(folder), [*OPTIONS, "-p", "no:cacheprovider", *tests], 3600).seconds
+    return _usual[tests]
 
 
 def judge(mutant: Mutant, nurseries: Nurseries, before: str | None = None) -> Finding:
@@ -121,19 +138,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="keep the findings in this JSON file, and go on from those there")
     parser.add_argument("--only", default="", help="mutants whose name contains this")
     parser.add_argument("--jobs", type=int)
-    parser.add_argument("--record", action="store_true", help="write what the report shows; of all mutants")
+    parser.add_argument("--record", action="store_true", help="keep them in the project's own file, for the report")
     options = parser.parse_args(arguments)
-    if options.record and options.only:
-        parser.error("--record is of all mutants; leave --only away")
+    out = found.FILE if options.record else options.out
     try:
-        findings = find([mutant for mutant in every() if options.only in mutant.name], options.out, options.jobs)
+        findings = find([mutant for mutant in every() if options.only in mutant.name], out, options.jobs)
     except Changed as changed:
         print(changed, file=sys.stderr)
         return 2
     alarms = false_alarms(findings)
     print("\n".join(told(findings, alarms)))
-    if options.record:
-        found.write(found.FILE, found.summary(findings))
     wrong = [finding for finding in findings if finding.survives or (finding.equivalent and finding.caught_by)]
     return int(bool(wrong or alarms) or not findings)
 
@@ -154,7 +168,7 @@ def find(chosen: Sequence[Mutant], out: Path | None, jobs: int | None) -> list[F
             raise Changed("the sources changed while the audit ran; what was found before is kept, run it again")
         known[finding.mutant] = finding
         if out:
-            found.keep(out, list(known.values()), begun, before)
+            found.keep(out, known.values(), begun)
         print(
             f"{finding.mutant:<90} {finding.caught_by or ('SURVIVES', 'changes nothing')[finding.equivalent]}",
             flush=True,

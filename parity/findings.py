@@ -18,11 +18,11 @@ PACKAGES = ("reference", "frameworks", "parity")  # what a mutant is planted in,
 ASIDE = tuple(  # what an audit reads, and no test of its suite: no finding depends on it, but by the mutant itself
     f"parity/{name}.py"
     for name in (
-        "audit", "findings", "suite",
+        "audit", "findings", "nursery", "suite",
         *(f"mutants/{name}" for name in ("adapters", "around", "dialects", "equivalent", "generated", "kinds")),
     )
 )  # fmt: skip
-FILE = Path(__file__).with_name("audit.json")  # the last audit of everything
+FILE = Path(__file__).with_name("audit.json")  # what is on record
 VERSIONS = ("numpy", "torch", "tensorflow", "keras", "pytest")
 
 
@@ -86,12 +86,16 @@ class Sources:
         self.tests = {name: text for name, text in texts.items() if "/test_" in name}
         self.others = _digest({name: text for name, text in texts.items() if name not in {*self.tests, *ASIDE}})
         self.all = _digest(texts)
+        self.known: dict[Finding, str] = {}
 
     def of(self, finding: Finding) -> str:
         """What a test catches it catches whatever other tests there are; what none catches any change may."""
-        if finding.caught_by is None:
-            return self.all
-        name, mutant = finding.caught_by.partition("::")[0], _mutants().get(finding.mutant)
+        if finding not in self.known:
+            self.known[finding] = self._of(finding) if finding.caught_by else self.all
+        return self.known[finding]
+
+    def _of(self, finding: Finding) -> str:
+        name, mutant = str(finding.caught_by).partition("::")[0], _mutants().get(finding.mutant)
         return _digest({name: self.tests.get(name, b""), "": self.others.encode(), "mutant": repr(mutant).encode()})
 
 
@@ -101,49 +105,56 @@ def _mutants() -> dict[str, Mutant]:
 
 
 def _digest(texts: dict[str, bytes]) -> str:
-    return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
+    return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:16]
 
 
 def earlier(file: Path) -> tuple[list[Finding], dict[str, str]]:
     """What ``file`` tells: the findings that still stand, since nothing that they depend on has changed, and the test
     that caught each mutant the last time; nothing if it is new."""
-    body = json.loads(file.read_text()) if file.exists() else {}
-    kept, now = body.get("findings", []), Sources()
-    names = [field.name for field in dataclasses.fields(Finding)]
-    findings = {Finding(**{name: told[name] for name in names}): told.get("sources") for told in kept}
-    caught = {finding.mutant: finding.caught_by for finding in findings if finding.caught_by}
-    standing = [finding for finding, sources in findings.items() if sources == now.of(finding)]
-    return standing, {**body.get("caught_before", {}), **caught}
+    kept, now = _kept(file), Sources()
+    caught = {finding.mutant: finding.caught_by for finding in kept if finding.caught_by}
+    return [finding for finding, sources in kept.items() if sources == now.of(finding)], caught
 
 
-def keep(file: Path, findings: Sequence[Finding], now: Sources, before: dict[str, str]) -> None:
-    """Write the findings about those sources, so that an audit that is interrupted goes on where it was;
-    and what caught mutants ``before``."""
-    told = [{**dataclasses.asdict(finding), "sources": now.of(finding)} for finding in findings]
-    write(file, {"findings": told, "caught_before": before})
-
-
-def write(file: Path, body: dict[str, Any]) -> None:
-    """The body as JSON, whole or not at all."""
-    record.write_whole(file, lambda whole: whole.write((json.dumps(body, indent=1) + "\n").encode()))
-
-
-def summary(findings: Sequence[Finding]) -> dict[str, Any]:
-    """What the report shows of an audit."""
-    return {
+def keep(file: Path, findings: Iterable[Finding], now: Sources) -> None:
+    """Write the findings about those sources, whole or not at all, and keep of those that are there what is told of
+    other mutants: an audit that is interrupted goes on where it was, and begins with the test that caught a mutant."""
+    findings = list(findings)
+    names = {finding.mutant for finding in findings}
+    old = {finding: sources for finding, sources in _kept(file).items() if finding.mutant not in names}
+    told = {**{finding: now.of(finding) for finding in findings}, **old}
+    body = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "versions": {package: metadata.version(package) for package in VERSIONS},
-        "sources": Sources().all,
+        "sources": now.all,
+    }
+    rows = ",\n".join(json.dumps([*dataclasses.astuple(finding), sources]) for finding, sources in told.items())
+    text = f'{json.dumps(body)[:-1]}, "findings": [\n{rows}\n]}}\n'  # a line each, for who compares two records
+    record.write_whole(file, lambda whole: whole.write(text.encode()))
+
+
+def _kept(file: Path) -> dict[Finding, str]:
+    """The findings in a file, and of which sources they are."""
+    told = json.loads(file.read_text())["findings"] if file.exists() else []
+    return {Finding(*values): sources for *values, sources in told}
+
+
+def recorded() -> dict[str, Any] | None:
+    """What is on record, as the report shows it; None without a record. In a checkout it is of the findings that still
+    stand, and the other mutants are ``unjudged``. ``current``: whether any source has changed, if they are here."""
+    if not FILE.exists():
+        return None
+    body, kept = json.loads(FILE.read_text()), _kept(FILE)
+    if whole := (ROOT / "pyproject.toml").exists():
+        now = Sources()
+        kept = {finding: sources for finding, sources in kept.items() if sources == now.of(finding)}
+    findings = sorted(kept, key=lambda finding: finding.file)
+    return {
+        "date": body["date"],
+        "versions": body["versions"],
+        "current": body["sources"] == now.all if whole else None,
+        "unjudged": len({*_mutants(), *(finding.mutant for finding in findings)}) - len(findings),
         "rows": [row._asdict() for row in rows(findings)],
         "survivors": [finding.mutant for finding in findings if finding.survives],
         "equivalent": {f.mutant: EQUIVALENT[f.mutant] for f in findings if f.equivalent and f.caught_by is None},
     }
-
-
-def recorded() -> dict[str, Any] | None:
-    """The last audit of everything, and whether it was of these very sources, if they are here; None without one."""
-    if not FILE.exists():
-        return None
-    body = json.loads(FILE.read_text())
-    whole = (ROOT / "pyproject.toml").exists()
-    return {**body, "current": body["sources"] == Sources().all if whole else None}

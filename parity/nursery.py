@@ -26,9 +26,11 @@ SAID = "said.txt"
 
 
 class Run(NamedTuple):
-    """A run's exit code, that of pytest or minus the number of the signal that ended it, and all that it said."""
+    """A run's exit code, that of pytest or minus the number of the signal that ended it; the processor seconds that it
+    took; and all that it said."""
 
     code: int
+    seconds: float
     said: str
 
 
@@ -59,7 +61,7 @@ class Nursery:
             told = _pipe(self.process.stdout).readline()
         if not told:
             raise RuntimeError(f"the process that forks must live, but ended with {self.process.wait()}")
-        return Run(int(told), (root / SAID).read_text(errors="replace"))
+        return Run(*json.loads(told), (root / SAID).read_text(errors="replace"))
 
     def close(self) -> None:
         """End the process."""
@@ -99,7 +101,7 @@ def _pipe(stream: IO[str] | None) -> IO[str]:
 
 
 def main() -> None:
-    """The process: a line of JSON on standard input is a run, a line on standard output its exit code."""
+    """The process: a line of JSON on standard input is a run, one on standard output its exit code and seconds."""
     for name in IMPORTED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -107,25 +109,26 @@ def main() -> None:
         sys.modules["torch"].set_num_threads(1)  # as the tests do when they import it
     gc.freeze()  # pytest collects what is left over when it ends, and need not look through the frameworks
     for line in sys.stdin:
-        sys.stdout.write(f"{waited_for(json.loads(line))}\n")
+        sys.stdout.write(f"{json.dumps(waited_for(json.loads(line)))}\n")
         sys.stdout.flush()
 
 
-def waited_for(asked: dict[str, Any]) -> int:
-    """Fork a run, and give its exit code when it has ended. What it has started ends with it; it ends with the owner of
-    this process, who says nothing on standard input before that."""
+def waited_for(asked: dict[str, Any]) -> tuple[int, float]:
+    """Fork a run, and give its exit code and processor seconds when it has ended. What it has started ends with it; it
+    ends with the owner of this process, who says nothing on standard input before that."""
     child = os.fork()
     if not child:
         os.setsid()
         run(**asked)
-    ended = 0, 0
     try:
-        while not ended[0] and not select.select([sys.stdin], [], [], 0.01)[0]:
-            ended = os.waitpid(child, os.WNOHANG)
+        while not select.select([sys.stdin], [], [], 0.01)[0]:
+            ended, status, used = os.wait4(child, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(ended[1]) if ended[0] else -signal.SIGKILL
+    return -signal.SIGKILL, 0.0
 
 
 def run(root: str, words: list[str], seconds: int) -> None:

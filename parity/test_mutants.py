@@ -158,14 +158,22 @@ def test_finding_stands_while_what_it_depends_on_does(sources: Path, changed: st
     """What a test has caught stands whatever becomes of other tests; what none has caught, until anything changes."""
     caught = {"by one": "parity/test_one.py::test", "by the other": "parity/test_other.py", "by none": None}
     kept = [findings.Finding(name, "reference/adam.py", test) for name, test in caught.items()]
-    findings.keep(
-        sources / "audit.json", kept, findings.Sources(), {"by one": "an older test", "by an older one": "it"}
-    )
+    findings.keep(sources / "audit.json", kept, findings.Sources())
     if changed:
         (sources / changed).write_text("as it is now")
     found, before = findings.earlier(sources / "audit.json")
     assert [finding.mutant for finding in found] == standing
-    assert before == {"by one": caught["by one"], "by the other": caught["by the other"], "by an older one": "it"}
+    assert before == {"by one": caught["by one"], "by the other": caught["by the other"]}
+
+
+def test_findings_of_other_mutants_are_kept(sources: Path) -> None:
+    """Though the sources have changed, they tell where to begin the next time."""
+    one, other = (findings.Finding(name, "reference/adam.py", "parity/test_one.py") for name in ("[1], [2]", "other"))
+    findings.keep(sources / "audit.json", [one], findings.Sources())
+    (sources / "reference/adam.py").write_text("as it is now")
+    findings.keep(sources / "audit.json", [other], findings.Sources())
+    standing, before = findings.earlier(sources / "audit.json")
+    assert (standing, set(before)) == ([other], {"[1], [2]", "other"})
 
 
 def test_finding_falls_with_its_mutant(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +183,7 @@ def test_finding_falls_with_its_mutant(sources: Path, monkeypatch: pytest.Monkey
     for after in ("+", "+", "*"):
         monkeypatch.setattr(findings, "_mutants", lambda after=after: {"one": Mutant("one", one.file, "-", after)})
         found.append(findings.earlier(sources / "audit.json")[0])
-        findings.keep(sources / "audit.json", [one], findings.Sources(), {})
+        findings.keep(sources / "audit.json", [one], findings.Sources())
     assert found == [[], [one], []]
 
 

@@ -96,6 +96,20 @@ def test_run_without_end_is_ended_and_what_it_has_started_too(nursery: Nursery, 
     wait(asleep, there=False)
 
 
+def test_slow_machine_is_no_mutant(nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that take long are given several times as long as without a mutant."""
+    (tmp_path / "test_it.py").write_text("import time\n\ndef test():\n    while time.process_time() < 3: pass")
+    monkeypatch.setattr(audit, "PATIENCE", 1)
+    for usual, found in ((5.0, []), (0.1, ["test_it.py"])):
+        monkeypatch.setattr(audit, "usual", lambda *_, usual=usual: usual)
+        assert audit.failing(nursery, tmp_path, ["test_it.py"]) == found
+
+
+def test_usual_time_is_that_of_an_unaltered_copy(nursery: Nursery) -> None:
+    """In processor seconds: collecting takes less than one, and a little."""
+    assert 0 < audit.usual(nursery, ("parity/test_limits.py", "--collect-only")) < audit.PATIENCE
+
+
 def test_run_ends_with_the_audit(tmp_path: Path) -> None:
     """However that ends, and whatever the run has started."""
     asleep = without_end(tmp_path)

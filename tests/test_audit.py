@@ -38,9 +38,3 @@ def test_audit_that_no_mutant_matches_finds_nothing_and_says_so(tmp_path: Path) 
     """Nothing caught is no success."""
     code, said = asked("--only", "no such mutant", "--out", str(tmp_path / "audit.json"))
     assert (code, said) == (2, "samestep: no mutant has 'no such mutant' in its name\n")
-
-
-def test_record_of_a_part_is_refused() -> None:
-    """The page tells of all mutants."""
-    told = "samestep: --record must be of all mutants, got --only; leave one of them away\n"
-    assert asked("--record", "--only", "adam") == (2, told)

@@ -68,12 +68,14 @@ def test_the_page_tells_the_last_audit(copied: Path, tmp_path: Path, monkeypatch
     found = [caught, Finding("1 {< -> >} 2", "reference/adam.py", None)]
     monkeypatch.setattr(findings, "FILE", tmp_path / "audit.json")
     assert (again(copied)[1]["audit"], told(copied).count("No audit is on record.")) == (None, 1)
-    findings.write(findings.FILE, findings.summary(found))
+    monkeypatch.setattr(findings, "_mutants", lambda: dict.fromkeys(["one", "1 {< -> >} 2", "three"]))
+    findings.keep(findings.FILE, found, findings.Sources())
     assert again(copied)[1]["audit"]["rows"][-1]["survivors"] == 1
     assert "Of 2 mutants" in told(copied)
     assert "the test suite caught <strong>1</strong>" in told(copied)
     assert "<code>1 {&lt; -&gt; &gt;} 2</code>" in told(copied)
     assert "on these very sources and tests" in told(copied)
+    assert "1 more was not judged" in told(copied)
     edit(findings.FILE, lambda body: body.update(sources="others"))
     again(copied)
     assert "sources or tests have changed since" in told(copied)
