@@ -160,7 +160,8 @@ def describe(array: Any) -> Any:
 def test_clipped_gradients_have_the_same_bits_in_all_frameworks(clipping: Clipping, dtype: str) -> None:
     """Eager and in a graph; None stays None, and what is empty stays."""
     arrays = [*gradients(dtype, 0.5), np.zeros((0, 3), dtype)]
-    expected = [*in_numpy.clipped(clipping, arrays), None]
+    expected = in_numpy.clipped(clipping, [*arrays, None])
+    assert expected[-1] is None
     tensors = [torch.tensor(array) for array in arrays]
     found = [None if g is None else g.numpy() for g in in_torch.clipped(clipping, [*tensors, None])]
     constants = [tf.constant(array) for array in arrays]
