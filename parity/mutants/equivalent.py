@@ -101,4 +101,16 @@ EQUIVALENT: dict[str, str] = {
     "tensorflow/optimizer, __init__: ...arning_rate=float(learning_rate) if {fixed -> False} else learning_rate, name=name, **ar...": (
         "what Keras makes of a number is replaced at once"
     ),
+    "pytorch/compiled: SETS = {8 -> 9}  # of tensors that are traced toget...": COST,
+    "pytorch/compiled, __init__: ...pile(self._loop, isolate_recompiles={True -> False})": COST,
+    "pytorch/compiled, take: ...ates, rules, _ = zip(*moves, strict={True -> False})": LONG,
+    "pytorch/compiled, take: if {asked != self.asked or not self.guard(*tensors) -> True}:": COST,
+    "pytorch/compiled, _find: if {key not in self.traces -> True}:": COST,
+    "pytorch/compiled, _find: ...en(moves) > 1 and sum(len(known[1]) {> -> >=} 1 for known in self.traces) >= SETS...": COST,
+    "pytorch/compiled, _find: if len(moves) > 1 and sum(len(known[{1 -> 2}]) > 1 for known in self.traces) >= ...": COST,
+    "pytorch/compiled, _find: ...(moves) > 1 and sum(len(known[1]) > {1 -> 2} for known in self.traces) >= SETS:": COST,
+    "numpy/around, clipped: ... g is None else g.astype(wide, copy={False -> True}) for g in gradients], namespace)": (
+        "a copy has the same numbers"
+    ),
+    "numpy/around, clipped: ...new in zip(gradients, found, strict={True -> False})]": LONG,
 }
