@@ -113,4 +113,7 @@ EQUIVALENT: dict[str, str] = {
         "a copy has the same numbers"
     ),
     "numpy/around, clipped: ...new in zip(gradients, found, strict={True -> False})]": LONG,
+    "numpy/around, add: self.count {+ -> -}= 1": (
+        "what is due depends on whether a number divides the count, whatever its sign"
+    ),
 }
