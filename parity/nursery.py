@@ -61,7 +61,8 @@ class Nursery:
             told = _pipe(self.process.stdout).readline()
         if not told:
             raise RuntimeError(f"the process that forks must live, but ended with {self.process.wait()}")
-        return Run(*json.loads(told), (root / SAID).read_text(errors="replace"))
+        code, used = json.loads(told)
+        return Run(code, used, (root / SAID).read_text(errors="replace"))
 
     def close(self) -> None:
         """End the process."""

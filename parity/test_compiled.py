@@ -246,16 +246,12 @@ def test_tensors_that_share_memory_step_one_after_another(own: bool, monkeypatch
     assert torch.equal(*ends)
 
 
-class Own(torch.Tensor):
-    """A kind of tensor that is not torch's."""
-
-
 def test_tensors_of_other_kinds_are_left_to_torch_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     """One among plain ones, too: what lies behind it nobody knows here."""
     monkeypatch.setattr(compiled, "Trace", lambda *_: pytest.fail("it is traced"))
-    ends = []
+    other_kind, ends = type("OtherKind", (torch.Tensor,), {}), []
     for compiling in (True, False):
-        tensors = [torch.linspace(-1, 1, 9), torch.linspace(-1, 1, 9).as_subclass(Own)]
+        tensors = [torch.linspace(-1, 1, 9), torch.linspace(-1, 1, 9).as_subclass(other_kind)]
         optimizer = Optimizer(tensors, Adam(lr=0.1), compiled=compiling)
         for _ in range(2):
             for tensor in tensors:
