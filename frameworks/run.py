@@ -27,7 +27,9 @@ from reference import dialects
 from . import experiment, mnist, record
 
 FRAMEWORKS = ("numpy", "pytorch", "tensorflow")
-OPTIONS = ("TF_", "XLA_", "KERAS_", "OPENBLAS_")  # environment variables that may change a result
+OPTIONS = (  # environment variables that may change a result begin so
+    "TF_", "XLA_", "KERAS_", "OPENBLAS_", "ATEN_", "MKL_", "NPY_", "ONEDNN_", "TORCH",
+)  # fmt: skip
 PROGRESS = 125  # steps between two lines of progress, at most
 
 

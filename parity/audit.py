@@ -60,7 +60,12 @@ def failing(nursery: Nursery, root: Path, tests: Sequence[str], *options: str) -
     done = nursery.run(root, words, PATIENCE)
     if done.code == -signal.SIGXCPU and (longer := SLOWER * usual(nursery, tuple(tests))) > PATIENCE:
         done = nursery.run(root, words, math.ceil(longer))
-    if done.code < 0 or UNREAD in done.said:  # killed, perhaps for a loop without end, or conftest.py is not importable
+    if done.code == -signal.SIGKILL:
+        raise ValueError(
+            f"a run must end by itself, but pytest {' '.join(tests)} was killed, perhaps for want of memory; run the"
+            " audit again, with fewer --jobs"
+        )
+    if done.code < 0 or UNREAD in done.said:  # crashed, ended for a loop without end, or conftest.py is not importable
         return [tests[0]]
     if done.code not in (0, 1, 2):  # 1: a test failed, 2: a test file could not even be imported
         raise ValueError(f"pytest {' '.join(tests)} ended with {done.code}:\n{done.said}")

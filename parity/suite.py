@@ -45,10 +45,19 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "reference/around/schedules.py": ((("test_schedules.py",), ""),),
     "reference/around/clipping.py": ((("test_clipping.py",), ""),),
     "reference/around/average.py": ((("test_averages.py",), "average"),),
-    "reference/around/": ((("test_averages.py", "test_around.py"), "accumulat"),),
+    "reference/around/accumulation.py": ((("test_averages.py", "test_around.py"), "accumulat"),),
+    "reference/around/": ((PARTS, ""),),
     "reference/dialects/around/": ((PARTS, ""),),
     "reference/dialects/refusal.py": ((("test_translation.py",), ""),),
     "reference/dialects/relation.py": ((("test_translation.py",), ""),),
+    **{
+        f"reference/dialects/{framework}.py": (
+            (("test_dialects.py", "test_refusals.py"), ""),
+            (("test_natives.py",), f"{framework}: and float64 and (eager or for-loop)"),
+            (("test_natives.py",), ""),
+        )
+        for framework in ("keras", "pytorch")
+    },
     "reference/dialects/": (
         (("test_dialects.py", "test_refusals.py"), ""),
         (("test_natives.py",), ""),

@@ -105,6 +105,13 @@ def test_slow_machine_is_no_mutant(nursery: Nursery, tmp_path: Path, monkeypatch
         assert audit.failing(nursery, tmp_path, ["test_it.py"]) == found
 
 
+def test_run_that_somebody_kills_is_no_catch(nursery: Nursery, tmp_path: Path) -> None:
+    """As Linux does when memory is short."""
+    (tmp_path / "test_it.py").write_text("import os\n\ndef test():\n    os.kill(os.getpid(), 9)")
+    with pytest.raises(ValueError, match=r"must end by itself, but pytest test_it\.py was killed"):
+        audit.failing(nursery, tmp_path, ["test_it.py"])
+
+
 def test_usual_time_is_that_of_an_unaltered_copy(nursery: Nursery) -> None:
     """In processor seconds: collecting takes less than one, and a little."""
     assert 0 < audit.usual(nursery, ("parity/test_limits.py", "--collect-only")) < audit.PATIENCE
