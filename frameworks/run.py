@@ -27,9 +27,7 @@ from reference import dialects
 from . import experiment, mnist, record
 
 FRAMEWORKS = ("numpy", "pytorch", "tensorflow")
-OPTIONS = (  # environment variables that may change a result begin so
-    "TF_", "XLA_", "KERAS_", "OPENBLAS_", "ATEN_", "MKL_", "NPY_", "ONEDNN_", "TORCH",
-)  # fmt: skip
+OPTIONS = ("TF_", "XLA_", "KERAS_", "OPENBLAS_")  # environment variables that may change a result
 PROGRESS = 125  # steps between two lines of progress, at most
 
 
