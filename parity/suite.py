@@ -28,19 +28,29 @@ def first_rung(chosen: str) -> tuple[Nearest, ...]:
     return *own, (RUNG_1, f"not ({SLOW})")
 
 
+FURTHER: dict[str, tuple[Nearest, ...]] = {  # what the first rung does not ask of a rule
+    "SGD": ((("test_dialects.py", "test_refusals.py"), ""),),
+    "FTRL": ((("test_adapters.py",), "torch and eager and Ftrl"),),
+}
+
 NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file: test files and selection, in turn
     "reference/rule.py": (
         (("test_dialects.py", "test_refusals.py"), "label or plain or range or mistake or built or array"),
         *first_rung("SGD or Adafactor or LAMB or bring or flag"),
     ),
-    "reference/scalars.py": first_rung("bias or power or RAdam or ASGD or ScheduleFree"),
-    "reference/sums.py": ((("test_limits.py",), "sum or norm"), *first_rung("Adafactor or LAMB")),
+    "reference/scalars.py": (
+        *first_rung("bias or power or RAdam or ASGD or ScheduleFree"),
+        (("test_adapters.py",), "host_and_in_a_graph"),
+    ),
+    "reference/sums.py": (
+        (("test_limits.py",), "sum or norm"),
+        *first_rung("Adafactor or LAMB"),
+        (("test_adapters.py",), "torch and eager and Lamb"),
+    ),
     "reference/matrices.py": first_rung("Muon"),
     **{
-        f"reference/{rule.__name__.lower()}.py": first_rung(
-            f":{rule.__name__} or [{rule.__name__} or _{rule.__name__}_"
-        )
-        for rule in RULES
+        f"reference/{rule.lower()}.py": (*first_rung(f":{rule} or [{rule} or _{rule}_"), *FURTHER.get(rule, ()))
+        for rule in (rule.__name__ for rule in RULES)
     },
     "reference/around/schedules.py": ((("test_schedules.py",), ""),),
     "reference/around/clipping.py": ((("test_clipping.py",), ""),),
