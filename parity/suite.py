@@ -68,11 +68,17 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
         )
         for framework in ("keras", "pytorch")
     },
+    **{
+        f"reference/dialects/{library}.py": (
+            (("test_dialects.py", "test_refusals.py"), ""),
+            (("test_witnesses.py",), f"{library}:"),
+        )
+        for library in ("tf_keras", "tensorflow1", "optax", "onnx")
+    },
     "reference/dialects/": (
         (("test_dialects.py", "test_refusals.py"), ""),
-        (("test_natives.py",), ""),
-        (("test_witnesses.py",), ""),
         (("test_translation.py",), ""),
+        (("test_natives.py",), ""),
     ),
     "frameworks/numpy/around.py": ((("test_around.py",), "ends_alike"), (PARTS, "")),
     "frameworks/pytorch/around.py": ((PARTS, ""),),
