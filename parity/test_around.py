@@ -1,5 +1,6 @@
 """Around the rule: all of it together, around any rule; and its words, what cannot be said, and mistakes."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -201,4 +202,5 @@ def test_parts_come_back_from_plain_values() -> None:
     """Every part that the tests use; and their labels say what is no default."""
     parts: list[Part] = [*SCHEDULES, *CLIPPINGS, *AVERAGES, Accumulation(steps=3, total="SUM")]
     assert [restore(part.plain()) for part in parts] == parts
+    assert [json.loads(json.dumps(part.plain())) for part in parts] == [part.plain() for part in parts]
     assert repr(SCHEDULES[13]) == "WarmUp(start=0.02, steps=5, then=Cosine(lr=0.1, end=0.001, steps=40))"
