@@ -8,7 +8,7 @@ Nearest = tuple[tuple[str, ...], str]  # test files and what is chosen of them
 
 SUITE = (  # in the order of the rungs
     "test_hyperparameters.py", "test_corners.py", "test_rules.py", "test_dialects.py", "test_refusals.py",
-    "test_schedules.py", "test_clipping.py", "test_averages.py", "test_around.py", "test_limits.py",
+    "test_parts.py", "test_schedules.py", "test_clipping.py", "test_averages.py", "test_around.py", "test_limits.py",
     "test_separation.py", "test_models.py", "test_adapters.py", "test_hostile.py", "test_properties.py",
     "test_pytorch_optimizer.py", "test_compiled.py", "test_guarded.py", "test_tensorflow_optimizer.py",
     "test_natives.py", "test_witnesses.py", "test_translation.py", "test_false_alarms.py", "test_same_steps.py",
@@ -52,11 +52,14 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
         f"reference/{rule.lower()}.py": (*first_rung(f":{rule} or [{rule} or _{rule}_"), *FURTHER.get(rule, ()))
         for rule in (rule.__name__ for rule in RULES)
     },
-    "reference/around/schedules.py": ((("test_schedules.py",), ""),),
-    "reference/around/clipping.py": ((("test_clipping.py",), ""),),
-    "reference/around/average.py": ((("test_averages.py",), "average"),),
-    "reference/around/accumulation.py": ((("test_averages.py", "test_around.py"), "accumulat"),),
-    "reference/around/": ((PARTS, ""),),
+    "reference/around/schedules.py": ((("test_parts.py", "test_schedules.py"), ""),),
+    "reference/around/clipping.py": ((("test_parts.py", "test_clipping.py"), ""),),
+    "reference/around/average.py": ((("test_parts.py",), ""), (("test_averages.py",), "average")),
+    "reference/around/accumulation.py": (
+        (("test_parts.py",), ""),
+        (("test_averages.py", "test_around.py"), "accumulat"),
+    ),
+    "reference/around/": ((("test_parts.py",), ""), (PARTS, "")),
     "reference/dialects/around/": ((PARTS, ""),),
     "reference/dialects/refusal.py": ((("test_translation.py",), ""),),
     "reference/dialects/relation.py": ((("test_translation.py",), ""),),

@@ -8,6 +8,7 @@ SIGN = "only the sign of s is asked for, and a number times a sign has it"
 FIRST = "c.first is 0 from the second step on, and s is 0, or no number, at the first, where h is 0"
 ZERO = "0 / 1 is 0 * 1"
 ONES = "further factors at the end are 1"
+EITHER = "what is chosen from is the same number twice"
 COST = "it changes what is kept in memory for the next call, not what is computed"
 TAKEN = "the first step takes a share of 1, whatever beta2_decay, and keeps 0 of the start"
 CUT = "elements of a piece do not act on each other, so where a tensor is cut changes the time alone"
@@ -109,6 +110,10 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/compiled, _find: ...en(moves) > 1 and sum(len(known[1]) {> -> >=} 1 for known in self.traces) >= SETS...": COST,
     "pytorch/compiled, _find: if len(moves) > 1 and sum(len(known[{1 -> 2}]) > 1 for known in self.traces) >= ...": COST,
     "pytorch/compiled, _find: ...(moves) > 1 and sum(len(known[1]) > {1 -> 2} for known in self.traces) >= SETS:": COST,
+    "around/schedules, rate: return xp.where(step {> -> >=} 0, self.lr, self.lr)": EITHER,
+    "around/schedules, rate: return xp.where(step > {0 -> 1}, self.lr, self.lr)": EITHER,
+    "around/schedules, rate: rate = xp.where(step {> -> >=} 0, self.rates[0], self.rates[0])": EITHER,
+    "around/schedules, rate: rate = xp.where(step > {0 -> 1}, self.rates[0], self.rates[0])": EITHER,
     "numpy/around, clipped: ... g is None else g.astype(wide, copy={False -> True}) for g in gradients], namespace)": (
         "a copy has the same numbers"
     ),
