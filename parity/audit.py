@@ -30,6 +30,7 @@ OPTIONS = (  # no test needs these plugins, which take 0.7 s to start; and pytes
 )  # fmt: skip
 PATIENCE = 120  # processor seconds for a call of pytest; most take about 5
 SLOWER = 4  # times as long as without a mutant, and a call that has lost patience is ended for good
+RECORD = (found.FILE.name, f".{found.FILE.name}.*")  # which is written anew while mutants are judged, and no test reads
 UNREAD = "ImportError while loading conftest"  # pytest's words
 CACHE = ".pytest_cache"  # said, since under tox pytest has another place for it
 FAILED = Path(CACHE, "v/cache/lastfailed")  # where pytest keeps the ids of the tests that failed
@@ -47,7 +48,7 @@ def covering(mutants: Sequence[Mutant]) -> list[Mutant]:
 def copy(root: Path, mutant: Mutant | None) -> None:
     """The project in ``root``, with the mutant planted."""
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__", *RECORD))
     shutil.copy(ROOT / "pyproject.toml", root)
     (root / "data").symlink_to(ROOT / "data")
     if mutant is not None:

@@ -74,7 +74,8 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     **{
         f"reference/dialects/{library}.py": (
             (("test_dialects.py", "test_refusals.py"), ""),
-            (("test_witnesses.py",), f"[{library}-"),
+            (("test_witnesses.py",), f"{library} or argument or defaults"),
+            (("test_translation.py",), ""),
         )
         for library in ("tf_keras", "tensorflow1", "optax", "onnx")
     },

@@ -105,6 +105,13 @@ def test_slow_machine_is_no_mutant(nursery: Nursery, tmp_path: Path, monkeypatch
         assert audit.failing(nursery, tmp_path, ["test_it.py"]) == found
 
 
+def test_copy_leaves_the_record_behind(tmp_path: Path) -> None:
+    """It is written anew, by way of another file, while mutants are judged."""
+    audit.copy(tmp_path, None)
+    assert [path.name for path in (tmp_path / "parity").glob("*.json")] == ["golden.json"]
+    assert not list((tmp_path / "parity").glob(".audit*"))
+
+
 def test_run_that_somebody_kills_is_no_catch(nursery: Nursery, tmp_path: Path) -> None:
     """As Linux does when memory is short."""
     (tmp_path / "test_it.py").write_text("import os\n\ndef test():\n    os.kill(os.getpid(), 9)")
