@@ -233,3 +233,12 @@ def test_accumulated_gradients_have_the_same_bits_in_all_frameworks(total: str, 
     for half, same in zip((wide[:3], wide[3:]), found, strict=True):
         first = (share * (half[0] + half[1] + half[2])).astype(dtype).tolist()
         assert same == [[first, (share * half[1]).astype(dtype).tolist(), None]] * 3
+
+
+def test_tensors_that_have_no_partner_are_refused() -> None:
+    """None is averaged, or summed, less than the others."""
+    one = np.ones(3)
+    with pytest.raises(ValueError, match="longer"):
+        EqualAverage().update([one], [one, one], 2)
+    with pytest.raises(ValueError, match="longer"):
+        Accumulation(steps=2).add([one], [one, one])

@@ -99,6 +99,15 @@ def test_clipping_of_the_natives_is_that_of_their_dialects(
                 assert not holds(flat(wrong), flat(native), bound).holds, f"{clipping} passes for {other}"
 
 
+@pytest.mark.parametrize("clipping", CLIPPINGS, ids=repr)
+def test_where_nothing_came_nothing_is_clipped(clipping: Clipping) -> None:
+    """No gradient at all, None, and none that has an element."""
+    empty = np.zeros((0, 3), np.float32)
+    assert clipping.clip([], np) == []
+    assert clipping.clip([None], np) == [None]
+    assert clipping.clip([empty, None], np)[0] is empty
+
+
 def test_clipping_by_value_is_the_same_everywhere() -> None:
     """torch, Keras and ours, to the last bit; not-a-number stays."""
     arrays = [np.array([np.nan, np.inf, -np.inf, 0.3, 0.30000001, -5.0, 0.0], np.float32), *gradients()]

@@ -103,7 +103,7 @@ def test_numbers_end_where_they_must(kind: type[Part], name: str) -> None:
     beyond = [math.nextafter(low, -math.inf), math.nextafter(high, math.inf), math.nan]
     wrong: list[Any] = [0, -1, 1.5, True, "3"] if whole else [*beyond, "3", True, *{low, high} - set(taken)]
     for value in wrong:
-        with pytest.raises(ValueError, match=f"{name} must"):
+        with pytest.raises(ValueError, match=f"^each of {name} must" if several else f"^{name} must"):
             made(kind, **{name: given(value)})
 
 
@@ -124,6 +124,7 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: Cosine(lr=-0.1, steps=2), r"lr must lie in \[0, inf\), got -0.1"),
     (lambda: Cosine(lr=0.1, steps=2, after="STOP"), "after must be After.STAY or After.RETURN, got 'STOP'"),  # type: ignore[arg-type]
     (lambda: Piecewise(boundaries=[3, 2], rates=[1, 2, 3]), "must be whole numbers that do not fall"),
+    (lambda: Piecewise(boundaries=[0, 1.5], rates=[1, 2, 3]), "must be whole numbers that do not fall"),
     (lambda: Piecewise(boundaries=[0.5], rates=[1, 2]), "must be whole numbers that do not fall"),
     (lambda: Piecewise(boundaries=[3], rates=[1]), "rates must be one more than boundaries, got 1"),
     (lambda: Piecewise(boundaries=[3], rates=[1, -2]), r"each of rates must lie in \[0, inf\), got -2"),

@@ -3,6 +3,7 @@
 Which step is the first with a new rate is a fact of each framework, and stands here as a list of numbers.
 """
 
+import hashlib
 import io
 from collections.abc import Callable
 from typing import Any
@@ -76,6 +77,7 @@ def half_wave(lr: Any, end: Any, n: int, steps: int) -> Any:
 
 TRUTHS: list[tuple[Schedule, Callable[[int], Any]]] = [
     (Exponential(lr=0.1, factor=0.93), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.93) ** n),
+    (Exponential(lr=0.1, factor=0.8, steps=2), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (mpmath.mpf(n) / 2)),
     (Exponential(lr=0.1, factor=0.8, steps=7), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (mpmath.mpf(n) / 7)),
     (Exponential(lr=0.1, factor=0.8, steps=7, staircase=True), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (n // 7)),
     (
@@ -118,13 +120,29 @@ def test_schedule_computes_its_equation(schedule: Schedule, equation: Callable[[
 
 
 def test_ends_are_exact() -> None:
-    """The first rate is lr to the last digit, and the last is end."""
+    """The first rate is lr to the last digit, the last is end, and half a cosine goes by their middle."""
     for kind in (Polynomial, Cosine):
         schedule = kind(lr=0.1, end=0.003, steps=23)
         assert (schedule.rate(1), schedule.rate(24), schedule.rate(1000)) == (0.1, 0.003, 0.003)
     warm = WarmUp(start=0.003, steps=7, then=Cosine(lr=0.1, steps=5))
     assert (warm.rate(1), warm.rate(8), warm.rate(13), warm.rate(14)) == (0.003, 0.1, 0.0, 0.0)
     assert Cosine(lr=0.1, steps=5, after="RETURN").rate(11) == 0.1
+    assert Cosine(lr=1.0, steps=24).rate(13) == 0.5
+
+
+def test_bits_of_a_cosine_are_those_on_record() -> None:
+    """Nothing but sums, products and quotients makes them, so that they are the same on every machine."""
+    waves = [rates(Cosine(lr=0.1, end=0.003, steps=steps), steps + 1) for steps in range(1, 200)]
+    found = hashlib.sha256(np.concatenate(waves).astype("<f8").tobytes()).hexdigest()
+    assert found.startswith("638bcbf68cdb4196")
+
+
+def test_whole_powers_are_products() -> None:
+    """And not the platform's power, whose last digits are its own."""
+    rest = [(23 - n) / 23 for n in range(23)]
+    told = rates(Polynomial(lr=1.0, steps=23, power=3.0), len(rest))
+    assert told == [x * (x * x) for x in rest]
+    assert told != [x**3 for x in rest]
 
 
 # Schedules: natives

@@ -9,6 +9,7 @@ FIRST = "c.first is 0 from the second step on, and s is 0, or no number, at the 
 ZERO = "0 / 1 is 0 * 1"
 ONES = "further factors at the end are 1"
 EITHER = "what is chosen from is the same number twice"
+WARMING = "until the warm-up is over its own rate is chosen"
 COST = "it changes what is kept in memory for the next call, not what is computed"
 TAKEN = "the first step takes a share of 1, whatever beta2_decay, and keeps 0 of the start"
 CUT = "elements of a piece do not act on each other, so where a tensor is cut changes the time alone"
@@ -114,6 +115,15 @@ EQUIVALENT: dict[str, str] = {
     "around/schedules, rate: return xp.where(step > {0 -> 1}, self.lr, self.lr)": EITHER,
     "around/schedules, rate: rate = xp.where(step {> -> >=} 0, self.rates[0], self.rates[0])": EITHER,
     "around/schedules, rate: rate = xp.where(step > {0 -> 1}, self.rates[0], self.rates[0])": EITHER,
+    "around/schedules, rate: ...step > 0, self.rates[0], self.rates[{0 -> 1}])": "a step is 1 or more",
+    "around/schedules, rate: ....boundaries, self.rates[1:], strict={True -> False}):": (
+        "the rates are held to be one more than the boundaries"
+    ),
+    "around/schedules, rate: before = xp.where(n {> -> >=} self.steps, n - self.steps, self.st...": "both are 0 there",
+    "around/schedules, rate: later = xp.where(step {> -> >=} self.steps, step - self.steps, 1)": WARMING,
+    "around/schedules, rate: ...ep > self.steps, step - self.steps, {1 -> 2})": WARMING,
+    "around/clipping, _clip: ... low in zip(gradients, lows, strict={True -> False})]": LONG,
+    "around/clipping, _clip: scale = scale {+ -> -} (total - total)": "what is added is 0 or no number",
     "numpy/around, clipped: ... g is None else g.astype(wide, copy={False -> True}) for g in gradients], namespace)": (
         "a copy has the same numbers"
     ),
