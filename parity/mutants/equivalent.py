@@ -124,6 +124,7 @@ EQUIVALENT: dict[str, str] = {
     "around/schedules, rate: ...ep > self.steps, step - self.steps, {1 -> 2})": WARMING,
     "around/clipping, _clip: ... low in zip(gradients, lows, strict={True -> False})]": LONG,
     "around/clipping, _clip: scale = scale {+ -> -} (total - total)": "what is added is 0 or no number",
+    "around/schedules, _cosine: second = 2 * part {> -> >=} whole": "in the middle the series is 0",
     "numpy/around, clipped: ... g is None else g.astype(wide, copy={False -> True}) for g in gradients], namespace)": (
         "a copy has the same numbers"
     ),
