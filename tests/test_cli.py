@@ -169,11 +169,9 @@ def test_no_more_workers_run_at_a_time_than_asked(tmp_path: Path) -> None:
 
 @LINUX
 def test_an_interrupt_ends_the_workers(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "report.cli", "train", "keras:Adam()", "--framework", "numpy", "--epochs", "9"]
-    with subprocess.Popen(
-        [*command, "--out", str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what a shell runs behind it ignores it
-    ) as process:  # fmt: skip
+    heeding = ["env", "--default-signal=INT", sys.executable]  # what a shell runs behind it ignores an interrupt
+    command = [*heeding, "-m", "report.cli", "train", "keras:Adam()", "--framework", "numpy", "--epochs", "9"]
+    with subprocess.Popen([*command, "--out", str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         started = [worker for worker, _ in _when(lambda: workers(process.pid))]
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
