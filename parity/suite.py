@@ -57,7 +57,7 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "reference/around/average.py": ((("test_parts.py",), ""), (("test_averages.py",), "average")),
     "reference/around/accumulation.py": (
         (("test_parts.py",), ""),
-        (("test_averages.py", "test_around.py"), "accumulat"),
+        (("test_averages.py", "test_around.py"), "accumulat or partner"),
     ),
     "reference/around/": ((("test_parts.py",), ""), (PARTS, "")),
     "reference/dialects/around/": ((PARTS, ""),),
