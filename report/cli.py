@@ -162,16 +162,20 @@ def bench(
     sizes: Annotated[list[str] | None, typer.Option(help="some of mnist, large, many; default: mnist")] = None,
     threads: Annotated[int, typer.Option(help="threads of the frameworks")] = 1,
     quick: Annotated[bool, typer.Option(help="measure shorter; natives under torch.compile are left out")] = False,
+    training: Annotated[bool, typer.Option(help="time epochs of training instead of steps")] = False,
     out: Annotated[Path | None, typer.Option(help="keep what was measured in this JSON file")] = None,
 ) -> None:
     """Time our steps against the frameworks' quickest, in turn, and say what can be told."""
     with mistakes():
         from . import console, ratios
 
+        if training and (rules or sizes or quick):
+            raise ValueError("training is timed whole, under Adam; leave out --rules, --sizes and --quick")
         words = ratios.words(_rules(rules), _listed(sizes) or ("mnist",), threads, quick)
-        told = ratios.measure(words, out)
+        told = ratios.measure(words, out, ratios.TRAINING if training else ratios.STEPS)
+        tables = [ratios.training(told)] if training else ratios.tables(told)
     screen = console.console(ratios.WIDE)
-    for part in (ratios.heading(told), *ratios.tables(told), ratios.legend()):
+    for part in (ratios.heading(told), *tables, ratios.legend(training)):
         screen.print(part, soft_wrap=not screen.is_terminal)
 
 

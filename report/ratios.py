@@ -15,14 +15,26 @@ from rich.text import Text
 from frameworks import launch
 from parity.cases import PLAIN
 
-CLOCK = launch.ROOT / "bench" / "test_ratios.py"
+STEPS, TRAINING = (launch.ROOT / "bench" / name for name in ("test_ratios.py", "test_training.py"))
 COLOURS = {"faster": "green", "slower": "red", "cannot tell": "yellow"}
 SIZES = ("mnist", "large", "many")
 WIDE = 170  # columns that a table needs, where there is no terminal to ask
-WORDS = ("quickest native", "verdict")
+WORDS, EPOCH_WORDS = ("quickest native", "verdict"), ("in turn with", "verdict")
 COLUMNS = (
     "us", "quickest native", "us", "ratio", "95 % interval", "verdict", "noise", "B/par", "axpy", "taken", "first s",
 )  # fmt: skip
+
+OF_STEPS = (
+    "ratio: the time of our step to the native's, timed in turn; noise: how far the native was from itself; B/par: "
+    "bytes a step must move for a parameter; axpy: share of the bandwidth of an in-place y += x / 2 in the same "
+    "run; taken: memory that a warm step of large tensors takes beyond what it keeps, where it can be told; "
+    "first: the first step, in which compilers work"
+)
+OF_TRAINING = (
+    "s: an epoch of 1,875 steps, drawing included; products: its matrix products alone, in NumPy; in turn with: the "
+    "loop of the framework's tutorials, and the quickest that its users write; public: compiled by public functions "
+    "alone"
+)
 
 
 def words(rules: Sequence[str], sizes: Sequence[str], threads: int, quick: bool) -> list[str]:
@@ -37,19 +49,19 @@ def words(rules: Sequence[str], sizes: Sequence[str], threads: int, quick: bool)
     return [*said, "--quick"] if quick else said
 
 
-def measure(words: Sequence[str], out: Path | None) -> dict[str, Any]:
-    """What pytest-benchmark wrote after ``pytest bench/test_ratios.py words``; ``out`` keeps the file.
+def measure(words: Sequence[str], out: Path | None, clock: Path = STEPS) -> dict[str, Any]:
+    """What pytest-benchmark wrote after ``pytest clock words``; ``out`` keeps the file.
 
     ValueError if it cannot run here or if a benchmark failed.
     """
-    if not CLOCK.exists():
+    if not clock.exists():
         raise ValueError("bench must run in a checkout, where the benchmarks lie; this is an installed package")
     for package in ("pytest", "pytest_benchmark"):
         if importlib.util.find_spec(package) is None:
             raise ValueError(f"bench needs {package}, which is not installed; pip install pytest pytest-benchmark")
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+", errors="replace") as said:
         result = (out or Path(folder) / "ratios.json").resolve()
-        command = [sys.executable, "-m", "pytest", str(CLOCK), "--benchmark-only", "-q", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", str(clock), "--benchmark-only", "-q", "-p", "no:cacheprovider"]
         ended = subprocess.run(
             [*command, *words, "--benchmark-json", str(result)], cwd=launch.ROOT, env=launch.environment(),
             stdin=subprocess.DEVNULL, stdout=said, stderr=said,
@@ -90,6 +102,30 @@ def tables(told: dict[str, Any]) -> list[Table]:
     return found
 
 
+def training(told: dict[str, Any]) -> Table:
+    """A row an epoch of ours, and whom it was timed in turn with."""
+    names = ("s", "products", "in turn with", "s", "times as fast", "95 % interval", "verdict")
+    table = Table(
+        Column("an epoch, batch 32", no_wrap=True),
+        *(Column(name, justify="left" if name in EPOCH_WORDS else "right", no_wrap=True) for name in names),
+        box=None, pad_edge=False,
+    )  # fmt: skip
+    for row in told["benchmarks"]:
+        fact = row["extra_info"]
+        name = f"{fact['framework']} {fact['mode']} {fact['arithmetic']}"
+        others = {other["native"]: other for other in (fact.get("usual"), fact) if other and "native" in other}
+        floor = f"{fact['products_seconds']:.2f}"
+        if not others:
+            table.add_row(name, f"{row['stats']['min']:.2f}", floor)
+        for native, other in others.items():
+            ratio, verdict = other["ratio"], other["verdict"]
+            table.add_row(
+                name, f"{ratio['a']:.2f}", floor, native, f"{ratio['b']:.2f}", f"{1 / ratio['value']:.2f}",
+                f"{1 / ratio['high']:.2f} to {1 / ratio['low']:.2f}", Text(verdict, style=COLOURS[verdict]),
+            )  # fmt: skip
+    return table
+
+
 def _cells(fact: dict[str, Any]) -> list[str | Text]:
     ratio, verdict = fact["ratio"], fact["verdict"]
     return [
@@ -104,12 +140,6 @@ def _megabytes(number: int | None) -> str:
     return "" if number is None else f"{number / 2**20:.1f} MB"
 
 
-def legend() -> Text:
+def legend(training: bool = False) -> Text:
     """What the columns mean."""
-    return Text(
-        "ratio: the time of our step to the native's, timed in turn; noise: how far the native was from itself; B/par: "
-        "bytes a step must move for a parameter; axpy: share of the bandwidth of an in-place y += x / 2 in the same "
-        "run; taken: memory that a warm step of large tensors takes beyond what it keeps, where it can be told; "
-        "first: the first step, in which compilers work",
-        style="dim",
-    )
+    return Text(OF_TRAINING if training else OF_STEPS, style="dim")

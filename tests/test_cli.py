@@ -57,6 +57,7 @@ REPORT = ["report", "--rules", "SGD", "--steps", "1", "--no-natives", "--no-benc
         (["bench", "--sizes", "mnist,huge"], "size must be one of mnist, large, many, got 'huge'"),
         (["bench", "--rules", "Adamm"], "got 'Adamm'"),
         (["bench", "--threads", "0"], "threads must be at least 1, got 0"),
+        (["bench", "--training", "--rules", "Adam"], "leave out --rules, --sizes and --quick"),
         (["page", "no/such/folder"], "run samestep report --out no/such/folder first"),
     ],
 )

@@ -133,6 +133,24 @@ def test_the_table_says_what_was_measured() -> None:
     ]  # fmt: skip
 
 
+def test_the_table_of_training_says_what_was_measured() -> None:
+    """A row an epoch and whom it was timed in turn with, how many times as fast it was; who had none stands alone."""
+    ratios = pytest.importorskip("report.ratios", reason="the table is the extra 'report'")
+    ratio = pairs.Ratio(value=0.5, low=0.4, high=0.8, a=0.25, b=0.5, rounds=3, again=1, stalled=0)
+    fact = {"framework": "pytorch", "mode": "compiled", "arithmetic": "float32", "products_seconds": 0.125}
+    quickest = {"native": "DataLoader fused", "ratio": ratio._asdict(), "verdict": "faster"}
+    usual = {"native": "DataLoader", "ratio": ratio._replace(value=0.25, b=1.0)._asdict(), "verdict": "faster"}
+    rows = [{**fact, **quickest, "usual": usual}, {**fact, **usual, "usual": usual}, {**fact, "framework": "numpy"}]
+    told = {"benchmarks": [{"extra_info": row, "stats": {"min": 0.75}} for row in rows]}
+    own = ("pytorch compiled float32", "0.25", "0.12")
+    slower = (*own, "DataLoader", "1.00", "4.00", "1.25 to 2.50", "faster")
+    columns = [[str(cell) for cell in column.cells] for column in ratios.training(told).columns]
+    assert list(zip(*columns, strict=True)) == [
+        slower, (*own, "DataLoader fused", "0.50", "2.00", "1.25 to 2.50", "faster"), slower,
+        ("numpy compiled float32", "0.75", "0.12", *[""] * 5),
+    ]  # fmt: skip
+
+
 @pytest.mark.skipif(memory.taken(lambda: None) is None, reason="the system does not tell a process its peak memory")
 def test_memory_that_a_step_takes_is_seen() -> None:
     """To the 64 pages a thread, whoever started it, that Linux counts late in each of two readings; what takes nothing
