@@ -76,9 +76,15 @@ def test_the_page_tells_the_last_audit(copied: Path, tmp_path: Path, monkeypatch
     assert "<code>1 {&lt; -&gt; &gt;} 2</code>" in told(copied)
     assert "on these very sources and tests" in told(copied)
     assert "1 more was not judged" in told(copied)
+    assert "nothing, for a reason" not in told(copied)
     edit(findings.FILE, lambda body: body.update(sources="others"))
     again(copied)
     assert "sources or tests have changed since" in told(copied)
+    monkeypatch.setattr(findings, "EQUIVALENT", {"three": "three is two and one"})
+    findings.keep(findings.FILE, [Finding("three", "reference/adam.py", None)], findings.Sources())
+    again(copied)
+    assert "1 other changes nothing, for a reason told below; 1 survivor." in told(copied)
+    assert "three is two and one" in told(copied)
 
 
 def told(folder: Path) -> str:
