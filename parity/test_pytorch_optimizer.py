@@ -14,8 +14,6 @@ from reference import LAMB, SGD, Adadelta, Adagrad, Adam, NAdam, RMSprop, Rule
 
 torch = require("torch")
 
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook  # noqa: E402
-
 from frameworks.pytorch import Optimizer, namespace  # noqa: E402
 from frameworks.pytorch import optimizer as module  # noqa: E402
 from frameworks.pytorch.compiled import Move  # noqa: E402
@@ -390,41 +388,3 @@ def test_one_trace_serves_every_step_and_learning_rate() -> None:
         optimizer.param_groups[0]["lr"] = 0.1 / (t + 1)
         step()
     assert counter.frame_count == 1
-
-
-HOOKS = {
-    "before its steps": lambda optimizer, hook: optimizer.register_step_pre_hook(hook),
-    "after its steps": lambda optimizer, hook: optimizer.register_step_post_hook(hook),
-    "before any's": lambda optimizer, hook: register_optimizer_step_pre_hook(hook),
-    "after any's": lambda optimizer, hook: register_optimizer_step_post_hook(hook),
-}
-
-
-@pytest.mark.parametrize("where", HOOKS)
-def test_hooks_are_run_at_every_step_and_see_its_arguments(where: str) -> None:
-    """While they are registered, as torch runs them around its own optimizers: once a step."""
-    seen = []
-    for make in (lambda params: Optimizer(params, SGD()), lambda params: torch.optim.SGD(params, lr=0.1)):
-        params = parameters()
-        calls: list[Any] = []
-        optimizer = make(params)
-        give_gradients(params, 0)
-        hook = HOOKS[where](optimizer, lambda optimizer, args, kwargs, calls=calls: calls.append((args[1:], kwargs)))
-        optimizer.step()
-        optimizer.step(closure=None)
-        hook.remove()
-        optimizer.step()
-        seen.append(calls)
-    assert seen[0] == seen[1] == [((), {}), ((), {"closure": None})]
-
-
-def test_profiler_sees_a_step() -> None:
-    """By the name under which torch shows its own."""
-    params = parameters()
-    optimizer = Optimizer(params, SGD())
-    give_gradients(params, 0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the profiler's own, about itself
-        with torch.profiler.profile() as profile:
-            optimizer.step()
-    assert [event.name for event in profile.events()].count("Optimizer.step#Optimizer.step") == 1

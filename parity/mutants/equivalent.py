@@ -18,6 +18,7 @@ LINE = "the warning names another line of the way to it"
 HOLDS = "t is 0 or more, so what is asked holds as before, and depends on t as before"
 HALF = "torch adds a number to half precision in float32, too, and rounds the sum once"
 UNUSED = "where it is taken, the rate does not adapt, and no number that depends on it is used"
+DUE = "what is due depends on whether a number divides the count, whatever its sign"
 
 EQUIVALENT: dict[str, str] = {
     'asgd, start: return {"eta": 0 {* -> /} xp.ones((), dtype=theta.dtype), "a"...': ZERO,
@@ -129,7 +130,13 @@ EQUIVALENT: dict[str, str] = {
         "a copy has the same numbers"
     ),
     "numpy/around, clipped: ...new in zip(gradients, found, strict={True -> False})]": LONG,
-    "numpy/around, add: self.count {+ -> -}= 1": (
-        "what is due depends on whether a number divides the count, whatever its sign"
-    ),
+    "numpy/around, add: self.count {+ -> -}= 1": DUE,
+    "pytorch/optimizer, _moves: if {gradient.layout is not torch.strided -> True}:": "`_dense` asks once more",
+    'pytorch/whole, _find: ...ror).__name__}: {told}", stacklevel={3 -> 4})': LINE,
+    "pytorch/whole, step: ...ent in zip(moves, gradients, strict={True -> False}):": LONG,
+    "pytorch/around, clipped: return [new if g is None {or -> and} new is None else new.to(g) for g, n...": "a clipping gives None in the place of None, and nowhere else",
+    "pytorch/around, clipped: ... g, new in zip(dense, found, strict={True -> False})]": LONG,
+    "pytorch/around, clip_: ...g, [p.grad for p in given]), strict={True -> False}):": LONG,
+    "pytorch/around, clip_: elif {new is not None -> True}:": "who has no gradient is given none",
+    "pytorch/around, add: self.count {+ -> -}= 1": DUE,
 }
