@@ -1,5 +1,6 @@
 """Averages of weights, and accumulated gradients: against the natives, and with equal bits among ours."""
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -233,6 +234,23 @@ def test_accumulated_gradients_have_the_same_bits_in_all_frameworks(total: str, 
     for half, same in zip((wide[:3], wide[3:]), found, strict=True):
         first = (share * (half[0] + half[1] + half[2])).astype(dtype).tolist()
         assert same == [[first, (share * half[1]).astype(dtype).tolist(), None]] * 3
+
+
+@pytest.mark.parametrize("each", [in_torch, in_keras], ids=["torch", "keras"])
+def test_sparse_gradients_are_accumulated_dense(each: Any) -> None:
+    """Duplicates summed, which is said once; a dense one may come after them."""
+    if each is in_torch:
+        sparse = torch.sparse_coo_tensor([[1, 1]], [2.0, 2.0], (3,), check_invariants=False)
+    else:
+        sparse = tf.IndexedSlices(tf.constant([2.0, 2.0]), tf.constant([1, 1]), tf.constant([3]))
+    accumulator = each.Accumulator(Accumulation(steps=3, total="SUM"))
+    importlib.import_module(f"{each.__package__}.optimizer")._warn_sparse.cache_clear()
+    with pytest.warns(UserWarning, match="gradients are made dense"):
+        assert accumulator.add([sparse]) is None
+    assert accumulator.add([sparse]) is None
+    (found,) = accumulator.add([torch.ones(3) if each is in_torch else tf.ones(3)])
+    assert type(found) is type(torch.ones(3) if each is in_torch else tf.ones(3))
+    assert np.asarray(found).tolist() == [1, 9, 1]
 
 
 def test_tensors_that_have_no_partner_are_refused() -> None:
