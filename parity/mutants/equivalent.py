@@ -139,4 +139,6 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/around, clip_: ...g, [p.grad for p in given]), strict={True -> False}):": LONG,
     "pytorch/around, clip_: elif {new is not None -> True}:": "who has no gradient is given none",
     "pytorch/around, add: self.count {+ -> -}= 1": DUE,
+    'tensorflow/optimizer, _begin: else self.add_variable(value.shape, {_constant(value) -> (value)}, variable.dtype, name=f"{variable.n...': "Keras 3.15 makes the same initializer of an array",
+    "tensorflow/optimizer, _in_a_graph: guard = c[{0 -> 1}].made": "every coefficient of a step makes numbers behind the same barrier",
 }
