@@ -130,6 +130,7 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
         (("test_tensorflow_optimizer.py",), "not fitted and not saving and not without"),
         (("test_adapters.py",), "host_and_in_a_graph"),
         (("test_schedules.py",), ""),
+        (("test_adapters.py", "test_hostile.py"), "tensorflow and (eager or graph)"),
     ),
     "frameworks/tensorflow/": (
         (("test_tensorflow_optimizer.py",), "not fitted and not saving and not without"),
