@@ -243,14 +243,13 @@ def test_sparse_gradients_are_accumulated_dense(each: Any) -> None:
         sparse = torch.sparse_coo_tensor([[1, 1]], [2.0, 2.0], (3,), check_invariants=False)
     else:
         sparse = tf.IndexedSlices(tf.constant([2.0, 2.0]), tf.constant([1, 1]), tf.constant([3]))
-    accumulator = each.Accumulator(Accumulation(steps=3, total="SUM"))
+    accumulator = each.Accumulator(Accumulation(steps=2, total="SUM"))
     importlib.import_module(f"{each.__package__}.optimizer")._warn_sparse.cache_clear()
     with pytest.warns(UserWarning, match="gradients are made dense"):
         assert accumulator.add([sparse]) is None
-    assert accumulator.add([sparse]) is None
     (found,) = accumulator.add([torch.ones(3) if each is in_torch else tf.ones(3)])
     assert type(found) is type(torch.ones(3) if each is in_torch else tf.ones(3))
-    assert np.asarray(found).tolist() == [1, 9, 1]
+    assert np.asarray(found).tolist() == [1, 5, 1]
 
 
 def test_tensors_that_have_no_partner_are_refused() -> None:

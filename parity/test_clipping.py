@@ -30,6 +30,7 @@ import frameworks.pytorch  # noqa: E402
 import frameworks.pytorch.around as in_torch  # noqa: E402
 import frameworks.tensorflow.around as in_keras  # noqa: E402
 from frameworks.pytorch import optimizer as module  # noqa: E402
+from frameworks.tensorflow import optimizer as in_keras_module  # noqa: E402
 
 
 def gradients(dtype: str = "float32", scale: float = 1.0) -> list[np.ndarray]:
@@ -219,3 +220,25 @@ def test_torch_gradients_are_clipped_in_place() -> None:
     assert (held.tolist(), b.grad, c.grad.tolist()) == ([1.5, 0.0], None, [0.0, 2.0])
     in_torch.clip_(a, ClipValue(limit=1.0))
     assert held.tolist() == [1.0, 0.0]
+
+
+def test_keras_clips_sparse_gradients_dense() -> None:
+    """Duplicates summed, which is said once; a variable without a gradient keeps None."""
+    sparse = tf.IndexedSlices(tf.constant([3.0, 3.0]), tf.constant([1, 1]), tf.constant([2]))
+    in_keras_module._warn_sparse.cache_clear()
+    with pytest.warns(UserWarning, match="gradients are made dense"):
+        nothing, found = in_keras.clipped(ClipNorm(limit=1.5), [None, sparse])
+    assert (nothing, found.numpy().tolist()) == (None, [0.0, 1.5])
+
+
+@pytest.mark.parametrize("order", [("float32", "float64"), ("float64", "float16")], ids=" ".join)
+def test_gradients_of_two_dtypes_are_clipped_in_the_wider(order: tuple[str, str]) -> None:
+    """By the norm of all that float64 gives, and each is rounded once; in every framework."""
+    given = [array.astype(dtype) for array, dtype in zip(gradients(scale=0.1)[::3], order, strict=True)]
+    clipping = ClipGlobalNorm(limit=0.125)
+    wide = clipping.clip([array.astype(np.float64) for array in given], frameworks.numpy.namespace)
+    expected = [np.asarray(array).astype(dtype).tolist() for array, dtype in zip(wide, order, strict=True)]
+    for each, make in ((in_numpy, np.array), (in_torch, torch.tensor), (in_keras, tf.constant)):
+        found = [np.asarray(array) for array in each.clipped(clipping, [make(array) for array in given])]
+        assert [array.dtype.name for array in found] == list(order)
+        assert [array.tolist() for array in found] == expected

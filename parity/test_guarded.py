@@ -1,5 +1,7 @@
 """No compiler of TensorFlow changes the bits of a guarded tensor's arithmetic; and what of it no guard can hold."""
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,10 @@ tf = require("tensorflow")
 import frameworks.numpy  # noqa: E402  # after require
 from frameworks.tensorflow import guarded  # noqa: E402
 from frameworks.tensorflow.guarded import Guarded  # noqa: E402
+from reference import scalars  # noqa: E402
 
 SIZE = 17
+BASES = (0.9, 0.999, 0.95)
 
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
@@ -33,6 +37,31 @@ def test_barrier_changes_no_bit(mode: str, dtype: Any) -> None:
         found = shut(tf.constant(step, tf.int64), tf.constant(values)).numpy()
         assert np.array_equal(found, values, equal_nan=True)
         assert np.array_equal(np.signbit(found[1:]), np.signbit(values[1:]))
+
+
+OPERATORS: tuple[Callable[[Any, Any], Any], ...] = (
+    operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.gt, operator.ge, operator.lt,
+    operator.le, operator.eq,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("apply", OPERATORS, ids=lambda apply: apply.__name__)
+def test_operators_are_those_of_tensors(apply: Callable[[Any, Any], Any]) -> None:
+    """On greater, equal and lesser numbers, whether the other is guarded, a tensor or a number."""
+    x, y, zeros = tf.constant([1.0, 2.0, 3.0]), tf.constant([3.0, 2.0, 1.0]), guarded.zeros(1)
+    for other in (y, 2.0):
+        expected = apply(x, other).numpy().tolist()
+        assert apply(Guarded(x, zeros), other).tensor.numpy().tolist() == expected
+    assert apply(Guarded(x, zeros), Guarded(y, zeros)).tensor.numpy().tolist() == apply(x, y).numpy().tolist()
+    if apply is not operator.pow:  # nothing raises a number to a tensor
+        assert apply(2.0, Guarded(x, zeros)).tensor.numpy().tolist() == apply(2.0, x).numpy().tolist()
+
+
+def test_both_of_two_conditions_hold() -> None:
+    """Guarded or not."""
+    x, y, zeros = tf.constant([True, True, False, False]), tf.constant([True, False, True, False]), guarded.zeros(1)
+    for other in (y, Guarded(y, zeros)):
+        assert (Guarded(x, zeros) & other).tensor.numpy().tolist() == [True, False, False, False]
 
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
@@ -58,6 +87,28 @@ def test_guarded_expressions_have_the_bits_of_numpy(mode: str) -> None:
     expected = expressions(frameworks.numpy.namespace, x, y, z)
     different = [i for i, (a, b) in enumerate(zip(expected, found, strict=True)) if not np.array_equal(a, b.numpy())]
     assert not different
+
+
+@pytest.mark.parametrize("mode", ["graph", "xla"])
+def test_powers_meet_sums_with_the_bits_of_the_host(mode: str) -> None:
+    """What bias correction is made of, at every step of the first 300."""
+
+    @tf.function(jit_compile=mode == "xla", autograph=False)
+    def compiled(steps: Any) -> Any:
+        t = Guarded(steps, guarded.zeros(steps[0]))
+        return [(1.0 - guarded.integer_power(base, t)).tensor for base in BASES]
+
+    found = compiled(tf.range(1.0, 300.0, dtype=tf.float64))
+    for base, told in zip(BASES, found, strict=True):
+        assert told.numpy().tolist() == [1.0 - scalars.integer_power(base, t) for t in range(1, 300)]
+
+
+def test_what_is_made_of_guarded_tensors_is_guarded() -> None:
+    """Of a list of them, too; what is made of others is as it is elsewhere."""
+    x, zeros = tf.ones(3), guarded.zeros(1)
+    for made in (guarded.concat([Guarded(x, zeros), Guarded(x, zeros)], 0), guarded.abs(Guarded(x, zeros))):
+        assert isinstance(made, Guarded)
+    assert guarded.concat([x, x], 0).shape == (6,)
 
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
