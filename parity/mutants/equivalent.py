@@ -141,4 +141,8 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/around, add: self.count {+ -> -}= 1": DUE,
     'tensorflow/optimizer, _begin: else self.add_variable(value.shape, {_constant(value) -> (value)}, variable.dtype, name=f"{variable.n...': "Keras 3.15 makes the same initializer of an array",
     "tensorflow/optimizer, _in_a_graph: guard = c[{0 -> 1}].made": "every coefficient of a step makes numbers behind the same barrier",
+    "tensorflow/around, clipped: dense = [None if {g is None -> False} else _dense(g) for g in gradients]": "what is no IndexedSlices is left as it is, None too",
+    "tensorflow/around, clipped: ... g, new in zip(dense, found, strict={True -> False})]": LONG,
+    "tensorflow/around, __call__: if {tf.executing_eagerly() -> False}:": "the way of a graph gives the doubles of the host, as test_schedules holds, and takes longer",
+    "tensorflow/around, add: self.count {+ -> -}= 1": DUE,
 }
