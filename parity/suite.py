@@ -8,10 +8,10 @@ Nearest = tuple[tuple[str, ...], str]  # test files and what is chosen of them
 
 SUITE = (  # in the order of the rungs
     "test_hyperparameters.py", "test_corners.py", "test_rules.py", "test_dialects.py", "test_refusals.py",
-    "test_parts.py", "test_schedules.py", "test_clipping.py", "test_averages.py", "test_around.py", "test_limits.py",
-    "test_separation.py", "test_models.py", "test_adapters.py", "test_hostile.py", "test_properties.py",
-    "test_pytorch_optimizer.py", "test_hooks.py", "test_compiled.py", "test_fallbacks.py", "test_whole.py",
-    "test_guarded.py", "test_tensorflow_optimizer.py",
+    "test_far.py", "test_parts.py", "test_schedules.py", "test_clipping.py", "test_averages.py", "test_around.py",
+    "test_limits.py", "test_separation.py", "test_models.py", "test_adapters.py", "test_hostile.py",
+    "test_properties.py", "test_pytorch_optimizer.py", "test_groups.py", "test_hooks.py", "test_compiled.py",
+    "test_fallbacks.py", "test_whole.py", "test_guarded.py", "test_tensorflow_optimizer.py", "test_keywords.py",
     "test_natives.py", "test_witnesses.py", "test_translation.py", "test_false_alarms.py", "test_same_steps.py",
     "test_compare.py", "test_compare_training.py", "test_recorder.py", "test_identify.py",
     "test_identify_strangers.py", "test_training.py",
@@ -26,7 +26,7 @@ def first_rung(chosen: str) -> tuple[Nearest, ...]:
     """What of rung 1 the words choose, the quickest tests first."""
     quick = f"({chosen} or corners or every_step) and not ({SLOW})"
     own = (RUNG_1, quick), (RUNG_1, f"({chosen}) and matters")
-    return *own, (RUNG_1, f"not ({SLOW})")
+    return *own, (RUNG_1, f"not ({SLOW})"), (("test_far.py",), "")
 
 
 FURTHER: dict[str, tuple[Nearest, ...]] = {  # what the first rung does not ask of a rule
