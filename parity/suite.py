@@ -114,12 +114,13 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "frameworks/pytorch/model.py": ((("test_models.py",), ""),),
     "frameworks/tensorflow/model.py": ((("test_models.py",), ""),),
     "frameworks/pytorch/compiled.py": (
-        (("test_fallbacks.py",), ""),
+        (("test_fallbacks.py", "test_groups.py"), "fault or compiled_steps"),
         (("test_compiled.py",), "numbers or share or autograd or data or groups or memory"),
         (("test_compiled.py",), ""),
         (("test_models.py",), "stretches and pytorch"),
     ),
     "frameworks/pytorch/": (
+        (("test_groups.py",), ""),
         (
             ("test_pytorch_optimizer.py", "test_adapters.py"),
             "pytorch_optimizer and not compiled and not trace or pieces",
@@ -135,6 +136,7 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
         (("test_adapters.py", "test_hostile.py"), "tensorflow and (eager or graph)"),
     ),
     "frameworks/tensorflow/": (
+        (("test_keywords.py",), ""),
         (("test_tensorflow_optimizer.py",), "not fitted and not saving and not without"),
         (("test_tensorflow_optimizer.py",), ""),
         (("test_adapters.py", "test_hostile.py"), "tensorflow and (eager or graph)"),
