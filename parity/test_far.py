@@ -21,8 +21,10 @@ from reference import (
     Adagrad,
     Adam,
     Adamax,
+    Decay,
     Epsilon,
     Lion,
+    Muon,
     NAdam,
     RAdam,
     RMSprop,
@@ -138,6 +140,20 @@ def test_kernels_of_convolutions_are_factored(shape: tuple[int, ...]) -> None:
         start = streams.start(8).reshape(shape)
         gradients = streams.gradients("spread", 6, np.repeat(SCALES, 2)).reshape(6, *shape)
         hold(rule, start, gradients, couplings.truth(rule, start, gradients))
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize(("decay", "share"), [(Decay.COUPLED, 1), (Decay.DECOUPLED, 0.5)], ids=str)
+def test_muon_moves_vectors_by_adam_whatever_the_decay(decay: Decay, share: float, maximize: bool) -> None:
+    """And whichever way; decoupled decay is by Muon's own rate, of which Adam has a share."""
+    around: dict[str, Any] = {"decay": decay, "maximize": maximize}
+    muon = Muon(lr=0.25, adam_share=0.5, adam_epsilon=0.001, adam_weight_decay=0.125, **around)
+    adam = Adam(
+        lr=0.125, beta1=muon.adam_beta1, beta2=muon.adam_beta2, epsilon=0.001, epsilon_at=Epsilon.HAT,
+        weight_decay=0.125 / share, **around,
+    )  # fmt: skip
+    start, gradients = streams.start(len(SCALES)) * 64, streams.gradients("spread", 6, SCALES)
+    assert hold(muon, start, gradients, couplings.truth(adam, start, gradients))
 
 
 def value(field: "dataclasses.Field[Any]", one: float, other: float) -> Any:
