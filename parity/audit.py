@@ -166,7 +166,7 @@ def find(chosen: Sequence[Mutant], out: Path | None, jobs: int | None) -> list[F
     """A finding for each of the mutants, going on from those in the file ``out``, which grows as they come."""
     standing, before = found.earlier(out) if out else ([], {})
     known = {finding.mutant: finding for finding in standing}
-    names, begun = {mutant.name for mutant in chosen}, found.Sources()
+    names, begun = {mutant.name for mutant in chosen}, found.Sources(found.loads(out) if out else {})
     if again := len(names & known.keys()):
         print(f"{again} mutants were judged before, on the same sources")
     for finding in judge_all([mutant for mutant in chosen if mutant.name not in known], jobs, before):

@@ -5,10 +5,11 @@ import datetime
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypedDict
 
 from frameworks import record
 
@@ -18,7 +19,7 @@ PACKAGES = ("reference", "frameworks", "parity")  # what a mutant is planted in,
 ASIDE = tuple(  # what an audit reads, and no test of its suite: no finding depends on it, but by the mutant itself
     f"parity/{name}.py"
     for name in (
-        "audit", "findings", "nursery", "suite",
+        "audit", "findings", "loads", "nursery", "suite",
         *(f"mutants/{name}" for name in ("adapters", "around", "dialects", "equivalent", "generated", "kinds")),
     )
 )  # fmt: skip
@@ -43,6 +44,13 @@ class Finding:
     def survives(self) -> bool:
         """Whether the suite has missed it."""
         return self.caught_by is None and not self.equivalent
+
+
+class Loads(TypedDict):
+    """The project's files that a test file loads, and their digest as it was when that was found."""
+
+    files: list[str]
+    was: str
 
 
 class Row(NamedTuple):
@@ -78,25 +86,37 @@ def _row(file: str, findings: Sequence[Finding]) -> Row:
 
 
 class Sources:
-    """The digests of what findings depend on, of the sources as they are now."""
+    """The digests of what findings depend on, of the sources as they are now; ``loads`` tells what each test file loads
+    of them, as it was kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, loads: Mapping[str, Loads] = MappingProxyType({})) -> None:
         paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
         texts = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in [*paths, ROOT / "pyproject.toml"]}
-        self.tests = {name: text for name, text in texts.items() if "/test_" in name}
-        self.others = _digest({name: text for name, text in texts.items() if name not in {*self.tests, *ASIDE}})
         self.all = _digest(texts)
+        self.texts = {name: text for name, text in texts.items() if name not in ASIDE}
+        self.loads = {test: told["files"] for test, told in loads.items() if self.loaded(told["files"]) == told["was"]}
         self.known: dict[Finding, str] = {}
+        self.needs: dict[str, str] = {}
 
     def of(self, finding: Finding) -> str:
-        """What a test catches it catches whatever other tests there are; what none catches any change may."""
+        """What a test catches it catches whatever it does not load; what none catches any change may."""
         if finding not in self.known:
             self.known[finding] = self._of(finding) if finding.caught_by else self.all
         return self.known[finding]
 
     def _of(self, finding: Finding) -> str:
-        name, mutant = str(finding.caught_by).partition("::")[0], _mutants().get(finding.mutant)
-        return _digest({name: self.tests.get(name, b""), "": self.others.encode(), "mutant": repr(mutant).encode()})
+        test, mutant = str(finding.caught_by).partition("::")[0], _mutants().get(finding.mutant)
+        if test not in self.needs:
+            self.needs[test] = self.loaded(self.loads.get(test) or self._any(test))
+        return _digest({"": self.needs[test].encode(), "mutant": repr(mutant).encode()})
+
+    def _any(self, test: str) -> list[str]:
+        """What a test file may load of which nothing is known: what is no other test file."""
+        return [name for name in self.texts if name == test or "/test_" not in name]
+
+    def loaded(self, files: Iterable[str]) -> str:
+        """The digest of these files and what sets up the tests."""
+        return _digest({name: self.texts[name] for name in [*files, "pyproject.toml"] if name in self.texts})
 
 
 @functools.cache
@@ -111,7 +131,7 @@ def _digest(texts: dict[str, bytes]) -> str:
 def earlier(file: Path) -> tuple[list[Finding], dict[str, str]]:
     """What ``file`` tells: the findings that still stand, since nothing that they depend on has changed, and the test
     that caught each mutant the last time; nothing if it is new."""
-    kept, now = _kept(file), Sources()
+    kept, now = _kept(file), Sources(loads(file))
     caught = {finding.mutant: finding.caught_by for finding in kept if finding.caught_by}
     return [finding for finding, sources in kept.items() if sources == now.of(finding)], caught
 
@@ -120,6 +140,7 @@ def keep(file: Path, findings: Iterable[Finding], now: Sources) -> None:
     """Write the findings about those sources, whole or not at all, and keep of those that are there what is told of
     other mutants: an audit that is interrupted goes on where it was, and begins with the test that caught a mutant."""
     findings = list(findings)
+    loaded = loads(file)
     names = {finding.mutant for finding in findings}
     old = {finding: sources for finding, sources in _kept(file).items() if finding.mutant not in names}
     told = {**{finding: now.of(finding) for finding in findings}, **old}
@@ -128,8 +149,34 @@ def keep(file: Path, findings: Iterable[Finding], now: Sources) -> None:
         "versions": {package: metadata.version(package) for package in VERSIONS},
         "sources": now.all,
     }
+    _write(file, body, loaded, told)
+
+
+def loads(file: Path) -> dict[str, Loads]:
+    """What ``file`` tells of the test files: what each loads, if that is known."""
+    told: dict[str, Loads] = json.loads(file.read_text()).get("loads", {}) if file.exists() else {}
+    return told
+
+
+def keep_loads(file: Path, test: str, files: Sequence[str] | None) -> None:
+    """Write what a test file loads, None if that cannot be told, to the findings in ``file``. Those that stand and are
+    the test's go on standing: they are of the same sources."""
+    body, kept, before = json.loads(file.read_text()), _kept(file), Sources(loads(file))
+    told = {name: entry for name, entry in loads(file).items() if name != test}
+    if files is not None:
+        own = [name for name in files if name not in ASIDE]
+        told[test] = {"files": own, "was": before.loaded(own)}
+    now = Sources(told)
+    standing = {finding for finding, sources in kept.items() if sources == before.of(finding)}
+    kept = {finding: now.of(finding) if finding in standing else sources for finding, sources in kept.items()}
+    _write(file, body, told, kept)
+
+
+def _write(file: Path, body: dict[str, Any], loads: dict[str, Loads], told: dict[Finding, str]) -> None:
+    body = {name: value for name, value in body.items() if name not in ("loads", "findings")}
+    tests = ",\n".join(f"{json.dumps(test)}: {json.dumps(loads[test])}" for test in sorted(loads))
     rows = ",\n".join(json.dumps([*dataclasses.astuple(finding), sources]) for finding, sources in told.items())
-    text = f'{json.dumps(body)[:-1]}, "findings": [\n{rows}\n]}}\n'  # a line each, for who compares two records
+    text = f'{json.dumps(body)[:-1]}, "loads": {{\n{tests}\n}}, "findings": [\n{rows}\n]}}\n'  # lines to compare
     record.write_whole(file, lambda whole: whole.write(text.encode()))
 
 
@@ -146,7 +193,7 @@ def recorded() -> dict[str, Any] | None:
         return None
     body, kept = json.loads(FILE.read_text()), _kept(FILE)
     if whole := (ROOT / "pyproject.toml").exists():
-        now = Sources()
+        now = Sources(loads(FILE))
         kept = {finding: sources for finding, sources in kept.items() if sources == now.of(finding)}
     findings = sorted(kept, key=lambda finding: finding.file)
     return {

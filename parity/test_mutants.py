@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parity import audit, cases, findings, mutants, streams, trajectory
+from parity import audit, cases, findings, loads, mutants, streams, trajectory
 from parity.mutants import EQUIVALENT, ROOT, Mutant, generated
 from reference import RULES, Rule, dialects, scalars
 
@@ -164,6 +164,59 @@ def test_finding_stands_while_what_it_depends_on_does(sources: Path, changed: st
     found, before = findings.earlier(sources / "audit.json")
     assert [finding.mutant for finding in found] == standing
     assert before == {"by one": caught["by one"], "by the other": caught["by the other"]}
+
+
+@pytest.mark.parametrize(
+    ("loaded", "changes", "stands"),
+    [
+        (["parity/test_one.py"], ["reference/adam.py"], True),
+        (["parity/test_one.py", "reference/adam.py"], ["reference/adam.py"], False),
+        (["parity/test_one.py"], ["parity/test_one.py"], False),
+        (["parity/test_one.py"], ["pyproject.toml"], False),
+        (None, ["reference/adam.py"], False),
+    ],
+)
+def test_finding_depends_on_what_its_test_loads(
+    sources: Path, loaded: list[str] | None, changes: list[str], stands: bool
+) -> None:
+    """And on no more; on everything, if that is not known."""
+    file, one = sources / "audit.json", findings.Finding("one", "reference/adam.py", "parity/test_one.py::test")
+    findings.keep(file, [one], findings.Sources())
+    findings.keep_loads(file, "parity/test_one.py", loaded)
+    assert findings.earlier(file)[0] == [one]  # it was of these sources, and is
+    for name in changes:
+        (sources / name).write_text("as it is now")
+    assert findings.earlier(file)[0] == [one] * stands
+
+
+def test_what_a_changed_test_loads_is_not_known(sources: Path) -> None:
+    """Until it is found anew, what it catches depends on everything."""
+    file, one = sources / "audit.json", findings.Finding("one", "reference/adam.py", "parity/test_one.py::test")
+    findings.keep(file, [], findings.Sources())
+    findings.keep_loads(file, "parity/test_one.py", ["parity/test_one.py"])
+    (sources / "parity/test_one.py").write_text("import reference.adam")
+    findings.keep(file, [one], findings.Sources(findings.loads(file)))
+    assert findings.earlier(file)[0] == [one]
+    (sources / "reference/adam.py").write_text("as it is now")
+    assert findings.earlier(file)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import reference.adam", {"reference/__init__.py", "reference/adam.py", "reference/rule.py"}),
+        ("open({root!r} + '/parity/ledger.py').close()", {"parity/ledger.py"}),
+        ("import subprocess, sys; subprocess.run([sys.executable, '-c', ''])", None),
+    ],
+    ids=["imports", "opens", "starts"],
+)
+def test_loads_are_what_a_run_imports_and_opens(tmp_path: Path, code: str, found: set[str] | None) -> None:
+    """And not known of a run that starts another process."""
+    test = tmp_path / "test_code.py"
+    test.write_text(f"def test_code():\n    {code.format(root=str(mutants.ROOT))}\n")
+    loaded = loads.of(str(test))
+    assert found <= set(loaded) if found and loaded else loaded is found
+    assert not loaded or "frameworks/run.py" not in loaded
 
 
 def test_findings_of_other_mutants_are_kept(sources: Path) -> None:
