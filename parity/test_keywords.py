@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from parity.require import require
-from reference import RULES, SGD, Adam, Decay, Rule
+from reference import RULES, SGD, Adam, Decay, Muon, Rule
 
 require("torch")  # first: the other order of imports is known to crash
 tf = require("tensorflow")
@@ -68,6 +68,21 @@ def test_excluded_variables_keep_their_weights(decay: Decay) -> None:
     optimizer.apply([tf.zeros(2), tf.zeros(2)])
     assert kept.numpy().tolist() == [1, 1]
     assert (other.numpy() < 1).all()
+
+
+def test_decay_of_what_is_no_matrix_is_excluded_like_any_other() -> None:
+    """Muon's has a number of its own, which Keras' Muon excludes as well."""
+    ends = []
+    for optimizer in (
+        Optimizer(Muon(lr=0.5, adam_weight_decay=0.5)),
+        keras.optimizers.Muon(0.5, adam_weight_decay=0.5, rms_rate=None),
+    ):
+        kept, other = (keras.Variable(np.ones(2, np.float32), name=name) for name in ("kept", "other"))
+        optimizer.exclude_from_weight_decay(var_names=["kept"])
+        optimizer.build([kept, other])
+        optimizer.apply([tf.zeros(2), tf.zeros(2)])
+        ends.append([kept.numpy().tolist(), other.numpy().tolist()])
+    assert ends == [[[1, 1], [0.75, 0.75]]] * 2
 
 
 def test_config_carries_a_schedule_at_every_step() -> None:

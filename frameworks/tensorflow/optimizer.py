@@ -114,8 +114,9 @@ class Optimizer(keras.optimizers.Optimizer):
         }
 
     def _rule_for(self, variable: Any) -> Rule:
-        """The rule, without decay where ``exclude_from_weight_decay`` said so."""
-        return self.rule if self._use_weight_decay(variable) else self.rule.replace(weight_decay=0.0)
+        """The rule, without any decay where ``exclude_from_weight_decay`` said so."""
+        decays = dict.fromkeys([name for name in self.rule.names() if name.endswith("weight_decay")], 0.0)
+        return self.rule if self._use_weight_decay(variable) else self.rule.replace(**decays)
 
 
 def _constant(value: Any) -> Any:
