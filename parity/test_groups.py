@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from parity.require import compiler, require
-from reference import SGD, Adam, Decay, Muon, Rule
+from reference import SGD, Adam, Decay, Muon, RMSprop, Rule
 
 torch = require("torch")
 
@@ -77,6 +77,53 @@ def test_state_of_another_dtype_is_taken_over() -> None:
         for name in ("m", "v"):
             assert torch.equal(state[name], saved["state"][index][name].float())
             assert state[name].dtype == torch.float32
+
+
+LATER: list[tuple[Rule, dict[str, Any]]] = [
+    (SGD(lr=1.0), {"momentum": 0.5}),
+    (RMSprop(lr=1.0), {"centered": True}),
+    (Adam(lr=1.0), {"amsgrad": True}),
+]  # fmt: skip
+COMPILED = pytest.param(True, marks=[pytest.mark.compiled, needs_compiler], id="compiled")
+
+
+@pytest.mark.parametrize("compiled", [pytest.param(False, id="eager"), COMPILED])
+@pytest.mark.parametrize(("rule", "changes"), LATER, ids=lambda value: str(value))
+def test_what_a_group_keeps_from_a_later_step_on_begins_then(
+    rule: Rule, changes: dict[str, Any], compiled: bool
+) -> None:
+    """As before a first step; the rest of its state, and the group before it, go on."""
+    optimizer, usual = made(rule, [{}, {}], compiled=compiled), made(rule.replace(**changes), [{}])
+    take(optimizer)
+    (before,), (after,), (theta,) = (group["params"] for group in [*optimizer.param_groups, *usual.param_groups])
+    start = module._begin({}, theta, rule.replace(**changes))
+    kept = {name: value.clone() for name, value in optimizer.state[after].items() if name != "step"}
+    usual.state[theta] = {**start, **kept, "step": 1}
+    theta.data.copy_(after)
+    optimizer.param_groups[1].update(changes)
+    assert kept.keys() < start.keys() - {"step"}
+    assert take(optimizer, 2)[1] == take(usual, 2)[0]
+    assert optimizer.state[before].keys() == {"step", *kept}
+
+
+def test_what_a_group_keeps_begins_after_loading_as_well() -> None:
+    """A state that has none of it is loaded by an optimizer whose group had it."""
+    without, optimizer = made(Adam(lr=0.1), [{}]), made(Adam(lr=0.1), [{"amsgrad": True}])
+    for each in (without, optimizer):
+        take(each)
+    optimizer.load_state_dict(copy.deepcopy(without.state_dict()))
+    for each in (without, optimizer):
+        each.param_groups[0]["amsgrad"] = True
+    assert take(optimizer, 2) == take(without, 2)
+
+
+def test_momentum_that_is_switched_on_is_that_of_torch() -> None:
+    """Whose SGD goes on, too."""
+    theirs = torch.nn.Parameter(torch.linspace(1, 2, 4))
+    ours, native = made(SGD(lr=0.5), [{}]), torch.optim.SGD([theirs], lr=0.5)
+    for momentum in (0.0, 0.25, 0.25):
+        ours.param_groups[0]["momentum"] = native.param_groups[0]["momentum"] = momentum
+        assert take(ours)[0] == take(native)[0]
 
 
 def test_rate_that_is_a_tensor_may_be_changed_in_place() -> None:

@@ -64,6 +64,7 @@ class Optimizer(torch.optim.Optimizer):
         if ours != theirs:
             raise ValueError(f"the saved state must belong to {ours}, got {theirs}; build the optimizer with that rule")
         super().load_state_dict(state_dict)
+        self._rules.clear()
 
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -81,6 +82,11 @@ class Optimizer(torch.optim.Optimizer):
                     for piece in (move,) if compiling else _pieces(move):
                         _apply(*piece)
         return loss
+
+    @functools.cached_property
+    def _rules(self) -> dict[int, Rule]:
+        """By the number of a group, the rule that its tensors' states are made for."""
+        return {}
 
     @functools.cached_property
     def _stepper(self) -> Stepper:
@@ -118,8 +124,13 @@ def _pieces(move: Move) -> Iterator[Move]:
 def _moves(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
     """What ``_apply`` needs, tensor by tensor, with the steps counted. Scalar work, kept out of compiled code."""
     moves = []
-    for group in optimizer.param_groups:
+    for index, group in enumerate(optimizer.param_groups):
         rule, lr = _rule(group), float(group["lr"])
+        if rule is not optimizer._rules.get(index):
+            for theta in group["params"]:
+                if state := optimizer.state.get(theta):
+                    _begin(state, theta, rule)
+            optimizer._rules[index] = rule
         coefficients: dict[int, Any] = {}  # by step number, which most tensors share
         for theta in group["params"]:
             if (gradient := theta.grad) is None:
@@ -153,10 +164,11 @@ def _cached_rule(name: str, *hyperparameters: Any) -> Rule:
 
 
 def _begin(state: dict[str, Any], theta: torch.Tensor, rule: Rule) -> dict[str, Any]:
-    """The state before the first step; its arrays have theta's dtype and device."""
-    state["step"] = 0
+    """The state before the first step, or what it lacks of that; its arrays have theta's dtype and device."""
+    state.setdefault("step", 0)
     wide = torch.zeros_like(theta, dtype=torch.float32 if theta.dtype.itemsize == 2 else theta.dtype)
-    state.update({name: value.to(theta) for name, value in rule.start(wide, namespace).items()})
+    start = {name: value.to(theta) for name, value in rule.start(wide, namespace).items()}
+    state.update({name: value for name, value in start.items() if name not in state})
     return state
 
 
