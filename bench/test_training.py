@@ -76,7 +76,7 @@ MODES = (
     ("framework", "mode"),
     [pytest.param(*p, marks=[pytest.mark.compiled] * (ASKED.get(p[1]) == "compiled")) for p in MODES],
 )
-@pytest.mark.filterwarnings("ignore:loss and optimizer are compiled apart", "ignore:compiled steps go by torch.compile")
+@pytest.mark.filterwarnings("ignore:compiled steps go by public functions")
 def test_an_epoch(benchmark: Any, threads: int, framework: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In float32: our loop, and in turn with it the one that the framework's tutorials write, and the quickest that its
     users write. NumPy's have none. ``public``: compiled by public functions alone, as under an untested release."""

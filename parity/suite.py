@@ -117,7 +117,7 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
         (("test_fallbacks.py", "test_groups.py"), "fault or compiled_steps"),
         (("test_compiled.py",), "numbers or share or autograd or data or groups or memory"),
         (("test_compiled.py",), ""),
-        (("test_models.py",), "stretches and pytorch"),
+        (("test_whole.py", "test_models.py"), "untested or stretches and pytorch"),
     ),
     "frameworks/pytorch/": (
         (("test_groups.py",), ""),
@@ -127,6 +127,7 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
         ),
         (("test_pytorch_optimizer.py",), ""),
         (("test_adapters.py", "test_hostile.py"), "torch and eager"),
+        (("test_clipping.py",), "pytorch"),
         (("test_compiled.py",), ""),
     ),
     "frameworks/tensorflow/namespace.py": (

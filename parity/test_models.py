@@ -91,19 +91,40 @@ def test_steps_that_cannot_be_compiled_are_eager(batches: Any, monkeypatch: pyte
 
 @pytest.mark.compiled
 @pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
-def test_an_untested_torch_compiles_loss_and_optimizer_apart(
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_an_untested_torch_compiles_steps_by_public_functions(
     batches: Any, monkeypatch: pytest.MonkeyPatch, full: bool
 ) -> None:
-    """By public functions, with the same bits, and a warning that says so."""
+    """With the same bits, and a warning that says so."""
     if not full:
         pytest.skip(LEFT_OUT)
     train = importlib.import_module("frameworks.pytorch.train")
     monkeypatch.setattr("frameworks.pytorch.compiled.TESTED", ())
-    with pytest.warns(UserWarning, match="loss and optimizer are compiled apart: .* not tested with torch"):
-        trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
-    with pytest.warns(UserWarning, match="the faster way is not tested with torch"):
+    trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
+    with pytest.warns(UserWarning, match="by public functions: the faster way is not tested with torch"):
         trainer.step(*batches[0])
     for batch in batches[1:STEPS]:
+        trainer.step(*batch)
+    assert experiment.digest(trainer.weights()) == experiment.digest(by_definition(batches[:STEPS]))
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
+def test_where_steps_are_not_compiled_as_a_whole_loss_and_optimizer_are_apart(
+    batches: Any, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """As on a device, whose way is taken here on the CPU: with the same bits, and a warning that says why."""
+    if not full:
+        pytest.skip(LEFT_OUT)
+
+    def refuse(*_: Any) -> None:
+        raise ValueError("not here")
+
+    train = importlib.import_module("frameworks.pytorch.train")
+    monkeypatch.setattr("frameworks.pytorch.whole.WholeStep", refuse)
+    with pytest.warns(UserWarning, match="loss and optimizer are compiled apart: not here"):
+        trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
+    for batch in batches[:STEPS]:
         trainer.step(*batch)
     assert experiment.digest(trainer.weights()) == experiment.digest(by_definition(batches[:STEPS]))
 

@@ -1,16 +1,16 @@
 """A training step that is compiled as a whole says where it cannot be."""
 
-import re
+import contextlib
 from typing import Any
 
 import pytest
 
-from parity.require import require
+from parity.require import compiler, require
 from reference import Adam
 
 torch = require("torch")
 
-from frameworks.pytorch import Optimizer  # noqa: E402
+from frameworks.pytorch import Optimizer, compiled  # noqa: E402
 from frameworks.pytorch.whole import WholeStep  # noqa: E402
 
 
@@ -27,9 +27,23 @@ def test_another_device_than_the_cpu_is_refused(devices: tuple[str, ...]) -> Non
         made(*devices)
 
 
-def test_an_untested_torch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its number."""
-    assert made("cpu")
+@pytest.mark.compiled
+@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_an_untested_torch_compiles_by_public_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One trace serves all steps and rates, with a line that says so; the bits are those of eager steps."""
     monkeypatch.setattr("frameworks.pytorch.compiled.TESTED", ())
-    with pytest.raises(ValueError, match=re.escape(f"not tested with torch {torch.__version__}")):
-        made("cpu")
+    compiled._warn.cache_clear()
+    theta, eager = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    ours, usual = Optimizer([theta], Adam()), Optimizer([eager], Adam())
+    step = WholeStep(ours, [theta], lambda step, _, halves: step([2 * halves]))
+    for lr in (0.5, 0.25, 0.125):
+        ours.param_groups[0]["lr"] = usual.param_groups[0]["lr"] = lr
+        eager.grad = torch.tensor([lr, 1.0, 0.0])
+        with pytest.warns(UserWarning, match="by public functions") if lr == 0.5 else contextlib.nullcontext():
+            step(eager.grad / 2)
+        usual.step()
+        for name in ("m", "v"):
+            assert torch.equal(ours.state[theta][name], usual.state[eager][name])
+        assert torch.equal(theta, eager)
+    assert isinstance(step.way, compiled.Trace)

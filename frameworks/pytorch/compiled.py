@@ -2,9 +2,10 @@
 
 ``torch.compile`` walks through a function's surroundings at every call to see whether its trace still holds. Here the
 tensors' layouts are compared, on which alone the arithmetic depends. What torch keeps private is used in this file and
-in ``hooks``, under the releases it was tested with, and in ``namespace`` to know a compiler's stand-in. Under others,
-and for tensors that are not plain ones on the CPU, the public ``torch.compile`` takes the step; where no C++ compiler
-works, the eager loop. A fall back warns once.
+in ``hooks``, under the releases it was tested with, and in ``namespace`` to know a compiler's stand-in. Under others
+the function is compiled by torch's public functions, ahead of time and without those checks: they take some 2 us more
+a tensor, gradients and state counted. For tensors that are not plain ones on the CPU a plain ``torch.compile`` takes
+the step; where no C++ compiler works, the eager loop. A fall back warns once.
 """
 
 import ctypes
@@ -86,9 +87,6 @@ class Stepper:
             return self._publicly
         if _overlap(tensors[: len(places)]):
             return self.each
-        if not tested():
-            _warn(f"compiled steps go by torch.compile: the faster way is not tested with torch {torch.__version__}")
-            return self._publicly
         names = [tuple(move.state) for move in moves]
         key = threads, tuple(map(_form, rules)), tuple(names), _layouts(*tensors)
         if key not in self.traces:
@@ -141,7 +139,8 @@ class Trace:
         if whole:
             written = len(moves) + sum(len(move.state) for move in moves)
             together = functools.partial(_from_batch, whole, together, len(moves), written, len(self.tables))
-        self.run = _compile(together, self._arguments(tensors), again=whole is not None)
+        arguments = self._arguments(tensors)
+        self.run = _compile(together, arguments, again=whole is not None) if tested() else _ahead(together, arguments)
 
     def __call__(self, moves: Sequence[Move], tensors: Tensors) -> None:
         """Take the step."""
@@ -204,6 +203,21 @@ def _compile(function: Callable[..., tuple[()]], arguments: Tensors, again: bool
             if again:
                 graph = make_fx(torch.func.functionalize(graph, remove="mutations"))(*examples)
         return compile_fx.compile_fx_inner(graph, examples).current_callable
+
+
+def _ahead(function: Callable[..., tuple[()]], arguments: Tensors) -> Callable[[Tensors], Any]:
+    """The same by public functions, without checks as well; it leaves the list as it is."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    _warn(f"compiled steps go by public functions: the faster way is not tested with torch {torch.__version__}")
+    unchecked = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
+    with torch.no_grad():
+        like = tuple(torch.empty_strided(x.shape, x.stride(), dtype=x.dtype) for x in arguments)
+        graph = make_fx(function, tracing_mode="fake")(*like)
+        compiled: Any = torch.compile(lambda *x: graph(*x), fullgraph=True, dynamic=False, options=unchecked)
+        run = compiled.aot_compile((like, {}))
+    run.disable_guard_check()
+    return torch.no_grad()(lambda arguments: run(*arguments))
 
 
 def for_compiler(theta: Any, gradient: Any, state: dict[str, Any], rule: Rule, c: Any) -> Move:

@@ -16,15 +16,12 @@ class WholeStep:
     gradients of ``thetas``, as new tensors, and give them to ``step``, once.
 
     The first step compiles; later batches must have its shapes. Where compiling fails, for want of a C++ compiler, say,
-    steps are eager, which is said in a warning. ValueError where this way is closed: on other devices than the CPU, and
-    under releases of torch that it is not tested with.
+    steps are eager, which is said in a warning. ValueError where this way is closed: on other devices than the CPU.
     """
 
     def __init__(self, optimizer: Optimizer, thetas: Sequence[torch.Tensor], whole: compiled.Whole) -> None:
         if any(theta.device.type != "cpu" for theta in thetas):
             raise ValueError("steps are compiled as a whole on the CPU alone")
-        if not compiled.tested():
-            raise ValueError(f"steps compiled as a whole are not tested with torch {torch.__version__}")
         self.optimizer, self.whole = optimizer, whole
         self.way: Callable[[list[compiled.Move], compiled.Tensors], None] | None = None
         for theta in thetas:
