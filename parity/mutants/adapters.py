@@ -41,6 +41,7 @@ ADAPTERS = [
         ("scaled gradients are left to it", "    def __init__(self, params: Any, rule: Rule, *", "    _step_supports_amp_scaling = True\n\n    def __init__(self, params: Any, rule: Rule, *"),
         ("a group takes its options from the one before", "        super().add_param_group(param_group)\n", "        for name in self.defaults if self.param_groups else ():\n            param_group.setdefault(name, self.param_groups[-1][name])\n        super().add_param_group(param_group)\n"),
         ("transposed gradients are cut, too", "x.is_contiguous() for x in arrays", "theta.is_contiguous() for x in arrays"),
+        ("what a group keeps later begins all anew", " for name, value in start.items() if name not in state}", " for name, value in start.items() if not start.keys() <= state.keys()}"),
     ),
     *of(
         "frameworks/pytorch/hooks.py",
@@ -66,6 +67,7 @@ ADAPTERS = [
     ),
     *of(
         "frameworks/tensorflow/optimizer.py",
+        ("exclusion is from the decay of matrices alone", 'name.endswith("weight_decay")', 'name == "weight_decay"'),
         ("state starts at zero", "self.add_variable_from_reference(variable, name, _constant(value))", "self.add_variable_from_reference(variable, name)"),
         ("config has no accumulation", '        del config["weight_decay"]', '        config["gradient_accumulation_steps"] = None\n        del config["weight_decay"]'),
         ("config has no averages, no norm, no scale", '        del config["weight_decay"]', '        config.update(use_ema=False, global_clipnorm=None, loss_scale_factor=None)\n        del config["weight_decay"]'),

@@ -132,6 +132,8 @@ EQUIVALENT: dict[str, str] = {
     "numpy/around, clipped: ...new in zip(gradients, found, strict={True -> False})]": LONG,
     "numpy/around, add: self.count {+ -> -}= 1": DUE,
     "pytorch/optimizer, _moves: if {gradient.layout is not torch.strided -> True}:": "`_dense` asks once more",
+    "pytorch/optimizer, _moves: if {rule is not optimizer._rules.get(index) -> True}:": COST,
+    "pytorch/optimizer, _moves: {optimizer._rules[index] = rule -> pass}": COST,
     'pytorch/whole, _find: ...ror).__name__}: {told}", stacklevel={3 -> 4})': LINE,
     "pytorch/whole, step: ...ent in zip(moves, gradients, strict={True -> False}):": LONG,
     "pytorch/around, clipped: return [new if g is None {or -> and} new is None else new.to(g) for g, n...": "a clipping gives None in the place of None, and nowhere else",
