@@ -127,7 +127,7 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
         ),
         (("test_pytorch_optimizer.py",), ""),
         (("test_adapters.py", "test_hostile.py"), "torch and eager"),
-        (("test_clipping.py",), ""),
+        (("test_clipping.py", "test_fallbacks.py"), ""),
         (("test_compiled.py",), ""),
     ),
     "frameworks/tensorflow/namespace.py": (

@@ -1,12 +1,15 @@
 """Where compiling a step fails, the line that is said and the way that is left depend on what is at fault."""
 
+from typing import Any
+
 import pytest
 
-from parity.require import require
+from parity.require import compiler, require
+from reference import Adam
 
-require("torch")
+torch = require("torch")
 
-from frameworks.pytorch import compiled  # noqa: E402
+from frameworks.pytorch import Optimizer, compiled  # noqa: E402
 
 FAULTS = {
     "InvalidCxxCompiler: none\nand more": ("each", r"steps are eager, for no C\+\+ compiler works here: {}; install g"),
@@ -23,3 +26,24 @@ def test_a_fault_is_told_by_its_first_line(fault: str) -> None:
     compiled._warn.cache_clear()
     with pytest.warns(UserWarning, match=told.format(fault.partition("\n")[0])):
         assert stepper._without(RuntimeError(fault)) == getattr(stepper, way)
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
+@pytest.mark.filterwarnings("ignore:compiled steps go by torch.compile, for the faster way failed")
+def test_after_a_fault_torch_compile_takes_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit, at a rate that changes; and it leaves the gradients as they are."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(compiled, "_compile", fail)
+    sides = [(torch.nn.Parameter(torch.linspace(1, 2, 9)), how) for how in (True, False)]
+    gradient = torch.linspace(-1, 1, 9)
+    for theta, how in sides:
+        optimizer = Optimizer([theta], Adam(), compiled=how)
+        for optimizer.param_groups[0]["lr"] in (0.5, 0.25):
+            theta.grad = gradient.clone()
+            optimizer.step()
+            assert torch.equal(theta.grad, gradient)
+    assert torch.equal(*(theta for theta, _ in sides))
