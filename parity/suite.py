@@ -114,7 +114,7 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
     "frameworks/pytorch/model.py": ((("test_models.py",), ""),),
     "frameworks/tensorflow/model.py": ((("test_models.py",), ""),),
     "frameworks/pytorch/compiled.py": (
-        (("test_fallbacks.py", "test_groups.py"), "fault or compiled_steps"),
+        (("test_fallbacks.py", "test_groups.py"), "fault or kinds or compiled_steps"),
         (("test_compiled.py",), "numbers or share or autograd or data or groups or memory"),
         (("test_compiled.py",), ""),
         (("test_whole.py", "test_models.py"), "untested or stretches and pytorch"),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from parity.require import compiler, require
-from reference import Adam
+from reference import SGD, Adam
 
 torch = require("torch")
 
@@ -47,3 +47,25 @@ def test_after_a_fault_torch_compile_takes_the_same_steps(monkeypatch: pytest.Mo
             optimizer.step()
             assert torch.equal(theta.grad, gradient)
     assert torch.equal(*(theta for theta, _ in sides))
+
+
+def test_tensors_of_other_kinds_step_eagerly_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first step, whose compiling fails, is taken all the same, and once; later ones do not try again."""
+    tried = []
+
+    def fail(_: Any) -> None:
+        tried.append(True)
+        raise torch._dynamo.exc.BackendCompilerFailed("inductor", RuntimeError("InvalidCxxCompiler: none"), None)
+
+    monkeypatch.setattr(compiled, "PLAIN", ())
+    compiled._warn.cache_clear()
+    theta = torch.nn.Parameter(torch.ones(2))
+    optimizer = Optimizer([theta], SGD(lr=0.25), compiled=True)
+    optimizer._stepper.public = fail
+    theta.grad = torch.ones(2)
+    with pytest.warns(UserWarning, match=r"steps are eager, for no C\+\+ compiler works here"):
+        optimizer.step()
+    assert theta.tolist() == [0.75, 0.75]
+    optimizer.step()
+    assert theta.tolist() == [0.5, 0.5]
+    assert tried == [True]
