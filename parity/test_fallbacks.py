@@ -32,21 +32,25 @@ def test_a_fault_is_told_by_its_first_line(fault: str) -> None:
 @pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
 @pytest.mark.filterwarnings("ignore:compiled steps go by torch.compile, for the faster way failed")
 def test_after_a_fault_torch_compile_takes_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the last bit, at a rate that changes; and it leaves the gradients as they are."""
+    """To the last bit, a single number's too, at a rate that changes; and it leaves the gradients as they are."""
 
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("no such operator")
 
     monkeypatch.setattr(compiled, "_compile", fail)
-    sides = [(torch.nn.Parameter(torch.linspace(1, 2, 9)), how) for how in (True, False)]
-    gradient = torch.linspace(-1, 1, 9)
-    for theta, how in sides:
-        optimizer = Optimizer([theta], Adam(), compiled=how)
+    start = torch.linspace(1, 2, 9), torch.tensor(1.5)
+    ends = []
+    for how in (True, False):
+        thetas = [torch.nn.Parameter(x.clone()) for x in start]
+        optimizer = Optimizer(thetas, Adam(), compiled=how)
         for optimizer.param_groups[0]["lr"] in (0.5, 0.25):
-            theta.grad = gradient.clone()
+            for theta, x in zip(thetas, start, strict=True):
+                theta.grad = x - 1.25
             optimizer.step()
-            assert torch.equal(theta.grad, gradient)
-    assert torch.equal(*(theta for theta, _ in sides))
+            assert [theta.grad.tolist() for theta in thetas] == [(x - 1.25).tolist() for x in start]
+        states = [[value.tolist() for value in (state["m"], state["v"])] for state in optimizer.state.values()]
+        ends.append([[theta.tolist() for theta in thetas], states])
+    assert ends[0] == ends[1]
 
 
 def test_tensors_of_other_kinds_step_eagerly_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
