@@ -10,6 +10,7 @@ ZERO = "0 / 1 is 0 * 1"
 ONES = "further factors at the end are 1"
 EITHER = "what is chosen from is the same number twice"
 WARMING = "until the warm-up is over its own rate is chosen"
+SIZE = "code for any size computes the same at the one size that it is called with"
 COST = "it changes what is kept in memory for the next call, not what is computed"
 TAKEN = "the first step takes a share of 1, whatever beta2_decay, and keeps 0 of the start"
 CUT = "elements of a piece do not act on each other, so where a tensor is cut changes the time alone"
@@ -150,7 +151,9 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/compiled, _together: ..., arguments[-len(dtypes) :], strict={True -> False}))": LONG,
     "pytorch/compiled, _together: ...thetas, rest, states, moves, strict={True -> False}):": LONG,
     'pytorch/compiled, _compile: ....get_num_threads(), "size_asserts": {False -> True}}': "what is asserted holds: a trace is called with the layouts that it was made for alone",
-    "pytorch/compiled, _compile: ...om_tensor(x.detach(), static_shapes={True -> False}) for x in arguments]": "code for any size computes the same at the one size that it is called with",
+    "pytorch/compiled, _compile: ...om_tensor(x.detach(), static_shapes={True -> False}) for x in arguments]": SIZE,
+    "pytorch/compiled, _ahead: ... graph(*x), fullgraph=True, dynamic={False -> True}, options=unchecked)": SIZE,
+    "pytorch/compiled, _ahead: {run.disable_guard_check() -> pass}": "all guards are skipped, so none is left to check",
     "pytorch/compiled, _compile: if {again -> True}:": "without writes that are read again the graph computes the same, in more memory",
     "pytorch/compiled, _arguments: {arguments[index] = arguments[index].detach().view(1) -> pass}": "the lost writes that it is against are not lost in any call of parity.cases.PLAIN with torch 2.13.0",
 }
