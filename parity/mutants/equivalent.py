@@ -12,7 +12,6 @@ EITHER = "what is chosen from is the same number twice"
 WARMING = "until the warm-up is over its own rate is chosen"
 SIZE = "code for any size computes the same at the one size that it is called with"
 COST = "it changes what is kept in memory for the next call, not what is computed"
-TAKEN = "the first step takes a share of 1, whatever beta2_decay, and keeps 0 of the start"
 CUT = "elements of a piece do not act on each other, so where a tensor is cut changes the time alone"
 LONG = "what is taken together comes from one place, and is equally long"
 LINE = "the warning names another line of the way to it"
@@ -42,13 +41,6 @@ EQUIVALENT: dict[str, str] = {
     'lamb, update: ... * state["v"] + c.take2 * xp.square({g -> gradient})': (
         "no decay of LAMB joins the gradient, and its sign does not show in the square"
     ),
-    "adafactor, coefficients: lr=xp.where(lr {< -> <=} cap, lr, cap) if self.relative_step...": (
-        "where they are equal either is the same"
-    ),
-    'adafactor, start: return {"v": {xp.zeros_like(theta) -> xp.zeros_like(theta) + 1.0}}': TAKEN,
-    'adafactor, start: return {k: {xp.ones([*others, *s], dtype=theta.dtype) * 0 -> (xp.ones([*others, *s], dtype=theta.dtype) * 0) + (k == \'r\') * 1.0} for k, s in (("r", (rows, 1)), ("c"...': TAKEN,
-    'adafactor, start: return {k: {xp.ones([*others, *s], dtype=theta.dtype) * 0 -> (xp.ones([*others, *s], dtype=theta.dtype) * 0) + (k == \'c\') * 1.0} for k, s in (("r", (rows, 1)), ("c"...': TAKEN,
-    'adafactor, start: ...[*others, *s], dtype=theta.dtype) * {0 -> 1} for k, s in (("r", (rows, 1)), ("c"...': TAKEN,
     "adafactor, update: ...zeros_like(middle) + c.epsilon1) if {floor -> True} else middle)": (
         "INSIDE, what r is a mean of is epsilon1 or more, so its mean never lies below that floor"
     ),
