@@ -1,5 +1,6 @@
 """What a benchmark does besides timing: load a framework, warm up, prove that weights move, say what was timed."""
 
+import importlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from frameworks import record
+from frameworks.run import options
 from parity.require import require
 from reference import dialects
 
@@ -60,5 +62,7 @@ def describe(benchmark: Any, framework: str, call: str, size: str = "mnist", **f
         load=os.getloadavg()[0],
         versions=record.versions(framework),
         machine=record.machine(),
+        settings=importlib.import_module(f"frameworks.{framework}.train").settings(),
+        options=options(),
         **facts,
     )

@@ -27,7 +27,10 @@ from reference import dialects
 from . import experiment, mnist, record
 
 FRAMEWORKS = ("numpy", "pytorch", "tensorflow")
-OPTIONS = ("TF_", "XLA_", "KERAS_", "OPENBLAS_")  # environment variables that may change a result
+OPTIONS = (  # beginnings of the names of environment variables that may change a result
+    "ATEN_", "CUBLAS_", "CUDA_", "KERAS_", "MKL_", "NPY_", "NVIDIA_TF32", "OMP_", "ONEDNN_", "OPENBLAS_", "TF_",
+    "TORCH", "XLA_",
+)  # fmt: skip
 PROGRESS = 125  # steps between two lines of progress, at most
 
 
@@ -98,7 +101,7 @@ def execute(run: Run, out: Path) -> Iterator[dict[str, Any]]:
     data = mnist.load(Path(run.data) if run.data else None)
     rule = dialects.read(run.call)
     trainer = train.Trainer(rule, run.arithmetic, xla=run.xla, compiled=run.compiled)
-    result = record.Record(_header(run, rule, train.DEVICE))
+    result = record.Record(_header(run, rule, train.DEVICE, train.settings()))
     if run.framework == "numpy" and run.arithmetic == "lockstep":
         result.order_dependent = 0
     counting = result.order_dependent is not None
@@ -130,13 +133,18 @@ def execute(run: Run, out: Path) -> Iterator[dict[str, Any]]:
     yield {"record": str(record.write(result, kept, out, run.name))}
 
 
-def _header(run: Run, rule: Any, device: str) -> dict[str, Any]:
+def _header(run: Run, rule: Any, device: str, settings: dict[str, Any]) -> dict[str, Any]:
     return {
         **dataclasses.asdict(run), "name": run.name, "rule": repr(rule), "hyperparameters": rule.plain(),
         "dialect": dialects.parse(run.call)[0], "device": device, "seed": experiment.SEED,
-        "versions": record.versions(run.framework), "machine": record.machine(),
-        "options": {k: v for k, v in sorted(os.environ.items()) if k.startswith(OPTIONS)},
+        "versions": record.versions(run.framework), "machine": record.machine(), "options": options(),
+        "settings": settings,
     }  # fmt: skip
+
+
+def options() -> dict[str, str]:
+    """What the environment asks of the libraries, as far as a result may depend on it."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith(OPTIONS)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -151,10 +159,10 @@ def main(arguments: list[str] | None = None) -> int:
             default = None if required else field.default
             parser.add_argument(f"--{field.name}", type=kind, required=required, default=default)
     parser.add_argument("--out", required=True)
-    options = vars(parser.parse_args(arguments))
-    out = Path(options.pop("out"))
+    given = vars(parser.parse_args(arguments))
+    out = Path(given.pop("out"))
     try:
-        run = Run(**options)
+        run = Run(**given)
         writable(out)
         for event in execute(run, out):
             print(json.dumps(event), flush=True)

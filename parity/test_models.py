@@ -18,8 +18,8 @@ from parity.limits import ROUNDOFF, SAFETY
 from parity.require import compiler, require
 from reference import Adam
 
-require("torch")
-require("tensorflow")
+torch = require("torch")
+tf = require("tensorflow")
 
 STEPS = 5
 COMPILED = (
@@ -239,6 +239,30 @@ def test_accuracy_on_record_is_that_of_the_test_set(tmp_path: Path) -> None:
     doubles = [weight.astype(np.float64) for weight in weights]
     *_, logits = model.forward(doubles, data.test_images / 255, np.float64(1), model.on_grid)
     assert record.read(path).epochs[-1]["accuracy"] == np.mean(logits.argmax(axis=1) == data.test_labels)
+
+
+def test_a_record_tells_what_else_a_result_may_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the framework and of the environment, as they are at the run."""
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    torch.use_deterministic_algorithms(True)
+    try:
+        *_, last = execute(Run("pytorch", "keras:Adam(learning_rate=0.001)", steps=1), tmp_path)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    header = record.read(Path(last["record"])).header
+    assert header["options"]["ATEN_CPU_CAPABILITY"] == "default"
+    assert header["settings"].items() >= {"deterministic_algorithms": True, "cudnn.benchmark": False}.items()
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_tensorflow_tells_whether_it_may_round_products_to_tensor_float_32(allowed: bool) -> None:
+    """As it is now, not as it is by default."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(allowed)
+    try:
+        assert importlib.import_module("frameworks.tensorflow.train").settings() == {"tensor_float_32": allowed}
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def _rows(part: dict[str, Any], path: Path, key: str, asked: work.Request | None
 def _environment(trained: Sequence[Trained]) -> dict[str, Any]:
     """Versions, devices, threads and options of each framework, as the records state them."""
     headers = {t.run.framework: t.record.header for t in trained if t.record}
-    names = ("versions", "device", "threads", "options", "seed")
+    names = ("versions", "device", "threads", "settings", "options", "seed")
     return {"frameworks": {framework: {name: h[name] for name in names} for framework, h in headers.items()}}
 
 

@@ -18,6 +18,11 @@ def set_threads(threads: int) -> None:
     threadpoolctl.threadpool_limits(threads)
 
 
+def settings() -> dict[str, bool | str]:
+    """What of NumPy may be set so that a result changes: nothing."""
+    return {}
+
+
 class Trainer:
     """The experiment under one rule. ``arithmetic`` is one of ``experiment.ARITHMETICS``."""
 

@@ -3,9 +3,9 @@
 ``torch.compile`` walks through a function's surroundings at every call to see whether its trace still holds. Here the
 tensors' layouts are compared, on which alone the arithmetic depends. What torch keeps private is used in this file and
 in ``hooks``, under the releases it was tested with, and in ``namespace`` to know a compiler's stand-in. Under others
-the function is compiled by torch's public functions, ahead of time and without those checks: they take some 2 us more
-a tensor, gradients and state counted. For tensors that are not plain ones on the CPU a plain ``torch.compile`` takes
-the step; where no C++ compiler works, the eager loop. A fall back warns once.
+the function is compiled by torch's public functions, ahead of time and without those checks, and takes longer to call.
+For tensors that are not plain ones on the CPU a plain ``torch.compile`` takes the step; where no C++ compiler works,
+the eager loop. A fall back warns once.
 """
 
 import ctypes

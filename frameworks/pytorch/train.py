@@ -24,6 +24,16 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+def settings() -> dict[str, bool | str]:
+    """PyTorch's own on which it depends whether a run repeats to the last bit, and with what products on a GPU."""
+    return {
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cudnn.deterministic": torch.backends.cudnn.deterministic,
+        "cudnn.benchmark": torch.backends.cudnn.benchmark,
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+    }
+
+
 class Trainer:
     """The experiment under one rule. ``arithmetic`` is one of ``experiment.ARITHMETICS``.
 

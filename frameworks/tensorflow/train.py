@@ -23,6 +23,12 @@ def set_threads(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
+def settings() -> dict[str, bool | str]:
+    """TensorFlow's own on which its products on a GPU depend; it does not tell whether ``enable_op_determinism`` was
+    called, which nothing here does."""
+    return {"tensor_float_32": tf.config.experimental.tensor_float_32_execution_enabled()}
+
+
 class Trainer:
     """The experiment under one rule. ``arithmetic`` is one of ``experiment.ARITHMETICS``.
 
