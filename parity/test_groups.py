@@ -16,7 +16,11 @@ from frameworks.pytorch import Optimizer  # noqa: E402
 from frameworks.pytorch import optimizer as module  # noqa: E402
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
+COMPILED = pytest.param(True, marks=[pytest.mark.compiled, needs_compiler], id="compiled")
 SPECIAL: list[dict[str, Any]] = [{}, {"lr": 0.25, "weight_decay": 0.5, "maximize": True}, {}]  # others before and after
+LATER: list[tuple[Rule, dict[str, Any]]] = [  # what a group switches on after some steps
+    (SGD(lr=1.0), {"momentum": 0.5}), (RMSprop(lr=1.0), {"centered": True}), (Adam(lr=1.0), {"amsgrad": True}),
+]  # fmt: skip
 
 
 def made(rule: Rule, groups: list[dict[str, Any]] = SPECIAL, dtype: Any = None, **how: Any) -> Any:
@@ -77,14 +81,6 @@ def test_state_of_another_dtype_is_taken_over() -> None:
         for name in ("m", "v"):
             assert torch.equal(state[name], saved["state"][index][name].float())
             assert state[name].dtype == torch.float32
-
-
-LATER: list[tuple[Rule, dict[str, Any]]] = [
-    (SGD(lr=1.0), {"momentum": 0.5}),
-    (RMSprop(lr=1.0), {"centered": True}),
-    (Adam(lr=1.0), {"amsgrad": True}),
-]  # fmt: skip
-COMPILED = pytest.param(True, marks=[pytest.mark.compiled, needs_compiler], id="compiled")
 
 
 @pytest.mark.parametrize("compiled", [pytest.param(False, id="eager"), COMPILED])

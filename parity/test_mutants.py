@@ -220,6 +220,18 @@ def test_loads_are_what_a_run_imports_and_opens(tmp_path: Path, code: str, found
     assert not loaded or "frameworks/run.py" not in loaded
 
 
+def test_loads_are_known_where_nothing_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Python has compiled once it imports without its source, where pytest does not read that to rewrite it."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--assert=plain")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "cache"))
+    test = tmp_path / "test_code.py"
+    test.write_text("import reference.adam\n\n\ndef test_code():\n    pass\n")
+    first, again = loads.of(str(test)), loads.of(str(test))
+    assert first == again
+    assert "reference/adam.py" in (again or [])
+
+
 def test_findings_of_other_mutants_are_kept(sources: Path) -> None:
     """Though the sources have changed, they tell where to begin the next time."""
     one, other = (findings.Finding(name, "reference/adam.py", "parity/test_one.py") for name in ("[1], [2]", "other"))

@@ -1,4 +1,4 @@
-"""A training step that is compiled as a whole says where it cannot be."""
+"""A training step that is compiled as a whole: where it cannot be, and by public functions."""
 
 import contextlib
 from typing import Any

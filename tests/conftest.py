@@ -4,17 +4,28 @@ import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from .checkout import samestep
 from .folder import RULE, STEPS
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A folder of this run of pytest, whichever of its workers asks."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if hasattr(request.config, "workerinput") else base
+
+
+@pytest.fixture(scope="session")
+def made(shared: Path) -> Path:
     """A report on one rule in three frameworks; made once, copied before it is harmed."""
-    out = tmp_path_factory.mktemp("report")
-    ended = samestep("report", "--rules", RULE, "--steps", str(STEPS), "--no-bench", "--no-natives", "--out", out)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    out = shared / "report"
+    with FileLock(shared / "report.lock"):
+        if not (out / "index.html").exists():
+            words = ("--rules", RULE, "--steps", str(STEPS), "--no-bench", "--no-natives", "--out", out)
+            ended = samestep("report", *words)
+            assert ended.returncode == 0, ended.stdout + ended.stderr
     return out
 
 

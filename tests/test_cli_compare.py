@@ -140,6 +140,8 @@ def test_the_script_shows_the_difference_by_itself(words: tuple[str, str], tmp_p
     assert shown.returncode == 1, shown.stderr
     assert "Traceback" not in shown.stderr
     assert "apart, rounding explains" in shown.stdout
+    if words != REPRODUCED[0]:  # what follows is asked of one of them
+        return
     equal = text.replace("b = ", "b = a  # ")  # and where nothing differs it says so
     assert equal != text
     script.write_text(equal)
