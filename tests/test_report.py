@@ -55,6 +55,16 @@ def test_the_commands_of_the_page_make_the_same_records(made: Path) -> None:
     assert html.escape(command, quote=True).replace("&#x27;", "&#39;") in (made / "index.html").read_text()
 
 
+def test_the_page_tells_what_else_results_may_depend_on(made: Path) -> None:
+    """Settings and environment of each framework, as its records have them."""
+    page, frameworks = (made / "index.html").read_text(), content(made)["environment"]["frameworks"]
+    assert {name for name in FRAMEWORKS if frameworks[name]["settings"]} == {"pytorch", "tensorflow"}
+    for name in FRAMEWORKS:
+        told = frameworks[name]["settings"] | frameworks[name]["options"]
+        assert told["OMP_NUM_THREADS"] == "1"
+        assert all(f"<code>{setting}={value}</code>" in page for setting, value in told.items())
+
+
 def test_the_page_lists_all_recorded_deviations(made: Path) -> None:
     page = (made / "index.html").read_text()
     assert [row["name"] for row in content(made)["recorded"]] == [found.name for found in REPRODUCTIONS]
