@@ -117,6 +117,7 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
         (("test_fallbacks.py", "test_groups.py"), "fault or kinds or compiled_steps"),
         (("test_compiled.py",), "numbers or share or autograd or data or groups or memory"),
         (("test_compiled.py",), ""),
+        (("test_fallbacks.py", "test_groups.py"), ""),
         (("test_whole.py", "test_models.py"), "untested or stretches and pytorch"),
     ),
     "frameworks/pytorch/": (

@@ -18,6 +18,7 @@ LINE = "the warning names another line of the way to it"
 HOLDS = "t is 0 or more, so what is asked holds as before, and depends on t as before"
 HALF = "torch adds a number to half precision in float32, too, and rounds the sum once"
 UNUSED = "where it is taken, the rate does not adapt, and no number that depends on it is used"
+KEY = "a form is only compared with others, and where each says the contrary, the same ones are equal"
 DUE = "what is due depends on whether a number divides the count, whatever its sign"
 
 EQUIVALENT: dict[str, str] = {
@@ -140,6 +141,14 @@ EQUIVALENT: dict[str, str] = {
     "tensorflow/around, clipped: ... g, new in zip(dense, found, strict={True -> False})]": LONG,
     "tensorflow/around, __call__: if {tf.executing_eagerly() -> False}:": "the way of a graph gives the doubles of the host, as test_schedules holds, and takes longer",
     "tensorflow/around, add: self.count {+ -> -}= 1": DUE,
+    "pytorch/compiled, _form: return type(rule), *((x {== -> !=} 0, x == usual) if isinstance(x, flo...": KEY,
+    "pytorch/compiled, _form: return type(rule), *((x == 0, x {== -> !=} usual) if isinstance(x, float) else...": KEY,
+    "pytorch/compiled, _form: return type(rule), *((x == {0 -> 1}, x == usual) if isinstance(x, float...": (
+        "no rule asks whether a number is 0 whose default is another, so its trace is the same"
+    ),
+    "pytorch/compiled, _guard: if {not tested() -> True}:": (
+        "layouts tell all that torch's own guard asks of plain tensors on the CPU, and take longer"
+    ),
     "pytorch/compiled, _together: ..., arguments[-len(dtypes) :], strict={True -> False}))": LONG,
     "pytorch/compiled, _together: ...thetas, rest, states, moves, strict={True -> False}):": LONG,
     'pytorch/compiled, _compile: ....get_num_threads(), "size_asserts": {False -> True}}': "what is asserted holds: a trace is called with the layouts that it was made for alone",
