@@ -53,16 +53,6 @@ def test_after_a_fault_torch_compile_takes_the_same_steps(monkeypatch: pytest.Mo
     assert ends[0] == ends[1]
 
 
-def test_an_untested_release_compares_layouts_without_torch_s_own_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trace holds for tensors laid out alike, whatever is in them, and for no others."""
-    monkeypatch.setattr(compiled, "TESTED", ())
-    monkeypatch.setattr(torch._C._dynamo.guards, "TensorGuards", None)
-    holds = compiled._guard([torch.ones(2, 3)])
-    assert holds(torch.zeros(2, 3))
-    for other in (torch.ones(3, 2), torch.ones(3, 2).T, torch.ones(2, 3, dtype=torch.float64)):
-        assert not holds(other)
-
-
 def test_tensors_of_other_kinds_step_eagerly_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first step, whose compiling fails, is taken all the same, and once; later ones do not try again."""
     tried = []

@@ -149,6 +149,7 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/compiled, _guard: if {not tested() -> True}:": (
         "layouts tell all that torch's own guard asks of plain tensors on the CPU, and take longer"
     ),
+    "pytorch/compiled, _extent: ... in zip(x.shape, x.stride(), strict={True -> False}))": LONG,
     "pytorch/compiled, _together: ..., arguments[-len(dtypes) :], strict={True -> False}))": LONG,
     "pytorch/compiled, _together: ...thetas, rest, states, moves, strict={True -> False}):": LONG,
     'pytorch/compiled, _compile: ....get_num_threads(), "size_asserts": {False -> True}}': "what is asserted holds: a trace is called with the layouts that it was made for alone",

@@ -1,0 +1,45 @@
+"""Rung 2, PyTorch's compiled steps: what is asked of how tensors lie in memory before a trace may take a step."""
+
+from typing import Any
+
+import pytest
+
+from parity.require import require
+
+torch = require("torch")
+
+from frameworks.pytorch import compiled  # noqa: E402
+
+
+@pytest.mark.parametrize("releases", [compiled.TESTED, ()], ids=["tested", "untested"])
+def test_a_trace_is_for_tensors_that_are_laid_out_alike(
+    releases: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is in them; a release that is not tested is not asked for its own guard."""
+    monkeypatch.setattr(compiled, "TESTED", releases)
+    if not releases:
+        monkeypatch.setattr(torch._C._dynamo.guards, "TensorGuards", None)
+    holds = compiled._guard([torch.ones(2, 3)])
+    assert holds(torch.zeros(2, 3))
+    for other in (torch.ones(3, 2), torch.ones(3, 2).T, torch.ones(2, 3, dtype=torch.float64)):
+        assert not holds(other)
+
+
+MEMORY = torch.zeros(16)
+LYING = [  # tensors, and whether the memory of some of them overlaps, from first to last element
+    ([MEMORY[:8], MEMORY[8:]], False),
+    ([MEMORY[8:], MEMORY[:8]], False),
+    ([MEMORY[:8], MEMORY[7:]], True),
+    ([MEMORY[:4], MEMORY[4:9], MEMORY[8:]], True),
+    ([MEMORY[:9], MEMORY[8:12], MEMORY[12:]], True),
+    ([MEMORY.view(4, 4)[:, 0], MEMORY[12:]], True),
+    ([MEMORY.view(4, 4)[:, 0], MEMORY[13:]], False),
+    ([MEMORY[5], MEMORY[4:6]], True),
+    ([MEMORY[:8], MEMORY[4:4], MEMORY[8:]], False),
+]
+
+
+@pytest.mark.parametrize(("tensors", "shared"), LYING, ids=lambda value: str(value) if isinstance(value, bool) else "")
+def test_tensors_that_overlap_are_told(tensors: Any, shared: bool) -> None:
+    """By one element as well; an empty one lies nowhere."""
+    assert compiled._overlap(tensors) == shared
