@@ -32,12 +32,13 @@ def test_a_fault_is_told_by_its_first_line(fault: str) -> None:
 @pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
 @pytest.mark.filterwarnings("ignore:compiled steps go by torch.compile, for the faster way failed")
 def test_after_a_fault_torch_compile_takes_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the last bit, a single number's too, at a rate that changes; and it leaves the gradients as they are."""
+    """To the last bit, a single number's too, at a rate that changes, compiled once; gradients are left as they are."""
 
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("no such operator")
 
     monkeypatch.setattr(compiled, "_compile", fail)
+    monkeypatch.setattr(torch._dynamo.config, "error_on_recompile", True)
     start = torch.linspace(1, 2, 9), torch.tensor(1.5)
     ends = []
     for how in (True, False):
