@@ -23,7 +23,7 @@ from parity import cases
 
 ARTICLE = {"Adagrad": ("article:Adagrad(lr=0.01)",)}  # the rule of the article that the experiment comes from
 DONE, FAILED, LEFT_OUT = "done", "failed", "left out"  # how a part can end
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclasses.dataclass(frozen=True)
