@@ -145,6 +145,18 @@ def test_state_of_half_precision_is_rounded_from_float32() -> None:
     assert optimizer._states[0]["G"].numpy().tolist() == [1.0]
 
 
+def test_a_number_of_each_variable_is_held_in_one_vector() -> None:
+    """One for each dtype; a variable that takes no step keeps its own as it was."""
+    dtypes = ["float32", "float64", "float32"]
+    variables, optimizer = [keras.Variable(np.ones(2), dtype=dtype) for dtype in dtypes], Optimizer(NAdam())
+    optimizer.build(variables)
+    optimizer.apply_gradients([(tf.ones(2), variables[2])])
+    held = [slot for slot in optimizer.variables if slot.name == "P"]
+    assert [(slot.dtype, tuple(slot.shape)) for slot in held] == [("float32", (3,)), ("float64", (3,))]
+    taken = np.float32(NAdam().coefficients(1, NAdam().lr).mu)
+    assert [state["P"].numpy() for state in optimizer._states] == [1, 1, taken]
+
+
 def test_assigned_learning_rate_steps_like_a_rule_with_that_rate() -> None:
     """A rate set between steps has the same bits as the rule's own."""
     optimizer, rule = Optimizer(Adam(lr=0.5)), Adam(lr=0.01)

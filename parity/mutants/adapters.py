@@ -95,7 +95,7 @@ ADAPTERS = [
     *of(
         "frameworks/tensorflow/coefficients.py",
         ("learning rate is the rule's for ever", "Guarded(lr, zeros), guarded)", "Guarded(tf.constant(rule.lr, tf.float64), zeros), guarded)"),
-        ("constants stay constants", "tf.unstack(tf.cast(tf.concat([tf.reshape(x, [-1]) for x in values], 0) / one, dtype))", "[y for x in values for y in tf.unstack(tf.cast(tf.reshape(x, [-1]), dtype))]"),
+        ("constants stay constants", "tf.unstack(tf.cast(tf.concat([tf.reshape(x, [-1]) for x in values], 0), dtype) / one)", "[y for x in values for y in tf.unstack(tf.cast(tf.reshape(x, [-1]), dtype))]"),
         ("coefficients are the first variable's", "return lambda rule, dtype, index: of_all(rule, dtype)[index]", "return lambda rule, dtype, index: of_all(rule, dtype)[0]"),
         ("coefficients are the first variable's in eager code", "counts[index]", "counts[0]"),
         ("steps of a graph are rounded", "tf.cast(steps.value, tf.float64)", "tf.cast(tf.cast(steps.value, tf.float16), tf.float64)"),

@@ -73,10 +73,10 @@ EQUIVALENT: dict[str, str] = {
         "it says in which form results are given, and there are none"
     ),
     "tensorflow/optimizer, _take: ...riable) in zip(moved, pairs, strict={True -> False}):": LONG,
-    "tensorflow/optimizer, _begin: if {value.shape == tuple(variable.shape) -> False}": (
+    "tensorflow/optimizer, slot: if {value.shape == tuple(variable.shape) -> False}:": (
         "the state is made with the same numbers, but not beside its variable where a strategy spreads them"
     ),
-    "tensorflow/optimizer, _begin: ...able_from_reference(variable, name, {_constant(value) -> (value)})": (
+    "tensorflow/optimizer, slot: ...able_from_reference(variable, name, {_constant(value) -> (value)})": (
         "Keras 3.15 makes the same initializer of an array"
     ),
     "tensorflow/namespace, ratio: ...4) / where(part >= 0, float(whole), {0.0 -> 1.0})": (
@@ -85,10 +85,10 @@ EQUIVALENT: dict[str, str] = {
     "tensorflow/coefficients, tensors: zeros = guarded.zeros({t -> (t + 1)}[0])": HOLDS,
     "tensorflow/coefficients, of_all: ...iled([zeros[tf.float64], *doubles], {t -> (t + 1)}[0] >= 0, dtype)": HOLDS,
     "tensorflow/coefficients, of_all: ...w]) for row in zip(*columns, strict={True -> False})]": LONG,
-    "tensorflow/coefficients, _veiled: ...shape(x, [-1]) for x in values], 0) {/ -> *} one, dtype))": (
+    "tensorflow/coefficients, _veiled: ... [-1]) for x in values], 0), dtype) {/ -> *} one)": (
         "a number times one is the number divided by one"
     ),
-    "tensorflow/coefficients, _veiled: ...stant(1.0, tf.float64), tf.constant({0.0 -> 1.0}, tf.float64))": (
+    "tensorflow/coefficients, _veiled: ...f.constant(1.0, dtype), tf.constant({0.0 -> 1.0}, dtype))": (
         "it is never taken; what it hides from compilers they did not fold in any test, either"
     ),
     "pytorch/optimizer, _begin: ..._like(theta, dtype=torch.float32 if {theta.dtype.itemsize == 2 -> False} else theta.dtype)": HALF,
@@ -135,7 +135,7 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/around, clip_: ...g, [p.grad for p in given]), strict={True -> False}):": LONG,
     "pytorch/around, clip_: elif {new is not None -> True}:": "who has no gradient is given none",
     "pytorch/around, add: self.count {+ -> -}= 1": DUE,
-    'tensorflow/optimizer, _begin: else self.add_variable(value.shape, {_constant(value) -> (value)}, variable.dtype, name=f"{variable.n...': "Keras 3.15 makes the same initializer of an array",
+    'tensorflow/optimizer, slot: ...turn self.add_variable(value.shape, {_constant(value) -> (value)}, variable.dtype, name=f"{variable.n...': "Keras 3.15 makes the same initializer of an array",
     "tensorflow/optimizer, _in_a_graph: guard = c[{0 -> 1}].made": "every coefficient of a step makes numbers behind the same barrier",
     "tensorflow/around, clipped: dense = [None if {g is None -> False} else _dense(g) for g in gradients]": "what is no IndexedSlices is left as it is, None too",
     "tensorflow/around, clipped: ... g, new in zip(dense, found, strict={True -> False})]": LONG,
