@@ -135,8 +135,10 @@ def products(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("call", cases.MATRICES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("mode", EXACT)
-def test_step_has_the_bits_of_numpy_where_products_have(mode: str, dtype: str, call: str) -> None:
+def test_step_has_the_bits_of_numpy_where_products_have(mode: str, dtype: str, call: str, full: bool) -> None:
     """A matrix product is all that frameworks compute each in its own way."""
+    if not full and call != cases.MATRICES[0] and dtype != "float32":
+        pytest.skip(LEFT_OUT)
     hold_to_numpy(dialects.read(call), dtype, EXACT[mode])
 
 
@@ -144,8 +146,10 @@ def test_step_has_the_bits_of_numpy_where_products_have(mode: str, dtype: str, c
 @pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
 @pytest.mark.usefixtures("products")
 @pytest.mark.parametrize("call", cases.MATRICES)
-def test_compiled_step_has_the_bits_of_numpy_where_products_have(call: str) -> None:
+def test_compiled_step_has_the_bits_of_numpy_where_products_have(call: str, full: bool) -> None:
     """The same under torch.compile."""
+    if not full and call != cases.MATRICES[0]:
+        pytest.skip(LEFT_OUT)
     hold_to_numpy(dialects.read(call), "float32", in_torch(compiled=True))
 
 
@@ -215,10 +219,12 @@ def test_without_its_barrier_xla_rounds_once(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("mode", [*EXACT, "tensorflow xla"])
 def test_step_with_a_real_power_or_a_matrix_product_stays_within_its_own_rounding(
-    mode: str, dtype: str, call: str
+    mode: str, dtype: str, call: str, full: bool
 ) -> None:
     """No bits, but the limit that the rule derives for itself, with powers of a few units in the last place and
     products that are summed in any order."""
+    if not full and call not in (POWERS[0], cases.MATRICES[0]) and dtype != "float32":
+        pytest.skip(LEFT_OUT)
     rule = dialects.read(call)
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("rare", STEPS))
     rates = streams.rates(rule.lr, STEPS)

@@ -30,8 +30,7 @@ ADAM, ADAGRAD = "keras:Adam(learning_rate=0.001)", "keras:Adagrad(learning_rate=
 
 WHOLE = [cases.PLAIN[name][-1] for name in cases.EVERYDAY]  # for a whole epoch in every framework
 EPOCH = [Run(name, call) for call in WHOLE for name in FRAMEWORKS]
-EPOCH += [Run("numpy", call) for call in cases.SHARE if call not in WHOLE]
-CUT = [Run(name, call, steps=SHORT) for call in cases.SHARE if call not in WHOLE for name in FRAMEWORKS[1:]]
+CUT = [Run(name, call, steps=SHORT) for call in cases.SHARE if call not in WHOLE for name in FRAMEWORKS]
 XLA = [Run("tensorflow", call, steps=SHORT, xla=True) for call in WHOLE]
 WHOLE_STEPS = [Run("pytorch", ADAM, steps=SHORT, compiled=True)]
 THREADS = [Run(name, ADAM, steps=SHORT, threads=2) for name in FRAMEWORKS]
@@ -44,10 +43,9 @@ Records = dict[Run, tuple[record.Record, Path]]
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Records:
-    """The records of all runs of this module: of whole epochs each in a process of its own, short ones together."""
+    """The records of all runs of this module; what is compiled or has threads of its own is so in its own process."""
     out = tmp_path_factory.mktemp("records")
-    apart = [*(EVERY if full else EPOCH), *WHOLE_STEPS, *THREADS]
-    together = [run for run in [*CUT, *XLA, *DOUBLE, *SINGLE] if not full or run not in CUT]
+    apart, together = [*WHOLE_STEPS, *THREADS], [*(EVERY if full else [*EPOCH, *CUT]), *XLA, *DOUBLE, *SINGLE]
     train_together(together, out)
     failed = [f"{outcome.run.name} {outcome.error}" for outcome in launch.launch(apart, out) if outcome.error]
     assert not failed, "\n".join(failed)
@@ -75,9 +73,10 @@ def test_frameworks_train_with_one_digest(records: Records, call: str, full: boo
     calls, of the first steps for the other rules."""
     if not full and call not in cases.SHARE:
         pytest.skip(LEFT_OUT)
-    expected = digests(records, Run("numpy", call))
+    steps = None if full or call in WHOLE else SHORT
+    expected = digests(records, Run("numpy", call, steps=steps))
     for name in FRAMEWORKS[1:]:
-        actual = digests(records, Run(name, call, steps=None if full or call in WHOLE else SHORT))
+        actual = digests(records, Run(name, call, steps=steps))
         assert len(actual) > 7
         different = [step for step in actual if actual[step] != expected[step]]
         assert not different, f"{call}: {name} leaves NumPy at the mark of step {different[0]}"
