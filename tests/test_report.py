@@ -15,7 +15,7 @@ from parity.findings import Finding
 from parity.reproductions import REPRODUCTIONS
 from parity.require import require
 
-from .checkout import content
+from .checkout import assert_mistake, content, samestep
 from .folder import STEPS, add_growth, add_hostile, add_natives, add_steps, again, edit, path_of
 
 for module in ("typer", "rich", "jinja2", "plotly", "torch", "tensorflow"):
@@ -155,6 +155,15 @@ def test_a_record_that_cannot_be_read_is_missing(copied: Path, harm: str) -> Non
     assert (found["training"][0]["state"], found["training"][0]["odd"]) == ("missing", ["tensorflow"])
     assert found["verdict"]["headline"] == "Not shown: a record is missing."
     assert len(found["failures"]) == 1
+
+
+def test_a_folder_of_an_earlier_release_is_told_to_be_made_again(copied: Path) -> None:
+    """Its records tell less than the page shows; the page that is there stays."""
+    edit(copied / "made.json", lambda body: body.update(format=body["format"] - 1))
+    page = (copied / "index.html").read_bytes()
+    ended = samestep("page", copied)
+    assert_mistake(ended, "made.json", "format", f"run samestep report --out {copied} first")
+    assert (copied / "index.html").read_bytes() == page
 
 
 @pytest.mark.parametrize(
