@@ -100,7 +100,7 @@ BY_DAY = ("adam: amsgrad is ignored", "sgd: first step is dampened", "rprop: siz
 DRAWS = 150
 UNSEEN = {  # for these the trial of many steps is there
     "adam: bias correction ends after a thousand steps", "adafactor: rate is never capped",
-    "adafactor: rate is always capped",
+    "adafactor: rate is always capped", "adafactor: decay follows the capped rate",
 }  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def seen(kind: type[Rule], name: str) -> tuple[Rule, Rule] | None:
 
 @pytest.mark.parametrize(("kind", "name"), MUTANTS, ids=str)
 def test_a_mutant_is_never_named_as_the_right_rule(kind: type[Rule], name: str, full: bool) -> None:
-    """It is none, or a rule with other numbers that goes its way on fresh gradients as well."""
+    """It is none, or one of those that cannot be told apart goes its way on fresh gradients too, with other numbers."""
     if not full and name not in BY_DAY:
         pytest.skip(LEFT_OUT)
     pair = seen(kind, name)
@@ -143,7 +143,8 @@ def test_a_mutant_is_never_named_as_the_right_rule(kind: type[Rule], name: str, 
     assert repr(right) not in {repr(rule) for rule in (found.rule, *found.alike)}
     if found.rule:
         long = long_run(flat=True)
-        assert court.judge(found.rule, "", [Trial(long, "float64", in_numpy.run(wrong, long, "float64"))]).holds
+        trial = Trial(long, "float64", in_numpy.run(wrong, long, "float64"))
+        assert any(court.judge(rule, "", [trial]).holds for rule in (found.rule, *found.alike))
 
 
 def test_a_long_run_tells_what_a_short_one_cannot(full: bool) -> None:
