@@ -129,6 +129,7 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/optimizer, _moves: if {rule is not optimizer._rules.get(index) -> True}:": COST,
     "pytorch/optimizer, _moves: {optimizer._rules[index] = rule -> pass}": COST,
     'pytorch/whole, _find: ...ror).__name__}: {told}", stacklevel={3 -> 4})': LINE,
+    "pytorch/compiled, _warn: warnings.warn(line, stacklevel={2 -> 3})": LINE,
     "pytorch/whole, step: ...ent in zip(moves, gradients, strict={True -> False}):": LONG,
     "pytorch/around, clipped: return [new if g is None {or -> and} new is None else new.to(g) for g, n...": "a clipping gives None in the place of None, and nowhere else",
     "pytorch/around, clipped: ... g, new in zip(dense, found, strict={True -> False})]": LONG,
