@@ -25,7 +25,7 @@ def named(text: str, long: bool = False) -> Identity:
     return identify(contestants.read(text), here, long)
 
 
-DAILY = ("pytorch:SGD()", "pytorch:Rprop()", "pytorch:AdamW()", "keras:RMSprop()", "pytorch:Muon()")
+DAILY = ("pytorch:SGD()", "pytorch:Rprop()", "keras:RMSprop()", "pytorch:Muon()")
 NATIVES = [
     f"{name}:{native}()" for name in ("pytorch", "keras") for native in dialects.find(name).NATIVES
     if native not in getattr(dialects.find(name), "READ_ONLY", ())
@@ -107,8 +107,10 @@ def test_what_fails_at_the_least_is_asked_no_more() -> None:
     assert {dtype for _, dtype in asked[-1]} == {"float32"}
 
 
-def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
+def test_equal_bits_beyond_the_limit_are_told_as_that(full: bool) -> None:
     """float32 has no square of 1e-30: torch's Adafactor is no number where the rule stands still, and yet is named."""
+    if not full:
+        pytest.skip(LEFT_OUT)
     call = "pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))"
     found = identify(contestants.read(f"native:{call}"), here, long=False, kinds=(Adafactor,))
     assert found.rule == dialects.read(call)

@@ -26,7 +26,7 @@ KIN = (SGD, Adagrad, Adam, Lion)  # what is thought of by day
 STRANGERS = [
     f"{home}:{name}" for home, table in (("pytorch", pytorch), ("tensorflow", tensorflow)) for name in table.WRONG
 ]
-SHARE = 8  # one of so many by day
+SHARE = 12  # one of so many by day
 IN_TRUTH = {  # what a stranger is, where it is a rule of ours under another name
     "pytorch:wrong_signed_momentum": "RMSprop whose rho is 0 steps by signs",
     "tensorflow:wrong_momentum_of_signs": "the same",
@@ -48,8 +48,10 @@ def found_of(name: str, full: bool) -> Identity:
         ("tensorflow:right", Adam(lr=0.01, epsilon=1e-7, epsilon_at=Epsilon.HAT)),
     ],
 )
-def test_a_stranger_that_is_right_is_named(name: str, rule: Rule) -> None:
+def test_a_stranger_that_is_right_is_named(name: str, rule: Rule, full: bool) -> None:
     """The same arithmetic as the wrong ones have, in a class that says nothing."""
+    if not full and name.startswith("tensorflow"):
+        pytest.skip(LEFT_OUT)
     assert_is(found_of(name, full=False), rule)
 
 
