@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypedDict
 from frameworks import record
 
 from .mutants import EQUIVALENT, ROOT, Mutant, every
+from .suite import SUITE
 
 PACKAGES = ("reference", "frameworks", "parity")  # what a mutant is planted in, and tried with
 ASIDE = tuple(  # what an audit reads, and no test of its suite: no finding depends on it, but by the mutant itself
@@ -94,21 +95,25 @@ class Sources:
         texts = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in [*paths, ROOT / "pyproject.toml"]}
         self.all = _digest(texts)
         self.texts = {name: text for name, text in texts.items() if name not in ASIDE}
+        self.tried = _digest({name: text for name, text in texts.items() if _is_tried(name)})
         self.loads = {test: told["files"] for test, told in loads.items() if self.loaded(told["files"]) == told["was"]}
         self.known: dict[Finding, str] = {}
         self.needs: dict[str, str] = {}
 
     def of(self, finding: Finding) -> str:
-        """What a test catches it catches whatever it does not load; what none catches any change may."""
+        """What a test catches it catches whatever it does not load; what none catches any change of the suite may, and
+        whoever was held to change nothing was tried with less of it."""
         if finding not in self.known:
-            self.known[finding] = self._of(finding) if finding.caught_by else self.all
+            needs = self._needed(finding.caught_by) if finding.caught_by else f"{self.tried} {finding.equivalent}"
+            mutant = _mutants().get(finding.mutant)
+            self.known[finding] = _digest({"": needs.encode(), "mutant": repr(mutant).encode()})
         return self.known[finding]
 
-    def _of(self, finding: Finding) -> str:
-        test, mutant = str(finding.caught_by).partition("::")[0], _mutants().get(finding.mutant)
+    def _needed(self, caught_by: str) -> str:
+        test = caught_by.partition("::")[0]
         if test not in self.needs:
             self.needs[test] = self.loaded(self.loads.get(test) or self._any(test))
-        return _digest({"": self.needs[test].encode(), "mutant": repr(mutant).encode()})
+        return self.needs[test]
 
     def _any(self, test: str) -> list[str]:
         """What a test file may load of which nothing is known: what is no other test file."""
@@ -117,6 +122,14 @@ class Sources:
     def loaded(self, files: Iterable[str]) -> str:
         """The digest of these files and what sets up the tests."""
         return _digest({name: self.texts[name] for name in [*files, "pyproject.toml"] if name in self.texts})
+
+
+def _is_tried(name: str) -> bool:
+    """Whether a mutant that no test has caught was tried with this file: what sets tests aside is among them."""
+    path = Path(name)
+    if name in ASIDE:
+        return path.name == "suite.py"
+    return not path.name.startswith("test_") or path.name in SUITE
 
 
 @functools.cache

@@ -139,6 +139,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("as it was")
     monkeypatch.setattr(findings, "ROOT", tmp_path)
+    monkeypatch.setattr(findings, "SUITE", ("test_one.py", "test_other.py", "test_new.py"))
     return tmp_path
 
 
@@ -151,15 +152,19 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("reference/adam.py", []),
         ("pyproject.toml", []),
         ("parity/suite.py", ["by one", "by the other"]),
+        ("parity/audit.py", ["by one", "by the other", "by none"]),
+        ("parity/mutants/equivalent.py", ["by one", "by the other", "by none"]),
+        ("parity/test_of_no_rung.py", ["by one", "by the other", "by none"]),
         (None, ["by one", "by the other", "by none"]),
     ],
 )
 def test_finding_stands_while_what_it_depends_on_does(sources: Path, changed: str | None, standing: list[str]) -> None:
-    """What a test has caught stands whatever becomes of other tests; what none has caught, until anything changes."""
+    """What a test has caught stands whatever becomes of other tests; what none has, until any of the suite changes."""
     caught = {"by one": "parity/test_one.py::test", "by the other": "parity/test_other.py", "by none": None}
     kept = [findings.Finding(name, "reference/adam.py", test) for name, test in caught.items()]
     findings.keep(sources / "audit.json", kept, findings.Sources())
     if changed:
+        (sources / changed).parent.mkdir(exist_ok=True)
         (sources / changed).write_text("as it is now")
     found, before = findings.earlier(sources / "audit.json")
     assert [finding.mutant for finding in found] == standing
@@ -251,6 +256,17 @@ def test_finding_falls_with_its_mutant(sources: Path, monkeypatch: pytest.Monkey
         found.append(findings.earlier(sources / "audit.json")[0])
         findings.keep(sources / "audit.json", [one], findings.Sources())
     assert found == [[], [one], []]
+
+
+def test_finding_falls_with_what_is_held_of_its_mutant(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held to change nothing is tried with the nearest tests alone."""
+    monkeypatch.setattr(findings, "EQUIVALENT", {"one": "a reason"})
+    kept = [findings.Finding("one", "reference/adam.py", test) for test in (None, "parity/test_one.py")]
+    for finding, standing in zip(kept, ([], [kept[1]]), strict=True):
+        findings.keep(sources / "audit.json", [finding], findings.Sources())
+        with monkeypatch.context() as patch:
+            patch.setattr(findings, "EQUIVALENT", {})
+            assert findings.earlier(sources / "audit.json")[0] == standing
 
 
 def test_audit_stops_when_the_sources_change_under_it(
