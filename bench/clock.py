@@ -46,8 +46,9 @@ def warm_up(stepper: Stepper) -> float:
 
 
 def check_moved(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> None:
-    """Fail if any tensor is what it was: a benchmark of nothing must not pass."""
+    """Fail if any tensor is what it was, or no number any more: a benchmark of nothing must not pass."""
     for index, (old, new) in enumerate(zip(before, after, strict=True)):
+        assert np.isfinite(new).all(), f"what is timed must stay finite, but tensor {index} did not"
         assert not np.array_equal(old, new), f"what is timed must move tensor {index}, but it stayed as it was"
 
 

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from parity import cases
 from reference import Rule, dialects
 
 from . import clock, memory, pairs, sizes
-from .test_steps import DEVICES, FRAMEWORKS, MODES, skip_impossible
+from .test_steps import DEVICES, FRAMEWORKS, MODES, calls, skip_impossible
 
 OURS = {"pytorch": ("compiled", "eager"), "tensorflow": ("xla", "graph")}
 AXPY_BYTES = 12  # a float32 parameter's part of y <- y + x / 2: two read, one written
@@ -30,7 +29,7 @@ class Quickest(NamedTuple):
 
 def comparisons() -> Iterator[Any]:
     """Every call of a framework's own dialect, in our modes, at each size, on each device."""
-    for call in (call for calls in cases.PLAIN.values() for call in calls):
+    for call in calls():
         dialect, rule, _ = dialects.parse(call)
         framework = FRAMEWORKS[dialect]
         for mode in OURS[framework]:

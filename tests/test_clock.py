@@ -105,10 +105,12 @@ def test_a_missing_synchronisation_is_caught(device: "queue.Queue[Callable[[], N
 
 
 def test_a_step_that_moves_nothing_is_caught() -> None:
-    """By the tensors' values."""
+    """By the tensors' values; one that leads beyond all numbers, too, for then nothing moves any more."""
     weights = [np.zeros(2), np.ones(2)]
     with pytest.raises(AssertionError, match="must move tensor 1"):
         clock.check_moved(weights, [weights[0] + 1, weights[1]])
+    with pytest.raises(AssertionError, match="tensor 0 did not"):
+        clock.check_moved(weights, [weights[0] + np.nan, weights[1] + 1])
 
 
 def test_the_table_says_what_was_measured() -> None:
