@@ -21,7 +21,7 @@ MODES = {
 }
 
 
-RELATIVE = ("LAMB", "Adafactor")  # their steps are shares of the weights, which would outgrow float32 in a second
+RELATIVE = ("LAMB", "Adafactor")  # their steps are shares of the weights, which so would outgrow float32
 RATE = 1e-6  # with which they do not
 
 
