@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypedDict
 from frameworks import record
 
 from .mutants import EQUIVALENT, ROOT, Mutant, every
-from .suite import SUITE
+from .suite import SUITE, begin
 
 PACKAGES = ("reference", "frameworks", "parity")  # what a mutant is planted in, and tried with
 ASIDE = tuple(  # what an audit reads, and no test of its suite: no finding depends on it, but by the mutant itself
@@ -95,16 +95,16 @@ class Sources:
         texts = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in [*paths, ROOT / "pyproject.toml"]}
         self.all = _digest(texts)
         self.texts = {name: text for name, text in texts.items() if name not in ASIDE}
-        self.tried = _digest({name: text for name, text in texts.items() if _is_tried(name)})
+        self.suite = texts.get("parity/suite.py", b"")
         self.loads = {test: told["files"] for test, told in loads.items() if self.loaded(told["files"]) == told["was"]}
         self.known: dict[Finding, str] = {}
         self.needs: dict[str, str] = {}
 
     def of(self, finding: Finding) -> str:
-        """What a test catches it catches whatever it does not load; what none catches any change of the suite may, and
-        whoever was held to change nothing was tried with less of it."""
+        """What a test catches it catches whatever it does not load; what none catches any change may of the tests that
+        were tried: the suite, or of it the nearest, if the mutant was held to change nothing."""
         if finding not in self.known:
-            needs = self._needed(finding.caught_by) if finding.caught_by else f"{self.tried} {finding.equivalent}"
+            needs = self._needed(finding.caught_by) if finding.caught_by else self._tried(finding)
             mutant = _mutants().get(finding.mutant)
             self.known[finding] = _digest({"": needs.encode(), "mutant": repr(mutant).encode()})
         return self.known[finding]
@@ -115,21 +115,22 @@ class Sources:
             self.needs[test] = self.loaded(self.loads.get(test) or self._any(test))
         return self.needs[test]
 
+    def _tried(self, finding: Finding) -> str:
+        tests = {name for names, _ in begin(finding.file) for name in names} if finding.equivalent else set(SUITE)
+        texts = {name: text for name, text in self.texts.items() if not _is_test(name) or Path(name).name in tests}
+        return _digest({**texts, "parity/suite.py": self.suite})
+
     def _any(self, test: str) -> list[str]:
         """What a test file may load of which nothing is known: what is no other test file."""
-        return [name for name in self.texts if name == test or "/test_" not in name]
+        return [name for name in self.texts if name == test or not _is_test(name)]
 
     def loaded(self, files: Iterable[str]) -> str:
         """The digest of these files and what sets up the tests."""
         return _digest({name: self.texts[name] for name in [*files, "pyproject.toml"] if name in self.texts})
 
 
-def _is_tried(name: str) -> bool:
-    """Whether a mutant that no test has caught was tried with this file: what sets tests aside is among them."""
-    path = Path(name)
-    if name in ASIDE:
-        return path.name == "suite.py"
-    return not path.name.startswith("test_") or path.name in SUITE
+def _is_test(name: str) -> bool:
+    return "/test_" in name
 
 
 @functools.cache

@@ -269,6 +269,18 @@ def test_finding_falls_with_what_is_held_of_its_mutant(sources: Path, monkeypatc
             assert findings.earlier(sources / "audit.json")[0] == standing
 
 
+@pytest.mark.parametrize(("changed", "stands"), [("parity/test_one.py", True), ("parity/test_far.py", False)])
+def test_finding_of_what_changes_nothing_depends_on_the_nearest_tests(
+    sources: Path, monkeypatch: pytest.MonkeyPatch, changed: str, stands: bool
+) -> None:
+    """With no others was it tried."""
+    monkeypatch.setattr(findings, "EQUIVALENT", {"one": "a reason"})
+    one = findings.Finding("one", "reference/adam.py", None)
+    findings.keep(sources / "audit.json", [one], findings.Sources())
+    (sources / changed).write_text("as it is now")
+    assert findings.earlier(sources / "audit.json")[0] == [one] * stands
+
+
 def test_audit_stops_when_the_sources_change_under_it(
     sources: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
