@@ -344,6 +344,9 @@ def test_large_tensor_is_cut_into_pieces_and_nothing_else_is(monkeypatch: pytest
 
     pieces = list(module._pieces(move(torch.zeros(2, 3), adam)))
     assert [[len(x) for x in (p.theta, p.gradient, *p.state.values())] for p in pieces] == [[4] * 4, [2] * 4]
+    nadam = move(torch.zeros(2, 3), NAdam())
+    nadam.state["P"] = torch.ones(())
+    assert [len(p.theta) for p in module._pieces(nadam)] == [4, 2]
     for whole in (move(torch.zeros(4), adam), move(torch.zeros(3, 2).T, adam), move(torch.zeros(2, 3), lamb)):
         (only,) = module._pieces(whole)
         assert only is whole

@@ -108,16 +108,23 @@ def _apply(theta: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.T
 
 
 def _pieces(move: Move) -> Iterator[Move]:
-    """The move in pieces that stay in the cache from one operation to the next, where no element acts on another."""
+    """The move in pieces that stay in the cache from one operation to the next, where no element acts on another.
+
+    With what the state holds as one number every piece begins alike; it is written after the last.
+    """
     theta, gradient, state, rule, c = move
-    arrays = theta, gradient, *state.values()
+    numbers = {name: value for name, value in state.items() if not value.ndim}
+    names = [name for name in state if name not in numbers]
+    arrays = theta, gradient, *(state[name] for name in names)
     apart = all(x.shape == theta.shape and x.is_contiguous() for x in arrays) and not isinstance(rule, COUPLED)
     if theta.numel() <= PIECE or not apart:
         yield move
         return
-    names = tuple(state)
     for theta, gradient, *values in zip(*(x.view(-1).split(PIECE) for x in arrays), strict=True):
-        yield Move(theta, gradient, dict(zip(names, values, strict=True)), rule, c)
+        copies = {name: value.clone() for name, value in numbers.items()}
+        yield Move(theta, gradient, dict(zip(names, values, strict=True)) | copies, rule, c)
+    for name, value in numbers.items():
+        value.copy_(copies[name])
 
 
 @torch.compiler.disable

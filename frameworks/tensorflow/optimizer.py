@@ -117,7 +117,7 @@ class Optimizer(keras.optimizers.Optimizer):
         return {name: slot(name, value) for name, value in start.items()}
 
     def _numbers(self, count: int, name: str, dtype: str, start: float) -> Any:
-        """The state that is one number for each of ``count`` variables, as a vector: a variable costs a step 3 us."""
+        """The state that is one number for each of ``count`` variables, as a vector: each variable costs time."""
         return self.add_variable((count,), _constant(start), dtype, name=name)
 
     def _rule_for(self, variable: Any) -> Rule:

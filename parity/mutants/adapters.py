@@ -30,6 +30,7 @@ ADAPTERS = [
         ("gradients that are no number are zero", "Move(theta, gradient, arrays,", "Move(theta, gradient.nan_to_num(0.0), arrays,"),
         ("elements that act on each other are cut apart", " and not isinstance(rule, COUPLED)", ""),
         ("last piece rests", "in zip(*(x.view(-1).split(PIECE) for x in arrays), strict=True):", "in zip(*(x.view(-1)[: x.numel() // PIECE * PIECE].split(PIECE) for x in arrays), strict=True):"),
+        ("every piece advances what is one number", "value.clone() for name", "value for name"),
         ("closure runs twice", "                loss = closure()\n", "                closure()\n                loss = closure()\n"),
         ("state is never written", "        state[name].copy_(value)", "        pass"),
         ("compiled step uses its gradient up", "    theta.copy_(moved)\n", "    theta.copy_(moved)\n    if torch.compiler.is_compiling():\n        gradient.zero_()\n"),

@@ -64,7 +64,7 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/optimizer: PIECE = {2 -> 3}**15  # elements: a step's arrays an...": CUT,
     "pytorch/optimizer: PIECE = 2**{15 -> 16}  # elements: a step's arrays and wh...": CUT,
     "pytorch/optimizer, _pieces: ...lit(PIECE) for x in arrays), strict={True -> False}):": LONG,
-    "pytorch/optimizer, _pieces: ...ent, dict(zip(names, values, strict={True -> False})), rule, c)": LONG,
+    "pytorch/optimizer, _pieces: ...ent, dict(zip(names, values, strict={True -> False})) | copies, rule, c)": LONG,
     "pytorch/optimizer, _cached_rule: ...ames(name), hyperparameters, strict={True -> False})))": LONG,
     "pytorch/optimizer, _moves: if {t not in coefficients -> True}:": COST,
     'pytorch/optimizer, _warn_sparse: ...plicate indices summed", stacklevel={2 -> 3})': LINE,
