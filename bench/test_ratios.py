@@ -15,16 +15,24 @@ from . import clock, memory, pairs, sizes
 from .test_steps import DEVICES, FRAMEWORKS, MODES, calls, skip_impossible
 
 OURS = {"pytorch": ("compiled", "eager"), "tensorflow": ("xla", "graph")}
+USUAL = {  # the natives' mode for who asks for none; of Keras' that of model.fit, without XLA
+    "pytorch": {"cpu": "for-loop", "cuda": "foreach"},
+    "tensorflow": dict.fromkeys(DEVICES, "graph"),
+}
 AXPY_BYTES = 12  # a float32 parameter's part of y <- y + x / 2: two read, one written
 TRIALS = 7  # of each native, to find the quickest
 
 
-class Quickest(NamedTuple):
-    """The native's quickest mode, its stepper, and how long every mode's step took: seconds, at best."""
+class Native(NamedTuple):
+    """The native's stepper in every mode that it has here, and how long a step took: seconds, at best."""
 
-    mode: str
-    stepper: clock.Stepper
+    steppers: dict[str, clock.Stepper]
     seconds: dict[str, float]
+
+    @property
+    def quickest(self) -> str:
+        """The mode in which its step is quickest here and now."""
+        return min(self.seconds, key=self.seconds.__getitem__)
 
 
 def comparisons() -> Iterator[Any]:
@@ -45,7 +53,7 @@ def test_a_ratio(
     benchmark: Any, threads: int, quick: bool, rules: list[str], chosen_sizes: list[str], seconds: float,
     framework: str, call: str, mode: str, size: str, device: str,
 ) -> None:  # fmt: skip
-    """Ours and the quickest native in turn, then the native against itself, then ours against an in-place axpy."""
+    """Ours in turn with the quickest native, with the usual one and with an in-place axpy; the native with itself."""
     rule = dialects.read(call)
     if type(rule).__name__ not in rules or size not in chosen_sizes:
         pytest.skip("--rules or --sizes leaves it out")
@@ -56,18 +64,20 @@ def test_a_ratio(
         ours = stack.enter_context(home.stepper(rule, mode, device, size))
         first = clock.warm_up(ours)
         pairs.check_waits(ours.step, ours.weights)
-        native = quickest(home, call, device, size, quick, stack)
-        ratio = pairs.compare(ours.step, native.stepper.step, seconds)
-        floor = pairs.compare(native.stepper.step, native.stepper.step, seconds).noise
+        native = natives(home, call, device, size, quick, stack)
+        quickest, usual = native.steppers[native.quickest], USUAL[framework][device]
+        ratio = pairs.compare(ours.step, quickest.step, seconds)
+        floor = pairs.compare(quickest.step, quickest.step, seconds).noise
+        to_usual = pairs.compare(ours.step, native.steppers[usual].step, seconds)
         axpy = pairs.compare(ours.step, home.axpy(sizes.parameters(size), device), seconds)
         moved = bytes_moved(rule, size)
         taken = memory.taken(ours.step) if (framework, device, size) == ("pytorch", "cpu", "large") else None
         clock.describe(
             benchmark, framework, call, size, implementation="ours", mode=mode, device=device, threads=threads,
             gpu=home.gpu() if device == "cuda" else None, first_step_seconds=first,
-            native=native.mode, native_seconds=native.seconds, ratio=ratio._asdict(), noise_floor=floor,
-            verdict=ratio.verdict(floor), bytes_a_parameter=moved, taken_bytes=taken,
-            share_of_axpy=moved / AXPY_BYTES / axpy.value,
+            native=native.quickest, native_seconds=native.seconds, ratio=ratio._asdict(), noise_floor=floor,
+            verdict=ratio.verdict(floor), usual={"native": usual, "ratio": to_usual._asdict()},
+            bytes_a_parameter=moved, taken_bytes=taken, share_of_axpy=moved / AXPY_BYTES / axpy.value,
         )  # fmt: skip
         benchmark.group, benchmark.name = f"{framework} {call} {size} {device}", f"ours {mode}"
         before = ours.weights()
@@ -75,24 +85,24 @@ def test_a_ratio(
         clock.check_moved(before, ours.weights())
 
 
-def quickest(home: ModuleType, call: str, device: str, size: str, quick: bool, stack: contextlib.ExitStack) -> Quickest:
-    """The native optimizer in the mode in which its step is quickest here and now."""
+def natives(home: ModuleType, call: str, device: str, size: str, quick: bool, stack: contextlib.ExitStack) -> Native:
+    """The native optimizer in every mode that runs here."""
     _, name, arguments = dialects.parse(call)
     framework = home.__name__.removeprefix("bench.")
-    best, seconds = None, {}
+    found = Native({}, {})
     for mode in MODES[framework, "native"]:
         try:
             skip_impossible(home, name, "native", mode, device, quick)
         except pytest.skip.Exception:
             continue
-        each = stack.enter_context(home.stepper(dialects.Call(name, arguments), mode, device, size))
+        found.steppers[mode] = each = stack.enter_context(
+            home.stepper(dialects.Call(name, arguments), mode, device, size)
+        )
         clock.warm_up(each)
         pairs.check_waits(each.step, each.weights)
-        seconds[mode] = min(_seconds(each) for _ in range(TRIALS))
-        if seconds[mode] == min(seconds.values()):
-            best = mode, each
-    assert best, f"{call} must have a native that runs on {device}"
-    return Quickest(*best, seconds)
+        found.seconds[mode] = min(_seconds(each) for _ in range(TRIALS))
+    assert found.seconds, f"{call} must have a native that runs on {device}"
+    return found
 
 
 def _seconds(stepper: clock.Stepper) -> float:

@@ -123,6 +123,7 @@ def test_the_table_says_what_was_measured() -> None:
         "verdict": "faster", "noise_floor": 0.02, "bytes_a_parameter": 28.0, "share_of_axpy": 0.875,
         "taken_bytes": 2**25, "first_step_seconds": 3.25, "size": "mnist", "device": "cpu", "parameters": 101770,
         "threads": 1, "load": 0.5, "machine": {"cores": 2}, "versions": {"torch": "2.13.0"},
+        "usual": {"native": "for-loop", "ratio": ratio._replace(value=0.1, low=0.09, high=0.11)._asdict()},
     }  # fmt: skip
     rows = [{"extra_info": fact}, {"extra_info": {**fact, "size": "large", "parameters": 2**24}}]
     told = {"benchmarks": rows, "machine_info": {"machine": "x86_64"}}
@@ -130,8 +131,8 @@ def test_the_table_says_what_was_measured() -> None:
     first, second = ratios.tables(told)
     assert str(second.columns[0].header) == "large: 16,777,216 parameters, cpu"
     assert [str(next(iter(column.cells))) for column in first.columns] == [
-        "pytorch:Adam(lr=0.001)", "compiled", "100", "fused", "200", "0.50", "0.45 to 0.55", "faster", "0.02", "28",
-        "88%", "32.0 MB", "3.2",
+        "pytorch:Adam(lr=0.001)", "compiled", "100", "fused", "200", "0.50", "0.45 to 0.55", "faster", "0.02",
+        "0.09 to 0.11", "28", "88%", "32.0 MB", "3.2",
     ]  # fmt: skip
 
 
