@@ -376,6 +376,13 @@ def test_square_root_takes_every_dtype(dtype: Any) -> None:
     assert torch.equal(root, torch.tensor(np.sqrt(x.double().numpy())).to(dtype))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sign_is_that_of_numpy(dtype: Any) -> None:
+    """To the last bit: of either zero zero, without a sign; of NaN NaN, of which torch's own is zero."""
+    x = np.array([-np.inf, -2.0, -1e-40, -0.0, 0.0, 1e-40, 0.5, np.inf, np.nan], dtype)
+    assert namespace.sign(torch.from_numpy(x)).numpy().tobytes() == np.sign(x).tobytes()
+
+
 @needs_compiler
 @pytest.mark.compiled
 def test_one_trace_serves_every_step_and_learning_rate() -> None:
