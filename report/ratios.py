@@ -18,7 +18,7 @@ from parity.cases import PLAIN
 STEPS, TRAINING = (launch.ROOT / "bench" / name for name in ("test_ratios.py", "test_training.py"))
 COLOURS = {"faster": "green", "slower": "red", "cannot tell": "yellow"}
 SIZES = ("mnist", "large", "many")
-WIDE = 170  # columns that a table needs, where there is no terminal to ask
+WIDE = 190  # columns that a table needs, where there is no terminal to ask
 WORDS, EPOCH_WORDS = ("quickest native", "verdict"), ("in turn with", "verdict")
 COLUMNS = (
     "us", "quickest native", "us", "ratio", "95 % interval", "verdict", "noise", "to the usual", "B/par", "axpy",
