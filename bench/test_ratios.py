@@ -1,4 +1,4 @@
-"""Our steps against the quickest native one, timed in turn: ratio, interval, verdict, noise floor, bandwidth."""
+"""Our steps against the quickest native and the usual one, in turn: ratio, interval, verdict, noise, bandwidth."""
 
 import contextlib
 import time
@@ -15,7 +15,7 @@ from . import clock, memory, pairs, sizes
 from .test_steps import DEVICES, FRAMEWORKS, MODES, calls, skip_impossible
 
 OURS = {"pytorch": ("compiled", "eager"), "tensorflow": ("xla", "graph")}
-USUAL = {  # the natives' mode for who asks for none; of Keras' that of model.fit, without XLA
+USUAL = {  # the natives' mode for who asks for none; of Keras' a plain graph
     "pytorch": {"cpu": "for-loop", "cuda": "foreach"},
     "tensorflow": dict.fromkeys(DEVICES, "graph"),
 }
