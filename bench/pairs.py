@@ -56,23 +56,32 @@ def compare(
     As many rounds as there are may be measured again.
     """
     calls = [_calls(step, clock) for step in (a, b)]
-
-    def sample(which: int) -> float:
-        step, count = (a, b)[which], calls[which]
-        start = clock()
-        for _ in range(count):
-            step()
-        return (clock() - start) / count
-
     calm: list[list[float]] = []
     stalled: list[list[float]] = []
     begin = clock()
     while clock() - begin < seconds or (len(calm) < rounds and len(calm) + len(stalled) < 2 * rounds):
-        times = [sample(which) for which in (0, 1, 1, 0)]
+        times = [_sample((a, b)[which], calls[which], clock) for which in (0, 1, 1, 0)]
         calm_ones = [max(x, y) < STALL * min(x, y) for x, y in ((times[0], times[3]), (times[1], times[2]))]
         (calm if all(calm_ones) else stalled).append(times)
     kept = calm if len(calm) >= rounds else [*calm, *stalled]
     return _summary(np.array(kept), again=len(stalled), stalled=len(kept) - len(calm))
+
+
+def best(step: Step, samples: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds that the warm, synchronised ``step`` takes at best, in samples as long as those that are compared.
+
+    A few single steps say something else, for some take many to warm up: which of two is quicker may turn round.
+    """
+    calls = _calls(step, clock)
+    return min(_sample(step, calls, clock) for _ in range(samples))
+
+
+def _sample(step: Step, calls: int, clock: Callable[[], float]) -> float:
+    """Seconds of a step, in the mean of so many in a row."""
+    start = clock()
+    for _ in range(calls):
+        step()
+    return (clock() - start) / calls
 
 
 def _summary(times: np.ndarray, again: int, stalled: int) -> Ratio:

@@ -1,7 +1,6 @@
 """Our steps against the quickest native and the usual one, in turn: ratio, interval, verdict, noise, bandwidth."""
 
 import contextlib
-import time
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ USUAL = {  # the natives' mode for who asks for none; of Keras' a plain graph
     "tensorflow": dict.fromkeys(DEVICES, "graph"),
 }
 AXPY_BYTES = 12  # a float32 parameter's part of y <- y + x / 2: two read, one written
-TRIALS = 7  # of each native, to find the quickest
+SAMPLES = 15  # of each native, to find the quickest
 
 
 class Native(NamedTuple):
@@ -100,15 +99,9 @@ def natives(home: ModuleType, call: str, device: str, size: str, quick: bool, st
         )
         clock.warm_up(each)
         pairs.check_waits(each.step, each.weights)
-        found.seconds[mode] = min(_seconds(each) for _ in range(TRIALS))
+        found.seconds[mode] = pairs.best(each.step, SAMPLES)
     assert found.seconds, f"{call} must have a native that runs on {device}"
     return found
-
-
-def _seconds(stepper: clock.Stepper) -> float:
-    start = time.perf_counter()
-    stepper.step()
-    return time.perf_counter() - start
 
 
 def bytes_moved(rule: Rule, size: str) -> float:

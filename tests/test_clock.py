@@ -72,6 +72,17 @@ def test_short_steps_are_taken_many_times_a_sample() -> None:
     assert machine.now > 4 * pairs.ROUNDS * pairs.SAMPLE * 0.9
 
 
+def test_step_that_takes_long_to_warm_up_is_told_by_what_it_takes_then() -> None:
+    """It is taken in samples as long as those that are compared, not a few times alone."""
+    machine = Machine()
+
+    def step() -> None:
+        machine.samples += 1
+        machine.now += pairs.SAMPLE / (5 if machine.samples <= 20 else 20)
+
+    assert pairs.best(step, samples=7, clock=lambda: machine.now) == pytest.approx(pairs.SAMPLE / 20)
+
+
 @pytest.fixture
 def device() -> Iterator["queue.Queue[Callable[[], None] | None]"]:
     """A device beside the processor: takes work from a queue, and does it one after another."""
