@@ -10,11 +10,11 @@ SUITE = (  # in the order of the rungs
     "test_hyperparameters.py", "test_corners.py", "test_rules.py", "test_dialects.py", "test_refusals.py",
     "test_far.py", "test_parts.py", "test_schedules.py", "test_clipping.py", "test_averages.py", "test_around.py",
     "test_limits.py", "test_separation.py", "test_models.py", "test_adapters.py", "test_hostile.py",
-    "test_properties.py", "test_pytorch_optimizer.py", "test_groups.py", "test_hooks.py", "test_layouts.py",
-    "test_compiled.py", "test_fallbacks.py", "test_whole.py", "test_guarded.py", "test_tensorflow_optimizer.py",
-    "test_keywords.py", "test_natives.py", "test_witnesses.py", "test_translation.py", "test_false_alarms.py",
-    "test_same_steps.py", "test_compare.py", "test_compare_training.py", "test_recorder.py", "test_identify.py",
-    "test_identify_strangers.py", "test_training.py",
+    "test_properties.py", "test_namespace.py", "test_pytorch_optimizer.py", "test_groups.py", "test_hooks.py",
+    "test_layouts.py", "test_compiled.py", "test_fallbacks.py", "test_whole.py", "test_guarded.py",
+    "test_tensorflow_optimizer.py", "test_keywords.py", "test_natives.py", "test_witnesses.py", "test_translation.py",
+    "test_false_alarms.py", "test_same_steps.py", "test_compare.py", "test_compare_training.py", "test_recorder.py",
+    "test_identify.py", "test_identify_strangers.py", "test_training.py",
 )  # fmt: skip
 
 RUNG_1 = ("test_hyperparameters.py", "test_rules.py", "test_corners.py")  # no framework is imported: seconds
@@ -120,6 +120,11 @@ NEAREST: dict[str, tuple[Nearest, ...]] = {  # where the suite begins for a file
         (("test_compiled.py",), ""),
         (("test_fallbacks.py", "test_groups.py"), ""),
         (("test_whole.py", "test_models.py"), "untested or stretches and pytorch"),
+    ),
+    "frameworks/pytorch/namespace.py": (
+        (("test_namespace.py",), ""),
+        (("test_adapters.py", "test_hostile.py"), "torch and eager"),
+        (("test_compiled.py",), ""),
     ),
     "frameworks/pytorch/": (
         (("test_groups.py",), ""),

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 from parity.require import compiler, require
@@ -14,7 +13,7 @@ from reference import LAMB, SGD, Adadelta, Adagrad, Adam, NAdam, RMSprop, Rule
 
 torch = require("torch")
 
-from frameworks.pytorch import Optimizer, namespace  # noqa: E402
+from frameworks.pytorch import Optimizer  # noqa: E402
 from frameworks.pytorch import optimizer as module  # noqa: E402
 from frameworks.pytorch.compiled import Move  # noqa: E402
 
@@ -365,22 +364,6 @@ def test_eager_step_takes_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     params = parameters(1)
     train(params, Optimizer(params, Adam()), range(2))
     assert taken == [4, 2] * 2
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
-def test_square_root_takes_every_dtype(dtype: Any) -> None:
-    """Correctly rounded where rules are computed; of half precision torch's own."""
-    x = torch.arange(1, 400, dtype=dtype)
-    root = namespace.sqrt(x)
-    assert root.dtype == dtype
-    assert torch.equal(root, torch.tensor(np.sqrt(x.double().numpy())).to(dtype))
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sign_is_that_of_numpy(dtype: Any) -> None:
-    """To the last bit: of either zero zero, without a sign; of NaN NaN, of which torch's own is zero."""
-    x = np.array([-np.inf, -2.0, -1e-40, -0.0, 0.0, 1e-40, 0.5, np.inf, np.nan], dtype)
-    assert namespace.sign(torch.from_numpy(x)).numpy().tobytes() == np.sign(x).tobytes()
 
 
 @needs_compiler

@@ -1,8 +1,8 @@
-"""The ``xp`` of PyTorch: its own functions, except an eager square root on the CPU, and the sign, also of NaN.
+"""The ``xp`` of PyTorch: its own functions, except an eager square root on the CPU, the sign, also of NaN, and a sum.
 
 Eager ``torch.sqrt`` on the CPU calls a vector library that is one unit in the last place off in 0.7 % of float32
 values; NumPy's, on the same memory, is correctly rounded. Compiled code and CUDA round correctly by themselves.
-``torch.sign`` calls the sign of NaN zero; the others, and this, call it NaN.
+``torch.sign`` calls the sign of NaN zero; the others, and this, call it NaN. Sums have the order of ``reference.sums``.
 """
 
 import numpy as np
@@ -11,11 +11,12 @@ from torch import abs, concat, matmul, maximum, minimum, ones, reshape, square, 
 from torch._subclasses import FakeTensor
 
 __all__ = [
-    "abs", "concat", "matmul", "maximum", "minimum", "ones", "reshape", "sign", "sqrt", "square", "transpose",
-    "where", "zeros_like",
+    "abs", "concat", "matmul", "maximum", "minimum", "ones", "reshape", "sign", "sqrt", "square", "total",
+    "transpose", "where", "zeros_like",
 ]  # fmt: skip
 
 _EXACT_IN_NUMPY = (torch.float32, torch.float64)
+_PARTS = 8  # as many arrays as Inductor lets one loop read
 
 
 def sign(x: torch.Tensor) -> torch.Tensor:
@@ -33,6 +34,29 @@ def sqrt(x: torch.Tensor) -> torch.Tensor:
     with np.errstate(invalid="ignore"):  # the root of a negative number is NaN in silence, as in torch
         np.sqrt(x.detach().numpy(), out=root.numpy())
     return root
+
+
+def total(x: torch.Tensor, axis: int) -> torch.Tensor:
+    """``reference.sums.total``: the same additions in the same order, three halvings at a time.
+
+    Inductor makes one loop of them, so that compiled sums write eighths to memory, where each half would be written.
+    """
+    size = x.shape[axis]
+    if not size:
+        return x.sum(axis, keepdim=True)
+    power = 1 << (size.bit_length() - 1)
+    if power < size:
+        beyond = size - power
+        joined = x.narrow(axis, 0, beyond) + x.narrow(axis, power, beyond)
+        x = torch.concat([joined, x.narrow(axis, beyond, power - beyond)], axis)
+    while power > 1:
+        power //= min(power, _PARTS)
+        parts = x.split(power, axis)
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = tuple(a + b for a, b in zip(parts[:half], parts[half:], strict=True))
+        (x,) = parts
+    return x
 
 
 def transpose(x: torch.Tensor) -> torch.Tensor:
