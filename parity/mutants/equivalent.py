@@ -14,6 +14,7 @@ SIZE = "code for any size computes the same at the one size that it is called wi
 COST = "it changes what is kept in memory for the next call, not what is computed"
 CUT = "elements of a piece do not act on each other, so where a tensor is cut changes the time alone"
 LONG = "what is taken together comes from one place, and is equally long"
+BEYOND = "of a whole power of two nothing goes beyond, and nothing is joined"
 LINE = "the warning names another line of the way to it"
 HOLDS = "t is 0 or more, so what is asked holds as before, and depends on t as before"
 HALF = "torch adds a number to half precision in float32, too, and rounds the sum once"
@@ -51,8 +52,8 @@ EQUIVALENT: dict[str, str] = {
     "scalars, integer_power: ...1 << (max(exponent, 1).bit_length() {- -> +} 1).bit_length()  # beyond it all fa...": ONES,
     "scalars, integer_power: width = 1 << (max(exponent, {1 -> 2}).bit_length() - 1).bit_length()  # ...": ONES,
     "scalars, integer_power: ...tors[:half], factors[half:], strict={True -> False})]": "both halves are equally long",
-    "sums, total: if {power < size -> True}:": "of a whole power of two nothing goes beyond, and nothing is joined",
-    "sums, total: if power {< -> <=} size:": "of a whole power of two nothing goes beyond, and nothing is joined",
+    "sums, total: if {power < size -> True}:": BEYOND,
+    "sums, total: if power {< -> <=} size:": BEYOND,
     "numpy/optimizer, _rounded: ...p.asarray(array).astype(dtype, copy={False -> True}) for name, array in state.items()}": (
         "a copy has the same numbers"
     ),
@@ -63,6 +64,9 @@ EQUIVALENT: dict[str, str] = {
     "pytorch/optimizer: PIECE = 2{** -> *}15  # elements: a step's arrays and ...": CUT,
     "pytorch/optimizer: PIECE = {2 -> 3}**15  # elements: a step's arrays an...": CUT,
     "pytorch/optimizer: PIECE = 2**{15 -> 16}  # elements: a step's arrays and wh...": CUT,
+    "pytorch/namespace, total: if {power < size -> True}:": BEYOND,
+    "pytorch/namespace, total: if power {< -> <=} size:": BEYOND,
+    "pytorch/namespace, total: ...(parts[:half], parts[half:], strict={True -> False}))": LONG,
     "pytorch/optimizer, _pieces: ...lit(PIECE) for x in arrays), strict={True -> False}):": LONG,
     "pytorch/optimizer, _pieces: ...ent, dict(zip(names, values, strict={True -> False})) | copies, rule, c)": LONG,
     "pytorch/optimizer, _cached_rule: ...ames(name), hyperparameters, strict={True -> False})))": LONG,
