@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from parity.cases import PLAIN
+from parity.cases import MATRIX, PLAIN
 from parity.require import compiler
 
 from . import sizes
@@ -15,6 +15,7 @@ with contextlib.suppress(ImportError):
 
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # else TensorFlow leaves PyTorch no memory on a GPU
 
+RULES = (*PLAIN, *MATRIX)
 SECONDS, QUICK_SECONDS = 0.5, 0.05  # of measuring, for each benchmark of a step and each comparison of two
 COLUMNS = ["min", "median", "iqr", "rounds"]  # on busy cores a mean tells little
 
@@ -23,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """How to run the clock."""
     group = parser.getgroup("bench", "what the clock measures")
     group.addoption("--threads", type=int, default=1, metavar="N", help="threads of every framework (default: 1)")
-    everything = ",".join(PLAIN)
+    everything = ",".join(RULES)
     group.addoption("--rules", default=everything, metavar="NAMES", help="steps of these rules alone (default: all)")
     everything = ",".join(sizes.SHAPES)
     group.addoption("--sizes", default=everything, metavar="NAMES", help="ratios at these sizes alone (default: all)")
@@ -36,8 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if threads < 1:
         raise pytest.UsageError(f"--threads must be at least 1, got {threads}")
     for name in config.getoption("rules", "SGD").split(","):
-        if name not in PLAIN:
-            raise pytest.UsageError(f"--rules must name some of {', '.join(PLAIN)}, got {name!r}")
+        if name not in RULES:
+            raise pytest.UsageError(f"--rules must name some of {', '.join(RULES)}, got {name!r}")
     for name in config.getoption("sizes", "mnist").split(","):
         if name not in sizes.SHAPES:
             raise pytest.UsageError(f"--sizes must name some of {', '.join(sizes.SHAPES)}, got {name!r}")

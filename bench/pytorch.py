@@ -14,8 +14,6 @@ from reference import Rule, dialects
 
 from . import clock, sizes
 
-UNDER_COMPILER = "foreach"  # the implementation of its own that PyTorch's compiler is given
-
 
 def gpu() -> str | None:
     """The GPU's name, None without one."""
@@ -48,7 +46,14 @@ def _optimizer(
 ) -> torch.optim.Optimizer:
     if isinstance(what, Rule):
         return Optimizer(parameters, what, compiled=mode == "compiled")
-    return native.optimizer(parameters, what, UNDER_COMPILER if mode == "compiled" else mode)
+    compiled = "for-loop" if what.name in native.UNVARIED else "foreach"  # what PyTorch's compiler is given
+    return native.optimizer(parameters, what, compiled if mode == "compiled" else mode)
+
+
+def usual(name: str, device: str) -> str:
+    """The implementation of ``torch.optim.<name>`` for who asks for none."""
+    loop = device == "cpu" or name in ("Adafactor", *native.UNVARIED)
+    return "for-loop" if loop else "foreach"
 
 
 def axpy(parameters: int, device: str) -> Callable[[], Any]:

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from frameworks import experiment
+from parity.cases import MATRIX
 
 SHAPES: dict[str, list[tuple[int, ...]]] = {
     "mnist": [weight.shape for weight in experiment.initial_weights()],  # 101,770 parameters
     "large": [(2048, 4096)] * 2,  # 16.8 million, more than a cache holds
     "many": [(64,), (256,), (10, 256), (64, 256), (64, 64, 3, 3)] * 30,  # 150 tensors, 1.7 million
 }
-
+MATRICES: dict[str, list[tuple[int, ...]]] = {  # of rules of matrix products, whose steps at `large` take too long
+    f"{size} matrices": [shape for shape in SHAPES[size] if len(shape) == 2] for size in ("mnist", "many")
+}
 
 GROWTH: dict[str, dict[int, list[tuple[int, ...]]]] = {  # the curves: what grows, and the shapes at each count
     "parameters": {10**k: [(10**k,)] for k in range(3, 9)},  # in one tensor
@@ -25,10 +28,15 @@ def grown(what: str, count: int) -> str:
     return f"{count} {what}"
 
 
+def of(rule: str) -> dict[str, str]:
+    """The sizes that steps of a rule are timed at, and for each the one of ``SHAPES`` that it belongs to."""
+    return {size: size.split()[0] for size in (MATRICES if rule in MATRIX else SHAPES)}
+
+
 def shapes(size: str) -> list[tuple[int, ...]]:
-    """The shapes that a name stands for, one of ``SHAPES`` or a point on a curve."""
+    """The shapes that a name stands for, one of ``SHAPES`` or ``MATRICES`` or a point on a curve."""
     curves = {grown(what, count): found for what, counts in GROWTH.items() for count, found in counts.items()}
-    return {**curves, **SHAPES}[size]
+    return {**curves, **SHAPES, **MATRICES}[size]
 
 
 def parameters(size: str) -> int:

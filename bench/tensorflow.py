@@ -51,6 +51,11 @@ def _optimizer(variables: Sequence[Any], what: Rule | dialects.Call) -> keras.op
     return optimizer
 
 
+def usual(name: str, device: str) -> str:
+    """The mode that a step of Keras' optimizers, any of them, is taken in by who asks for none."""
+    return "graph"
+
+
 def axpy(parameters: int, device: str) -> Callable[[], Any]:
     """y <- y + x / 2 in place under XLA, float32: 12 bytes a parameter, as fast as the memory allows."""
     with tf.device("/GPU:0" if device == "cuda" else "/CPU:0"):

@@ -14,10 +14,6 @@ from . import clock, memory, pairs, sizes
 from .test_steps import DEVICES, FRAMEWORKS, MODES, calls, skip_impossible
 
 OURS = {"pytorch": ("compiled", "eager"), "tensorflow": ("xla", "graph")}
-USUAL = {  # the natives' mode for who asks for none; of Keras' a plain graph
-    "pytorch": {"cpu": "for-loop", "cuda": "foreach"},
-    "tensorflow": dict.fromkeys(DEVICES, "graph"),
-}
 AXPY_BYTES = 12  # a float32 parameter's part of y <- y + x / 2: two read, one written
 SAMPLES = 15  # of each native, to find the quickest
 
@@ -40,7 +36,7 @@ def comparisons() -> Iterator[Any]:
         dialect, rule, _ = dialects.parse(call)
         framework = FRAMEWORKS[dialect]
         for mode in OURS[framework]:
-            for size in sizes.SHAPES:
+            for size in sizes.of(type(dialects.read(call)).__name__):
                 for device in DEVICES:
                     marks = [pytest.mark.compiled] if mode == "compiled" else []
                     name = f"{framework}-{rule}-{mode}-{size}-{device}"
@@ -53,8 +49,8 @@ def test_a_ratio(
     framework: str, call: str, mode: str, size: str, device: str,
 ) -> None:  # fmt: skip
     """Ours in turn with the quickest native, with the usual one and with an in-place axpy; the native with itself."""
-    rule = dialects.read(call)
-    if type(rule).__name__ not in rules or size not in chosen_sizes:
+    (_, name, _), rule = dialects.parse(call), dialects.read(call)
+    if (kind := type(rule).__name__) not in rules or sizes.of(kind)[size] not in chosen_sizes:
         pytest.skip("--rules or --sizes leaves it out")
     home = clock.load(framework, threads, f"bench.{framework}")
     if device == "cuda" and not home.gpu():
@@ -64,7 +60,7 @@ def test_a_ratio(
         first = clock.warm_up(ours)
         pairs.check_waits(ours.step, ours.weights)
         native = natives(home, call, device, size, quick, stack)
-        quickest, usual = native.steppers[native.quickest], USUAL[framework][device]
+        quickest, usual = native.steppers[native.quickest], home.usual(name, device)
         ratio = pairs.compare(ours.step, quickest.step, seconds)
         floor = pairs.compare(quickest.step, quickest.step, seconds).noise
         to_usual = pairs.compare(ours.step, native.steppers[usual].step, seconds)

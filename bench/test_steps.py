@@ -9,7 +9,7 @@ import pytest
 from parity import cases
 from reference import dialects
 
-from . import clock
+from . import clock, sizes
 
 DEVICES = ("cpu", "cuda")
 FRAMEWORKS = {"pytorch": "pytorch", "keras": "tensorflow"}  # a dialect's home
@@ -27,7 +27,7 @@ RATE = 1e-6  # with which they do not
 
 def calls() -> Iterator[str]:
     """The plain calls of every rule, at rates with which weights stay finite however many steps are timed."""
-    for rule, found in cases.PLAIN.items():
+    for rule, found in {**cases.PLAIN, **cases.MATRIX}.items():
         for call in found:
             dialect, name, arguments = dialects.parse(call)
             if rule in RELATIVE:
@@ -53,17 +53,18 @@ def test_a_step(
     framework: str, call: str, whose: str, mode: str, device: str,
 ) -> None:  # fmt: skip
     """A warm, synchronised step; the first one, with its compilation, is timed apart."""
-    if type(dialects.read(call)).__name__ not in rules:
+    if (kind := type(dialects.read(call)).__name__) not in rules:
         pytest.skip("--rules leaves it out")
     home = clock.load(framework, threads, f"bench.{framework}")
     _, name, arguments = dialects.parse(call)
     skip_impossible(home, name, whose, mode, device, quick)
     what = dialects.read(call) if whose == "ours" else dialects.Call(name, arguments)
     benchmark.group, benchmark.name = f"{framework} {name} {device}", f"{whose} {mode}"
-    with home.stepper(what, mode, device) as stepper:
+    size = next(iter(sizes.of(kind)))
+    with home.stepper(what, mode, device, size) as stepper:
         first = clock.warm_up(stepper)
         clock.describe(
-            benchmark, framework, call, implementation=whose, mode=mode, device=device,
+            benchmark, framework, call, size, implementation=whose, mode=mode, device=device,
             gpu=home.gpu() if device == "cuda" else None, threads=threads, first_step_seconds=first,
         )  # fmt: skip
         before = stepper.weights()
@@ -75,6 +76,8 @@ def skip_impossible(home: ModuleType, name: str, whose: str, mode: str, device: 
     """Skip, with the reason, what cannot run here or was not asked for."""
     if device == "cuda" and not home.gpu():
         pytest.skip(f"{home.__name__.removeprefix('bench.')} finds no CUDA device")
+    if mode == "foreach" and name in home.native.UNVARIED:
+        pytest.skip(f"torch.optim.{name} has one implementation, a for-loop")
     if mode == "fused" and name not in home.native.FUSED:
         pytest.skip(f"torch.optim.{name} has no fused implementation")
     if quick and (whose, mode) == ("native", "compiled"):

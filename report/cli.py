@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +23,7 @@ except ModuleNotFoundError as missing:
 from frameworks import mnist
 from frameworks.launch import launch
 from frameworks.run import FRAMEWORKS, Run, writable
-from parity.cases import EVERYDAY, PLAIN
+from parity.cases import EVERYDAY, MATRIX, PLAIN
 from reference import RULES, dialects
 
 NEEDS = {  # what each framework is made of, and the extra that brings it
@@ -32,7 +32,7 @@ NEEDS = {  # what each framework is made of, and the extra that brings it
     "tensorflow": (("tensorflow", "keras"), "tensorflow"),
 }
 PAGE = ("jinja2", "plotly")
-RULES_HELP = f"some of {', '.join(PLAIN)}, or all; default: {', '.join(EVERYDAY)}"
+RULES_HELP = f"some of {{}}, or all; default: {', '.join(EVERYDAY)}"
 CONTESTANT_HELP = (
     "a rule, a dialect's call, adapter:FRAMEWORK:CALL, native:DIALECT:CALL, or your own optimizer as module:factory"
 )
@@ -51,7 +51,7 @@ Steps = Annotated[int | None, typer.Option(help="cut each run short after so man
 def report(
     epochs: Annotated[int, typer.Option(help="how often each run goes through MNIST")] = 1,
     out: Out = Path("out/report"),
-    rules: Annotated[list[str] | None, typer.Option(help=RULES_HELP)] = None,
+    rules: Annotated[list[str] | None, typer.Option(help=RULES_HELP.format(", ".join(PLAIN)))] = None,
     frameworks: Annotated[list[str] | None, typer.Option(help=f"some of {', '.join(FRAMEWORKS)}; default: all")] = None,
     data: Data = None,
     steps: Steps = None,
@@ -158,7 +158,7 @@ def _matrix(name: str) -> None:
 
 @app.command()
 def bench(
-    rules: Annotated[list[str] | None, typer.Option(help=RULES_HELP)] = None,
+    rules: Annotated[list[str] | None, typer.Option(help=RULES_HELP.format(", ".join((*PLAIN, *MATRIX))))] = None,
     sizes: Annotated[list[str] | None, typer.Option(help="some of mnist, large, many; default: mnist")] = None,
     threads: Annotated[int, typer.Option(help="threads of the frameworks")] = 1,
     quick: Annotated[bool, typer.Option(help="measure shorter; natives under torch.compile are left out")] = False,
@@ -171,7 +171,7 @@ def bench(
 
         if training and (rules or sizes or quick):
             raise ValueError("training is timed whole, under Adam; leave out --rules, --sizes and --quick")
-        words = ratios.words(_rules(rules), _listed(sizes) or ("mnist",), threads, quick)
+        words = ratios.words(_rules(rules, ratios.RULES), _listed(sizes) or ("mnist",), threads, quick)
         told = ratios.measure(words, out, ratios.TRAINING if training else ratios.STEPS)
         tables = [ratios.training(told)] if training else ratios.tables(told)
     screen = console.console(ratios.WIDE)
@@ -284,10 +284,10 @@ def interruptible(
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _rules(words: list[str] | None) -> tuple[str, ...]:
+def _rules(words: list[str] | None, every: Iterable[str] = PLAIN) -> tuple[str, ...]:
     """The rules that the words name; all, or the everyday ones where there are no words."""
     named = _listed(words) or EVERYDAY
-    return tuple(PLAIN) if named == ("all",) else named
+    return tuple(every) if named == ("all",) else named
 
 
 def _listed(words: list[str] | None) -> tuple[str, ...]:

@@ -13,11 +13,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from frameworks import launch
-from parity.cases import PLAIN
+from parity.cases import MATRIX, PLAIN
 
 STEPS, TRAINING = (launch.ROOT / "bench" / name for name in ("test_ratios.py", "test_training.py"))
 COLOURS = {"faster": "green", "slower": "red", "cannot tell": "yellow"}
-SIZES = ("mnist", "large", "many")
+RULES, SIZES = (*PLAIN, *MATRIX), ("mnist", "large", "many")
 WIDE = 190  # columns that a table needs, where there is no terminal to ask
 WORDS, EPOCH_WORDS = ("quickest native", "verdict"), ("in turn with", "verdict")
 COLUMNS = (
@@ -41,10 +41,12 @@ OF_TRAINING = (
 
 def words(rules: Sequence[str], sizes: Sequence[str], threads: int, quick: bool) -> list[str]:
     """What ``pytest bench`` is told; ValueError for what it would not understand."""
-    for what, names, known in (("rule", rules, tuple(PLAIN)), ("size", sizes, SIZES)):
+    for what, names, known in (("rule", rules, RULES), ("size", sizes, SIZES)):
         for name in names or ("none",):
             if name not in known:
                 raise ValueError(f"{what} must be one of {', '.join(known)}, got {name!r}")
+    if tuple(sizes) == ("large",) and set(rules) <= set(MATRIX):
+        raise ValueError(f"size must be mnist or many for {', '.join(rules)}, whose step takes too long at large")
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
     said = ["--rules", ",".join(rules), "--sizes", ",".join(sizes), "--threads", str(threads)]

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from bench import clock, memory, pairs, sizes
+from bench import test_steps as steps
+from parity.require import require
+from reference import dialects
 
 STEP = 0.01  # seconds of a simulated step
 
@@ -172,3 +175,29 @@ def test_memory_that_a_step_takes_is_seen() -> None:
     size, late = 2**26, 2 * 64 * os.sysconf("SC_PAGE_SIZE") * len(os.listdir("/proc/self/task"))
     assert abs((memory.taken(lambda: np.ones(size, np.uint8)) or 0) - size) <= late
     assert (memory.taken(lambda: None) or 0) <= late
+
+
+def test_every_rule_has_sizes_and_those_of_matrix_products_have_matrices() -> None:
+    """Muon's are the matrices of the others, of which torch's own Muon takes nothing else."""
+    assert list(sizes.of("Adam")) == list(sizes.SHAPES)
+    assert sizes.of("Muon") == {"mnist matrices": "mnist", "many matrices": "many"}
+    assert sizes.shapes("mnist matrices") == [(784, 128), (128, 10)]
+    assert {len(shape) for size in sizes.of("Muon") for shape in sizes.shapes(size)} == {2}
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("call", [call for call in steps.calls() if call.startswith("pytorch:")])
+def test_the_usual_native_is_what_torch_takes(call: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told by the functions that it calls; for CUDA it is made to believe that the CPU is a device for foreach."""
+    torch, home = require("torch"), require("bench.pytorch")
+    if device == "cuda":
+        module = require("torch.optim.optimizer")
+        monkeypatch.setattr(module, "_get_foreach_kernels_supported_devices", lambda: ["cpu"])
+    _, name, arguments = dialects.parse(call)
+    param = torch.nn.Parameter(torch.ones(2, 2))
+    param.grad = torch.ones(2, 2)
+    optimizer = getattr(torch.optim, name)([param], **arguments)
+    with torch.profiler.profile() as profile:
+        optimizer.step()
+    foreach = any("_foreach_" in event.key for event in profile.key_averages())
+    assert home.usual(name, device) == ("foreach" if foreach else "for-loop")
