@@ -28,9 +28,9 @@ COLUMNS = (
 OF_STEPS = (
     "ratio: the time of our step to the native's, timed in turn; noise: how far the native was from itself; to the "
     "usual: the interval of the ratio to the native as it is for who asks for nothing, PyTorch's for-loop (on CUDA "
-    "mostly foreach) and Keras' graph; B/par: bytes a step must move for a parameter; axpy: share of the bandwidth of an "
-    "in-place y += x / 2 in the same run; taken: memory that a warm step of large tensors takes beyond what it keeps, "
-    "where it can be told; first: the first step, in which compilers work"
+    "mostly foreach) and Keras' graph; B/par: bytes a step must move for a parameter; axpy: share of the bandwidth of "
+    "an in-place y += x / 2 in the same run; taken: memory that a warm step of large tensors takes beyond what it "
+    "keeps, where it can be told; first: the first step, in which compilers work"
 )
 OF_TRAINING = (
     "s: an epoch of 1,875 steps, drawing included; products: its matrix products alone, in NumPy; in turn with: the "
