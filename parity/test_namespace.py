@@ -1,4 +1,4 @@
-"""The array functions that PyTorch's namespace has of its own have the bits of NumPy's."""
+"""The array functions of PyTorch's namespace, its own ones above all, have the bits of NumPy's."""
 
 from typing import Any
 
@@ -12,6 +12,28 @@ from reference import sums
 torch = require("torch")
 
 from frameworks.pytorch import namespace  # noqa: E402
+
+X, Y = np.array([[4.0, 9.0], [-1.0, 0.0]]), np.array([[1.0, -2.0], [3.0, 16.0]])  # whole: every sum of them is exact
+ARGUMENTS: dict[str, Any] = {  # of each function but ``total``, which is asked by reference.sums alone
+    "abs": (X,), "concat": ([X, Y], 1), "matmul": (X, Y), "maximum": (X, Y), "minimum": (X, Y), "ones": ([2, 3],),
+    "reshape": (X, (-1,)), "sign": (X,), "sqrt": (abs(X),), "square": (X,), "transpose": (X,), "where": (X > Y, X, Y),
+    "zeros_like": (X,),
+}  # fmt: skip
+
+
+def in_torch(argument: Any) -> Any:
+    """The same with tensors for arrays."""
+    if isinstance(argument, np.ndarray):
+        return torch.from_numpy(argument)
+    return [in_torch(each) for each in argument] if isinstance(argument, list) else argument
+
+
+@pytest.mark.parametrize("name", [name for name in namespace.__all__ if name != "total"])
+def test_function_is_that_of_numpy(name: str) -> None:
+    """The same name for the same thing."""
+    found = getattr(namespace, name)(*map(in_torch, ARGUMENTS[name])).numpy()
+    expected = getattr(np, name)(*ARGUMENTS[name])
+    assert (found.shape, found.tolist()) == (expected.shape, expected.tolist())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
