@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from parity.require import compiler, require
-from reference import LAMB, SGD, Adam, Rule, dialects
+from reference import LAMB, SGD, Adafactor, Adam, Muon, Rule, dialects
 
 torch = require("torch")
 require("ml_dtypes")
@@ -129,6 +129,32 @@ def test_further_sets_are_stepped_tensor_by_tensor(monkeypatch: pytest.MonkeyPat
     for resting in ((), (0,), (1,), (2,), ()):
         pair.steps(1, *resting)
     assert sorted(len(key[1]) for key in pair.fast._stepper.traces) == [1, 1, 3]
+
+
+def test_tensors_that_are_alike_share_a_trace_under_rules_that_tie_elements() -> None:
+    """The others are traced together. Which those are may change from step to step."""
+    pair = Pair(LAMB(), shapes=((6, 4), (5,), (6, 4), (3, 2), (5,), (6, 4)))
+    for resting in ((), (0, 1), (), (0, 1, 2, 3, 4)):
+        pair.steps(1, *resting)
+    forms = [len(key[1]) for key in pair.fast._stepper.traces]
+    assert forms == [1, 1, 1, 2], "a matrix and a vector; the one matrix apart; that and a vector without its like"
+
+
+def test_many_matrices_under_muon_are_compiled_once() -> None:
+    """A trace of its products takes seconds; and the bits are those of one matrix in an optimizer of its own."""
+    generator = torch.Generator().manual_seed(1)
+    values = [torch.randn(4, 6, generator=generator) for _ in range(20)]
+    together, apart = ([torch.nn.Parameter(value.clone()) for value in values] for _ in range(2))
+    optimizers = [
+        Optimizer(some, Muon(), compiled=True) for some in (together, *[[parameter] for parameter in apart[:3]])
+    ]
+    for _ in range(2):
+        for parameter, value in zip([*together, *apart], [*values, *values], strict=True):
+            parameter.grad = value.flip(0)
+        for optimizer in optimizers:
+            optimizer.step()
+    assert [torch.equal(a, b) for a, b in zip(together[:3], apart[:3], strict=True)] == [True] * 3
+    assert len(optimizers[0]._stepper.traces) == 1
 
 
 def test_numbers_of_the_rule_may_change_without_a_new_trace() -> None:
@@ -302,11 +328,12 @@ def test_autograd_sees_that_a_step_has_written() -> None:
         loss.backward()
 
 
-@pytest.mark.parametrize("rule", [Adam(amsgrad=True), LAMB()], ids=repr)
+@pytest.mark.parametrize("rule", [Adam(amsgrad=True), LAMB(), Adafactor()], ids=repr)
 def test_a_warm_step_allocates_no_more_than_it_keeps(rule: Rule) -> None:
-    """By torch's own account; elementwise rules allocate nothing at all. Adafactor, which keeps rows and columns alone,
-    is not held to it."""
-    tensors = [torch.nn.Parameter(torch.ones(64, 96)), torch.nn.Parameter(torch.ones(500))]
+    """By torch's own account; elementwise rules allocate nothing at all. Adafactor keeps rows and columns alone: it is
+    held to it where tensors are alike, so that they share what a step needs."""
+    shapes = [(64, 96)] * 2 if isinstance(rule, Adafactor) else [(64, 96), (500,)]
+    tensors = [torch.nn.Parameter(torch.ones(shape)) for shape in shapes]
     optimizer = Optimizer(tensors, rule, compiled=True)
     for tensor in tensors:
         tensor.grad = torch.full_like(tensor, 0.5)
@@ -314,7 +341,7 @@ def test_a_warm_step_allocates_no_more_than_it_keeps(rule: Rule) -> None:
     kept = [*tensors, *(x for state in optimizer.state.values() for x in state.values() if torch.is_tensor(x))]
     peak = most_allocated(optimizer.step)
     assert peak <= sum(x.nbytes for x in kept)
-    assert isinstance(rule, LAMB) or peak == 0
+    assert isinstance(rule, LAMB | Adafactor) or peak == 0
     eager = Optimizer([torch.nn.Parameter(tensor.detach().clone()) for tensor in tensors], rule)
     for tensor, twin in zip(tensors, eager.param_groups[0]["params"], strict=True):
         twin.grad = tensor.grad

@@ -55,8 +55,9 @@ def test_sign_is_that_of_numpy(dtype: Any) -> None:
 @pytest.mark.parametrize("size", [*range(18), 31, 32, 33, 63, 64, 100, 128, 784, 1024])
 @pytest.mark.parametrize("axis", [-1, -2])
 def test_sum_has_the_order_of_the_definition(size: int, axis: int) -> None:
-    """Of numbers spread over six decades, whose sum any other order changes; the sum of nothing is zero."""
+    """Of numbers spread over six decades, whose sum any other order changes; of negative zeros; of nothing: zero."""
     x = streams.gradients("spread", 1, np.logspace(-3, 3, 6 * size)).astype(np.float32).reshape(2, 3, size)
+    x[0, 0] = -0.0
     x = np.ascontiguousarray(x if axis == -1 else x.swapaxes(-1, -2))
     found, expected = sums.total(torch.from_numpy(x), namespace, axis).numpy(), sums.total(x, np, axis)
     assert (found.shape, found.tobytes()) == (expected.shape, expected.tobytes())

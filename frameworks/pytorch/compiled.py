@@ -8,6 +8,7 @@ For tensors that are not plain ones on the CPU a plain ``torch.compile`` takes t
 the eager loop. A fall back warns once.
 """
 
+import collections
 import ctypes
 import dataclasses
 import functools
@@ -41,30 +42,34 @@ class Move(NamedTuple):
 
 Apply = Callable[..., None]  # takes the parts of a Move, and takes its step in place
 Whole = Callable[..., None]  # takes a function that steps by gradients, the tensors that move, and a batch
+Way = Callable[[Sequence[Move], Tensors], None]  # takes the steps of moves; it gets their tensors as a list, too
 
 
 class Stepper:
-    """Takes the steps of one optimizer by compiling ``apply`` for all its tensors together."""
+    """Takes the steps of one optimizer by compiling ``apply`` for its tensors together.
 
-    def __init__(self, apply: Apply) -> None:
-        self.apply = apply
+    Under the rules of ``alone`` those that are alike are stepped one by one, with one trace: else compiling would take
+    as long for each of them, and a step's memory would grow with each.
+    """
+
+    def __init__(self, apply: Apply, alone: tuple[type[Rule], ...] = ()) -> None:
+        self.apply, self.alone = apply, alone
         self.public = torch.compile(self._loop, isolate_recompiles=True)
         self.traces: dict[Any, Trace] = {}
         self.asked: Any = None
         self.guard: Callable[..., bool]
         self.memory: frozenset[int] = frozenset()
-        self.way: Callable[[Sequence[Move], Tensors], None]
+        self.way: Way
 
     def take(self, moves: Sequence[Move]) -> None:
         """One step. The first of a set of tensors traces and compiles; any rate, step number and values come after."""
         if not moves:
             return
-        thetas, gradients, states, rules, _ = zip(*moves, strict=True)
-        written = [*thetas, *itertools.chain.from_iterable([state.values() for state in states])]
+        written, gradients = written_by(moves), [move.gradient for move in moves]
         tensors = [*written, *gradients]
-        asked = torch.get_num_threads(), rules, [x.data_ptr() for x in written]
+        asked = torch.get_num_threads(), [move.rule for move in moves], [x.data_ptr() for x in written]
         if asked != self.asked or not self.guard(*tensors):
-            self.way, self.guard = self._find(moves, tensors, *asked), _guard(tensors)
+            self.way, self.guard = self._find(moves, tensors), _guard(tensors)
             self.asked, self.memory = asked, frozenset(x.data_ptr() for x in written if x.numel())
         if not self.memory.isdisjoint([x.data_ptr() for x in gradients]):
             return self.each(moves)
@@ -79,28 +84,35 @@ class Stepper:
         for move in moves:
             self.apply(*move)
 
-    def _find(
-        self, moves: Sequence[Move], tensors: Tensors, threads: int, rules: Any, places: Any
-    ) -> Callable[[Sequence[Move], Tensors], None]:
+    def _find(self, moves: Sequence[Move], tensors: Tensors) -> Way:
         """How to take the steps of these tensors."""
         if any(x.device.type != "cpu" or type(x) not in PLAIN for x in tensors):
             return self._publicly
-        if _overlap(tensors[: len(places)]):
+        if _overlap(tensors[: -len(moves)]):
             return self.each
-        names = [tuple(move.state) for move in moves]
-        key = threads, tuple(map(_form, rules)), tuple(names), _layouts(*tensors)
-        if key not in self.traces:
-            if len(moves) > 1 and sum(len(known[1]) > 1 for known in self.traces) >= SETS:
-                return self._singly
-            try:
-                self.traces[key] = Trace(self.apply, moves, tensors)
-            except Exception as error:
-                return self._without(error)
-        return self.traces[key]
+        try:
+            found = [pair for group in self._groups(moves) for pair in self._traces(moves, group)]
+        except Exception as error:
+            return self._without(error)
+        return found[0][1] if len(found) == 1 else functools.partial(_one_after_another, found)
 
-    def _singly(self, moves: Sequence[Move], _: Any) -> None:
-        for move in moves:
-            self.take([move])
+    def _groups(self, moves: Sequence[Move]) -> list[list[int]]:
+        """Which of the moves are traced together, by index."""
+        keys = [_key([move]) if isinstance(move.rule, self.alone) else None for move in moves]
+        alike = collections.Counter(keys)
+        alone = [index for index, key in enumerate(keys) if key and alike[key] > 1]
+        together = sorted({*range(len(moves))}.difference(alone))
+        return [*([index] for index in alone), *([together] if together else [])]
+
+    def _traces(self, moves: Sequence[Move], group: list[int]) -> "list[tuple[list[int], Trace]]":
+        """The trace of a group of the moves; with many such known already, that of each, with its index."""
+        some = [moves[index] for index in group]
+        key = _key(some)
+        if key not in self.traces:
+            if len(group) > 1 and sum(len(known[1]) > 1 for known in self.traces) >= SETS:
+                return [pair for index in group for pair in self._traces(moves, [index])]
+            self.traces[key] = Trace(self.apply, some, _tensors(some))
+        return [(group, self.traces[key])]
 
     @torch.no_grad()
     def _publicly(self, moves: Sequence[Move], _: Any) -> None:
@@ -110,7 +122,7 @@ class Stepper:
             self.way = self._without(error)
             self.way(moves, _)
 
-    def _without(self, error: Exception) -> Callable[[Sequence[Move], Tensors], None]:
+    def _without(self, error: Exception) -> Way:
         """What is left after an error in compiling: the eager loop if the compiler is at fault."""
         told = str(error).strip().partition("\n")[0]
         if "CxxCompiler" in repr(error) or "CppCompile" in repr(error):
@@ -137,8 +149,8 @@ class Trace:
         self.scalars = [index for index, x in enumerate(tensors) if not x.ndim]
         together = functools.partial(_together, apply, moves, tuple(self.tables))
         if whole:
-            written = len(moves) + sum(len(move.state) for move in moves)
-            together = functools.partial(_from_batch, whole, together, len(moves), written, len(self.tables))
+            count = len(moves), len(written_by(moves)), len(self.tables)
+            together = functools.partial(_from_batch, whole, together, *count)
         arguments = self._arguments(tensors)
         self.run = _compile(together, arguments, again=whole is not None) if tested() else _ahead(together, arguments)
 
@@ -156,6 +168,12 @@ class Trace:
         for index in self.scalars:
             arguments[index] = arguments[index].detach().view(1)
         return arguments
+
+
+def _one_after_another(found: Sequence[tuple[list[int], Trace]], moves: Sequence[Move], _: Tensors) -> None:
+    for group, trace in found:
+        some = [moves[index] for index in group]
+        trace(some, _tensors(some))
 
 
 def _together(
@@ -243,6 +261,23 @@ def _wide(x: torch.Tensor) -> torch.dtype:
 def tested() -> bool:
     """Whether this release of torch is one of those whose private parts are known here."""
     return torch.__version__.startswith(tuple(f"{release}." for release in TESTED))
+
+
+def written_by(moves: Sequence[Move]) -> Tensors:
+    """What the steps of these write: thetas first, then the arrays of their states."""
+    states = itertools.chain.from_iterable([move.state.values() for move in moves])
+    return [*[move.theta for move in moves], *states]
+
+
+def _tensors(moves: Sequence[Move]) -> Tensors:
+    return [*written_by(moves), *[move.gradient for move in moves]]
+
+
+def _key(moves: Sequence[Move]) -> Any:
+    """All that compiled steps of these together depend on, the forms of their rules second."""
+    forms = [_form(move.rule) for move in moves]
+    names = [tuple(move.state) for move in moves]
+    return torch.get_num_threads(), tuple(forms), tuple(names), _layouts(*_tensors(moves))
 
 
 def _layouts(*tensors: torch.Tensor) -> tuple[Any, ...]:

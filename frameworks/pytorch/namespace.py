@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import abs, concat, matmul, maximum, minimum, ones, reshape, square, where, zeros_like
 from torch._subclasses import FakeTensor
+from torch.nn.functional import pad
 
 __all__ = [
     "abs", "concat", "matmul", "maximum", "minimum", "ones", "reshape", "sign", "sqrt", "square", "total",
@@ -40,6 +41,8 @@ def total(x: torch.Tensor, axis: int) -> torch.Tensor:
     """``reference.sums.total``: the same additions in the same order, three halvings at a time.
 
     Inductor makes one loop of them, so that compiled sums write eighths to memory, where each half would be written.
+    What goes beyond a power of two is filled up with minus zero, which changes no number that it is added to: joined to
+    the rest, as there, all would be written.
     """
     size = x.shape[axis]
     if not size:
@@ -47,8 +50,8 @@ def total(x: torch.Tensor, axis: int) -> torch.Tensor:
     power = 1 << (size.bit_length() - 1)
     if power < size:
         beyond = size - power
-        joined = x.narrow(axis, 0, beyond) + x.narrow(axis, power, beyond)
-        x = torch.concat([joined, x.narrow(axis, beyond, power - beyond)], axis)
+        after = [0, power - beyond] if axis == -1 else [0, 0, 0, power - beyond]
+        x = x.narrow(axis, 0, power) + pad(x.narrow(axis, power, beyond), after, value=-0.0)
     while power > 1:
         power //= min(power, _PARTS)
         parts = x.split(power, axis)

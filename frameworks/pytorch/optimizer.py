@@ -90,7 +90,7 @@ class Optimizer(torch.optim.Optimizer):
 
     @functools.cached_property
     def _stepper(self) -> Stepper:
-        return Stepper(_apply)
+        return Stepper(_apply, COUPLED)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy is made of; it compiles anew."""

@@ -1,7 +1,6 @@
 """A training step as one compiled function: from a batch to its gradient, and on to the moved tensors."""
 
 import functools
-import itertools
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -31,8 +30,7 @@ class WholeStep:
     def __call__(self, *batch: torch.Tensor) -> None:
         """Take a step."""
         moves = _moves(self.optimizer)
-        states = itertools.chain.from_iterable([move.state.values() for move in moves])
-        tensors = [*(move.theta for move in moves), *states, *batch]
+        tensors = [*compiled.written_by(moves), *batch]
         if self.way is None:
             self.way = self._find(moves, tensors, len(batch))
         self.way(moves, tensors)
