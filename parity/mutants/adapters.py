@@ -52,19 +52,21 @@ ADAPTERS = [
     *of(
         "frameworks/pytorch/compiled.py",
         ("any number of a rule serves its trace", "((x == 0, x == usual) if isinstance(x, float) else x", "(None if isinstance(x, float) else x"),
-        ("any choice of a rule serves its trace", "tuple(map(_form, rules))", "tuple(map(type, rules))"),
+        ("any choice of a rule serves its trace", "[_form(move.rule) for move in moves]", "[type(move.rule) for move in moves]"),
         ("coefficients of the first step stay", "            view[:] = numbers", "            view[:] = [old or new for old, new in zip(view, numbers)]"),
         ("coefficients are floats", "            view[:] = numbers", "            view[:] = [ctypes.c_float(number).value for number in numbers]"),
         ("coefficients are the first tensor's", "        begin += len(move.c)\n", ""),
         ("any layout passes the guard", "sizes, strides = [[*x.shape] for x in tensors], [[*x.stride()] for x in tensors]", "sizes = strides = [[None] * x.ndim for x in tensors]"),
         ("strides do not matter", "(x.shape, x.stride(), x.dtype)", "(x.shape, x.dtype)"),
         ("any count of a rule serves its trace", "if isinstance(x, float) else x for x, usual", "if type(x) in (int, float) else x for x, usual"),
-        ("the first group's rule is asked for alone", "asked = torch.get_num_threads(), rules,", "asked = torch.get_num_threads(), rules[:1],"),
+        ("the first group's rule is asked for alone", "[move.rule for move in moves], [x", "[moves[0].rule], [x"),
+        ("of tensors that are alike the first alone steps", "        some = [moves[index] for index in group]\n        trace(", "        some = [moves[found[0][0][0]] for index in group]\n        trace("),
         ("writes are hidden from autograd", "        torch.autograd.graph.increment_version(tensors[: len(moves)])", "        pass"),
     ),
     *of(
         "frameworks/pytorch/namespace.py",
         ("square root is the library's", "if torch.compiler.is_compiling() or", "if True or"),
+        ("what is beyond a power of two is filled up with zero", "value=-0.0", "value=0.0"),
     ),
     *of(
         "frameworks/tensorflow/optimizer.py",

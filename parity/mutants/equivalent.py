@@ -104,11 +104,13 @@ EQUIVALENT: dict[str, str] = {
     ),
     "pytorch/compiled: SETS = {8 -> 9}  # of tensors that are traced toget...": COST,
     "pytorch/compiled, __init__: ...pile(self._loop, isolate_recompiles={True -> False})": COST,
-    "pytorch/compiled, take: ...ates, rules, _ = zip(*moves, strict={True -> False})": LONG,
-    "pytorch/compiled, _find: if {key not in self.traces -> True}:": COST,
-    "pytorch/compiled, _find: ...en(moves) > 1 and sum(len(known[1]) {> -> >=} 1 for known in self.traces) >= SETS...": COST,
-    "pytorch/compiled, _find: if len(moves) > 1 and sum(len(known[{1 -> 2}]) > 1 for known in self.traces) >= ...": COST,
-    "pytorch/compiled, _find: ...(moves) > 1 and sum(len(known[1]) > {1 -> 2} for known in self.traces) >= SETS:": COST,
+    "pytorch/compiled, _traces: if {key not in self.traces -> True}:": COST,
+    "pytorch/compiled, _traces: ...en(group) > 1 and sum(len(known[1]) {> -> >=} 1 for known in self.traces) >= SETS...": COST,
+    "pytorch/compiled, _traces: if len(group) > 1 and sum(len(known[{1 -> 2}]) > 1 for known in self.traces) >= ...": COST,
+    "pytorch/compiled, _traces: ...(group) > 1 and sum(len(known[1]) > {1 -> 2} for known in self.traces) >= SETS:": COST,
+    "pytorch/compiled, _find: return found[0][1] if {len(found) == 1 -> False} else functools.partial(_one_after_a...": (
+        "a trace of all tensors is called with the same lists, made once more"
+    ),
     "around/schedules, rate: return xp.where(step {> -> >=} 0, self.lr, self.lr)": EITHER,
     "around/schedules, rate: return xp.where(step > {0 -> 1}, self.lr, self.lr)": EITHER,
     "around/schedules, rate: rate = xp.where(step {> -> >=} 0, self.rates[0], self.rates[0])": EITHER,
