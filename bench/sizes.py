@@ -13,8 +13,8 @@ SHAPES: dict[str, list[tuple[int, ...]]] = {
     "large": [(2048, 4096)] * 2,  # 16.8 million, more than a cache holds
     "many": [(64,), (256,), (10, 256), (64, 256), (64, 64, 3, 3)] * 30,  # 150 tensors, 1.7 million
 }
-MATRICES: dict[str, list[tuple[int, ...]]] = {  # for rules of matrix products, at other sizes too slow to be timed
-    "mnist matrices": [shape for shape in SHAPES["mnist"] if len(shape) == 2],
+MATRICES: dict[str, list[tuple[int, ...]]] = {  # for rules of matrix products, which "large" ones would keep too long
+    f"{size} matrices": [shape for shape in SHAPES[size] if len(shape) == 2] for size in ("mnist", "many")
 }
 
 GROWTH: dict[str, dict[int, list[tuple[int, ...]]]] = {  # the curves: what grows, and the shapes at each count

@@ -58,7 +58,10 @@ REPORT = ["report", "--rules", "SGD", "--steps", "1", "--no-natives", "--no-benc
         (["bench", "--rules", "Adamm"], "got 'Adamm'"),
         (["bench", "--threads", "0"], "threads must be at least 1, got 0"),
         (["bench", "--training", "--rules", "Adam"], "leave out --rules, --sizes and --quick"),
-        (["bench", "--rules", "Muon", "--sizes", "large,many"], "size must be mnist for Muon, got large, many"),
+        (
+            ["bench", "--rules", "Muon", "--sizes", "large"],
+            "size must be mnist or many for Muon, got large, whose",
+        ),
         (["page", "no/such/folder"], "run samestep report --out no/such/folder first"),
     ],
 )

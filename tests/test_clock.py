@@ -180,8 +180,9 @@ def test_memory_that_a_step_takes_is_seen() -> None:
 def test_every_rule_has_sizes_and_those_of_matrix_products_have_matrices() -> None:
     """Muon's are the matrices of the others, of which torch's own Muon takes nothing else."""
     assert list(sizes.of("Adam")) == list(sizes.SHAPES)
-    assert sizes.of("Muon") == {"mnist matrices": "mnist"}
+    assert sizes.of("Muon") == {"mnist matrices": "mnist", "many matrices": "many"}
     assert sizes.shapes("mnist matrices") == [(784, 128), (128, 10)]
+    assert sizes.shapes("many matrices") == [(10, 256), (64, 256)] * 30
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
