@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from parity.require import require
+from parity.require import compiler, require
 
 torch = require("torch")
 
-from frameworks.pytorch import compiled  # noqa: E402
+from frameworks.pytorch import Optimizer, compiled  # noqa: E402
+from reference import SGD  # noqa: E402
 
 
 @pytest.mark.parametrize("releases", [compiled.TESTED, ()], ids=["tested", "untested"])
@@ -43,3 +44,22 @@ LYING = [  # tensors, and whether the memory of some of them overlaps, from firs
 def test_tensors_that_overlap_are_told(tensors: Any, shared: bool) -> None:
     """By one element as well; an empty one lies nowhere."""
     assert compiled._overlap(tensors) == shared
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(compiler() is None, reason="compiled steps need a C++ compiler; none was found")
+def test_states_that_share_memory_step_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As tensors do that overlap: no trace takes them."""
+    monkeypatch.setattr(compiled.Trace, "__call__", lambda *_: pytest.fail("a trace has taken the step"))
+    ends = []
+    for compiling in (True, False):
+        tensors, memory = [torch.ones(160), torch.ones(160)], torch.zeros(240)
+        optimizer = Optimizer(tensors, SGD(lr=0.5, momentum=0.5), compiled=compiling)
+        for tensor, lent in zip(tensors, (memory[:160], memory[80:]), strict=True):
+            optimizer.state[tensor].update(step=0, b=lent)
+        for factor in (1.0, 2.0):
+            for tensor in tensors:
+                tensor.grad = torch.linspace(factor, 3, 160)
+            optimizer.step()
+        ends.append(torch.cat([*tensors, memory]))
+    assert torch.equal(*ends)

@@ -104,6 +104,7 @@ EQUIVALENT: dict[str, str] = {
     ),
     "pytorch/compiled: SETS = {8 -> 9}  # of tensors that are traced toget...": COST,
     "pytorch/compiled, __init__: ...pile(self._loop, isolate_recompiles={True -> False})": COST,
+    "pytorch/compiled, take: if {not moves -> False}:": "for no tensors no trace is found, and none is called",
     "pytorch/compiled, _traces: if {key not in self.traces -> True}:": COST,
     "pytorch/compiled, _traces: ...en(group) > 1 and sum(len(known[1]) {> -> >=} 1 for known in self.traces) >= SETS...": COST,
     "pytorch/compiled, _traces: if len(group) > 1 and sum(len(known[{1 -> 2}]) > 1 for known in self.traces) >= ...": COST,
