@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from frameworks import record
-from frameworks.run import options
-from parity.require import require
-from reference import dialects
+from samestep.frameworks.experiment import record
+from samestep.frameworks.experiment.run import options
+from samestep.parity.tests.support.require import require
+from samestep.reference import dialects
 
 from . import sizes
 

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from parity.cases import MATRIX, PLAIN
-from parity.require import compiler
+from samestep.parity.measure.cases import MATRIX, PLAIN
+from samestep.parity.tests.support.require import compiler
 
 from . import sizes
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from frameworks import experiment, mnist
-from frameworks.pytorch import Optimizer, model, native
-from reference import Rule, dialects
+from samestep.frameworks.experiment import facts, mnist
+from samestep.frameworks.pytorch import Optimizer, model, native
+from samestep.reference import Rule, dialects
 
 from . import clock, sizes
 
@@ -74,11 +74,11 @@ def epochs(call: str) -> dict[str, Callable[[], list[np.ndarray]]]:
     data, (_, name, arguments) = mnist.load(), dialects.parse(call)
     images = torch.from_numpy(data.train_images / np.float32(255))
     pairs = torch.utils.data.TensorDataset(images, torch.from_numpy(data.train_labels.astype(np.int64)))
-    loader = torch.utils.data.DataLoader(pairs, batch_size=experiment.BATCH, shuffle=True)
+    loader = torch.utils.data.DataLoader(pairs, batch_size=facts.BATCH, shuffle=True)
     found: dict[str, Callable[[], list[Any]]] = {}
     for way in ("DataLoader", *(["DataLoader fused"] if name in native.FUSED else [])):
         module = torch.nn.Sequential(
-            torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Dropout(experiment.DROPOUT), torch.nn.Linear(128, 10)
+            torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Dropout(facts.DROPOUT), torch.nn.Linear(128, 10)
         )
         options = {"fused": True} if way.endswith("fused") else {}
         optimizer = getattr(torch.optim, name)(module.parameters(), **arguments, **options)

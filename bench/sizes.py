@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from frameworks import experiment
-from parity.cases import MATRIX
+from samestep.frameworks.experiment import facts
+from samestep.parity.measure.cases import MATRIX
 
 SHAPES: dict[str, list[tuple[int, ...]]] = {
-    "mnist": [weight.shape for weight in experiment.initial_weights()],  # 101,770 parameters
+    "mnist": [weight.shape for weight in facts.initial_weights()],  # 101,770 parameters
     "large": [(2048, 4096)] * 2,  # 16.8 million, more than a cache holds
     "many": [(64,), (256,), (10, 256), (64, 256), (64, 64, 3, 3)] * 30,  # 150 tensors, 1.7 million
 }
@@ -46,14 +46,14 @@ def parameters(size: str) -> int:
 
 def tensors(size: str, low: float, high: float) -> Iterator[np.ndarray]:
     """Float32 arrays of that size's shapes, uniform in [low, high)."""
-    generator = np.random.default_rng(experiment.SEED)
+    generator = np.random.default_rng(facts.SEED)
     for shape in shapes(size):
         yield generator.uniform(low, high, shape).astype(np.float32)
 
 
 def weights(size: str) -> list[np.ndarray]:
     """Where the steps start: the experiment's own weights, or draws of their magnitude."""
-    return experiment.initial_weights() if size == "mnist" else list(tensors(size, -0.1, 0.1))
+    return facts.initial_weights() if size == "mnist" else list(tensors(size, -0.1, 0.1))
 
 
 def gradients(size: str) -> list[np.ndarray]:

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from frameworks import experiment, mnist
-from frameworks.tensorflow import Optimizer, native
-from reference import Rule, dialects
+from samestep.frameworks.experiment import facts, mnist
+from samestep.frameworks.tensorflow import Optimizer, native
+from samestep.reference import Rule, dialects
 
 from . import clock, sizes
 
@@ -82,7 +82,7 @@ def epochs(call: str) -> dict[str, Callable[[], list[Any]]]:
     for way, jit in (("fit", "auto"), ("fit xla", True)):
         layers = [
             keras.layers.Input((784,)), keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dropout(experiment.DROPOUT), keras.layers.Dense(10, activation="softmax"),
+            keras.layers.Dropout(facts.DROPOUT), keras.layers.Dense(10, activation="softmax"),
         ]  # fmt: skip
         fitted = keras.Sequential(layers)
         optimizer = getattr(keras.optimizers, name)(**arguments)
@@ -92,5 +92,5 @@ def epochs(call: str) -> dict[str, Callable[[], list[Any]]]:
 
 
 def _epoch(fitted: Any, images: np.ndarray, labels: np.ndarray) -> list[Any]:
-    fitted.fit(images, labels, batch_size=experiment.BATCH, epochs=1, verbose=0)
+    fitted.fit(images, labels, batch_size=facts.BATCH, epochs=1, verbose=0)
     return [weight.numpy() for weight in fitted.trainable_weights]

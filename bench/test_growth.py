@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reference import dialects
+from samestep.reference import dialects
 
 from . import clock, sizes
 from .test_steps import FRAMEWORKS

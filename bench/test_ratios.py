@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from reference import Rule, dialects
+from samestep.reference import Rule, dialects
 
 from . import clock, memory, pairs, sizes
 from .test_steps import DEVICES, FRAMEWORKS, MODES, calls, skip_impossible

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from parity import cases
-from reference import dialects
+from samestep.parity.measure import cases
+from samestep.reference import dialects
 
 from . import clock, sizes
 

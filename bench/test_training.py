@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frameworks import experiment, mnist
-from reference import dialects
+from samestep.frameworks.experiment import facts, mnist
+from samestep.reference import dialects
 
 from . import clock, pairs
 
@@ -33,13 +33,13 @@ def ours(framework: str, mode: str, arithmetic: str, train: Any) -> tuple[Callab
     trainer = train.Trainer(dialects.read(CALLS[framework]), arithmetic, **options)
 
     def epoch() -> Weights:
-        draws = experiment.draw(next(numbers), len(data.train_labels))
+        draws = facts.draw(next(numbers), len(data.train_labels))
         trainer.begin(data.train_images, data.train_labels, draws)
         losses = trainer.advance(0, len(draws.order)).losses
         assert np.isfinite(losses).all()
         return [weight.copy() for weight in trainer.weights()]
 
-    trainer.begin(data.train_images, data.train_labels, experiment.draw(1, len(data.train_labels)))
+    trainer.begin(data.train_images, data.train_labels, facts.draw(1, len(data.train_labels)))
     started = time.perf_counter()
     trainer.advance(0, 1)
     return epoch, time.perf_counter() - started
@@ -53,10 +53,10 @@ def compare(epoch: Callable[[], Weights], name: str, native: Callable[[], Any]) 
 
 def products(threads: int) -> float:
     """The seconds, at best, that the matrix products of an epoch's forward and backward passes take in NumPy."""
-    clock.load("numpy", threads, "frameworks.numpy.train")
-    steps = len(mnist.load().train_labels) // experiment.BATCH
-    pixels, hidden, digits = experiment.LAYERS
-    x, h, g = (np.ones((experiment.BATCH, size), np.float32) for size in experiment.LAYERS)
+    clock.load("numpy", threads, "samestep.frameworks.numpy.train")
+    steps = len(mnist.load().train_labels) // facts.BATCH
+    pixels, hidden, digits = facts.LAYERS
+    x, h, g = (np.ones((facts.BATCH, size), np.float32) for size in facts.LAYERS)
     first, second = np.ones((pixels, hidden), np.float32), np.ones((hidden, digits), np.float32)
 
     def epoch() -> None:
@@ -82,7 +82,7 @@ def test_an_epoch(benchmark: Any, threads: int, framework: str, mode: str, monke
     users write. NumPy's have none. ``public``: compiled by public functions alone, as under an untested release."""
     train = clock.load(framework, threads, f"frameworks.{framework}.train")
     if mode == "public":
-        monkeypatch.setattr("frameworks.pytorch.compiled.TESTED", ())
+        monkeypatch.setattr("samestep.frameworks.pytorch.compiled.TESTED", ())
     epoch, first = ours(framework, mode, "float32", train)
     before, compared = epoch(), {}
     if framework != "numpy":

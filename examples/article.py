@@ -8,9 +8,9 @@ import argparse
 
 import keras
 
-import frameworks.tensorflow
-from frameworks import mnist
-from reference import dialects
+import samestep.frameworks.tensorflow
+from samestep.frameworks.experiment import mnist
+from samestep.reference import dialects
 
 
 def main() -> None:
@@ -31,7 +31,11 @@ def main() -> None:
         keras.layers.Dense(10, activation="softmax"),
     ])  # fmt: skip
     rule = dialects.keras.read("Adagrad", learning_rate=0.01)
-    optimizer = keras.optimizers.Adagrad(learning_rate=0.01) if options.keras else frameworks.tensorflow.Optimizer(rule)
+    optimizer = (
+        keras.optimizers.Adagrad(learning_rate=0.01)
+        if options.keras
+        else samestep.frameworks.tensorflow.Optimizer(rule)
+    )
     model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x_train, data.train_labels, epochs=options.epochs, verbose=2)
     _, accuracy = model.evaluate(x_test, data.test_labels, verbose=0)

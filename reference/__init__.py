@@ -1,6 +1,6 @@
 """The update rules, each written once, for any array library. In reading order: from plain to adaptive.
 
->>> from reference import Adam, dialects, follow
+>>> from samestep.reference import Adam, dialects, follow
 >>> dialects.pytorch.read("Adam", lr=0.01)
 Adam(lr=0.01)
 """
@@ -35,12 +35,12 @@ RULES: tuple[type[Rule], ...] = (
 __all__ = [
     "ASGD", "FTRL", "LAMB", "RULES", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "Lion", "Muon",
     "NAdam", "RAdam", "RMSprop", "Rprop", "ScheduleFree",
-    "Buffer", "Decay", "Epsilon", "Measure", "Reach", "Rule", "around", "dialects", "follow",
+    "Buffer", "Decay", "Epsilon", "Measure", "Reach", "Rule", "parts", "dialects", "follow",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> ModuleType:
-    """``around`` is imported when it is first asked for: most users have no need of it."""
-    if name == "around":
-        return importlib.import_module(f"{__name__}.around")
+    """``parts`` is imported when it is first asked for: most users have no need of it."""
+    if name == "parts":
+        return importlib.import_module(f"{__name__}.parts")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -33,10 +33,10 @@ class Adadelta(Rule):
         return {"v": xp.zeros_like(theta), "u": xp.zeros_like(theta)}
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
-        return named(lr=lr, keep=self.rho, take=1 - self.rho, epsilon=self.epsilon, shrink=self.shrink(lr))
+        return named(lr=lr, keep=self.rho, take=1 - self.rho, epsilon=self.epsilon, shrink=self.decay_factor(lr))
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         v = c.keep * state["v"] + c.take * xp.square(g)
         d = xp.sqrt(state["u"] + c.epsilon) / xp.sqrt(v + c.epsilon) * g
         u = c.keep * state["u"] + c.take * xp.square(d)

@@ -47,12 +47,12 @@ class Adafactor(Rule):
         take, cap = xp.power(t, self.beta2_decay), 1 / xp.sqrt(t)
         return named(
             lr=xp.where(lr < cap, lr, cap) if self.relative_step else lr, keep=1 - take, take=take,
-            epsilon1=self.epsilon1, epsilon2=self.epsilon2, over=1 / self.clip, shrink=self.shrink(lr),
+            epsilon1=self.epsilon1, epsilon2=self.epsilon2, over=1 / self.clip, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
         floor, before = self.epsilon1_at is Epsilon.FLOOR, theta
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         s = xp.square(g) if floor else xp.square(g) + c.epsilon1
         means = {"v": s} if "v" in state else {"r": mean(s, xp, -1), "c": mean(s, xp, -2)}
         new = {name: c.keep * state[name] + c.take * means[name] for name in state}

@@ -36,10 +36,10 @@ class Adagrad(Rule):
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         step = lr / (1 + (t - 1) * self.lr_decay)
-        return named(step=step, epsilon=self.epsilon, shrink=self.shrink(lr))
+        return named(step=step, epsilon=self.epsilon, shrink=self.decay_factor(lr))
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         G = state["G"] + xp.square(g)
         root = xp.sqrt(G + c.epsilon) if self.epsilon_at is Epsilon.INSIDE else xp.sqrt(G) + c.epsilon
         return theta - c.step * g / root, {"G": G}

@@ -46,11 +46,11 @@ class Adam(Rule):
         return named(
             step=lr * second / first if hat else lr / first, stretch=1 / second,
             keep1=self.beta1, take1=1 - self.beta1, keep2=self.beta2, take2=1 - self.beta2,
-            epsilon=self.epsilon, shrink=self.shrink(lr),
+            epsilon=self.epsilon, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         m = c.keep1 * state["m"] + c.take1 * g
         v = c.keep2 * state["v"] + c.take2 * xp.square(g)
         new = {"m": m, "v": v}

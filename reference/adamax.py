@@ -35,11 +35,11 @@ class Adamax(Rule):
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         return named(
             step=lr / (1 - xp.integer_power(self.beta1, t)), keep1=self.beta1, take1=1 - self.beta1,
-            keep2=self.beta2, epsilon=self.epsilon, shrink=self.shrink(lr),
+            keep2=self.beta2, epsilon=self.epsilon, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         inside = self.epsilon_at is Epsilon.INSIDE
         m = c.keep1 * state["m"] + c.take1 * g
         u = xp.maximum(c.keep2 * state["u"], xp.abs(g) + c.epsilon if inside else xp.abs(g))

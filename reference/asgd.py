@@ -37,11 +37,11 @@ class ASGD(Rule):
         late = t - 1 - self.t0
         return named(
             first=xp.where(t == 1, lr, 0.0), later=lr / xp.power(1 + self.lambd * lr * t, self.alpha),
-            share=1 / xp.where(late > 1, late, 1.0), lambd=self.lambd, shrink=self.shrink(lr),
+            share=1 / xp.where(late > 1, late, 1.0), lambd=self.lambd, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         eta = state["eta"] + c.first
         theta = theta - c.lambd * eta * theta - eta * g
         a = state["a"] + c.share * (theta - state["a"])

@@ -41,11 +41,11 @@ class FTRL(Rule):
             raise ValueError(f"lr must lie in (0, inf) at every step of FTRL, got {lr}")
         return named(
             pace=1 / lr, power=-self.lr_power, l1=self.l1, ridge=2 * self.l2 + self.beta / lr,
-            shrinkage=2 * self.shrinkage, shrink=self.shrink(lr),
+            shrinkage=2 * self.shrinkage, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         n = state["n"] + xp.square(g)
         before, after = (xp.sqrt(x) if self.lr_power == -0.5 else x**c.power for x in (state["n"], n))
         z = state["z"] + (g + c.shrinkage * theta - c.pace * (after - before) * theta)

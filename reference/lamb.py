@@ -39,11 +39,11 @@ class LAMB(Rule):
         first, second = (1 - xp.integer_power(beta, t) for beta in (self.beta1, self.beta2))
         return named(
             lr=lr, correct=1 / first, stretch=1 / xp.sqrt(second), keep1=self.beta1, take1=1 - self.beta1,
-            keep2=self.beta2, take2=1 - self.beta2, epsilon=self.epsilon, shrink=self.shrink(lr),
+            keep2=self.beta2, take2=1 - self.beta2, epsilon=self.epsilon, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         m = c.keep1 * state["m"] + c.take1 * g
         v = c.keep2 * state["v"] + c.take2 * xp.square(g)
         d = c.correct * m / (c.stretch * xp.sqrt(v) + c.epsilon)

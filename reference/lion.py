@@ -34,10 +34,10 @@ class Lion(Rule):
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         return named(
             lr=lr, keep1=self.beta1, take1=1 - self.beta1, keep2=self.beta2, take2=1 - self.beta2,
-            shrink=self.shrink(lr),
+            shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         direction = xp.sign(c.keep1 * state["m"] + c.take1 * g)
         return theta - c.lr * direction, {"m": c.keep2 * state["m"] + c.take2 * g}

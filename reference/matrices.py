@@ -1,7 +1,7 @@
 """Matrices whose singular values are moved and whose singular vectors stay.
 
 Products are the array library's own, ``xp.matmul``: a sum in one fixed order would have the same bits everywhere, as in
-``reference.sums``, but takes minutes where a library takes milliseconds.
+``samestep.reference.sums``, but takes minutes where a library takes milliseconds.
 """
 
 from typing import Any

@@ -68,18 +68,18 @@ class Muon(Rule):
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         adam = self.others.coefficients(t, lr * self.adam_share, xp)._asdict() if self.adam else {}
         if adam:
-            adam |= {"adam_epsilon": adam.pop("epsilon"), "adam_shrink": self.others.shrink(lr)}
+            adam |= {"adam_epsilon": adam.pop("epsilon"), "adam_shrink": self.others.decay_factor(lr)}
             del adam["shrink"]
         return named(
             **adam, lr=lr * self.share, keep=self.momentum, take=1 - self.momentum if self.mean else 1.0,
-            epsilon=self.epsilon, a=self.a, b=self.b, c=self.c, shrink=self.shrink(lr),
+            epsilon=self.epsilon, a=self.a, b=self.b, c=self.c, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
         if len(theta.shape) != 2:
             c = c._replace(epsilon=c.adam_epsilon, shrink=c.adam_shrink)
             return self.others.update(theta, gradient, state, c, xp)
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         m = c.keep * state["m"] + c.take * g
         M = c.keep * m + c.take * g if self.nesterov else m
         size = norm(M, xp)

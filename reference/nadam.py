@@ -42,11 +42,11 @@ class NAdam(Rule):
         return named(
             lr=lr, mu=now, rest=1 - now, ahead=ahead, stretch=1 / xp.sqrt(1 - xp.integer_power(self.beta2, t)),
             keep1=self.beta1, take1=1 - self.beta1, keep2=self.beta2, take2=1 - self.beta2,
-            epsilon=self.epsilon, shrink=self.shrink(lr),
+            epsilon=self.epsilon, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         m = c.keep1 * state["m"] + c.take1 * g
         v = c.keep2 * state["v"] + c.take2 * xp.square(g)
         P = c.mu * state["P"]

@@ -52,11 +52,11 @@ class RAdam(Rule):
             step=xp.where(adaptive, lr * r * second / first if hat else lr * r / first, lr / first),
             stretch=xp.where(adaptive, 1.0 if hat else 1 / second, 0.0),
             epsilon=xp.where(adaptive, self.epsilon, 1.0),
-            keep1=self.beta1, take1=1 - self.beta1, keep2=self.beta2, take2=1 - self.beta2, shrink=self.shrink(lr),
+            keep1=self.beta1, take1=1 - self.beta1, keep2=self.beta2, take2=1 - self.beta2, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         m = c.keep1 * state["m"] + c.take1 * g
         v = c.keep2 * state["v"] + c.take2 * xp.square(g)
         return theta - c.step * m / (c.stretch * xp.sqrt(v) + c.epsilon), {"m": m, "v": v}

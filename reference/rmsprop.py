@@ -47,11 +47,11 @@ class RMSprop(Rule):
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         return named(
             lr=lr, keep=self.rho, take=1 - self.rho, epsilon=self.epsilon,
-            momentum=self.momentum, shrink=self.shrink(lr),
+            momentum=self.momentum, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         state = {**state, "v": c.keep * state["v"] + c.take * xp.square(g)}
         w = state["v"]
         if self.centered:

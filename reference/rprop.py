@@ -37,11 +37,11 @@ class Rprop(Rule):
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         return named(
             first=xp.where(t == 1, lr, 0.0), fall=self.fall, rise=self.rise, smallest=self.smallest,
-            largest=self.largest, shrink=self.shrink(lr),
+            largest=self.largest, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         nothing, d = xp.zeros_like(g), state["d"] + c.first
         s = xp.sign(g) * xp.sign(state["h"])
         d = xp.where(s > 0, c.rise * d, xp.where(s < 0, c.fall * d, d))

@@ -3,8 +3,8 @@
 A rule is written for one tensor and for any array library. The library comes in as ``xp``, a namespace with ``abs``,
 ``concat``, ``matmul``, ``maximum``, ``minimum``, ``ones``, ``reshape``, ``sign``, ``sqrt``, ``square``, ``transpose``
 (of a matrix), ``where`` and ``zeros_like``; everything else is ``+ - * / **``, comparison and slicing of the arrays
-themselves. Sums over a tensor are taken in a fixed order (``reference.sums``), so that they have the same bits
-everywhere; those in a matrix product are not (``reference.matrices``).
+themselves. Sums over a tensor are taken in a fixed order (``samestep.reference.sums``), so that they have the same bits
+everywhere; those in a matrix product are not (``samestep.reference.matrices``).
 
 The scalar work of a step (bias correction, products with the learning rate) is done apart from the arrays, in
 ``coefficients``, in double precision. Each coefficient is rounded once to the arrays' dtype when it meets an array.
@@ -138,7 +138,7 @@ class Rule:
         """What step ``t`` = 1, 2, ... needs besides arrays, as doubles in a named tuple.
 
         ``lr`` is the learning rate the framework holds now. ``xp`` computes on plain numbers unless it is a
-        framework's own set of scalar functions (see ``reference.scalars``), and then ``t`` and ``lr`` are its tensors.
+        framework's own set of scalar functions (see ``samestep.reference.scalars``), and then ``t`` and ``lr`` are its tensors.
         """
         raise NotImplementedError
 
@@ -146,7 +146,7 @@ class Rule:
         """One step: the new theta and the new state. Mutates nothing; ``c`` is what ``coefficients`` returned."""
         raise NotImplementedError
 
-    def decayed(self, theta: Array, gradient: Array, c: Any) -> tuple[Array, Array]:
+    def apply_decay(self, theta: Array, gradient: Array, c: Any) -> tuple[Array, Array]:
         """Theta and the gradient to descend, after ``maximize`` and weight decay."""
         if self.maximize:
             gradient = -gradient
@@ -156,12 +156,12 @@ class Rule:
             return theta, gradient + c.shrink * theta
         return theta - c.shrink * theta, gradient
 
-    def shrink(self, lr: Any) -> Any:
-        """The factor that multiplies theta in ``decayed``, or in the direction of the step."""
+    def decay_factor(self, lr: Any) -> Any:
+        """The factor that multiplies theta in ``apply_decay``, or in the direction of the step."""
         return lr * self.weight_decay if self.decay is Decay.DECOUPLED else self.weight_decay
 
-    def plain(self) -> dict[str, Any]:
-        """Every hyperparameter as a number, bool or string: ``type(rule)(**rule.plain()) == rule``."""
+    def to_dict(self) -> dict[str, Any]:
+        """Every hyperparameter as a number, bool or string: ``type(rule)(**rule.to_dict()) == rule``."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value.name if isinstance(value, enum.Enum) else value for name, value in values.items()}
 
@@ -174,7 +174,7 @@ class Rule:
         """The same rule with some hyperparameters changed, checked again."""
         return dataclasses.replace(self, **changes)
 
-    def matters(self, name: str) -> bool:
+    def is_active(self, name: str) -> bool:
         """Whether the hyperparameter changes anything at the present values of the others (exact arithmetic)."""
         (field,) = (f for f in dataclasses.fields(self) if f.name == name)
         return all(getattr(self, other) for other in field.metadata.get("matters_with", ()))
@@ -183,7 +183,7 @@ class Rule:
         """The label in tests, records and reports: the learning rate, and what matters and is not a default."""
         fields = sorted(dataclasses.fields(self), key=lambda f: f.name != "lr")
         told = [
-            f.name for f in fields if self.matters(f.name) and (getattr(self, f.name) != f.default or f.name == "lr")
+            f.name for f in fields if self.is_active(f.name) and (getattr(self, f.name) != f.default or f.name == "lr")
         ]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in told)})"
 

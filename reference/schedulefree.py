@@ -42,12 +42,12 @@ class ScheduleFree(Rule):
         return named(
             first=xp.where(t == 1, 1.0, 0.0), lr=rate, share=1 / t, rest=(1 - 1 / t) * (1 / self.beta1),
             stretch=1 / xp.sqrt(1 - xp.integer_power(self.beta2, t)), keep2=self.beta2, take2=1 - self.beta2,
-            epsilon=self.epsilon, beta1=self.beta1, rest1=1 - self.beta1, shrink=self.shrink(lr),
+            epsilon=self.epsilon, beta1=self.beta1, rest1=1 - self.beta1, shrink=self.decay_factor(lr),
         )  # fmt: skip
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
         z = state["z"] + c.first * theta
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         v = c.keep2 * state["v"] + c.take2 * xp.square(g)
         x = c.rest * (theta - c.rest1 * z)
         z = z - c.lr * g / (c.stretch * xp.sqrt(v) + c.epsilon)

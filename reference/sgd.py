@@ -49,10 +49,10 @@ class SGD(Rule):
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         share = xp.where(t == 1, 1.0, 1 - self.dampening)
         take = share * lr if self.buffer is Buffer.STEPS else share
-        return named(lr=lr, momentum=self.momentum, take=take, shrink=self.shrink(lr))
+        return named(lr=lr, momentum=self.momentum, take=take, shrink=self.decay_factor(lr))
 
     def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        theta, g = self.decayed(theta, gradient, c)
+        theta, g = self.apply_decay(theta, gradient, c)
         if not self.momentum:
             return theta - c.lr * g, state
         s = c.take * g

@@ -5,8 +5,8 @@ import enum
 import inspect
 from typing import Any
 
-import reference
-from reference import Rule, dialects
+from samestep import reference
+from samestep.reference import Rule, dialects
 
 PREFIX = {
     "pytorch": "torch.optim.", "keras": "keras.optimizers.", "tf_keras": "tf_keras.optimizers.legacy.",
@@ -51,7 +51,7 @@ def _natives(rule: type[Rule]) -> list[tuple[str, str]]:
 def _row(field: "dataclasses.Field[Any]", natives: list[tuple[str, str]]) -> dict[str, Any]:
     """One hyperparameter: in each dialect its argument and default, or what the dialect fixes."""
     values = [getattr(_default(*native), field.name) for native in natives]
-    moot = all(not _default(*native).matters(field.name) for native in natives)
+    moot = all(not _default(*native).is_active(field.name) for native in natives)
     return {
         "field": field.name,
         "with": list(field.metadata.get("matters_with", ())) if moot else [],
@@ -72,7 +72,7 @@ def _cell(field: str, dialect: str, name: str) -> dict[str, str]:
         written = WRITTEN.get((dialect, arguments[0]), arguments[0])
         return {"kind": "argument", "text": f"{written} = {value!r}"}
     if isinstance(value, enum.Enum):
-        if not _default(dialect, name).matters(field) and not _wakes(field, native):
+        if not _default(dialect, name).is_active(field) and not _wakes(field, native):
             return {"kind": "fixed", "text": "never matters"}
         return {"kind": "fixed", "text": value.value}
     return {"kind": "fixed", "text": f"always {value!r}"}

@@ -20,11 +20,11 @@ except ModuleNotFoundError as missing:
     print(f"samestep: {missing.name} is not installed; pip install 'samestep[report]'", file=sys.stderr)
     raise SystemExit(2) from missing
 
-from frameworks import mnist
-from frameworks.launch import launch
-from frameworks.run import FRAMEWORKS, Run, writable
-from parity.cases import EVERYDAY, MATRIX, PLAIN
-from reference import RULES, dialects
+from samestep.frameworks.experiment import mnist
+from samestep.frameworks.experiment.launch import launch
+from samestep.frameworks.experiment.run import FRAMEWORKS, Run, writable
+from samestep.parity.measure.cases import EVERYDAY, MATRIX, PLAIN
+from samestep.reference import RULES, dialects
 
 NEEDS = {  # what each framework is made of, and the extra that brings it
     "numpy": (("numpy", "threadpoolctl"), "report"),
@@ -239,27 +239,9 @@ def deviations(
         return
     screen = console.console()
     screen.print(console.deviations(rows))
-    screen.print(f"{len(rows)} deviations; run their scripts with: python -m parity.reproduce [name of a script]")
-
-
-@app.command()
-def audit(
-    only: Annotated[str, typer.Option(help="mutants whose name contains this; default: all")] = "",
-    out: Annotated[Path, typer.Option(help="where findings are kept, and gone on from")] = Path("out/audit.json"),
-    jobs: Annotated[int | None, typer.Option(min=1, help="mutants at a time; default: one a core")] = None,
-    record: Annotated[bool, typer.Option("--record", help="keep them where the page looks")] = False,
-) -> None:
-    """Plant wrong rules in copies of the project, one at a time: does its test suite turn red?"""
-    from parity import audit as auditing
-
-    with mistakes():
-        auditing.ready(only)
-        writable(out.parent)
-        words = ["--only", only, "--out", str(out), *(["--jobs", str(jobs)] if jobs else [])]
-        words += ["--record"] if record else []
-    with interruptible("samestep: interrupted; what was found is kept, and the next audit goes on from there"):
-        code = auditing.main(words)
-    raise typer.Exit(code)
+    screen.print(
+        f"{len(rows)} deviations; run their scripts with: python -m samestep.parity.natives.reproduce [name of a script]"
+    )
 
 
 @contextlib.contextmanager

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from parity.compare import contestants, trained
-from parity.compare import feed as feeds
-from parity.compare.answer import DIFFERS, EQUAL, Answer
-from parity.compare.answer import compare as answered
-from parity.compare.contestants import Contestant
-from parity.compare.difference import Difference
-from parity.compare.feed import Feed
-from parity.compare.trained import Training
+from samestep.parity.compare import contestants, trained
+from samestep.parity.compare import feed as feeds
+from samestep.parity.compare.answer import DIFFERS, EQUAL, Answer
+from samestep.parity.compare.answer import compare as answered
+from samestep.parity.compare.contestants import Contestant
+from samestep.parity.compare.difference import Difference
+from samestep.parity.compare.feed import Feed
+from samestep.parity.compare.trained import Training
 
 from .verdict import TITLES
 

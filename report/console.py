@@ -10,9 +10,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Column, Table
 from rich.text import Text
 
-from frameworks.launch import Event
-from frameworks.run import Run
-from reference.dialects import Kind
+from samestep.frameworks.experiment.launch import Event
+from samestep.frameworks.experiment.run import Run
+from samestep.reference.dialects import Kind
 
 from . import verdict
 

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from frameworks import experiment, record
-from frameworks.run import Run
-from parity import findings, ledger
-from reference import dialects
+from samestep.frameworks.experiment import facts, record
+from samestep.frameworks.experiment.run import Run
+from samestep.reference import dialects
 
 from . import atlas, curves, deviations, speed, verdict, work
 
@@ -46,7 +45,7 @@ class Trained:
     def genuine(self) -> bool:
         """Whether every digest of the record is that of the weights beside it."""
         epochs = {epoch["steps"]: epoch["digest"] for epoch in self.record.epochs} if self.record else {}
-        found = {step: experiment.digest([array]) for step, array in self.weights().items()}
+        found = {step: facts.digest([array]) for step, array in self.weights().items()}
         return self.digests == found and epochs.items() <= found.items()
 
 
@@ -66,14 +65,13 @@ def build(folder: Path) -> dict[str, Any]:
     natives = _rows(made["natives"], folder / "natives.json", "rows", asked)
     body["natives"] = {**natives, "deviations": deviations.summed(natives["rows"])}
     body["recorded"] = deviations.recorded()
-    body["audit"] = findings.recorded()
     hostile = _rows(made["hostile"], folder / "hostile.json", "rows", asked)
     body["hostile"] = {**hostile, "tables": deviations.met(hostile["rows"])}
     steps = _rows(made["steps"], folder / "steps.json", "benchmarks", asked)
     body["steps"] = {**steps, "rows": speed.tables(steps["rows"])}
     growth = _rows(made["growth"], folder / "growth.json", "benchmarks", None)
     body["growth"] = {**growth, "rows": speed.curves(growth["rows"])}
-    body["suite"] = ledger.last()
+    body["suite"] = None
     body["failures"] = [{"what": t.command, "message": t.error} for t in trained if t.error]
     body["environment"] = {"machine": made["machine"], **_environment(trained)}
     return _finite({"verdict": verdict.of(body), **body})

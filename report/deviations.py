@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from parity.reproductions import REPRODUCTIONS
-from reference import dialects
+from samestep.parity.natives.reproductions import REPRODUCTIONS
+from samestep.reference import dialects
 
 from .atlas import PREFIX
 

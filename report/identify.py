@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from parity.compare import contestants
-from parity.identify.answer import Identity
-from parity.identify.answer import identify as identified
+from samestep.parity.compare import contestants
+from samestep.parity.identify.answer import Identity
+from samestep.parity.identify.answer import identify as identified
 
 from .verdict import TITLES
 
@@ -28,7 +28,7 @@ def told(found: Identity) -> dict[str, Any]:
         "text": found.text,
         "home": found.home,
         "rule": found.rule and repr(found.rule),
-        "hyperparameters": found.rule and {"name": type(found.rule).__name__, **found.rule.plain()},
+        "hyperparameters": found.rule and {"name": type(found.rule).__name__, **found.rule.to_dict()},
         "nearest": found.nearest and repr(found.nearest),
         "calls": found.calls,
         "native": found.native,
@@ -64,8 +64,8 @@ def lines(found: Identity) -> Iterator[str]:
         yield f"  {name:8} {call}"
     yield ""
     yield "hyperparameters:"
-    for name, value in found.rule.plain().items():
-        if found.rule.matters(name):
+    for name, value in found.rule.to_dict().items():
+        if found.rule.is_active(name):
             yield f"  {name} = {value!r}"
     yield ""
     yield from _nearness(found)

@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from reference import dialects
+from samestep.reference import dialects
 
 from . import figures, verdict
 

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from frameworks import record
+from samestep.frameworks.experiment import record
 
 from . import console, figures, optimizer_figures, verdict
 

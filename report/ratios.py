@@ -12,10 +12,11 @@ from typing import Any
 from rich.table import Column, Table
 from rich.text import Text
 
-from frameworks import launch
-from parity.cases import MATRIX, PLAIN
+from samestep import SEARCH_PATH
+from samestep.frameworks.experiment import launch
+from samestep.parity.measure.cases import MATRIX, PLAIN
 
-STEPS, TRAINING = (launch.ROOT / "bench" / name for name in ("test_ratios.py", "test_training.py"))
+STEPS, TRAINING = (SEARCH_PATH / "bench" / name for name in ("test_ratios.py", "test_training.py"))
 COLOURS = {"faster": "green", "slower": "red", "cannot tell": "yellow"}
 RULES, SIZES = (*PLAIN, *MATRIX), ("mnist", "large", "many")
 WIDE = 190  # columns that a table needs, where there is no terminal to ask
@@ -67,7 +68,7 @@ def measure(words: Sequence[str], out: Path | None, clock: Path = STEPS) -> dict
         result = (out or Path(folder) / "ratios.json").resolve()
         command = [sys.executable, "-m", "pytest", str(clock), "--benchmark-only", "-q", "-p", "no:cacheprovider"]
         ended = subprocess.run(
-            [*command, *words, "--benchmark-json", str(result)], cwd=launch.ROOT, env=launch.environment(),
+            [*command, *words, "--benchmark-json", str(result)], cwd=SEARCH_PATH, env=launch.environment(),
             stdin=subprocess.DEVNULL, stdout=said, stderr=said,
         )  # fmt: skip
         said.seek(0)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from parity.hostile import WITHIN as HOSTILE_SAME
-from parity.natives import HOLDS as NATIVE_HOLDS
-from reference import dialects
+from samestep.parity.natives.check import HOLDS as NATIVE_HOLDS
+from samestep.parity.natives.hostile import WITHIN as HOSTILE_SAME
+from samestep.reference import dialects
 
 from . import work
 

@@ -17,9 +17,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from frameworks import launch, record
-from frameworks.run import FRAMEWORKS, Run
-from parity import cases
+from samestep import SEARCH_PATH
+from samestep.frameworks.experiment import launch, record
+from samestep.frameworks.experiment.run import FRAMEWORKS, Run
+from samestep.parity.measure import cases
 
 ARTICLE = {"Adagrad": ("article:Adagrad(lr=0.01)",)}  # the rule of the article that the experiment comes from
 DONE, FAILED, LEFT_OUT = "done", "failed", "left out"  # how a part can end
@@ -144,7 +145,7 @@ def _timed(
     if not request.bench:
         return {"state": LEFT_OUT, "words": "switched off with --no-bench"}
     clock = f"bench/test_{result.stem}.py"
-    if not (launch.ROOT / clock).exists():
+    if not (SEARCH_PATH / clock).exists():
         return {"state": LEFT_OUT, "words": "the benchmarks lie in a checkout, and this is an installed package"}
     for package in ("pytest", "pytest_benchmark"):
         if importlib.util.find_spec(package) is None:
@@ -152,7 +153,7 @@ def _timed(
             return {"state": FAILED, "words": f"they need {package}, which is not installed; {advice}"}
     on_part(title)
     command = ["-m", "pytest", clock, "--benchmark-only", "--quick", "-q", *words, "-p", "no:cacheprovider"]
-    return _part([*command, "--benchmark-json"], result, launch.ROOT)
+    return _part([*command, "--benchmark-json"], result, SEARCH_PATH)
 
 
 def _part(words: Sequence[str], result: Path, folder: Path, told: tuple[int, ...] = (0,)) -> dict[str, str]:

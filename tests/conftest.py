@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-
-from .checkout import samestep
-from .folder import RULE, STEPS
+from report_checkout import samestep
+from report_folder import RULE, STEPS
 
 
 @pytest.fixture(scope="session")

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_checkout import ROOT, assert_mistake, samestep, workers
 
-from frameworks import launch, mnist, record
-from frameworks.run import Run, writable
-from parity.cases import EVERYDAY, PLAIN
-from parity.reproductions import REPRODUCTIONS
-from reference import RULES
-
-from .checkout import ROOT, assert_mistake, samestep, workers
+from samestep.frameworks.experiment import launch, mnist, record
+from samestep.frameworks.experiment.run import Run, writable
+from samestep.parity.measure.cases import EVERYDAY, PLAIN
+from samestep.parity.natives.reproductions import REPRODUCTIONS
+from samestep.reference import RULES
 
 pytest.importorskip("typer", reason="the command line is the extra 'report'")
 
@@ -175,7 +174,7 @@ def test_no_more_workers_run_at_a_time_than_asked(tmp_path: Path) -> None:
 @LINUX
 def test_an_interrupt_ends_the_workers(tmp_path: Path) -> None:
     heeding = ["env", "--default-signal=INT", sys.executable]  # what a shell runs behind it ignores an interrupt
-    command = [*heeding, "-m", "report.cli", "train", "keras:Adam()", "--framework", "numpy", "--epochs", "9"]
+    command = [*heeding, "-m", "samestep.report.cli", "train", "keras:Adam()", "--framework", "numpy", "--epochs", "9"]
     with subprocess.Popen([*command, "--out", str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         started = [worker for worker, _ in _when(lambda: workers(process.pid))]
         process.send_signal(signal.SIGINT)
@@ -186,7 +185,7 @@ def test_an_interrupt_ends_the_workers(tmp_path: Path) -> None:
 
 @LINUX
 def test_a_report_with_dead_workers_tells_why_and_does_not_hold(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "report.cli", "report", "--rules", "SGD", "--frameworks", "numpy,pytorch"]
+    command = [sys.executable, "-m", "samestep.report.cli", "report", "--rules", "SGD", "--frameworks", "numpy,pytorch"]
     command += ["--no-bench", "--no-natives", "--jobs", "2", "--steps", "60", "--out", str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         dead: set[int] = set()
@@ -219,7 +218,7 @@ def _when(look: Any) -> Any:
 def test_a_terminal_shows_a_bar_with_the_loss_for_a_run(tmp_path: Path) -> None:
     from rich.console import Console
 
-    from report.console import Bars
+    from samestep.report.console import Bars
 
     screen = Console(force_terminal=True, width=140, file=io.StringIO())
     run = Run("numpy", "keras:Adam()", steps=100)
@@ -267,7 +266,7 @@ def test_the_matrix_relates_every_two_dialects_of_every_rule() -> None:
 
 
 def test_the_matrix_of_a_rule_has_a_cell_for_every_two_dialects_and_a_note_for_every_number() -> None:
-    from report import atlas, console
+    from samestep.report import atlas, console
 
     for rule in RULES:
         matrix = atlas.matrix(rule.__name__)
@@ -298,7 +297,7 @@ def test_many_runs_may_try_one_folder_at_once(tmp_path: Path) -> None:
 def test_what_cannot_be_translated_is_explained() -> None:
     ended = samestep("translate", "keras:Adam()", "--to", "pytorch")
     assert "torch.optim adds epsilon after the bias correction of v, this rule before it" in ended.stderr
-    assert "Instead: frameworks.pytorch.Optimizer(params, Adam(" in ended.stderr
+    assert "Instead: samestep.frameworks.pytorch.Optimizer(params, Adam(" in ended.stderr
     assert (ended.returncode, ended.stdout) == (1, "")
 
 
@@ -310,7 +309,9 @@ def test_the_deviations_are_listed() -> None:
         f"parity/reproductions/{found.name}.py" for found in REPRODUCTIONS
     ]
     assert all((ROOT / line.split()[1]).is_file() for line in lines if line.startswith("script "))
-    assert lines[-1].startswith(f"{len(REPRODUCTIONS)} deviations; run their scripts with: python -m parity.reproduce")
+    assert lines[-1].startswith(
+        f"{len(REPRODUCTIONS)} deviations; run their scripts with: python -m samestep.parity.natives.reproduce"
+    )
     for words in (
         "keras_float64_betas.py",
         "SGD 4.2e-10 in",
@@ -324,8 +325,8 @@ def test_the_deviations_are_listed() -> None:
 def test_the_list_of_deviations_fits_the_terminal_and_loses_nothing(width: int) -> None:
     from rich.console import Console
 
-    from report.console import deviations
-    from report.deviations import recorded
+    from samestep.report.console import deviations
+    from samestep.report.deviations import recorded
 
     rows, screen = recorded(), Console(width=width, file=io.StringIO(), highlight=False)
     screen.print(deviations(rows))

@@ -3,17 +3,17 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from report_checkout import ROOT, assert_mistake, samestep
 
-from parity import audit, mutants
-
-from .checkout import ROOT, assert_mistake, samestep
+from samestep.parity.measure.wrong_rules import RULES
+from samestep.parity.sensitivity.adapters import ADAPTERS
+from samestep.parity.tests.support.planted import altered_checkout
 
 pytest.importorskip("typer", reason="the command line is the extra 'report'")
 
@@ -30,7 +30,7 @@ def test_the_same_ends_with_nought_and_different_with_one() -> None:
     places = [other.stdout.index(question) for question in questions]
     assert places == sorted(places)
     assert "epsilon_at=Epsilon.OUTSIDE instead of Epsilon.HAT makes B equal to A" in other.stdout
-    assert "frameworks.tensorflow.Optimizer(Adam(lr=0.001))" in other.stdout
+    assert "samestep.frameworks.tensorflow.Optimizer(Adam(lr=0.001))" in other.stdout
 
 
 def test_a_constant_rate_makes_two_momentum_buffers_equal() -> None:
@@ -176,9 +176,9 @@ def test_a_fault_in_this_house_is_named(
     """Planted in a copy of the project; its step, its stage, and where one exchange explains it, the cause."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     pytest.importorskip("keras", reason="Keras is not installed")
-    (mutant,) = (m for m in mutants.ALL if m.file == file and m.name.endswith(f": {name}"))
-    audit.copy(tmp_path, mutant)
-    shutil.copytree(ROOT / "report", tmp_path / "report", ignore=shutil.ignore_patterns("__pycache__"))
+    tables = (*RULES, *ADAPTERS)
+    (patch,) = (p for p in tables if p.file == file and p.name.endswith(f": {name}"))
+    altered_checkout(tmp_path, patch)
     ended = samestep("compare", *words, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert ended.returncode == 1, ended.stdout + ended.stderr
     for word in told:

@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from .checkout import assert_mistake, samestep
+from report_checkout import assert_mistake, samestep
 
 pytest.importorskip("typer", reason="the command line is the extra 'report'")
 pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -65,12 +64,12 @@ def test_what_is_custom_is_none_with_the_nearest(folder: Path) -> None:
 
 def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     """float32 has no square of 1e-30: torch's Adafactor is no number there, where the rule stands still."""
-    from parity.boxes import here
-    from parity.compare import contestants
-    from parity.identify import court, probes
-    from parity.identify.answer import Identity
-    from parity.identify.trials import Trial
-    from report.identify import lines
+    from samestep.parity.compare import contestants
+    from samestep.parity.identify import court, probes
+    from samestep.parity.identify.answer import Identity
+    from samestep.parity.identify.trials import Trial
+    from samestep.parity.tests.support.boxes import here
+    from samestep.report.identify import lines
 
     live = contestants.read("native:pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))")
     assert live.rule

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from bench import clock, memory, pairs, sizes
-from bench import test_steps as steps
-from parity.require import require
-from reference import dialects
+from samestep.bench import clock, memory, pairs, sizes
+from samestep.bench import test_steps as steps
+from samestep.parity.tests.support.require import require
+from samestep.reference import dialects
 
 STEP = 0.01  # seconds of a simulated step
 
@@ -129,7 +129,7 @@ def test_a_step_that_moves_nothing_is_caught() -> None:
 
 def test_the_table_says_what_was_measured() -> None:
     """A table a size, a row a call and mode; every number of the row is in it."""
-    ratios = pytest.importorskip("report.ratios", reason="the table is the extra 'report'")
+    ratios = pytest.importorskip("samestep.report.ratios", reason="the table is the extra 'report'")
     assert tuple(sizes.SHAPES) == ratios.SIZES
     ratio = pairs.Ratio(value=0.5, low=0.45, high=0.55, a=1e-4, b=2e-4, rounds=20, again=1, stalled=0)
     fact = {
@@ -152,7 +152,7 @@ def test_the_table_says_what_was_measured() -> None:
 
 def test_the_table_of_training_says_what_was_measured() -> None:
     """A row an epoch and whom it was timed in turn with, how many times as fast it was; who had none stands alone."""
-    ratios = pytest.importorskip("report.ratios", reason="the table is the extra 'report'")
+    ratios = pytest.importorskip("samestep.report.ratios", reason="the table is the extra 'report'")
     ratio = pairs.Ratio(value=0.5, low=0.4, high=0.8, a=0.25, b=0.5, rounds=3, again=1, stalled=0)
     fact = {"framework": "pytorch", "mode": "compiled", "arithmetic": "float32", "products_seconds": 0.125}
     quickest = {"native": "DataLoader fused", "ratio": ratio._asdict(), "verdict": "faster"}
@@ -189,7 +189,7 @@ def test_every_rule_has_sizes_and_those_of_matrix_products_have_matrices() -> No
 @pytest.mark.parametrize("call", [call for call in steps.calls() if call.startswith("pytorch:")])
 def test_the_usual_native_is_what_torch_takes(call: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told by the functions that it calls; for CUDA it is made to believe that the CPU is a device for foreach."""
-    torch, home = require("torch"), require("bench.pytorch")
+    torch, home = require("torch"), require("samestep.bench.pytorch")
     if device == "cuda":
         module = require("torch.optim.optimizer")
         monkeypatch.setattr(module, "_get_foreach_kernels_supported_devices", lambda: ["cpu"])

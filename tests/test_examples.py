@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parity.require import require
+from samestep.parity.tests.support.require import require
 
 require("tensorflow")
 

@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 
-import reference
-from parity.reproductions import REPRODUCTIONS
+from samestep import reference
+from samestep.parity.natives.reproductions import REPRODUCTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,13 +30,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_holds_what_users_import_and_nothing_else(wheel: Path) -> None:
     """The packages, the page's template and the golden digests; no tests, no benchmarks, no data."""
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {
-        "reference", "frameworks", "parity", "report",
-    }  # fmt: skip
+    names = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    assert {name.split("/")[0] for name in names} == {"samestep"}
+    folders = {tuple(name.split("/")[:3]) for name in names}
+    assert not {("samestep", "parity", "tests"), ("samestep", "parity", "sensitivity")} & folders
     assert not [name for name in names if "test_" in name or "conftest" in name or name.endswith(".gz")]
-    assert {"parity/golden.json", "report/page.html.jinja", "reference/dialects/keras.py"} <= set(names)
-    assert {f"parity/reproductions/{found.name}.py" for found in REPRODUCTIONS} <= set(names)
+    assert not [name for name in names if name.startswith("samestep/bench")]
+    needed = {"parity/lockstep/golden.json", "report/page.html.jinja", "reference/dialects/keras.py", "py.typed"}
+    assert {f"samestep/{name}" for name in needed} <= set(names)
+    scripts = {f"samestep/parity/natives/reproductions/{found.name}.py" for found in REPRODUCTIONS}
+    assert scripts <= set(names)
 
 
 USE = """
@@ -47,15 +50,15 @@ class Refuse:
             raise ImportError(name)
 sys.meta_path.insert(0, Refuse())
 import numpy as np
-from reference import Adam, dialects, follow
-import frameworks.numpy
+from samestep.reference import Adam, dialects, follow
+import samestep.frameworks.numpy
 rule = dialects.keras.read("Adam", learning_rate=0.1)
 for theta, state in follow(rule, np.ones(3), [np.ones(3)] * 4, np): pass
 parameter = np.ones(3)
-optimizer = frameworks.numpy.Optimizer([parameter], rule)
+optimizer = samestep.frameworks.numpy.Optimizer([parameter], rule)
 for _ in range(4): optimizer.step([np.ones(3)])
 assert (theta == parameter).all()
-print(Adam.__module__, __import__("reference").__file__)
+print(Adam.__module__, __import__("samestep.reference").reference.__file__)
 """
 
 
@@ -67,7 +70,7 @@ def test_rules_are_used_with_numpy_alone(wheel: Path, tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stderr == ""
-    assert done.stdout.split() == ["reference.adam", str(tmp_path / "reference" / "__init__.py")]
+    assert done.stdout.split() == ["samestep.reference.adam", str(tmp_path / "samestep" / "reference" / "__init__.py")]
 
 
 REFUSED = """
@@ -125,7 +128,7 @@ def test_example_of_the_readme_fails_where_the_readme_says(wheel: Path, tmp_path
 
 def test_importing_parity_loads_neither_numpy_nor_a_framework() -> None:
     """Nor does loading its pytest plugin, which every pytest run beside it does."""
-    code = "import sys, parity, parity.plugin; print({'numpy', 'torch', 'tensorflow', 'keras'} & set(sys.modules))"
+    code = "import sys, samestep.parity, samestep.plugin; print({'numpy', 'torch', 'tensorflow', 'keras'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=True,
@@ -135,7 +138,7 @@ def test_importing_parity_loads_neither_numpy_nor_a_framework() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [reference, reference.around, reference.dialects, reference.dialects.around],
+    [reference, reference.parts, reference.dialects, reference.dialects.parts],
     ids=lambda module: module.__name__,
 )
 def test_examples_of_the_documentation_run(module: ModuleType) -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_folder import add_growth, add_hostile, add_natives, add_steps, again, edit
 
-from parity.require import require
-
-from .folder import add_growth, add_hostile, add_natives, add_steps, again, edit
+from samestep.parity.tests.support.require import require
 
 for module in ("typer", "rich", "jinja2", "plotly", "torch", "tensorflow"):
     require(module)

@@ -6,17 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from report_checkout import assert_mistake, content, samestep
+from report_folder import STEPS, add_growth, add_hostile, add_natives, add_steps, again, edit, path_of
 
-from frameworks import experiment, record
-from frameworks.run import FRAMEWORKS
-from parity import findings
-from parity.cases import PLAIN
-from parity.findings import Finding
-from parity.reproductions import REPRODUCTIONS
-from parity.require import require
-
-from .checkout import assert_mistake, content, samestep
-from .folder import STEPS, add_growth, add_hostile, add_natives, add_steps, again, edit, path_of
+from samestep.frameworks.experiment import facts, record
+from samestep.frameworks.experiment.run import FRAMEWORKS
+from samestep.parity.measure.cases import PLAIN
+from samestep.parity.natives.reproductions import REPRODUCTIONS
+from samestep.parity.tests.support.require import require
 
 for module in ("typer", "rich", "jinja2", "plotly", "torch", "tensorflow"):
     require(module)
@@ -50,7 +47,7 @@ def test_the_drift_is_the_distance_of_the_weights_over_the_path(made: Path) -> N
 def test_the_commands_of_the_page_make_the_same_records(made: Path) -> None:
     row = content(made)["training"][0]
     command = row["commands"]["numpy"]
-    assert command.startswith("python -m frameworks.run ")
+    assert command.startswith("python -m samestep.frameworks.experiment.run ")
     assert f"--steps {STEPS}" in command
     assert html.escape(command, quote=True).replace("&#x27;", "&#39;") in (made / "index.html").read_text()
 
@@ -71,30 +68,6 @@ def test_the_page_lists_all_recorded_deviations(made: Path) -> None:
     for found in REPRODUCTIONS:
         assert f"<code>parity/reproductions/{found.name}.py</code>" in page
         assert not found.link or f'<a href="{found.link}">upstream</a>' in page
-
-
-def test_the_page_tells_the_last_audit(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    caught = Finding("one", "reference/adam.py", "parity/test_rules.py::test")
-    found = [caught, Finding("1 {< -> >} 2", "reference/adam.py", None)]
-    monkeypatch.setattr(findings, "FILE", tmp_path / "audit.json")
-    assert (again(copied)[1]["audit"], told(copied).count("No audit is on record.")) == (None, 1)
-    monkeypatch.setattr(findings, "_mutants", lambda: dict.fromkeys(["one", "1 {< -> >} 2", "three"]))
-    findings.keep(findings.FILE, found, findings.Sources())
-    assert again(copied)[1]["audit"]["rows"][-1]["survivors"] == 1
-    assert "Of 2 mutants" in told(copied)
-    assert "the test suite caught <strong>1</strong>" in told(copied)
-    assert "<code>1 {&lt; -&gt; &gt;} 2</code>" in told(copied)
-    assert "on these very sources and tests" in told(copied)
-    assert "1 more was not judged" in told(copied)
-    assert "nothing, for a reason" not in told(copied)
-    edit(findings.FILE, lambda body: body.update(sources="others"))
-    again(copied)
-    assert "sources or tests have changed since" in told(copied)
-    monkeypatch.setattr(findings, "EQUIVALENT", {"three": "three is two and one"})
-    findings.keep(findings.FILE, [Finding("three", "reference/adam.py", None)], findings.Sources())
-    again(copied)
-    assert "1 other changes nothing, for a reason told below; 1 survivor." in told(copied)
-    assert "three is two and one" in told(copied)
 
 
 def told(folder: Path) -> str:
@@ -135,7 +108,7 @@ def move_a_weight(path: Path, since: int) -> None:
     for mark in kept.marks:
         if mark["step"] >= since:
             weights[mark["step"]][7] = np.nextafter(weights[mark["step"]][7], np.float32(1))
-            mark["digest"] = experiment.digest([weights[mark["step"]]])
+            mark["digest"] = facts.digest([weights[mark["step"]]])
     kept.epochs[-1]["digest"] = kept.marks[-1]["digest"]
     record.write(kept, weights, path.parent, path.stem)
 
@@ -234,10 +207,10 @@ def test_what_the_suite_took_is_told(copied: Path, tmp_path: Path, monkeypatch: 
         "date": "today", "seconds": 90.0, "machine": {"cores": 2}, "workers": 2, "full": False,
         "rungs": [{"rung": "2 adapters", "cases": 1000, "left_out": 7, "seconds": 80.0}],
     }  # fmt: skip
-    monkeypatch.setattr("report.content.ledger.last", lambda: None)
+    monkeypatch.setattr("samestep.report.content.ledger.last", lambda: None)
     again(copied)
     assert "have not been run as a whole" in (copied / "index.html").read_text()
-    monkeypatch.setattr("report.content.ledger.last", lambda: account)
+    monkeypatch.setattr("samestep.report.content.ledger.last", lambda: account)
     again(copied)
     page = (copied / "index.html").read_text()
     assert '<td class="number">1,000</td><td class="number">7</td>' in page
@@ -246,7 +219,7 @@ def test_what_the_suite_took_is_told(copied: Path, tmp_path: Path, monkeypatch: 
 
 def test_step_times_without_their_package_say_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """And do not hold: they were asked for."""
-    from report import work
+    from samestep.report import work
 
     monkeypatch.setattr(work.importlib.util, "find_spec", lambda name: None if name == "pytest_benchmark" else name)
     part = work._steps(work.Request(("SGD",), ("numpy", "pytorch")), tmp_path, lambda title: None)

@@ -1,6 +1,6 @@
 """NumPy: gradients by hand, nothing hidden."""
 
-from . import around
+from . import parts
 from .optimizer import Optimizer
 
-__all__ = ["Optimizer", "around"]
+__all__ = ["Optimizer", "parts"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reference import Rule
+from samestep.reference import Rule
 
 from . import namespace
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from reference import Rule
+from samestep.frameworks.experiment import facts
+from samestep.reference import Rule
 
-from .. import experiment
 from . import exactness, model
 from .optimizer import Optimizer
 
@@ -24,7 +24,7 @@ def settings() -> dict[str, bool | str]:
 
 
 class Trainer:
-    """The experiment under one rule. ``arithmetic`` is one of ``experiment.ARITHMETICS``."""
+    """The experiment under one rule. ``arithmetic`` is one of ``facts.ARITHMETICS``."""
 
     def __init__(self, rule: Rule, arithmetic: str, xla: bool = False, compiled: bool = False) -> None:
         if xla:
@@ -34,14 +34,14 @@ class Trainer:
         self.kept = np.float64 if arithmetic == "float64" else np.float32  # dtype of weights and state
         self.computed = np.float32 if arithmetic == "float32" else np.float64  # dtype of the gradient's computation
         self.grid = model.on_grid if arithmetic == "lockstep" else model.as_is
-        self.parameters = [weight.astype(self.kept) for weight in experiment.initial_weights()]
+        self.parameters = [weight.astype(self.kept) for weight in facts.initial_weights()]
         self.optimizer = Optimizer(self.parameters, rule)
 
-    def begin(self, images: np.ndarray, labels: np.ndarray, draws: experiment.Epoch) -> None:
+    def begin(self, images: np.ndarray, labels: np.ndarray, draws: facts.Epoch) -> None:
         """Take up an epoch over uint8 images (n, 784) and labels (n,)."""
         self._data, self._draws = (images, labels), draws
 
-    def advance(self, first: int, last: int) -> experiment.Steps:
+    def advance(self, first: int, last: int) -> facts.Steps:
         """Take the steps ``first`` to ``last`` (exclusive, from 0) of the epoch that was begun."""
         losses, lengths = [], []
         for step in range(first, last):
@@ -49,7 +49,7 @@ class Trainer:
             losses.append(self.step(*self.batch(step)))
             moved = [(p - b).ravel().astype(np.float64) for p, b in zip(self.parameters, before, strict=True)]
             lengths.append(np.sqrt(sum(x @ x for x in moved)))
-        return experiment.Steps(np.array(losses, np.float64), np.array(lengths))
+        return facts.Steps(np.array(losses, np.float64), np.array(lengths))
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Images, labels and kept hidden units of a step of the epoch that was begun."""
@@ -62,7 +62,7 @@ class Trainer:
             self._computed(),
             self._pixels(images),
             labels,
-            mask * self.computed(1 / (1 - experiment.DROPOUT)),
+            mask * self.computed(1 / (1 - facts.DROPOUT)),
             self.grid,
         )
         self.optimizer.step([gradient.astype(self.kept, copy=False) for gradient in gradients])
@@ -79,7 +79,7 @@ class Trainer:
 
     def order_dependent(self, images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> int:
         """How many elements of this step's lockstep gradient the order of a sum could change; see ``exactness``."""
-        scaled = mask * self.computed(1 / (1 - experiment.DROPOUT))
+        scaled = mask * self.computed(1 / (1 - facts.DROPOUT))
         return exactness.order_dependent(self._computed(), self._pixels(images), labels, scaled)[0]
 
     def _computed(self) -> list[np.ndarray]:

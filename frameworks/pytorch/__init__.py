@@ -1,6 +1,6 @@
 """PyTorch: gradients by autograd."""
 
-from . import around
+from . import parts
 from .optimizer import Optimizer
 
-__all__ = ["Optimizer", "around"]
+__all__ = ["Optimizer", "parts"]

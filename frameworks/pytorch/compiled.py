@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from reference import Rule
+from samestep.reference import Rule
 
 TESTED = ("2.13",)  # releases of torch
 SETS = 8  # of tensors that are traced together in one optimizer; further sets are stepped tensor by tensor

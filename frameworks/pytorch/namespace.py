@@ -2,7 +2,7 @@
 
 Eager ``torch.sqrt`` on the CPU calls a vector library that is one unit in the last place off in 0.7 % of float32
 values; NumPy's, on the same memory, is correctly rounded. Compiled code and CUDA round correctly by themselves.
-``torch.sign`` calls the sign of NaN zero; the others, and this, call it NaN. Sums have the order of ``reference.sums``.
+``torch.sign`` calls the sign of NaN zero; the others, and this, call it NaN. Sums have the order of ``samestep.reference.sums``.
 """
 
 import numpy as np
@@ -38,7 +38,7 @@ def sqrt(x: torch.Tensor) -> torch.Tensor:
 
 
 def total(x: torch.Tensor, axis: int) -> torch.Tensor:
-    """``reference.sums.total``: the same additions in the same order, three halvings at a time.
+    """``samestep.reference.sums.total``: the same additions in the same order, three halvings at a time.
 
     Inductor makes one loop of them, so that compiled sums write eighths to memory, where each half would be written.
     What goes beyond a power of two is filled up with minus zero, which changes no number that it is added to: joined to

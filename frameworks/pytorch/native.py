@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from reference.dialects import Call
+from samestep.reference.dialects import Call
 
 IMPLEMENTATIONS = ("for-loop", "foreach", "fused")
 UNVARIED = ("Muon",)  # torch.optim optimizers with one implementation, whose calls choose none

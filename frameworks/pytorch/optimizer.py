@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-import reference
-from reference import LAMB, Adafactor, Muon, Rule
+from samestep import reference
+from samestep.reference import LAMB, Adafactor, Muon, Rule
 
 from . import namespace
 from .compiled import Move, Stepper, for_compiler
@@ -39,7 +39,7 @@ class Optimizer(torch.optim.Optimizer):
         if not isinstance(rule, Rule):
             raise ValueError(f"rule must be a rule such as reference.Adam(lr=1e-3), got {rule!r}")
         self.compiled = compiled
-        super().__init__(params, {"rule": type(rule).__name__, **rule.plain()})
+        super().__init__(params, {"rule": type(rule).__name__, **rule.to_dict()})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters; what the group does not set it takes from the rule. ValueError for a name unknown to it."""

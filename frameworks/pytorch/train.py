@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from reference import Rule
+from samestep.frameworks.experiment import facts
+from samestep.reference import Rule
 
-from .. import experiment
 from . import model
 from .optimizer import Optimizer
 
@@ -35,7 +35,7 @@ def settings() -> dict[str, bool | str]:
 
 
 class Trainer:
-    """The experiment under one rule. ``arithmetic`` is one of ``experiment.ARITHMETICS``.
+    """The experiment under one rule. ``arithmetic`` is one of ``facts.ARITHMETICS``.
 
     ``compiled`` makes one compiled function of a step: it takes seconds to compile, and less than half as long to run.
     Where that is not possible, loss and optimizer are compiled apart, which is said in a warning.
@@ -49,14 +49,14 @@ class Trainer:
         self.kept = torch.float64 if arithmetic == "float64" else torch.float32
         self.computed = torch.float32 if arithmetic == "float32" else torch.float64
         self.lockstep, self.device = arithmetic == "lockstep", device
-        self.parameters = model.parameters(experiment.initial_weights(), device)
+        self.parameters = model.parameters(facts.initial_weights(), device)
         for parameter in self.parameters:
             parameter.data = parameter.data.to(self.kept)
         self.optimizer: Any = Optimizer(self.parameters, rule, compiled=compiled)
         self._loss: Callable[..., torch.Tensor] = self._cross_entropy
         self._take = self._compiled() if compiled else self._eagerly
 
-    def begin(self, images: np.ndarray, labels: np.ndarray, draws: experiment.Epoch) -> None:
+    def begin(self, images: np.ndarray, labels: np.ndarray, draws: facts.Epoch) -> None:
         """Take up an epoch over uint8 images (n, 784) and labels (n,)."""
         batches = images[draws.order], labels[draws.order].astype(np.int64), draws.kept
         steps = len(draws.order)
@@ -65,15 +65,15 @@ class Trainer:
         self._told = tensors[3], tensors[4]
         self._epoch = list(zip(*(x.unbind() for x in tensors[:3]), *(x.split(1) for x in self._told), strict=True))
 
-    def advance(self, first: int, last: int) -> experiment.Steps:
+    def advance(self, first: int, last: int) -> facts.Steps:
         """Take the steps ``first`` to ``last`` (exclusive, from 0) of the epoch that was begun."""
         for batch in self._epoch[first:last]:
             self._take(*batch)
-        return experiment.Steps(*(x[first:last].double().cpu().numpy().copy() for x in self._told))
+        return facts.Steps(*(x[first:last].double().cpu().numpy().copy() for x in self._told))
 
     def step(self, images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> float:
         """One step on uint8 images (32, 784), labels (32,) and kept hidden units (32, 128); the loss before it."""
-        self.begin(images, labels, experiment.Epoch(np.arange(len(labels))[None], mask[None]))
+        self.begin(images, labels, facts.Epoch(np.arange(len(labels))[None], mask[None]))
         return float(self.advance(0, 1).losses[0])
 
     def weights(self) -> list[np.ndarray]:
@@ -123,7 +123,7 @@ class Trainer:
     def _cross_entropy(
         self, thetas: Tensors, images: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor
     ) -> torch.Tensor:
-        mask = kept.to(self.computed) * (1 / (1 - experiment.DROPOUT))
+        mask = kept.to(self.computed) * (1 / (1 - facts.DROPOUT))
         cross_entropy = model.CrossEntropyOnGrid.apply if self.lockstep else functional.cross_entropy
         return cross_entropy(self._logits(thetas, images, mask), labels)
 

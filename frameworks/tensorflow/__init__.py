@@ -6,7 +6,7 @@ import os
 def _check(backend: str) -> None:
     if backend != "tensorflow":
         raise ImportError(
-            f"frameworks.tensorflow must run on Keras' TensorFlow backend, got {backend!r}; "
+            f"samestep.frameworks.tensorflow must run on Keras' TensorFlow backend, got {backend!r}; "
             "set the environment variable KERAS_BACKEND=tensorflow before keras is first imported"
         )
 
@@ -17,7 +17,7 @@ import keras  # noqa: E402
 
 _check(keras.backend.backend())  # which a configuration file may have chosen
 
-from . import around  # noqa: E402
+from . import parts  # noqa: E402
 from .optimizer import Optimizer  # noqa: E402
 
-__all__ = ["Optimizer", "around"]
+__all__ = ["Optimizer", "parts"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from reference import Rule
+from samestep.reference import Rule
 
 from . import guarded
 from .guarded import Guarded

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import abs, concat, matmul, maximum, minimum, ones, reshape, sign, square, transpose, zeros_like
 
-from reference import scalars
+from samestep.reference import scalars
 
 __all__ = [
     "abs", "concat", "integer_power", "matmul", "maximum", "minimum", "ones", "power", "ratio", "reshape", "sign",
@@ -30,7 +30,7 @@ def where(condition: tf.Tensor, yes: tf.Tensor | float, no: tf.Tensor | float) -
 
 
 def integer_power(base: float, exponent: tf.Tensor) -> tf.Tensor:
-    """base**exponent to the last bit as ``reference.scalars`` takes it, for float64 tensors of whole numbers."""
+    """base**exponent to the last bit as ``samestep.reference.scalars`` takes it, for float64 tensors of whole numbers."""
     shape = [scalars.EXPONENT_BITS] + [1] * len(exponent.shape)
     bits = tf.bitwise.bitwise_and(tf.cast(exponent, tf.int64), np.reshape(2 ** np.arange(scalars.EXPONENT_BITS), shape))
     squares = tf.constant(np.reshape(scalars.squares(base), shape))
@@ -52,7 +52,7 @@ def ratio(part: tf.Tensor, whole: int) -> tf.Tensor:
 
 
 def power(base: float | tf.Tensor, exponent: float | tf.Tensor) -> float | tf.Tensor:
-    """base**exponent as ``reference.scalars`` takes it, by the same steps; only the last resort is TensorFlow's own."""
+    """base**exponent as ``samestep.reference.scalars`` takes it, by the same steps; only the last resort is TensorFlow's own."""
     if isinstance(base, float) and isinstance(exponent, float):
         return scalars.power(base, exponent)
     by_roots = scalars.quarters(base, exponent, tf.sqrt) if isinstance(exponent, float) else None

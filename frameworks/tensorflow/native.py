@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reference.dialects import Call
+from samestep.reference.dialects import Call
 
 MODES = ("eager", "graph", "xla")
 

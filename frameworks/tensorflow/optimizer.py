@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import reference
-from reference import Rule
+from samestep import reference
+from samestep.reference import Rule
 
 from . import coefficients, guarded, namespace
 
@@ -91,7 +91,7 @@ class Optimizer(keras.optimizers.Optimizer):
         """The rule as a name and numbers, and the learning rate or its schedule as it stands now."""
         config = super().get_config()
         del config["weight_decay"]  # the rule's
-        return {**config, "rule": type(self.rule).__name__, "hyperparameters": self.rule.plain()}
+        return {**config, "rule": type(self.rule).__name__, "hyperparameters": self.rule.to_dict()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Optimizer":

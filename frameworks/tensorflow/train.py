@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reference import Rule
+from samestep.frameworks.experiment import facts
+from samestep.reference import Rule
 
-from .. import experiment
 from . import model
 from .optimizer import Optimizer
 
@@ -30,7 +30,7 @@ def settings() -> dict[str, bool | str]:
 
 
 class Trainer:
-    """The experiment under one rule. ``arithmetic`` is one of ``experiment.ARITHMETICS``.
+    """The experiment under one rule. ``arithmetic`` is one of ``facts.ARITHMETICS``.
 
     The loop is a graph, and under XLA with ``xla``, which compiles longer and then runs faster.
     """
@@ -41,7 +41,7 @@ class Trainer:
         self.kept = "float64" if arithmetic == "float64" else "float32"
         self.computed = tf.float32 if arithmetic == "float32" else tf.float64
         self.lockstep, self.xla = arithmetic == "lockstep", xla
-        self.variables = [keras.Variable(w.astype(self.kept), dtype=self.kept) for w in experiment.initial_weights()]
+        self.variables = [keras.Variable(w.astype(self.kept), dtype=self.kept) for w in facts.initial_weights()]
         self.optimizer = Optimizer(rule)
         self.optimizer.build(self.variables)
         # a variable, since compilers would make a factor, rounded otherwise, of a divisor that they know
@@ -50,17 +50,17 @@ class Trainer:
         self._step = tf.function(self._train, jit_compile=xla, autograph=False)
         self._steps = tf.function(self._loop, jit_compile=xla, autograph=False)
 
-    def begin(self, images: np.ndarray, labels: np.ndarray, draws: experiment.Epoch) -> None:
+    def begin(self, images: np.ndarray, labels: np.ndarray, draws: facts.Epoch) -> None:
         """Take up an epoch over uint8 images (n, 784) and labels (n,)."""
         if not (images is self._source[0] and labels is self._source[1]):
             self._source, self._data = (images, labels), (tf.constant(images), tf.constant(labels))
         order = tf.constant(draws.order, tf.int32)
         self._epoch = (*(tf.gather(x, order) for x in self._data), tf.constant(draws.kept))
 
-    def advance(self, first: int, last: int) -> experiment.Steps:
+    def advance(self, first: int, last: int) -> facts.Steps:
         """Take the steps ``first`` to ``last`` (exclusive, from 0) of the epoch that was begun."""
         told = self._steps(*self._epoch, tf.constant(first), tf.constant(last))
-        return experiment.Steps(*(x.numpy()[first:last].astype(np.float64) for x in told))
+        return facts.Steps(*(x.numpy()[first:last].astype(np.float64) for x in told))
 
     def step(self, images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> float:
         """One step on uint8 images (32, 784), labels (32,) and kept hidden units (32, 128); the loss before it."""
@@ -96,7 +96,7 @@ class Trainer:
 
     def _batch(self, images: Any, labels: Any, kept: Any) -> tuple[Any, Any, Any]:
         """What the model takes: pixels between 0 and 1, labels, and the factor of each hidden unit."""
-        mask = tf.cast(kept, self.computed) * tf.constant(1 / (1 - experiment.DROPOUT), self.computed)
+        mask = tf.cast(kept, self.computed) * tf.constant(1 / (1 - facts.DROPOUT), self.computed)
         return self._pixels(images), tf.cast(labels, tf.int32), mask
 
     def _pixels(self, images: Any) -> tf.Tensor:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from frameworks import record
+from samestep.frameworks.experiment import record
 
 from .feed import Feed
 

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference import Rule
+from samestep.parity.measure import limits, trajectory
+from samestep.reference import Rule
 
-from .. import limits, trajectory
 from .account import Account
 from .feed import Feed
 from .worker import Ran

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import limits, trajectory
+from samestep.parity.measure import limits, trajectory
+
 from . import cause, difference, remedy, repro
 from .allowed import Allowed, pair
 from .cause import Cause

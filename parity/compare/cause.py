@@ -12,10 +12,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from reference import Rule
+from samestep.parity.measure import trajectory, wrong_rules
+from samestep.parity.natives import deviations
+from samestep.parity.natives.reproductions import REPRODUCTIONS
+from samestep.parity.runners import natives as witnesses
+from samestep.reference import Rule
 
-from .. import deviations, mutants, trajectory, witnesses
-from ..reproductions import REPRODUCTIONS
 from . import in_numpy, suspicions
 from .account import Account
 from .allowed import Allowed, excess, holds, of_rule
@@ -129,7 +131,7 @@ def astray(letter: str, who: Contestant, went: Ran, rule: Rule, feed: Feed, dtyp
     words = f"{letter} strays from {rule!r}, {far:.2g} of the path, and nothing that was tried explains it"
     title = f"{witnesses.of(who.home).TITLE}.{who.call.name}" if who.call else ""
     scripts = [found.name for found in REPRODUCTIONS if who.call and found.native == title]
-    also = f"; known of this native: python -m parity.reproduce {' '.join(scripts)}" if scripts else ""
+    also = f"; known of this native: python -m samestep.parity.natives.reproduce {' '.join(scripts)}" if scripts else ""
     return Cause(f"{words}{also}", False)
 
 
@@ -148,5 +150,5 @@ def _of(suspicion: Suspicion, dtype: str) -> Allowed:
 def _all(rule: Rule, feed: Feed, step: int) -> Iterator[Suspicion]:
     """Suspicions from the likely to the far-fetched; known mistakes come last, since they take a moment to load."""
     yield from suspicions.carried(rule, feed, step)
-    for name, kind in mutants.wrong_rules(type(rule).__name__).items():
-        yield Suspicion(f"makes this mistake: {name.partition(': ')[2]}", "", kind(**rule.plain()), feed)
+    for name, kind in wrong_rules.wrong_rules(type(rule).__name__).items():
+        yield Suspicion(f"makes this mistake: {name.partition(': ')[2]}", "", kind(**rule.to_dict()), feed)

@@ -15,11 +15,10 @@ import dataclasses
 import re
 from typing import Any
 
-import reference
-from reference import Rule, dialects
-from reference.dialects import Call
-
-from .. import witnesses
+from samestep import reference
+from samestep.parity.runners import natives as witnesses
+from samestep.reference import Rule, dialects
+from samestep.reference.dialects import Call
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
 WORDS = {kind.__name__: kind for kind in (reference.Buffer, reference.Decay, reference.Epsilon, reference.Measure)}

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference import Rule
+from samestep.parity.measure import trajectory
+from samestep.reference import Rule
 
-from .. import trajectory
 from . import in_numpy
 from .account import Account
 from .allowed import Allowed, excess
@@ -89,7 +89,7 @@ def with_reference(found: Difference, rule: Rule | None, feed: Feed, dtype: str)
         return found._replace(reference=repr(value), source=f"{rule!r} in float64")
     if found.state or importlib.util.find_spec("gmpy2") is None:
         return found
-    from .. import equations
+    from samestep.parity.truth import equations
 
     if type(rule) not in equations.STEPS:
         return found

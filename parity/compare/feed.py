@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from frameworks import record
-from reference import Rule
-
-from .. import streams
+from samestep.frameworks.experiment import record
+from samestep.parity.measure import streams
+from samestep.reference import Rule
 
 STEPS = 60
 PARTS = ("start", "gradients", "present")  # of a feed's file: one array a tensor, "gradients/kernel"

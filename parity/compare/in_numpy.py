@@ -2,10 +2,10 @@
 
 import numpy as np
 
-import frameworks.numpy
-from reference import Rule
+import samestep.frameworks.numpy
+from samestep.parity.measure.limits import Before, Standing
+from samestep.reference import Rule
 
-from ..limits import Before, Standing
 from .account import Account, Journal
 from .feed import Feed
 
@@ -16,7 +16,7 @@ def run(rule: Rule, feed: Feed, dtype: str, before: Before | None = None) -> Acc
     ValueError if it cannot take a step.
     """
     parameters = [array.astype(dtype) for array in feed.start.values()]
-    optimizer = frameworks.numpy.Optimizer(parameters, rule)
+    optimizer = samestep.frameworks.numpy.Optimizer(parameters, rule)
     journal = Journal(feed, parameters)
     starts, pasts = [dict(state) for state in optimizer.state], [[] for _ in parameters]  # type: ignore[var-annotated]
     for step in range(feed.steps):

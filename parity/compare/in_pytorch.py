@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
-import frameworks.pytorch
-from frameworks.pytorch import native
-from reference import Rule
-from reference.dialects import pytorch as words
+import samestep.frameworks.pytorch
+from samestep.frameworks.pytorch import native
+from samestep.reference import Rule
+from samestep.reference.dialects import pytorch as words
 
 from .account import Account, Journal
 from .contestants import RULES, Contestant
@@ -24,7 +24,7 @@ def maker(contestant: Contestant) -> Callable[[Any], torch.optim.Optimizer]:
         return lambda parameters: native.optimizer(parameters, call, mode)
     assert contestant.rule
     rule = contestant.rule
-    return lambda parameters: frameworks.pytorch.Optimizer(parameters, rule)
+    return lambda parameters: samestep.frameworks.pytorch.Optimizer(parameters, rule)
 
 
 def run(make: Callable[[Any], Any], feed: Feed, dtype: str, mode: str = "") -> tuple[Account, Rule | None]:
@@ -56,7 +56,7 @@ def states(optimizer: Any, parameters: list[Any]) -> list[dict[str, np.ndarray]]
 def claim(optimizer: Any) -> Rule | None:
     """The rule that an optimizer says it follows: by its class, or the nearest above it, and its first group."""
     group = optimizer.param_groups[0]
-    if isinstance(optimizer, frameworks.pytorch.Optimizer):
+    if isinstance(optimizer, samestep.frameworks.pytorch.Optimizer):
         kind = RULES[group["rule"]]
         return kind(**{name: group[name] for name in kind.names()})
     name = _native(optimizer)

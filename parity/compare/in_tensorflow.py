@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import frameworks.tensorflow
-from frameworks.tensorflow import native
-from reference import SGD, Rule
-from reference.dialects import keras as words
+import samestep.frameworks.tensorflow
+from samestep.frameworks.tensorflow import native
+from samestep.reference import SGD, Rule
+from samestep.reference.dialects import keras as words
 
 from .account import Account, Journal
 from .contestants import Contestant
@@ -25,7 +25,7 @@ def maker(contestant: Contestant) -> Callable[[], keras.optimizers.Optimizer]:
         return lambda: getattr(keras.optimizers, call.name)(**call.arguments)
     assert contestant.rule
     rule = contestant.rule
-    return lambda: frameworks.tensorflow.Optimizer(rule)
+    return lambda: samestep.frameworks.tensorflow.Optimizer(rule)
 
 
 def run(make: Callable[[], Any], feed: Feed, dtype: str, mode: str = "eager") -> tuple[Account, Rule | None]:
@@ -52,7 +52,7 @@ def run(make: Callable[[], Any], feed: Feed, dtype: str, mode: str = "eager") ->
 
 def claim(optimizer: Any) -> Rule | None:
     """The rule that an optimizer says it follows: by its class, or the nearest above it, and its config."""
-    if isinstance(optimizer, frameworks.tensorflow.Optimizer):
+    if isinstance(optimizer, samestep.frameworks.tensorflow.Optimizer):
         return optimizer.rule.replace(lr=float(np.asarray(optimizer.learning_rate)))
     name, config = _native(optimizer), optimizer.get_config()
     try:
@@ -69,7 +69,7 @@ def _native(optimizer: Any) -> str:
 
 def states(optimizer: Any, variables: list[Any]) -> list[dict[str, np.ndarray]]:
     """What is kept for each variable, under our names where they are known. Keras' SGD turns the sign of its buffer."""
-    if isinstance(optimizer, frameworks.tensorflow.Optimizer):
+    if isinstance(optimizer, samestep.frameworks.tensorflow.Optimizer):
         return [{name: slot.numpy() for name, slot in slots.items()} for slots in optimizer._states]
     name = _native(optimizer)
     ours = {theirs: name for name, theirs in words.NATIVES[name].state.items()} if name else {}

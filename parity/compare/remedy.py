@@ -2,8 +2,8 @@
 
 from types import ModuleType
 
-from reference import Rule, dialects
-from reference.dialects import Inexpressible
+from samestep.reference import Rule, dialects
+from samestep.reference.dialects import Inexpressible
 
 from . import in_numpy
 from .allowed import holds, of_rule
@@ -12,8 +12,8 @@ from .feed import Feed
 from .worker import Ran
 
 DROP_IN = {
-    "pytorch": "frameworks.pytorch.Optimizer(params, {rule!r})",
-    "keras": "frameworks.tensorflow.Optimizer({rule!r})",
+    "pytorch": "samestep.frameworks.pytorch.Optimizer(params, {rule!r})",
+    "keras": "samestep.frameworks.tensorflow.Optimizer({rule!r})",
 }
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from frameworks import launch, record
-from reference import Rule, dialects
+from samestep.frameworks.experiment import launch, record
+from samestep.reference import Rule, dialects
 
 from . import in_numpy
 from .contestants import Contestant

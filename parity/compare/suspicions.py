@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference import Rule
+from samestep.parity.measure.limits import Before, Standing
+from samestep.reference import Rule
 
-from ..limits import Before, Standing
 from . import in_numpy
 from .account import Account
 from .feed import Feed

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from frameworks import experiment
+from samestep.frameworks.experiment import facts
 
 from . import feed as feeds
 from . import training
@@ -82,6 +82,6 @@ def where(one: Trained, other: Trained, step: int, stage: str) -> Difference:
 
 
 def _gap(one: np.ndarray, other: np.ndarray) -> float:
-    start = np.concatenate([weight.ravel() for weight in experiment.initial_weights()]).astype(np.float64)
+    start = np.concatenate([weight.ravel() for weight in facts.initial_weights()]).astype(np.float64)
     path = np.abs(one - start).max() or 1.0
     return float(np.abs(one.astype(np.float64) - other).max() / path)

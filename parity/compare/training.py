@@ -1,6 +1,6 @@
 """The experiment, trained by two contestants, each in its framework and a process of its own, in lockstep.
 
-``python -m parity.compare.training TEXT --steps N --keep K --out FILE`` trains N steps and writes FILE (.npz): of
+``python -m samestep.parity.compare.training TEXT --steps N --keep K --out FILE`` trains N steps and writes FILE (.npz): of
 every step a digest of each stage, the weights at marks; and where K is not 0, all arrays of step K and all gradients.
 """
 
@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from frameworks import experiment, mnist, record
-from frameworks.run import marks
-from reference import SGD
+from samestep.frameworks.experiment import facts, mnist, record
+from samestep.frameworks.experiment.run import marks
+from samestep.reference import SGD
 
 from . import contestants
 from .contestants import Contestant
@@ -67,7 +67,7 @@ def steps(contestant: Contestant, total: int) -> Iterator[Seen]:
     step = {"numpy": _in_numpy, "pytorch": _in_pytorch, "tensorflow": _in_tensorflow}[where](trainer)
     data = mnist.load()
     for epoch in itertools.count(1):
-        for indices, mask in experiment.batches(epoch, len(data.train_labels)):
+        for indices, mask in facts.batches(epoch, len(data.train_labels)):
             if not total:
                 return
             total -= 1
@@ -78,7 +78,7 @@ def steps(contestant: Contestant, total: int) -> Iterator[Seen]:
                 "forward": {"logits": logits},
                 "loss": {"loss": np.array(loss).astype(np.float32)},  # libraries differ in the last bit of a logarithm
                 "gradient": _named(gradients),
-                "state": {f"{name} {k}": v for name, kept in zip(experiment.NAMES, states, strict=True)
+                "state": {f"{name} {k}": v for name, kept in zip(facts.NAMES, states, strict=True)
                           for k, v in sorted(kept.items())},
                 "update": _named(trainer.weights()),
             }  # fmt: skip
@@ -88,7 +88,7 @@ Step = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, float, l
 
 
 def _in_numpy(trainer: Any) -> Step:
-    from frameworks.numpy import model
+    from samestep.frameworks.numpy import model
 
     taken: list[Any] = []
     step = trainer.optimizer.step
@@ -100,7 +100,7 @@ def _in_numpy(trainer: Any) -> Step:
     trainer.optimizer.step = watched
 
     def one(images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> Any:
-        scaled = mask * trainer.computed(1 / (1 - experiment.DROPOUT))
+        scaled = mask * trainer.computed(1 / (1 - facts.DROPOUT))
         *_, logits = model.forward(trainer._computed(), trainer._pixels(images), scaled, trainer.grid)
         loss = trainer.step(images, labels, mask)
         return logits, loss, taken.pop(), trainer.optimizer.state
@@ -162,7 +162,7 @@ def _in_tensorflow(trainer: Any) -> Step:
 
 
 def _named(arrays: list[Any]) -> dict[str, np.ndarray]:
-    return {name: np.array(array) for name, array in zip(experiment.NAMES, arrays, strict=True)}
+    return {name: np.array(array) for name, array in zip(facts.NAMES, arrays, strict=True)}
 
 
 def train(contestant: Contestant, total: int, keep: int) -> Trained:
@@ -176,7 +176,7 @@ def train(contestant: Contestant, total: int, keep: int) -> Trained:
             seen = {stage: {k: np.array(v) for k, v in stages[stage].items()} for stage in STAGES}  # torch moves on
         if number in marks(total, total):
             weights[number] = np.concatenate([array.ravel() for array in stages["update"].values()])
-    told = {name: np.array([step[name] for step in gradients]) for name in (experiment.NAMES if gradients else ())}
+    told = {name: np.array([step[name] for step in gradients]) for name in (facts.NAMES if gradients else ())}
     return Trained(np.array(digests), seen, told, weights)
 
 
@@ -199,7 +199,7 @@ def _alone(contestant: Contestant, total: int, keep: int) -> Trained:
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
         out = Path(folder) / "trained.npz"
         apart(
-            "parity.compare.training",
+            "samestep.parity.compare.training",
             [contestant.text, "--steps", str(total), "--keep", str(keep), "--out", str(out)],
         )
         with np.load(out, allow_pickle=False) as file:
@@ -229,7 +229,7 @@ def _unpacked(arrays: dict[str, np.ndarray]) -> Trained:
 
 def feed(run: Trained) -> Feed:
     """The gradients of a run's first steps, to be given to both."""
-    start = dict(zip(experiment.NAMES, (w.astype(np.float64) for w in experiment.initial_weights()), strict=True))
+    start = dict(zip(facts.NAMES, (w.astype(np.float64) for w in facts.initial_weights()), strict=True))
     count = len(next(iter(run.gradients.values())))
     wide = {name: array.astype(np.float64) for name, array in run.gradients.items()}
     return Feed(start, wide, {name: np.ones(count, bool) for name in start}, np.ones(count))
@@ -237,7 +237,9 @@ def feed(run: Trained) -> Feed:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m parity.compare.training", description="One contestant, trained.")
+    parser = argparse.ArgumentParser(
+        prog="python -m samestep.parity.compare.training", description="One contestant, trained."
+    )
     parser.add_argument("text")
     for name in ("steps", "keep"):
         parser.add_argument(f"--{name}", type=int, required=True)

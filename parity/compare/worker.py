@@ -1,6 +1,6 @@
 """One contestant and its feed, in a process of its own: two frameworks never meet, and a crash is the contestant's.
 
-``python -m parity.compare.worker TEXT --feed feed.npz --dtype float32 --out account.npz`` writes the account and prints
+``python -m samestep.parity.compare.worker TEXT --feed feed.npz --dtype float32 --out account.npz`` writes the account and prints
 one JSON object: the framework, and the rule that the optimizer says it follows. The three options may come again, for
 more feeds in turn, each with an optimizer made anew. A user's mistake ends it with exit code 2 and one line on standard
 error.
@@ -18,11 +18,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from frameworks import launch
-from reference import Rule
+from samestep.frameworks.experiment import launch
+from samestep.parity.measure.nearest_wrong import Trial
+from samestep.parity.runners import natives as witnesses
+from samestep.reference import Rule
 
-from .. import witnesses
-from ..court import Trial
 from . import account, contestants, in_numpy
 from . import feed as feeds
 from .account import Account
@@ -58,7 +58,7 @@ def ran_on(contestant: Contestant, trials: Sequence[tuple[Feed, str]]) -> list[R
         for i, ((feed, dtype), out) in enumerate(zip(trials, outs, strict=True)):
             given = feeds.write(feed, Path(folder) / f"feed{i}.npz")
             words += ["--feed", str(given), "--dtype", dtype, "--out", str(out)]
-        said = json.loads(apart("parity.compare.worker", words).splitlines()[-1])
+        said = json.loads(apart("samestep.parity.compare.worker", words).splitlines()[-1])
         meant = contestant.rule or (contestants.rule(said["rule"]) if said["rule"] else None)
         return [Ran(account.read(out, feed), said["home"], meant) for (feed, _), out in zip(trials, outs, strict=True)]
 
@@ -155,7 +155,9 @@ def _kind(home: str) -> Any:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m parity.compare.worker", description="One contestant, one account.")
+    parser = argparse.ArgumentParser(
+        prog="python -m samestep.parity.compare.worker", description="One contestant, one account."
+    )
     parser.add_argument("text")
     for name in ("feed", "dtype", "out"):
         parser.add_argument(f"--{name}", required=True, action="append")

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reference import FTRL, Adadelta, Adagrad, Adam, Adamax, Buffer, Epsilon, NAdam, RMSprop, ScheduleFree
+from samestep.reference import FTRL, Adadelta, Adagrad, Adam, Adamax, Buffer, Epsilon, NAdam, RMSprop, ScheduleFree
 
 from . import probes
 from .features import Features

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from reference import Rule
+from samestep.reference import Rule
 
 from . import simple
 

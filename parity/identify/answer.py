@@ -4,11 +4,11 @@ import dataclasses
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 
-from reference import RULES, Adagrad, Rule, ScheduleFree
+from samestep.parity.compare.contestants import Contestant
+from samestep.parity.compare.worker import ran_on
+from samestep.parity.natives.deviations import DEVIATIONS
+from samestep.reference import RULES, Adagrad, Rule, ScheduleFree
 
-from ..compare.contestants import Contestant
-from ..compare.worker import ran_on
-from ..deviations import DEVIATIONS
 from . import ask, court, live, propose, simple
 from .alike import alike
 from .ask import Run

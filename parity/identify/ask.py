@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..compare.contestants import Contestant
-from ..compare.feed import Feed
-from ..compare.worker import Ran
+from samestep.parity.compare.contestants import Contestant
+from samestep.parity.compare.feed import Feed
+from samestep.parity.compare.worker import Ran
+
 from . import probes
 from .trials import Trial, fresh, long_run
 

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference import Rule
+from samestep.parity.compare import in_numpy
+from samestep.parity.compare.allowed import of_rule
+from samestep.parity.compare.feed import Feed
+from samestep.parity.measure import trajectory
+from samestep.parity.measure.limits import SAFETY
+from samestep.reference import Rule
 
-from .. import trajectory
-from ..compare import in_numpy
-from ..compare.allowed import of_rule
-from ..compare.feed import Feed
-from ..limits import SAFETY
 from .readings import Reading, as_in, imitated, readings
 from .trials import Trial
 

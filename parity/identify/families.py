@@ -4,7 +4,7 @@ of ``adaptive``, and those in which elements act on each other."""
 from collections.abc import Iterator
 from typing import Any
 
-from reference import ASGD, LAMB, SGD, Adafactor, Buffer, Decay, Epsilon, Measure, RAdam
+from samestep.reference import ASGD, LAMB, SGD, Adafactor, Buffer, Decay, Epsilon, Measure, RAdam
 
 from .adaptive import adaptive
 from .features import Features

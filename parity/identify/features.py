@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..compare.account import Account
-from ..compare.feed import Feed
+from samestep.parity.compare.account import Account
+from samestep.parity.compare.feed import Feed
+
 from . import probes
 
 ALIKE = 2.0**-20  # ratios as near as this are taken for one number: a proposal, which the court judges

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference import Rule
+from samestep.reference import Rule
 
 from .gap import Data, gaps, size
 from .variants import LEAST

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-import frameworks.numpy.namespace as xp
-from reference import Rule
-
-from ..compare.account import Account
-from ..compare.feed import Feed
+import samestep.frameworks.numpy.namespace as xp
+from samestep.parity.compare.account import Account
+from samestep.parity.compare.feed import Feed
+from samestep.reference import Rule
 
 
 class Data(NamedTuple):

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from reference import Rule, dialects
+from samestep.parity.compare import contestants
+from samestep.reference import Rule, dialects
 
-from ..compare import contestants
 from .ask import Run, equal
 from .readings import MACHINE
 from .trials import Trial

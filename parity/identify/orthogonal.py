@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from reference import Adam, Decay, Epsilon, Muon, Reach
+from samestep.parity.compare.account import Account
+from samestep.parity.compare.feed import Feed
+from samestep.reference import Adam, Decay, Epsilon, Muon, Reach
 
-from ..compare.account import Account
-from ..compare.feed import Feed
 from . import fit, gap
 from .fit import Found
 from .gap import Data

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..compare.feed import Feed
-from ..streams import normal
+from samestep.parity.compare.feed import Feed
+from samestep.parity.measure.streams import normal
 
 STEPS = 64  # so many that step sizes that grow or shrink by a factor come to their bounds
 CONSTANT = 8  # steps before the rate is halved

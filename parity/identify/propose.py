@@ -3,10 +3,10 @@
 import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from reference import Adam, Epsilon, Rule
+from samestep.parity.compare.account import Account
+from samestep.parity.compare.feed import Feed
+from samestep.reference import Adam, Epsilon, Rule
 
-from ..compare.account import Account
-from ..compare.feed import Feed
 from . import families, features, orthogonal, search, simple, steps, variants
 from .court import Ruling
 from .fit import Found

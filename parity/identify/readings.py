@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference import Adafactor, Epsilon, Rule
-
-from ..deviations import DEVIATIONS, Deviation
+from samestep.parity.natives.deviations import DEVIATIONS, Deviation
+from samestep.reference import Adafactor, Epsilon, Rule
 
 MACHINE = {dtype: float(np.finfo(dtype).eps) for dtype in ("float32", "float64")}
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from reference import Rule
+from samestep.reference import Rule
 
 from . import fit, gap, simple
 from .fit import Found

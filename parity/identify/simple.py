@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reference import Adafactor, Adagrad, Epsilon, Rule, ScheduleFree, dialects
+from samestep.reference import Adafactor, Adagrad, Epsilon, Rule, ScheduleFree, dialects
 
 from .fit import UNIT
 from .readings import MACHINE

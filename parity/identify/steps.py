@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from reference import Lion, Rprop, Rule
+from samestep.parity.compare.account import Account
+from samestep.parity.compare.feed import Feed
+from samestep.reference import Lion, Rprop, Rule
 
-from ..compare.account import Account
-from ..compare.feed import Feed
 from . import probes
 from .features import Features
 from .fit import UNIT

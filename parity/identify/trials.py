@@ -7,10 +7,10 @@ import dataclasses
 
 import numpy as np
 
-from .. import streams
-from ..compare import feed as feeds
-from ..compare.account import Account
-from ..compare.feed import Feed
+from samestep.parity.compare import feed as feeds
+from samestep.parity.compare.account import Account
+from samestep.parity.compare.feed import Feed
+from samestep.parity.measure import streams
 
 LONG = 1200  # steps: more than a thousand, after which 0.999^t is no longer near 1
 SEED = 43

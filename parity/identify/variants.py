@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from reference import Decay, Rule
+from samestep.reference import Decay, Rule
 
 from .features import Features
 

@@ -1,6 +1,6 @@
 """How others write the rules. One module a dialect, the same verbs in each: ``read``, ``spell``, ``state_names``.
 
->>> from reference import dialects
+>>> from samestep.reference import dialects
 >>> rule = dialects.keras.read("Adagrad", learning_rate=0.01, epsilon=0.025)
 >>> str(dialects.pytorch.spell(rule))
 'Adagrad(lr=0.01, initial_accumulator_value=0.125, eps=0.0)'
@@ -9,7 +9,8 @@
 import importlib
 from types import ModuleType
 
-from ..rule import Rule
+from samestep.reference.rule import Rule
+
 from . import article, keras, onnx, optax, paper, pytorch, relation, tensorflow1, tf_keras
 from .call import Call, Inexpressible, Native, parse
 from .relation import Kind, Relation, relate
@@ -34,13 +35,13 @@ def read(text: str) -> Rule:
 
 
 __all__ = [
-    "DIALECTS", "Call", "Inexpressible", "Kind", "Native", "Relation", "around", "article", "find", "keras", "onnx",
+    "DIALECTS", "Call", "Inexpressible", "Kind", "Native", "Relation", "parts", "article", "find", "keras", "onnx",
     "optax", "paper", "parse", "pytorch", "read", "relate", "relation", "tensorflow1", "tf_keras",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> ModuleType:
-    """``around`` is imported when it is first asked for: most users have no need of it."""
-    if name == "around":
-        return importlib.import_module(f"{__name__}.around")
+    """``parts`` is imported when it is first asked for: most users have no need of it."""
+    if name == "parts":
+        return importlib.import_module(f"{__name__}.parts")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

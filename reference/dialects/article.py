@@ -6,8 +6,9 @@ It gives one rule, Adagrad, as ``theta - lr * g / sqrt(G + eps)`` with G the sum
 
 from typing import Any
 
-from ..adagrad import Adagrad
-from ..rule import Epsilon, Rule
+from samestep.reference.adagrad import Adagrad
+from samestep.reference.rule import Epsilon, Rule
+
 from .call import Call, Inexpressible, Native, find
 
 NATIVES = {

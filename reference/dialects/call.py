@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..rule import Rule
+from samestep.reference.rule import Rule
 
 
 class Inexpressible(ValueError):
@@ -85,7 +85,7 @@ class Native:
         spoken = set(self.arguments.values())
         return [
             name for name, value in ours.items()
-            if name not in spoken and rule.matters(name) and getattr(rule, name) != value
+            if name not in spoken and rule.is_active(name) and getattr(rule, name) != value
         ]  # fmt: skip
 
     def word(self, argument: str, value: Any) -> Any:

@@ -7,20 +7,21 @@ momentum buffer accumulates steps. Weight decay is decoupled, for every optimize
 import dataclasses
 from typing import Any
 
-from ..adadelta import Adadelta
-from ..adafactor import Adafactor
-from ..adagrad import Adagrad
-from ..adam import Adam
-from ..adamax import Adamax
-from ..ftrl import FTRL
-from ..lamb import LAMB
-from ..lion import Lion
-from ..muon import Muon
-from ..nadam import NAdam
-from ..rmsprop import RMSprop
-from ..rule import Buffer, Decay, Epsilon, Measure, Reach, Rule
-from ..schedulefree import ScheduleFree
-from ..sgd import SGD
+from samestep.reference.adadelta import Adadelta
+from samestep.reference.adafactor import Adafactor
+from samestep.reference.adagrad import Adagrad
+from samestep.reference.adam import Adam
+from samestep.reference.adamax import Adamax
+from samestep.reference.ftrl import FTRL
+from samestep.reference.lamb import LAMB
+from samestep.reference.lion import Lion
+from samestep.reference.muon import Muon
+from samestep.reference.nadam import NAdam
+from samestep.reference.rmsprop import RMSprop
+from samestep.reference.rule import Buffer, Decay, Epsilon, Measure, Reach, Rule
+from samestep.reference.schedulefree import ScheduleFree
+from samestep.reference.sgd import SGD
+
 from .call import Call, Inexpressible, Native, find
 from .refusal import ADAM, Refusal, refuse
 
@@ -150,7 +151,9 @@ def read(name: str, /, **arguments: Any) -> Rule:
     native = find(NATIVES, name, "keras.optimizers")
     for around, nothing in AROUND.items():
         if arguments.get(around, nothing) != nothing and around != "ema_momentum":
-            instead = f"read the call without it and give it to frameworks.tensorflow.Optimizer(rule, {around}=...)"
+            instead = (
+                f"read the call without it and give it to samestep.frameworks.tensorflow.Optimizer(rule, {around}=...)"
+            )
             raise Inexpressible(f"{around} in a rule", "it acts around the update, not in it", instead)
     for decay in ("weight_decay", "adam_weight_decay"):
         if decay in arguments and arguments[decay] is None and name != "AdamW":
@@ -178,7 +181,9 @@ def spell(rule: Rule) -> Call:
             native = _unscaled(native)
         if native.rule is type(rule) and not native.differences(rule) and (name == "AdamW" or not decays):
             return Call(name, native.spell(rule), condition, setting)
-    raise refuse(rule, NATIVES, "keras.optimizers", f"frameworks.tensorflow.Optimizer({rule!r})", special=REFUSALS)
+    raise refuse(
+        rule, NATIVES, "keras.optimizers", f"samestep.frameworks.tensorflow.Optimizer({rule!r})", special=REFUSALS
+    )
 
 
 def state_names(rule: Rule) -> dict[str, str]:
@@ -195,7 +200,7 @@ def _unscaled(muon: Native) -> Native:
 REFUSALS = (
     Refusal(lambda rule: rule.maximize, "Keras only minimizes", "negate the loss, or {ours}"),
     Refusal(
-        lambda rule: rule.weight_decay and rule.decay is Decay.COUPLED and rule.matters("decay"),
+        lambda rule: rule.weight_decay and rule.decay is Decay.COUPLED and rule.is_active("decay"),
         "Keras has only decoupled weight decay, this rule couples it",
         "an L2 regularizer of weight_decay / 2 on each weight, or {ours}",
     ),

@@ -7,10 +7,11 @@ before bias correction. A momentum buffer accumulates gradients. ``norm_coeffici
 
 from typing import Any
 
-from ..adagrad import Adagrad
-from ..adam import Adam
-from ..rule import Buffer, Decay, Epsilon, Rule
-from ..sgd import SGD
+from samestep.reference.adagrad import Adagrad
+from samestep.reference.adam import Adam
+from samestep.reference.rule import Buffer, Decay, Epsilon, Rule
+from samestep.reference.sgd import SGD
+
 from .call import Call, Inexpressible, Native, find, names_of_states, saying
 from .refusal import refuse
 

@@ -8,18 +8,19 @@ The momentum buffer accumulates gradients in ``sgd`` and steps in ``rmsprop``. U
 import math
 from typing import Any
 
-from ..adadelta import Adadelta
-from ..adagrad import Adagrad
-from ..adam import Adam
-from ..adamax import Adamax
-from ..lamb import LAMB
-from ..lion import Lion
-from ..nadam import NAdam
-from ..radam import RAdam
-from ..rmsprop import RMSprop
-from ..rprop import Rprop
-from ..rule import Buffer, Decay, Epsilon, Rule
-from ..sgd import SGD
+from samestep.reference.adadelta import Adadelta
+from samestep.reference.adagrad import Adagrad
+from samestep.reference.adam import Adam
+from samestep.reference.adamax import Adamax
+from samestep.reference.lamb import LAMB
+from samestep.reference.lion import Lion
+from samestep.reference.nadam import NAdam
+from samestep.reference.radam import RAdam
+from samestep.reference.rmsprop import RMSprop
+from samestep.reference.rprop import Rprop
+from samestep.reference.rule import Buffer, Decay, Epsilon, Rule
+from samestep.reference.sgd import SGD
+
 from .call import Call, Inexpressible, Native, find, names_of_states, refused, saying
 from .refusal import refuse
 

@@ -12,20 +12,21 @@ Adafactor: Shazeer and Stern 2018, algorithms 4 and 5. The rules' modules have t
 
 from typing import Any
 
-from ..adadelta import Adadelta
-from ..adafactor import Adafactor
-from ..adagrad import Adagrad
-from ..adam import Adam
-from ..adamax import Adamax
-from ..asgd import ASGD
-from ..ftrl import FTRL
-from ..lamb import LAMB
-from ..lion import Lion
-from ..nadam import NAdam
-from ..rmsprop import RMSprop
-from ..rprop import Rprop
-from ..rule import Buffer, Decay, Epsilon, Measure, Rule
-from ..sgd import SGD
+from samestep.reference.adadelta import Adadelta
+from samestep.reference.adafactor import Adafactor
+from samestep.reference.adagrad import Adagrad
+from samestep.reference.adam import Adam
+from samestep.reference.adamax import Adamax
+from samestep.reference.asgd import ASGD
+from samestep.reference.ftrl import FTRL
+from samestep.reference.lamb import LAMB
+from samestep.reference.lion import Lion
+from samestep.reference.nadam import NAdam
+from samestep.reference.rmsprop import RMSprop
+from samestep.reference.rprop import Rprop
+from samestep.reference.rule import Buffer, Decay, Epsilon, Measure, Rule
+from samestep.reference.sgd import SGD
+
 from .call import Call, Inexpressible, Native, find, names_of_states, saying
 from .refusal import refuse
 

@@ -7,19 +7,20 @@ gradients. Weight decay is an L2 penalty except in AdamW and where ``decoupled_w
 import dataclasses
 from typing import Any
 
-from ..adadelta import Adadelta
-from ..adafactor import Adafactor
-from ..adagrad import Adagrad
-from ..adam import Adam
-from ..adamax import Adamax
-from ..asgd import ASGD
-from ..muon import Muon
-from ..nadam import NAdam
-from ..radam import RAdam
-from ..rmsprop import RMSprop
-from ..rprop import Rprop
-from ..rule import Buffer, Decay, Epsilon, Measure, Reach, Rule
-from ..sgd import SGD
+from samestep.reference.adadelta import Adadelta
+from samestep.reference.adafactor import Adafactor
+from samestep.reference.adagrad import Adagrad
+from samestep.reference.adam import Adam
+from samestep.reference.adamax import Adamax
+from samestep.reference.asgd import ASGD
+from samestep.reference.muon import Muon
+from samestep.reference.nadam import NAdam
+from samestep.reference.radam import RAdam
+from samestep.reference.rmsprop import RMSprop
+from samestep.reference.rprop import Rprop
+from samestep.reference.rule import Buffer, Decay, Epsilon, Measure, Reach, Rule
+from samestep.reference.sgd import SGD
+
 from .call import Call, Native, find
 from .refusal import ADAM, Refusal, refuse
 
@@ -175,7 +176,9 @@ def spell(rule: Rule) -> Call:
             native = _as_long_as_adams(native)
         if native.rule is type(rule) and not native.differences(rule) and name not in READ_ONLY:
             return Call(name, {**join(native.spell(rule), native), **flag}, condition, setting)
-    raise refuse(rule, NATIVES, "torch.optim", f"frameworks.pytorch.Optimizer(params, {rule!r})", special=REFUSALS)
+    raise refuse(
+        rule, NATIVES, "torch.optim", f"samestep.frameworks.pytorch.Optimizer(params, {rule!r})", special=REFUSALS
+    )
 
 
 def state_names(rule: Rule) -> dict[str, str]:
@@ -253,7 +256,7 @@ REFUSALS = (
         "negate the loss, or {ours}",
     ),
     Refusal(
-        lambda rule: isinstance(rule, Muon) and rule.matters("decay") and rule.decay is Decay.COUPLED,
+        lambda rule: isinstance(rule, Muon) and rule.is_active("decay") and rule.decay is Decay.COUPLED,
         "torch.optim.Muon has only decoupled weight decay, this rule couples it",
     ),
     Refusal(

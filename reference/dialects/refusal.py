@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ..rule import Decay, Epsilon, Rule
+from samestep.reference.rule import Decay, Epsilon, Rule
+
 from .call import Inexpressible, Native
 
 PLACES = {
@@ -35,7 +36,7 @@ class Refusal(NamedTuple):
 
     def of(self, rule: Rule, prefix: str, ours: str) -> Inexpressible:
         """The error for this rule."""
-        words = {**rule.plain(), "name": type(rule).__name__, "ours": ours}
+        words = {**rule.to_dict(), "name": type(rule).__name__, "ours": ours}
         why, instead, each_step = (text.format(**words) for text in (self.why, self.instead, self.each_step))
         return Inexpressible(f"{rule!r} in {prefix}", why, instead, self.size, each_step)
 
@@ -66,10 +67,10 @@ def refuse(
     if "weight_decay" in differences:
         return Inexpressible(what, f"{title} has no weight decay", instead)
     if "decay" in differences:
-        theirs, (_, ours) = KINDS[fixed["decay"]][0], KINDS[Decay[rule.plain()["decay"]]]
+        theirs, (_, ours) = KINDS[fixed["decay"]][0], KINDS[Decay[rule.to_dict()["decay"]]]
         return Inexpressible(what, f"{title} has only {theirs} weight decay, this rule {ours}", instead)
     if differences == ["epsilon_at"]:
-        at, wanted = fixed["epsilon_at"], Epsilon[rule.plain()["epsilon_at"]]
+        at, wanted = fixed["epsilon_at"], Epsilon[rule.to_dict()["epsilon_at"]]
         ours = "after it" if at is Epsilon.HAT else PLACES[wanted]
         why = f"{title} adds epsilon {PLACES[at]}, this rule {ours}"
         if wanted is Epsilon.HAT:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from ..rule import Rule
+from samestep.reference.rule import Rule
+
 from .call import Call, Inexpressible, Native
 
 

@@ -7,13 +7,14 @@ is epsilon-hat. A momentum buffer accumulates gradients in Momentum, steps in RM
 
 from typing import Any
 
-from ..adadelta import Adadelta
-from ..adagrad import Adagrad
-from ..adam import Adam
-from ..ftrl import FTRL
-from ..rmsprop import RMSprop
-from ..rule import Buffer, Epsilon, Rule
-from ..sgd import SGD
+from samestep.reference.adadelta import Adadelta
+from samestep.reference.adagrad import Adagrad
+from samestep.reference.adam import Adam
+from samestep.reference.ftrl import FTRL
+from samestep.reference.rmsprop import RMSprop
+from samestep.reference.rule import Buffer, Epsilon, Rule
+from samestep.reference.sgd import SGD
+
 from .call import Call, Inexpressible, Native, find, names_of_states, saying
 from .keras import FTRL_DEFAULTS, FTRL_WORDS
 from .refusal import refuse
@@ -106,7 +107,7 @@ def state_names(rule: Rule) -> dict[str, str]:
 
 
 def _inexpressible(wanted: Rule, rule: Rule) -> Inexpressible:
-    instead = f"in Keras 3 frameworks.tensorflow.Optimizer({wanted!r})"
+    instead = f"in Keras 3 samestep.frameworks.tensorflow.Optimizer({wanted!r})"
     if isinstance(rule, Adagrad) and saying(NATIVES, rule):
         why = f"{PREFIX}.AdagradOptimizer takes no empty accumulator"
         return Inexpressible(f"{wanted!r} in {PREFIX}", why, "a start that arithmetic loses, such as 1e-30")

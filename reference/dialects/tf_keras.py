@@ -8,15 +8,16 @@ Nadam warms up as slowly as PyTorch's; there is no weight decay; ``decay`` slows
 
 from typing import Any
 
-from ..adadelta import Adadelta
-from ..adagrad import Adagrad
-from ..adam import Adam
-from ..adamax import Adamax
-from ..ftrl import FTRL
-from ..nadam import NAdam
-from ..rmsprop import RMSprop
-from ..rule import Buffer, Epsilon, Rule
-from ..sgd import SGD
+from samestep.reference.adadelta import Adadelta
+from samestep.reference.adagrad import Adagrad
+from samestep.reference.adam import Adam
+from samestep.reference.adamax import Adamax
+from samestep.reference.ftrl import FTRL
+from samestep.reference.nadam import NAdam
+from samestep.reference.rmsprop import RMSprop
+from samestep.reference.rule import Buffer, Epsilon, Rule
+from samestep.reference.sgd import SGD
+
 from .call import Call, Inexpressible, Native, find, names_of_states, refused, saying
 from .keras import FTRL_DEFAULTS, FTRL_WORDS
 from .refusal import refuse
@@ -114,7 +115,7 @@ def spell(rule: Rule) -> Call:
         native = NATIVES["RMSprop"]
         natives = {"RMSprop": Native(**{**vars(native), "fixed": {**native.fixed, **_place(native, rule.momentum)}})}
     name = saying(natives, rule)
-    instead = f"in Keras 3 frameworks.tensorflow.Optimizer({wanted!r})"
+    instead = f"in Keras 3 samestep.frameworks.tensorflow.Optimizer({wanted!r})"
     if name and "epsilon" in NATIVES[name].words and not getattr(rule, "epsilon", 1.0):
         why = f"epsilon 0 means {FUZZ} there"
         raise Inexpressible(f"{wanted!r} in {PREFIX}", why, "an epsilon that arithmetic loses, such as 1e-30")

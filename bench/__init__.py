@@ -1,1 +1,0 @@
-"""The clock: what a step and an epoch cost, ours beside the natives. ``python -m pytest bench --benchmark-only``."""

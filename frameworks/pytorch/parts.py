@@ -1,0 +1,128 @@
+"""What stands around a rule, for PyTorch; with our ``Optimizer`` or any other.
+
+::
+
+    scheduler = Scheduler(optimizer, Cosine(lr=0.1, steps=1000))
+    loss.backward()
+    clip_(model.parameters(), ClipGlobalNorm(limit=1.0))
+    optimizer.step()
+    scheduler.step()
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+
+from samestep.reference.parts import Accumulation, Average, Clipping, Schedule, restore
+
+from . import namespace
+from .optimizer import _dense
+
+Gradients = Sequence[torch.Tensor | None]
+
+
+@torch.no_grad()
+def clipped(clipping: Clipping, gradients: Gradients) -> list[torch.Tensor | None]:
+    """New gradients, clipped, of the same shapes, dtypes and devices; None stays None, sparse ones are made dense.
+
+    Computed in float64 if one of them is float64, else in float32, on the first one's device, and rounded once to each
+    dtype.
+    """
+    dense = [None if g is None else _dense(g) for g in gradients]
+    wide = functools.reduce(torch.promote_types, (g.dtype for g in dense if g is not None), torch.float32)
+    device = next((g.device for g in dense if g is not None), None)
+    found = clipping.clip([None if g is None else g.to(device, wide) for g in dense], namespace)
+    return [new if g is None or new is None else new.to(g) for g, new in zip(dense, found, strict=True)]
+
+
+def clip_(parameters: torch.Tensor | Iterable[torch.Tensor], clipping: Clipping) -> None:
+    """Clip the gradients of ``parameters`` in place, as torch.nn.utils' functions do; without a gradient they rest."""
+    given = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+    for parameter, new in zip(given, clipped(clipping, [p.grad for p in given]), strict=True):
+        if new is not None and parameter.grad.layout is torch.strided:
+            parameter.grad.copy_(new)
+        elif new is not None:
+            parameter.grad = new
+
+
+class Scheduler(torch.optim.lr_scheduler.LRScheduler):
+    """A schedule as a true torch scheduler: sets every group's ``lr`` to the schedule's rate, whatever it was.
+
+    ``schedule`` may be a list, one for each parameter group. Call ``step()`` after ``optimizer.step()``. The
+    ``state_dict`` holds plain values; loading one of another schedule raises ValueError.
+    """
+
+    def __init__(self, optimizer: Any, schedule: Schedule | Sequence[Schedule], last_epoch: int = -1) -> None:
+        groups = len(optimizer.param_groups)
+        self.schedules = [schedule] * groups if isinstance(schedule, Schedule) else list(schedule)
+        if len(self.schedules) != groups:
+            raise ValueError(f"schedules must be one, or one for each of {groups} groups, got {len(self.schedules)}")
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        """The rates of the step that comes next."""
+        return [schedule.rate(self.last_epoch + 1) for schedule in self.schedules]
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, with the schedules as dicts of plain values."""
+        return {**super().state_dict(), "schedules": [schedule.to_dict() for schedule in self.schedules]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As torch's; ValueError if the state was saved under other schedules."""
+        theirs = [restore(plain) for plain in state_dict.get("schedules", [])]
+        if theirs != self.schedules:
+            raise ValueError(f"the saved state must belong to {self.schedules}, got {theirs}")
+        super().load_state_dict({**state_dict, "schedules": self.schedules})
+
+
+def averaging(average: Average) -> Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]:
+    """The average as ``avg_fn`` of torch.optim.swa_utils.AveragedModel."""
+    return lambda averaged, theta, count: average.update([averaged], [theta], int(count) + 1)[0]
+
+
+class Averages:
+    """Averages of ``parameters``: call ``update()`` after each step and read ``averages``.
+
+    Half precision is averaged in float32, so the averages of such parameters are float32.
+    """
+
+    def __init__(self, parameters: Iterable[torch.Tensor], average: Average) -> None:
+        self.parameters, self.average, self.count = list(parameters), average, 0
+        self.averages: list[torch.Tensor] = []
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the parameters as they are now; the first time copies them."""
+        self.count += 1
+        self.averages = self.average.update(self.averages, [_wide(p.detach()) for p in self.parameters], self.count)
+
+
+class Accumulator:
+    """Collects gradients: ``add`` gives those to step with when they are due, else None.
+
+    Half precision is summed in float32 and rounded once. A tensor that had no gradient keeps None.
+    """
+
+    def __init__(self, accumulation: Accumulation) -> None:
+        self.accumulation, self.count = accumulation, 0
+        self.sums: list[torch.Tensor | None] = []
+        self.dtypes: dict[int, torch.dtype] = {}
+
+    @torch.no_grad()
+    def add(self, gradients: Gradients) -> list[torch.Tensor | None] | None:
+        """Take in one batch's gradients, in the same order and of the same dtypes each time."""
+        self.count += 1
+        self.dtypes |= {index: g.dtype for index, g in enumerate(gradients) if g is not None}
+        wide = [None if g is None else _wide(_dense(g)) for g in gradients]
+        self.sums = self.accumulation.add(self.sums, wide) if self.sums else wide
+        if not self.accumulation.due(self.count):
+            return None
+        done, self.sums = self.accumulation.finished(self.sums), []
+        return [None if g is None else g.to(self.dtypes[index]) for index, g in enumerate(done)]
+
+
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy, half precision as float32."""
+    return tensor.to(torch.float32 if tensor.dtype.itemsize == 2 else tensor.dtype, copy=True)

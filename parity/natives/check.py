@@ -1,0 +1,158 @@
+"""Rung 3: the natives as witnesses. ``python -m samestep.parity.natives.check --out natives.json`` measures every one of them."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samestep.frameworks.experiment import record
+from samestep.parity.measure import cases, limits, trajectory
+from samestep.parity.measure import nearest_wrong as court
+from samestep.parity.runners import natives as witnesses
+from samestep.reference import Rule, dialects
+
+from . import deviations
+
+DTYPES = ("float32", "float64")
+HOLDS = ("agrees", "deviates as recorded")  # the verdicts that hold
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One native held to its dialect. Distances and limits are shares of the path.
+
+    ``verdict`` is "agrees", "deviates as recorded", "differs", or "mended" where a recorded deviation is gone; the
+    first two hold. ``told`` describes the place closest to the limit.
+    """
+
+    call: str
+    rule: str
+    witness: str
+    dtype: str
+    distance: float
+    limit: float
+    nearest_wrong: float
+    wrong_rule: str
+    verdict: str
+    told: str
+    deviation: dict[str, Any] | None
+    command: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Witness:
+    """A native optimizer in one implementation or mode, on one dtype."""
+
+    call: str
+    kind: str
+    dtype: str
+
+    @property
+    def dialect(self) -> str:
+        """The dialect whose native this is."""
+        return dialects.parse(self.call)[0]
+
+    @property
+    def name(self) -> str:
+        """As the report prints it."""
+        return f"{witnesses.of(self.dialect).TITLE} {self.kind}"
+
+    @property
+    def command(self) -> str:
+        """What repeats this measurement."""
+        return f'python -m samestep.parity.natives.check --call "{self.call}" --kind {self.kind} --dtype {self.dtype}'
+
+    def run(self, trial: court.Trial) -> np.ndarray:
+        """Where the native goes on the trial, (steps, n)."""
+        _, name, arguments = dialects.parse(self.call)
+        return witnesses.of(self.dialect).run(dialects.Call(name, arguments), self.kind, self.dtype, trial)
+
+
+def every(dialect: str) -> Iterator[Witness]:
+    """Every native of the dialect on every case, in every implementation or mode and dtype."""
+    for call in (*cases.CALLS, *cases.FURTHER.get(dialect, ())):
+        spoken, name, _ = dialects.parse(call)
+        if spoken == dialect:
+            kinds = witnesses.of(dialect).kinds(name)
+            yield from (Witness(call, kind, dtype) for kind in kinds for dtype in DTYPES)
+
+
+def hold(witness: Witness, steps: int = court.STEPS) -> Row:
+    """Hold a native to its dialect's rule; where it is known to deviate, to the recorded cause as well."""
+    rule = dialects.read(witness.call)
+    trial = court.trial(rule, steps)
+    actual = witness.run(trial)
+    expected, bounds = court.expectation(rule, witness.dtype, steps)
+    verdict = trajectory.compare(trial.start, expected, actual, bounds)
+    word, excuse = "agrees" if verdict.holds else "differs", None
+    known = deviations.find(witness.dialect, witness.kind, witness.dtype, rule)
+    if known and (size := known[0].sizes[type(rule).__name__]):
+        deviation, imitation = known
+        excuse = {"cause": deviation.cause, "size": size, "link": deviation.link}
+        word = "mended" if verdict.holds else "differs"
+        if deviation.without:
+            explained = hold(dataclasses.replace(witness, kind=deviation.without), steps).verdict == "agrees"
+        else:
+            explained = _explained(imitation, witness.dtype, deviation.scalars_in, trial, actual).holds
+        if explained and not verdict.holds and (steps > court.STEPS or verdict.distance <= size):
+            word = "deviates as recorded"
+    wrong = court.nearest_wrong(rule, witness.dtype, steps)
+    return Row(
+        call=witness.call, rule=repr(rule), witness=witness.name, dtype=witness.dtype,
+        distance=verdict.distance, limit=verdict.limit, nearest_wrong=wrong.distance, wrong_rule=wrong.name,
+        verdict=word, told=str(verdict), deviation=excuse,
+        command=witness.command,
+    )  # fmt: skip
+
+
+def _explained(
+    imitation: Rule, dtype: str, scalars_in: str, trial: court.Trial, actual: np.ndarray
+) -> trajectory.Verdict:
+    """The native against the rule that makes its mistake; its scalars round in ``scalars_in``."""
+    start, gradients, rates = trial
+    expected = trajectory.run(imitation, start, gradients, "float64", rates)
+    bounds = limits.bounds(imitation, start, gradients, dtype, rates, scalars_in=scalars_in)
+    return trajectory.compare(start, expected, actual, bounds)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print a line each, write JSON if asked; exit code 1 if a native differs."""
+    parser = argparse.ArgumentParser(prog="python -m samestep.parity.natives.check", description=__doc__)
+    parser.add_argument("--out", type=Path, help="write all rows to this JSON file")
+    for choice in ("call", "kind", "dtype"):
+        parser.add_argument(f"--{choice}", help=f"only natives of this {choice}")
+    parser.add_argument("--rules", help="only natives that follow these rules, names with commas between them")
+    parser.add_argument("--steps", type=int, default=court.STEPS)
+    options = parser.parse_args(arguments)
+    rules = options.rules.split(",") if options.rules else None
+    chosen, absent = [], {}
+    for dialect in witnesses.SPOKEN:
+        if package := witnesses.missing(dialect):
+            absent[dialect] = f"{package} is not installed"
+            print(f"{'left out':>20}  {witnesses.of(dialect).TITLE}: {absent[dialect]}", flush=True)
+            continue
+        chosen += [
+            witness for witness in every(dialect)
+            if all(getattr(options, c) in (None, getattr(witness, c)) for c in ("call", "kind", "dtype"))
+            and (rules is None or type(dialects.read(witness.call)).__name__ in rules)
+        ]  # fmt: skip
+    if not chosen:
+        print("no native matches; run without --call, --kind, --dtype and --rules to see them all", file=sys.stderr)
+        return 2
+    rows = []
+    for witness in chosen:
+        rows.append(hold(witness, options.steps))
+        print(f"{rows[-1].verdict:>20}  {witness.name} {witness.dtype} {witness.call}: {rows[-1].told}", flush=True)
+    if options.out:
+        body = json.dumps({"rows": [dataclasses.asdict(row) for row in rows], "left_out": absent}, indent=1)
+        record.write_whole(options.out, lambda file: file.write(body.encode()))
+    return int(not all(row.verdict in HOLDS for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

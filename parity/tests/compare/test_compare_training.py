@@ -1,0 +1,142 @@
+"""``samestep compare --mnist``: the step and stage where two training runs part, wherever the fault is planted."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import samestep.frameworks.numpy.model
+from samestep.frameworks.experiment import facts
+from samestep.parity.compare import contestants, trained, training, worker
+from samestep.parity.compare.answer import EQUAL, WITHIN
+from samestep.parity.compare.contestants import Contestant
+from samestep.parity.compare.feed import Feed
+from samestep.parity.compare.trained import Training
+from samestep.parity.compare.training import Trained
+from samestep.parity.compare.worker import Ran
+from samestep.parity.tests.support.require import require
+
+torch = require("torch")
+keras = require("keras")
+require("tensorflow")
+
+ADAM, STEPS = "Adam(lr=0.001)", 3
+
+
+def here(pair: tuple[Contestant, Contestant], steps: int, keep: int) -> tuple[Trained, Trained]:
+    """Train both in this process."""
+    one, other = (training.train(contestant, steps, keep) for contestant in pair)
+    return one, other
+
+
+def ran(contestant: Contestant, feed: Feed, dtype: str) -> Ran:
+    """Run a contestant in this process."""
+    return (worker.ran if contestant.kind == "rule" else worker.execute)(contestant, feed, dtype)
+
+
+def compared(a: str, b: str, steps: int = STEPS) -> Training:
+    """The answer of training both."""
+    return trained.train(contestants.read(a), contestants.read(b), steps, here, ran)
+
+
+def test_three_frameworks_have_equal_bits_at_every_stage() -> None:
+    """NumPy against each of the others."""
+    for framework in ("pytorch", "tensorflow"):
+        found = compared(ADAM, f"adapter:{framework}:{ADAM}")
+        assert (found.same, found.first, found.optimizers) == (True, None, None)
+        assert [gap for _, gap in found.growth] == [0.0, 0.0, 0.0]
+
+
+def test_runs_that_rounding_parts_are_the_same() -> None:
+    """torch's own Adam rounds otherwise; its weights have other bits, and its steps stay within the limit."""
+    found = compared(f"pytorch:{ADAM}", f"native:pytorch:{ADAM}")
+    assert found.first
+    assert found.optimizers
+    assert (found.same, found.optimizers.same) == (True, WITHIN)
+
+
+def test_another_rule_parts_at_the_update() -> None:
+    """Adam with epsilon in two places, trained in two frameworks: data, losses and gradients of step 1 are equal."""
+    found = compared(f"pytorch:{ADAM}", "keras:Adam(learning_rate=0.001)")
+    assert found.first
+    assert (found.same, found.first.step, found.first.stage) == (False, 1, "update")
+    assert found.optimizers
+    assert found.optimizers.causes[-1].words.count("instead of") == 2
+
+
+def altered(change: Callable[[list[Any]], list[Any]]) -> Callable[..., Any]:
+    """NumPy's gradients, changed."""
+    right = samestep.frameworks.numpy.model.loss_and_gradients
+
+    def wrong(*given: Any) -> Any:
+        loss, gradients = right(*given)
+        return loss, change(gradients)
+
+    return wrong
+
+
+def test_a_wrong_backward_pass_is_the_gradients_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One element of one gradient is an ulp of float32 off; on equal gradients the optimizers agree."""
+
+    def change(gradients: list[Any]) -> list[Any]:
+        gradients[3][7] *= 1 + 2.0**-23
+        return gradients
+
+    monkeypatch.setattr(samestep.frameworks.numpy.model, "loss_and_gradients", altered(change))
+    found = compared(f"adapter:pytorch:{ADAM}", ADAM)
+    assert found.first
+    assert (found.same, found.first.step, found.first.stage) == (False, 1, "gradient")
+    assert (found.first.tensor, found.first.element) == ("output bias", (7,))
+    assert found.optimizers
+    assert found.optimizers.same == EQUAL
+
+
+def test_a_wrong_forward_pass_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logits that are shifted: the gradient stays what it was."""
+    right = samestep.frameworks.numpy.model.forward
+
+    def wrong(*given: Any) -> Any:
+        *others, logits = right(*given)
+        return [*others, logits + 1]
+
+    monkeypatch.setattr(samestep.frameworks.numpy.model, "forward", wrong)
+    found = compared(f"adapter:pytorch:{ADAM}", ADAM)
+    assert found.first
+    assert (found.same, found.first.step, found.first.stage) == (False, 1, "forward")
+
+
+def test_other_data_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy is given the second batch twice."""
+    drawn = facts.batches
+
+    def again(pair: tuple[Contestant, Contestant], steps: int, keep: int) -> tuple[Trained, Trained]:
+        one = training.train(pair[0], steps, keep)
+        with monkeypatch.context() as patch:
+            patch.setattr(facts, "batches", lambda epoch, size: twice(drawn(epoch, size)))
+            return one, training.train(pair[1], steps, keep)
+
+    def twice(batches: Any) -> Any:
+        for number, batch in enumerate(batches, start=1):
+            yield batch
+            if number == 2:
+                yield batch
+
+    found = trained.train(contestants.read(f"adapter:pytorch:{ADAM}"), contestants.read(ADAM), STEPS, again, ran)
+    assert found.first
+    assert (found.same, found.first.step, found.first.stage) == (False, 3, "data")
+
+
+def test_what_cannot_be_trained_is_refused() -> None:
+    """Natives of other libraries."""
+    with pytest.raises(ValueError, match="cannot be trained here"):
+        compared(ADAM, "native:optax:adam(learning_rate=0.001)")
+
+
+def test_a_kept_step_is_not_overwritten_by_later_ones() -> None:
+    """torch changes its arrays in place: what is kept of step 1 is as if training had ended there."""
+    for text in (ADAM, f"adapter:pytorch:{ADAM}"):
+        short, longer = (training.train(contestants.read(text), steps, 1).seen for steps in (1, 3))
+        for stage, arrays in short.items():
+            for name, array in arrays.items():
+                assert np.array_equal(array, longer[stage][name]), f"{text}: {stage} {name}"

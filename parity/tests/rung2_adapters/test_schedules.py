@@ -1,0 +1,400 @@
+"""Schedules: against their equations, against the natives, and in every framework.
+
+Which step is the first with a new rate is a fact of each framework, and stands here as a list of numbers.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+from samestep.parity.measure.limits import ROUNDOFF
+from samestep.parity.tests.support.parts import SCHEDULES, STEPS, bounds, chained, holds, rates
+from samestep.parity.tests.support.require import require
+from samestep.reference import SGD
+from samestep.reference.dialects import Call, Inexpressible, parts
+from samestep.reference.parts import Constant, Cosine, Exponential, Piecewise, Polynomial, Schedule, WarmUp
+
+torch = require("torch")
+tf = require("tensorflow")
+keras = require("keras")
+
+import samestep.frameworks.numpy  # noqa: E402  # after require
+import samestep.frameworks.numpy.parts as in_numpy  # noqa: E402
+import samestep.frameworks.pytorch  # noqa: E402
+import samestep.frameworks.pytorch.parts as in_torch  # noqa: E402
+import samestep.frameworks.tensorflow.parts as in_keras  # noqa: E402
+
+pytestmark = pytest.mark.rung(2)
+
+UNSPOKEN = {  # what a dialect has no word for, and a part of the reason
+    "pytorch": {
+        SCHEDULES[2]: "several ratios",
+        SCHEDULES[9]: "LinearLR has no power",
+        SCHEDULES[12]: "cannot start at 0",
+    },
+    "keras": {SCHEDULES[11]: "stays at its end", SCHEDULES[14]: "only CosineDecay has a warm-up"},
+}
+
+
+def torch_native(call: Call, lr: float, steps: int = STEPS) -> list[float]:
+    """The rates that torch's scheduler sets."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
+    return followed(optimizer, torch_scheduler(call, optimizer), steps)
+
+
+def followed(optimizer: Any, scheduler: Any, steps: int = STEPS) -> list[float]:
+    """The rates at which an optimizer steps under a scheduler."""
+    found = []
+    for _ in range(steps):
+        found.append(float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def torch_scheduler(call: Call, optimizer: Any) -> Any:
+    arguments = dict(call.arguments)
+    if "schedulers" in arguments:
+        arguments["schedulers"] = [torch_scheduler(one, optimizer) for one in arguments["schedulers"]]
+    return getattr(torch.optim.lr_scheduler, call.name)(optimizer, **arguments)
+
+
+def keras_native(call: Call, steps: int = STEPS) -> list[float]:
+    """The rates of Keras' schedule, called as the optimizer calls it."""
+    schedule = getattr(keras.optimizers.schedules, call.name)(**call.arguments)
+    return [float(schedule(tf.constant(n, tf.int64))) for n in range(steps)]
+
+
+# Schedules: truth
+
+
+def half_wave(lr: Any, end: Any, n: int, steps: int) -> Any:
+    return end + (lr - end) * (1 + mpmath.cos(mpmath.pi * mpmath.mpf(n) / steps)) / 2
+
+
+TRUTHS: list[tuple[Schedule, Callable[[int], Any]]] = [
+    (Exponential(lr=0.1, factor=0.93), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.93) ** n),
+    (Exponential(lr=0.1, factor=0.8, steps=2), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (mpmath.mpf(n) / 2)),
+    (Exponential(lr=0.1, factor=0.8, steps=7), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (mpmath.mpf(n) / 7)),
+    (Exponential(lr=0.1, factor=0.8, steps=7, staircase=True), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (n // 7)),
+    (
+        Polynomial(lr=0.1, end=0.003, steps=23, power=2.0),
+        lambda n: mpmath.mpf(0.003) + (mpmath.mpf(0.1) - 0.003) * (1 - mpmath.mpf(min(n, 23)) / 23) ** 2,
+    ),
+    (
+        Polynomial(lr=0.1, steps=23, power=0.9),
+        lambda n: mpmath.mpf(0.1) * (1 - mpmath.mpf(min(n, 23)) / 23) ** mpmath.mpf(0.9),
+    ),
+    (
+        Cosine(lr=0.1, end=0.003, steps=23),
+        lambda n: half_wave(mpmath.mpf(0.1), mpmath.mpf(0.003), min(n, 23), 23),
+    ),
+    (
+        Cosine(lr=0.1, end=0.003, steps=24, after="RETURN"),
+        lambda n: half_wave(mpmath.mpf(0.1), mpmath.mpf(0.003), n, 24),
+    ),
+    (
+        WarmUp(start=0.02, steps=5, then=Cosine(lr=0.1, steps=40)),
+        lambda n: (
+            (mpmath.mpf(0.02) + (mpmath.mpf(0.1) - 0.02) * n / 5 if n < 5 else half_wave(mpmath.mpf(0.1), 0, n - 5, 40))
+            if n < 45
+            else mpmath.mpf(0)
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("schedule", "equation"), TRUTHS, ids=[repr(truth[0]) for truth in TRUTHS])
+def test_schedule_computes_its_equation(schedule: Schedule, equation: Callable[[int], Any]) -> None:
+    """Against the equation in 50 digits, within the rounding of the formula."""
+    with mpmath.workdps(50):
+        expected = [float(equation(n)) for n in range(STEPS)]
+    own = [b + ROUNDOFF["float64"] * e for b, e in zip(bounds(schedule, "float64"), expected, strict=True)]
+    verdict = holds(expected, rates(schedule), own)
+    assert verdict.holds, str(verdict)
+    late = holds([expected[0], *expected[:-1]], rates(schedule), own)
+    assert not late.holds, "the limit would let a schedule through that is a step late"
+
+
+def test_ends_are_exact() -> None:
+    """The first rate is lr to the last digit, the last is end, and half a cosine goes by their middle."""
+    for kind in (Polynomial, Cosine):
+        schedule = kind(lr=0.1, end=0.003, steps=23)
+        assert (schedule.rate(1), schedule.rate(24), schedule.rate(1000)) == (0.1, 0.003, 0.003)
+    warm = WarmUp(start=0.003, steps=7, then=Cosine(lr=0.1, steps=5))
+    assert (warm.rate(1), warm.rate(8), warm.rate(13), warm.rate(14)) == (0.003, 0.1, 0.0, 0.0)
+    assert Cosine(lr=0.1, steps=5, after="RETURN").rate(11) == 0.1
+    assert Cosine(lr=1.0, steps=24).rate(13) == 0.5
+
+
+def test_bits_of_a_cosine_are_those_on_record() -> None:
+    """Nothing but sums, products and quotients makes them, so that they are the same on every machine."""
+    waves = [rates(Cosine(lr=0.1, end=0.003, steps=steps), steps + 1) for steps in range(1, 200)]
+    found = hashlib.sha256(np.concatenate(waves).astype("<f8").tobytes()).hexdigest()
+    assert found.startswith("638bcbf68cdb4196")
+
+
+def test_whole_powers_are_products() -> None:
+    """And not the platform's power, whose last digits are its own."""
+    rest = [(23 - n) / 23 for n in range(23)]
+    told = rates(Polynomial(lr=1.0, steps=23, power=3.0), len(rest))
+    assert told == [x * (x * x) for x in rest]
+    assert told != [x**3 for x in rest]
+
+
+# Schedules: natives
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_schedule_spelled_for_torch_has_its_rates(schedule: Schedule) -> None:
+    """The native made from the spelled call, against the schedule; one step late is beyond the limit."""
+    if schedule in UNSPOKEN["pytorch"]:
+        with pytest.raises(Inexpressible, match=UNSPOKEN["pytorch"][schedule]):
+            parts.pytorch.spell_schedule(schedule)
+        return
+    call = parts.pytorch.spell_schedule(schedule)
+    lr = float(call.condition.split("lr=")[1].split(",")[0])
+    steps = schedule.steps + 1 if "for the first" in call.condition else STEPS  # type: ignore[attr-defined]
+    if "after the warm-up" in call.condition:
+        steps = 46
+    native = torch_native(call, lr, steps)
+    limit = np.add(bounds(schedule, "float64", steps), chained(schedule, steps))
+    verdict = holds(rates(schedule, steps), native, limit)
+    assert verdict.holds, f"{call}: {verdict}"
+    if not isinstance(schedule, Constant):
+        assert not holds(rates(schedule, steps + 1)[1:], native, limit).holds
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_schedule_spelled_for_keras_has_its_rates(schedule: Schedule) -> None:
+    """The native made from the spelled call, in its float32; one step late is beyond the limit."""
+    if schedule in UNSPOKEN["keras"]:
+        with pytest.raises(Inexpressible, match=UNSPOKEN["keras"][schedule]):
+            parts.keras.spell_schedule(schedule)
+        return
+    native, limit = keras_native(parts.keras.spell_schedule(schedule)), bounds(schedule, "float32")
+    verdict = holds(rates(schedule), native, limit)
+    assert verdict.holds, str(verdict)
+    if not isinstance(schedule, Constant):
+        assert not holds(rates(schedule, STEPS + 1)[1:], native, limit).holds
+
+
+TORCH_CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("ConstantLR", {}),
+    ("ConstantLR", {"factor": 0.5, "total_iters": 0}),
+    ("LinearLR", {}),
+    ("LinearLR", {"start_factor": 1.0, "end_factor": 0.25, "total_iters": 10}),
+    ("StepLR", {"step_size": 4}),
+    ("MultiStepLR", {"milestones": [3, 3, 8], "gamma": 0.5}),
+    ("MultiStepLR", {"milestones": [0, 8]}),
+    ("ExponentialLR", {"gamma": 0.9}),
+    ("PolynomialLR", {}),
+    ("PolynomialLR", {"total_iters": 17, "power": 1.5}),
+    ("CosineAnnealingLR", {"T_max": 20}),
+    ("CosineAnnealingLR", {"T_max": 20, "eta_min": 0.01}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), TORCH_CALLS, ids=str)
+def test_torch_scheduler_is_read_as_it_acts(name: str, arguments: dict[str, Any]) -> None:
+    """Defaults, zero and repeated milestones included."""
+    schedule = parts.pytorch.read_schedule(name, lr=0.1, **arguments)
+    limit = np.add(bounds(schedule, "float64"), chained(schedule))
+    verdict = holds(rates(schedule), torch_native(Call(name, arguments), 0.1), limit)
+    assert verdict.holds, str(verdict)
+
+
+KERAS_CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("PiecewiseConstantDecay", {"boundaries": [3, 8], "values": [0.3, 0.2, 0.1]}),
+    ("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 5, "decay_rate": 0.9}),
+    ("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 5, "decay_rate": 0.9, "staircase": True}),
+    ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 20}),
+    ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 20, "end_learning_rate": 0.01, "power": 0.5}),
+    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 20}),
+    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 20, "alpha": 0.1, "warmup_steps": 5}),
+    ("CosineDecay", {"initial_learning_rate": 0.01, "decay_steps": 20, "alpha": 0.1, "warmup_target": 0.1,
+                     "warmup_steps": 5}),
+    ("CosineDecay", {"initial_learning_rate": 0.01, "decay_steps": 20, "warmup_target": 0.1}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments"), KERAS_CALLS, ids=str)
+def test_keras_schedule_is_read_as_it_acts(name: str, arguments: dict[str, Any]) -> None:
+    """Defaults included; warmup_steps without a target is ignored."""
+    schedule = parts.keras.read_schedule(name, **arguments)
+    verdict = holds(rates(schedule), keras_native(Call(name, arguments)), bounds(schedule, "float32"))
+    assert verdict.holds, str(verdict)
+
+
+# Schedules: the steps at which they change
+
+
+def test_torch_changes_after_as_many_steps_as_its_milestone_says() -> None:
+    """MultiStepLR and StepLR: the fourth step is the first with the new rate."""
+    expected = [0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
+    assert torch_native(Call("MultiStepLR", {"milestones": [3, 6], "gamma": 0.5}), 0.5, 7) == expected
+    assert torch_native(Call("StepLR", {"step_size": 3, "gamma": 0.5}), 0.5, 7) == expected
+    assert rates(parts.pytorch.read_schedule("MultiStepLR", lr=0.5, milestones=[3, 6], gamma=0.5), 7) == expected
+    assert rates(parts.pytorch.read_schedule("StepLR", lr=0.5, step_size=3, gamma=0.5), 7) == expected
+
+
+def test_keras_changes_one_step_later_than_its_boundary_says() -> None:
+    """PiecewiseConstantDecay: with boundary 3 the fifth step is the first; ExponentialDecay's staircase is torch's."""
+    expected = [0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
+    arguments = {"boundaries": [3, 6], "values": [0.5, 0.25, 0.125]}
+    assert keras_native(Call("PiecewiseConstantDecay", arguments), 8) == expected
+    assert rates(parts.keras.read_schedule("PiecewiseConstantDecay", **arguments), 8) == expected
+    stairs = {"initial_learning_rate": 0.5, "decay_steps": 3, "decay_rate": 0.5, "staircase": True}
+    assert keras_native(Call("ExponentialDecay", stairs), 7) == [0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
+
+
+def test_translated_boundary_is_one_less_in_keras() -> None:
+    """And one more on the way back."""
+    schedule = parts.pytorch.read_schedule("MultiStepLR", lr=0.5, milestones=[3, 6], gamma=0.5)
+    call = parts.keras.spell_schedule(schedule)
+    assert str(call) == "PiecewiseConstantDecay(boundaries=[2, 5], values=[0.5, 0.25, 0.125])"
+    back = parts.pytorch.spell_schedule(parts.keras.read_schedule(call.name, **call.arguments))
+    assert str(back) == "MultiStepLR(milestones=[3, 6], gamma=0.5)  # on an optimizer with lr=0.5"
+
+
+def test_cosine_of_torch_rises_again_and_that_of_keras_stays() -> None:
+    """From the step after the lowest on."""
+    up = torch_native(Call("CosineAnnealingLR", {"T_max": 4}), 1.0, 9)
+    flat = keras_native(Call("CosineDecay", {"initial_learning_rate": 1.0, "decay_steps": 4}), 9)
+    assert [round(rate, 6) for rate in up] == [1, 0.853553, 0.5, 0.146447, 0, 0.146447, 0.5, 0.853553, 1]
+    assert [round(rate, 6) for rate in flat] == [1, 0.853553, 0.5, 0.146447, 0, 0, 0, 0, 0]
+    read = parts.pytorch.read_schedule("CosineAnnealingLR", lr=1.0, T_max=4)
+    assert [round(rate, 6) for rate in rates(read, 9)] == [round(rate, 6) for rate in up]
+    kept = parts.keras.read_schedule("CosineDecay", initial_learning_rate=1.0, decay_steps=4)
+    assert [round(rate, 6) for rate in rates(kept, 9)] == [round(rate, 6) for rate in flat]
+
+
+def test_first_step_of_a_warm_up_moves_nothing_in_keras_and_a_third_in_torch() -> None:
+    """Keras begins at initial_learning_rate, torch's LinearLR by default at a third; decay counts from the warm-up."""
+    warm = {"initial_learning_rate": 0.0, "warmup_target": 1.0, "warmup_steps": 2, "decay_steps": 2}
+    assert [round(rate, 6) for rate in keras_native(Call("CosineDecay", warm), 6)] == [0, 0.5, 1, 0.5, 0, 0]
+    assert rates(parts.keras.read_schedule("CosineDecay", **warm), 6)[:3] == [0.0, 0.5, 1.0]
+    assert torch_native(Call("LinearLR", {"total_iters": 2}), 0.75, 4)[0] == 0.25
+    assert rates(parts.pytorch.read_schedule("LinearLR", lr=0.75, total_iters=2), 4) == [0.25, 0.5, 0.75, 0.75]
+
+
+def test_polynomial_reaches_its_end_after_as_many_steps_as_it_says() -> None:
+    """Step 5 of 4 is the first at the end, in both."""
+    assert torch_native(Call("PolynomialLR", {"total_iters": 4}), 1.0, 6) == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    arguments = {"initial_learning_rate": 1.0, "decay_steps": 4, "end_learning_rate": 0.0}
+    assert keras_native(Call("PolynomialDecay", arguments), 6) == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    assert rates(Polynomial(lr=1.0, steps=4), 6) == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+
+
+def test_constant_factor_of_no_steps_is_never_undone_in_torch() -> None:
+    """ConstantLR(total_iters=0) keeps its factor; with 1 the second step is whole."""
+    assert torch_native(Call("ConstantLR", {"factor": 0.5, "total_iters": 0}), 1.0, 3) == [0.5, 0.5, 0.5]
+    assert torch_native(Call("ConstantLR", {"factor": 0.5, "total_iters": 1}), 1.0, 3) == [0.5, 1.0, 1.0]
+    assert rates(parts.pytorch.read_schedule("ConstantLR", lr=1.0, factor=0.5, total_iters=0), 3) == [0.5, 0.5, 0.5]
+    assert rates(parts.pytorch.read_schedule("ConstantLR", lr=1.0, factor=0.5, total_iters=1), 3) == [0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_schedule_of_keras_counts_batches_under_accumulation(counted: bool) -> None:
+    """Of four batches a step Keras sees 3, 7, 11; ours, told so, counts the steps."""
+    schedule = Piecewise(boundaries=[1, 2], rates=[0.5, 0.25, 0.125])
+    ours = in_keras.Schedule(schedule, gradient_accumulation_steps=4 if counted else 1)
+    variable = tf.Variable([0.0])
+    optimizer = keras.optimizers.SGD(ours, gradient_accumulation_steps=4)
+    optimizer.build([variable])
+    for _ in range(12):
+        optimizer.apply([tf.constant([1.0])])
+    assert variable.numpy().tolist() == [-(0.5 + 0.25 + 0.125) if counted else -(0.125 + 0.125 + 0.125)]
+
+
+# Schedules: adapters
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_schedule_in_a_graph_has_the_doubles_of_the_host(schedule: Schedule) -> None:
+    """To the last bit, eagerly too; a fractional power is TensorFlow's own and held to its rounding."""
+    ours, taken = in_keras.Schedule(schedule), tf.Variable(0, dtype=tf.int64)
+    graph = tf.function(lambda: ours(taken))
+    found, eager = [], []
+    for n in range(STEPS):
+        taken.assign(n)
+        found.append(float(graph()))
+        eager.append(float(ours(taken)))
+    assert graph().dtype == ours(taken).dtype == tf.float64
+    assert eager == rates(schedule)
+    platform = getattr(schedule, "power", 1.0) % 1 or repr(schedule) == "Exponential(lr=0.1, factor=0.8, steps=7)"
+    limit = bounds(schedule, "float64") if platform else [0.0] * STEPS
+    verdict = holds(rates(schedule), found, limit)
+    assert verdict.holds, str(verdict)
+
+
+def test_schedule_under_xla_stays_within_its_rounding() -> None:
+    """XLA fuses products and sums."""
+    schedule, taken = SCHEDULES[13], tf.Variable(0, dtype=tf.int64)
+    ours, found = in_keras.Schedule(schedule), []
+    compiled = tf.function(lambda: ours(taken), jit_compile=True)
+    for n in range(STEPS):
+        taken.assign(n)
+        found.append(float(compiled()))
+    verdict = holds(rates(schedule), found, bounds(schedule, "float64"))
+    assert verdict.holds, str(verdict)
+
+
+def test_torch_scheduler_sets_the_doubles_of_the_schedule() -> None:
+    """With our optimizer and with torch's, whatever the group's rate was."""
+    for schedule in SCHEDULES:
+        params = [torch.nn.Parameter(torch.zeros(1))]
+        for optimizer in (samestep.frameworks.pytorch.Optimizer(params, SGD(lr=7.0)), torch.optim.Adam(params, lr=7.0)):
+            assert followed(optimizer, in_torch.Scheduler(optimizer, schedule)) == rates(schedule), repr(schedule)
+
+
+def test_numpy_scheduler_sets_the_doubles_of_the_schedule() -> None:
+    """From the first step on."""
+    optimizer, found = samestep.frameworks.numpy.Optimizer([np.zeros(1)], SGD(lr=7.0)), []
+    scheduler = in_numpy.Scheduler(optimizer, SCHEDULES[13])
+    for _ in range(STEPS):
+        found.append(optimizer.lr)
+        scheduler.step()
+    assert found == rates(SCHEDULES[13])
+
+
+def test_torch_groups_may_have_schedules_of_their_own() -> None:
+    """One each, or an error that says how many."""
+    a, b = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+    optimizer = samestep.frameworks.pytorch.Optimizer([{"params": [a]}, {"params": [b]}], SGD())
+    in_torch.Scheduler(optimizer, [Constant(lr=0.5), Constant(lr=0.25)])
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.25]
+    with pytest.raises(ValueError, match="one for each of 2 groups, got 1"):
+        in_torch.Scheduler(optimizer, [Constant(lr=0.5)])
+
+
+def test_torch_scheduler_survives_saving_without_pickle() -> None:
+    """Interrupted, it goes on at the same step; under another schedule it refuses."""
+    optimizer = samestep.frameworks.pytorch.Optimizer([torch.nn.Parameter(torch.zeros(1))], SGD())
+    scheduler, file = in_torch.Scheduler(optimizer, SCHEDULES[13]), io.BytesIO()
+    followed(optimizer, scheduler, 10)
+    torch.save(scheduler.state_dict(), file)
+    file.seek(0)
+    state = torch.load(file, weights_only=True)
+    after = in_torch.Scheduler(optimizer, SCHEDULES[13])
+    after.load_state_dict(state)
+    assert after.get_last_lr() == [SCHEDULES[13].rate(11)]
+    optimizer.step()
+    after.step()
+    assert optimizer.param_groups[0]["lr"] == SCHEDULES[13].rate(12)
+    with pytest.raises(ValueError, match=r"must belong to \[Constant\(lr=0.5\)\], got"):
+        in_torch.Scheduler(optimizer, Constant(lr=0.5)).load_state_dict(state)
+
+
+def test_keras_schedule_survives_its_config() -> None:
+    """Nested parts, tuples and choices included."""
+    for schedule in SCHEDULES:
+        ours = in_keras.Schedule(schedule, gradient_accumulation_steps=3)
+        text = keras.optimizers.schedules.serialize(ours)
+        back = keras.saving.deserialize_keras_object(text)
+        assert (back.schedule, back.accumulation.steps) == (schedule, 3)

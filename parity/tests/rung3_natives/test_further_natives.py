@@ -1,0 +1,156 @@
+"""Rung 3, further natives: Keras 2, TensorFlow 1, optax and ONNX do what their dialects say."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+from samestep.parity.measure import cases, limits, nearest_wrong, trajectory
+from samestep.parity.natives import check as natives
+from samestep.parity.runners import natives as witnesses
+from samestep.parity.tests.support.require import require
+from samestep.reference import Rule, dialects
+
+pytestmark = pytest.mark.rung(3)
+
+FURTHER = [dialect for dialect in witnesses.SPOKEN if dialect in cases.FURTHER]
+CALLS = [(dialect, call) for dialect in FURTHER for call in (*cases.FURTHER[dialect], *cases.STARTED)
+         if call.startswith(f"{dialect}:")]  # fmt: skip
+
+
+def installed(dialect: str) -> Any:
+    """The dialect's natives; skips the test with the reason where they are not installed, in CI an error."""
+    for module in witnesses.of(dialect).NEEDS:
+        require(module)
+    return witnesses.of(dialect)
+
+
+@pytest.mark.parametrize("dtype", natives.DTYPES)
+@pytest.mark.parametrize(("dialect", "call"), CALLS)
+def test_native_agrees_with_its_dialect_or_deviates_as_recorded(
+    dialect: str, call: str, dtype: str, full: bool
+) -> None:
+    """Strictly: a deviation must be there, have its recorded cause, and be no larger than recorded."""
+    kinds = installed(dialect).kinds(dialects.parse(call)[1])
+    for kind in kinds:
+        row = natives.hold(natives.Witness(call, kind, dtype), nearest_wrong.LONG if full else nearest_wrong.STEPS)
+        assert row.verdict in natives.HOLDS, f"{row.witness} {row.call} in {row.dtype} {row.verdict}: {row.told}"
+    assert kinds
+
+
+@pytest.mark.parametrize("dtype", natives.DTYPES)
+@pytest.mark.parametrize(("dialect", "call"), CALLS)
+def test_limit_of_a_native_keeps_out_the_nearest_wrong_rule(dialect: str, call: str, dtype: str) -> None:
+    """What the limit would let through is no verdict."""
+    wrong = nearest_wrong.nearest_wrong(dialects.read(call), dtype)
+    assert wrong.kept_out, f"{call} in {dtype}: the limit lets through {wrong}"
+
+
+def test_native_of_another_rule_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict convicts, where a deviation is recorded too: optax' powers excuse no other epsilon."""
+    witness = natives.Witness("optax:adam(learning_rate=0.001)", "jit", "float32")
+    other = dialects.read("optax:adam(learning_rate=0.001, eps=1e-7)")
+    monkeypatch.setattr(natives.Witness, "run", lambda self, trial: run_by_rule(other, "float32", trial))
+    assert natives.hold(witness).verdict == "differs"
+
+
+def test_mended_native_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A native that follows its dialect although a deviation is recorded makes the record out of date."""
+    witness = natives.Witness("optax:adam(learning_rate=0.001)", "jit", "float32")
+    rule = dialects.read(witness.call)
+    monkeypatch.setattr(natives.Witness, "run", lambda self, trial: run_by_rule(rule, "float32", trial))
+    assert natives.hold(witness).verdict == "mended"
+
+
+def run_by_rule(rule: Rule, dtype: str, trial: nearest_wrong.Trial) -> np.ndarray:
+    """A native's run by another rule, in NumPy."""
+    return trajectory.run(rule, trial.start, trial.gradients, dtype, trial.rates)
+
+
+def signatures() -> Any:
+    """Every native's live signature: dialect, name, and the arguments with their defaults."""
+    import optax
+    import tensorflow as tf
+    from tf_keras.optimizers import legacy
+
+    places = {"optax": optax, "tensorflow1": tf.compat.v1.train, "tf_keras": legacy}
+    for dialect, place in places.items():
+        for name in dialects.find(dialect).NATIVES:
+            native = getattr(place, name)
+            yield dialect, name, inspect.signature(native if dialect == "optax" else native.__init__).parameters
+
+
+def test_every_argument_and_default_of_the_native_is_read() -> None:
+    """Reading a call with the native's own defaults spelled out changes nothing; the required are as required here."""
+    for dialect in ("optax", "tensorflow1", "tf_keras"):
+        installed(dialect)
+    for dialect, name, parameters in signatures():
+        empty = inspect.Parameter.empty
+        named = {a: p for a, p in parameters.items() if a != "self" and p.kind is not p.VAR_KEYWORD}
+        defaults = {argument: p.default for argument, p in named.items() if p.default is not empty}
+        words = dialects.find(dialect)
+        required = dict.fromkeys(words.NATIVES[name].required, 0.5)
+        assert set(required) == {argument for argument, p in named.items() if p.default is empty}
+        assert words.read(name, **required, **defaults) == words.read(name, **required)
+        mine = words.NATIVES[name].defaults
+        assert {a: defaults[a] for a in mine if a in defaults} == {a: v for a, v in mine.items() if a in defaults}
+
+
+def test_keras_2_confirms_its_defaults_in_its_config() -> None:
+    """``get_config`` of a native built without arguments, ``decay`` included."""
+    installed("tf_keras")
+    from tf_keras.optimizers import legacy
+
+    for name, native in dialects.tf_keras.NATIVES.items():
+        config = getattr(legacy, name)().get_config()
+        if name == "Nadam":  # told under the name of what slows other optimizers; from_config then loses it
+            assert getattr(legacy, name)(schedule_decay=0.5).get_config()["decay"] == 0.5
+            config["schedule_decay"] = config["decay"]
+        assert {argument: config[argument] for argument in native.defaults} == native.defaults
+        assert dialects.tf_keras.read(name, **config) == dialects.tf_keras.read(name)
+
+
+def test_onnx_schema_has_the_attributes_and_defaults_read() -> None:
+    """Inputs aside, as the operators' schemas tell them, rounded to float32 as they are there."""
+    installed("onnx")
+    from onnx import defs
+
+    for name, native in dialects.onnx.NATIVES.items():
+        attributes = defs.get_schema(name, 1, dialects.onnx.PREFIX).attributes
+        inputs = {"R", "H"}
+        taken = {*native.arguments, *dialects.onnx.OTHERS.get(name, ())} - inputs
+        assert taken == set(attributes)
+        assert {a for a, told in attributes.items() if told.required} == set(native.required) - inputs
+        theirs = {
+            a: told.default_value.f for a, told in attributes.items() if not told.required and a in native.defaults
+        }
+        mine = {a: float(np.float32(value)) for a, value in native.defaults.items() if a not in inputs}
+        assert theirs == mine
+
+
+def test_optax_without_a_learning_rate_climbs() -> None:
+    """``optax.adadelta()`` has no minus sign; that is what its dialect reads."""
+    run = installed("optax").run
+    rule = dialects.optax.read("adadelta")
+    assert rule.maximize
+    trial = nearest_wrong.trial(rule)._replace(rates=[1.0] * nearest_wrong.STEPS)
+    bounds = limits.bounds(rule, trial.start, trial.gradients, "float64")
+    expected = trajectory.run(rule, trial.start, trial.gradients, "float64")
+    actual = run(dialects.Call("adadelta", {"learning_rate": None}), "jit", "float64", trial)
+    assert trajectory.compare(trial.start, expected, actual, bounds).holds
+
+
+def test_natives_that_are_not_installed_fail_in_ci_and_are_left_out_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A skip that says why, an error in CI, a line of the command."""
+    monkeypatch.setattr(witnesses.of("optax"), "NEEDS", ("no_such_module",))
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no_such_module is not installed"):
+        installed("optax")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(ImportError):
+        installed("optax")
+    assert natives.main(["--call", "optax:adam(learning_rate=0.001)"]) == 2
+    assert "left out  optax: no_such_module is not installed" in capsys.readouterr().out

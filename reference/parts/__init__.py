@@ -1,0 +1,25 @@
+"""What stands around a rule, each written once: clipping, schedules, averages of weights, accumulation.
+
+None of it knows a rule and no rule knows of it: a schedule gives the learning rate that a rule is handed, clipping and
+accumulation the gradient, and an average reads the parameters that it left.
+
+>>> from samestep.reference.parts import Cosine, WarmUp
+>>> schedule = WarmUp(steps=4, then=Cosine(lr=0.1, steps=100))
+>>> [schedule.rate(step) for step in (1, 3, 5, 105)]
+[0.0, 0.05, 0.1, 0.0]
+"""
+
+from .accumulation import Accumulation, Total
+from .average import Average, EqualAverage, MovingAverage
+from .clipping import ClipGlobalNorm, ClipNorm, Clipping, ClipValue, Infinite, norm
+from .part import Part, restore
+from .schedules import After, Constant, Cosine, Exponential, Piecewise, Polynomial, Schedule, Switch, WarmUp
+
+SCHEDULES: tuple[type[Schedule], ...] = (Constant, Piecewise, Exponential, Polynomial, Cosine, WarmUp)
+CLIPPINGS: tuple[type[Clipping], ...] = (ClipValue, ClipNorm, ClipGlobalNorm)
+
+__all__ = [
+    "CLIPPINGS", "SCHEDULES", "Accumulation", "After", "Average", "ClipGlobalNorm", "ClipNorm", "ClipValue", "Clipping",
+    "Constant", "Cosine", "EqualAverage", "Exponential", "Infinite", "MovingAverage", "Part", "Piecewise", "Polynomial",
+    "Schedule", "Switch", "Total", "WarmUp", "norm", "restore",
+]  # fmt: skip

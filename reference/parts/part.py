@@ -1,0 +1,75 @@
+"""What the parts around a rule share: frozen, checked fields, and a form of plain numbers and strings."""
+
+import dataclasses
+import enum
+from typing import Any
+
+from samestep.reference.rule import _checked
+
+
+def whole(least: int, default: Any = dataclasses.MISSING) -> Any:
+    """A whole number of ``least`` or more; without a default it must be given."""
+    return dataclasses.field(default=default, metadata={"least": least})
+
+
+def given(interval: str) -> Any:
+    """A real number in ``interval`` that must be given, written like ``"[0, 1)"``."""
+    return dataclasses.field(metadata={"interval": interval})
+
+
+def several(interval: str) -> Any:
+    """A tuple of real numbers in ``interval`` that must be given; any sequence is taken."""
+    return dataclasses.field(metadata={"each": interval})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Part:
+    """The base of every part: ``ValueError`` says what must hold of a field and what came."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _stored(field, getattr(self, field.name)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers, strings and lists alone, with the name of the part: ``restore(part.to_dict()) == part``."""
+        values = {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {"part": type(self).__name__, **values}
+
+    def __repr__(self) -> str:
+        """What is not a default."""
+        told = [f.name for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in told)})"
+
+
+def restore(plain: dict[str, Any]) -> Any:
+    """The part that ``plain`` came from; ValueError if there is none of its name."""
+    from samestep.reference import parts
+
+    fields = {k: restore(v) if isinstance(v, dict) else v for k, v in plain.items() if k != "part"}
+    kind = getattr(parts, str(plain.get("part")), None)
+    if not (isinstance(kind, type) and issubclass(kind, Part)):
+        raise ValueError(f"part must be the name of a part of samestep.reference.parts, got {plain.get('part')!r}")
+    return kind(**fields)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Part):
+        return value.to_dict()
+    if isinstance(value, tuple):
+        return list(value)
+    return value.name if isinstance(value, enum.Enum) else value
+
+
+def _stored(field: dataclasses.Field[Any], value: Any) -> Any:
+    """The value as the part keeps it."""
+    if "least" in field.metadata:
+        if isinstance(value, bool) or not isinstance(value, int) or value < field.metadata["least"]:
+            raise ValueError(f"{field.name} must be a whole number from {field.metadata['least']} on, got {value!r}")
+        return value
+    if "each" in field.metadata:
+        if isinstance(value, str) or not hasattr(value, "__iter__"):
+            raise ValueError(f"{field.name} must be a sequence of numbers, got {value!r}")
+        one: Any = dataclasses.field(metadata={"interval": field.metadata["each"]})
+        one.name = f"each of {field.name}"
+        return tuple(_checked(one, x) for x in value)
+    return _checked(field, value) if field.metadata else value

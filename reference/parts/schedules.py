@@ -1,0 +1,198 @@
+"""Schedules: the learning rate of each step.
+
+I. Loshchilov, F. Hutter: SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017, arXiv:1608.03983, equation 5
+(cosine).
+P. Goyal et al.: Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour. 2017, arXiv:1706.02677, section 2.2 (linear
+warm-up).
+The others are folklore; what is fixed here is which step is the first with a new rate.
+
+``rate`` is made of ``+ - * /``, whole powers and whole-number arithmetic, the cosine too, so that a host and a graph
+give the same double. Only a power with a fraction is the platform's.
+"""
+
+import enum
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from samestep.reference import scalars
+from samestep.reference.rule import flag, number, one_of
+
+from .part import Part, given, several, whole
+
+
+class Switch(enum.Enum):
+    """Which step is the first with the new rate, for a boundary after b steps."""
+
+    AT = "step b + 1: b steps have the rates before the boundary"
+    AFTER = "step b + 2: one more has them"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class After(enum.Enum):
+    """What a cosine does when its steps are over."""
+
+    STAY = "stays at its end"
+    RETURN = "rises as it fell, and so on for ever"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Schedule(Part):
+    """The base of every schedule. Rates have the units of ``lr``; n is the number of steps already taken."""
+
+    def rate(self, step: Any, xp: Any = scalars) -> Any:
+        """The learning rate, a double, of ``step`` = 1, 2, ..., the step that is being taken.
+
+        ``step`` is a whole number; with a framework's own ``xp`` it is its whole-number tensor, and so is the result.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Constant(Schedule):
+    """rate = lr."""
+
+    lr: float = number(1e-2, "[0, inf)")
+
+    def rate(self, step: Any, xp: Any = scalars) -> Any:
+        return xp.where(step > 0, self.lr, self.lr)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Piecewise(Schedule):
+    """rate = the entry of ``rates`` after as many ``boundaries`` as have been passed.
+
+    A boundary b is passed when n >= b (``switch`` AT) or n > b (AFTER). ``boundaries`` must not fall; ``rates`` has one
+    more entry than they.
+    """
+
+    boundaries: Sequence[float] = several("[0, inf)")
+    rates: Sequence[float] = several("[0, inf)")
+    switch: Switch = one_of(Switch.AT, Switch.AFTER)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if list(self.boundaries) != sorted(self.boundaries) or any(b % 1 for b in self.boundaries):
+            raise ValueError(f"boundaries must be whole numbers that do not fall, got {self.boundaries}")
+        if len(self.rates) != len(self.boundaries) + 1:
+            raise ValueError(f"rates must be one more than boundaries, got {len(self.rates)} for {self.boundaries}")
+
+    def rate(self, step: Any, xp: Any = scalars) -> Any:
+        first = 1 if self.switch is Switch.AT else 2
+        rate = xp.where(step > 0, self.rates[0], self.rates[0])
+        for boundary, new in zip(self.boundaries, self.rates[1:], strict=True):
+            rate = xp.where(step >= int(boundary) + first, new, rate)
+        return rate
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Exponential(Schedule):
+    """rate = lr factor^(n / steps); ``staircase``: the exponent is rounded down."""
+
+    lr: float = number(1e-2, "[0, inf)")
+    factor: float = given("(0, inf)")
+    steps: int = whole(1, 1)
+    staircase: bool = flag()
+
+    def rate(self, step: Any, xp: Any = scalars) -> Any:
+        n = step - 1
+        if self.staircase or self.steps == 1:
+            return self.lr * xp.integer_power(self.factor, n // self.steps)
+        return self.lr * xp.power(self.factor, xp.ratio(n, self.steps))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Polynomial(Schedule):
+    """rate = lr w + end (1 - w) with w = (1 - n / steps)^power; from n = steps on it is ``end``.
+
+    Power 1 is the straight line from ``lr`` to ``end``, upward too.
+    """
+
+    lr: float = number(1e-2, "[0, inf)")
+    end: float = number(0.0, "[0, inf)")
+    steps: int = whole(1)
+    power: float = number(1.0, "(0, inf)")
+
+    def rate(self, step: Any, xp: Any = scalars) -> Any:
+        w = _power(xp.ratio(_before(step, self.steps, xp), self.steps), self.power, xp)
+        return self.lr * w + self.end * (1.0 - w)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Cosine(Schedule):
+    """rate = lr (1 + c) / 2 + end (1 - c) / 2 with c = cos(pi n / steps), half a wave from ``lr`` down to ``end``."""
+
+    lr: float = number(1e-2, "[0, inf)")
+    end: float = number(0.0, "[0, inf)")
+    steps: int = whole(1)
+    after: After = one_of(After.STAY, After.RETURN)
+
+    def rate(self, step: Any, xp: Any = scalars) -> Any:
+        if self.after is After.RETURN:
+            n = (step - 1) % (2 * self.steps)
+            before = xp.where(n > self.steps, n - self.steps, self.steps - n)
+        else:
+            before = _before(step, self.steps, xp)
+        c = _cosine(self.steps - before, self.steps, xp)
+        return self.lr * (0.5 * (1.0 + c)) + self.end * (0.5 * (1.0 - c))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class WarmUp(Schedule):
+    """For ``steps`` steps the straight line from ``start`` to the first rate of ``then``; after them ``then``.
+
+    Step 1 has ``start`` itself, so with ``start`` 0 it moves nothing; step ``steps`` + 1 has the whole rate. ``then``
+    counts its own steps from there.
+    """
+
+    start: float = number(0.0, "[0, inf)")
+    steps: int = whole(1)
+    then: Schedule
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.then, Schedule):
+            raise ValueError(f"then must be a schedule such as Cosine(lr=0.1, steps=100), got {self.then!r}")
+
+    def rate(self, step: Any, xp: Any = scalars) -> Any:
+        line = Polynomial(lr=self.start, end=self.then.rate(1), steps=self.steps)
+        later = xp.where(step > self.steps, step - self.steps, 1)
+        return xp.where(step > self.steps, self.then.rate(later, xp), line.rate(step, xp))
+
+
+def _before(step: Any, steps: int, xp: Any) -> Any:
+    """How many of ``steps`` steps are still to come when ``step`` is taken, none afterwards."""
+    return xp.where(step > steps, 0, steps + 1 - step)
+
+
+def _power(base: Any, exponent: float, xp: Any) -> Any:
+    """base^exponent, for a whole exponent by multiplications alone."""
+    if exponent % 1:
+        return xp.power(base, exponent)
+    return scalars.integer_power(base, int(exponent))
+
+
+def _series(terms: int) -> Sequence[float]:
+    """The coefficients of cos x in powers of x^2, the highest first."""
+    return [(-1.0) ** k / math.factorial(2 * k) for k in reversed(range(terms))]
+
+
+def _cosine(part: Any, whole: int, xp: Any) -> Any:
+    """cos(pi part / whole) for whole numbers 0 <= part <= whole, by its series.
+
+    The second half of the wave is the first with the sign turned. That is done in whole numbers, so that the ends are 1
+    and -1 exactly.
+    """
+    second = 2 * part > whole
+    x = math.pi * xp.ratio(xp.where(second, whole - part, part), whole)
+    square = x * x
+    total, *coefficients = _series(12)  # the next term is below 1e-19 for x up to pi / 2
+    for coefficient in coefficients:
+        total = total * square + coefficient
+    return xp.where(second, -total, total)
