@@ -30,7 +30,7 @@ def load(framework: str, threads: int, module: str) -> ModuleType:
     """The module, with the framework bound to that many threads; skips where the framework is not installed."""
     if framework == "numpy":
         require("threadpoolctl")  # which binds NumPy's threads
-    require(f"frameworks.{framework}.train").set_threads(threads)
+    require(f"samestep.frameworks.{framework}.train").set_threads(threads)
     return require(module)
 
 
@@ -63,7 +63,7 @@ def describe(benchmark: Any, framework: str, call: str, size: str = "mnist", **f
         load=os.getloadavg()[0],
         versions=record.versions(framework),
         machine=record.machine(),
-        settings=importlib.import_module(f"frameworks.{framework}.train").settings(),
+        settings=importlib.import_module(f"samestep.frameworks.{framework}.train").settings(),
         options=options(),
         **facts,
     )

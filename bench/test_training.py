@@ -80,7 +80,7 @@ MODES = (
 def test_an_epoch(benchmark: Any, threads: int, framework: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In float32: our loop, and in turn with it the one that the framework's tutorials write, and the quickest that its
     users write. NumPy's have none. ``public``: compiled by public functions alone, as under an untested release."""
-    train = clock.load(framework, threads, f"frameworks.{framework}.train")
+    train = clock.load(framework, threads, f"samestep.frameworks.{framework}.train")
     if mode == "public":
         monkeypatch.setattr("samestep.frameworks.pytorch.compiled.TESTED", ())
     epoch, first = ours(framework, mode, "float32", train)
@@ -98,7 +98,7 @@ def test_an_epoch(benchmark: Any, threads: int, framework: str, mode: str, monke
 @pytest.mark.parametrize("framework", CALLS)
 def test_an_epoch_in_lockstep(benchmark: Any, threads: int, framework: str) -> None:
     """Our loop in lockstep, in turn with the same loop in float32."""
-    train = clock.load(framework, threads, f"frameworks.{framework}.train")
+    train = clock.load(framework, threads, f"samestep.frameworks.{framework}.train")
     epoch, first = ours(framework, EAGER[framework], "lockstep", train)
     free, _ = ours(framework, EAGER[framework], "float32", train)
     free()

@@ -96,7 +96,7 @@ def stretches(done: int, end: int, keep: set[int], alone: bool = False) -> Itera
 
 def execute(run: Run, out: Path) -> Iterator[dict[str, Any]]:
     """Train and write the record to ``out``; yields progress, last of all the record's path."""
-    train = importlib.import_module(f"frameworks.{run.framework}.train")
+    train = importlib.import_module(f"samestep.frameworks.{run.framework}.train")
     train.set_threads(run.threads)
     data = mnist.load(Path(run.data) if run.data else None)
     rule = dialects.read(run.call)

@@ -56,7 +56,7 @@ def home(contestant: Contestant) -> str:
 def steps(contestant: Contestant, total: int) -> Iterator[Seen]:
     """Train, and say what each stage of each step came to."""
     where = home(contestant)
-    train: Any = importlib.import_module(f"frameworks.{where}.train")
+    train: Any = importlib.import_module(f"samestep.frameworks.{where}.train")
     trainer = train.Trainer(contestant.rule or SGD(), "lockstep")
     if contestant.kind in ("native", "factory"):
         side: Any = importlib.import_module(f".in_{where}", __package__)
@@ -247,7 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         contestant = contestants.read(options.text)
-        importlib.import_module(f"frameworks.{home(contestant)}.train").set_threads(1)
+        importlib.import_module(f"samestep.frameworks.{home(contestant)}.train").set_threads(1)
         run = train(contestant, options.steps, options.keep)
     except (ValueError, ImportError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)

@@ -31,7 +31,7 @@ COMPILED = (
 
 def trained(framework: str, arithmetic: str, batches: Any) -> Any:
     """A trainer after the first steps."""
-    trainer = importlib.import_module(f"frameworks.{framework}.train").Trainer(Adam(lr=0.01), arithmetic)
+    trainer = importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(Adam(lr=0.01), arithmetic)
     for batch in batches[:STEPS]:
         trainer.step(*batch)
     return trainer
@@ -56,7 +56,7 @@ MODES = [
 def test_stretches_of_an_epoch_have_the_bits_of_the_definition(framework: str, mode: Any, batches: Any) -> None:
     """Loops that take many steps at once take the same ones; the losses are NumPy's, the lengths those of the steps."""
     data, draws = mnist.load(), facts.draw(1, 60000).first(STEPS)
-    trainer = importlib.import_module(f"frameworks.{framework}.train").Trainer(Adam(lr=0.01), "lockstep", **mode)
+    trainer = importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(Adam(lr=0.01), "lockstep", **mode)
     trainer.begin(data.train_images, data.train_labels, draws)
     found = [trainer.advance(0, 2), trainer.advance(2, STEPS)]
     ways = [facts.initial_weights(), *(by_definition(batches[:n]) for n in range(1, STEPS + 1))]
@@ -275,4 +275,4 @@ def test_tensorflow_tells_whether_it_may_round_products_to_tensor_float_32(allow
 def test_a_compiler_is_refused_where_there_is_none(framework: str, mode: str) -> None:
     """By name."""
     with pytest.raises(ValueError, match=f"{mode} must be off for"):
-        importlib.import_module(f"frameworks.{framework}.train").Trainer(Adam(), "lockstep", **{mode: True})
+        importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(Adam(), "lockstep", **{mode: True})
