@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from samestep.parity.compare import contestants, trained
-from samestep.parity.compare import feed as feeds
+from samestep.parity.compare import trained
 from samestep.parity.compare.answer import DIFFERS, EQUAL, Answer
 from samestep.parity.compare.answer import compare as answered
-from samestep.parity.compare.contestants import Contestant
 from samestep.parity.compare.difference import Difference
-from samestep.parity.compare.feed import Feed
 from samestep.parity.compare.trained import Training
+from samestep.parity.measure import trial as trials
+from samestep.parity.measure.trial import Trial
+from samestep.parity.runners import contestants
+from samestep.parity.runners.contestants import Contestant
 
 from .verdict import TITLES
 
@@ -47,11 +48,11 @@ def compare(asked: Asked, say: Callable[[str], None]) -> bool:
     a, b = contestants.read(asked.a), contestants.read(asked.b)
     if asked.mnist:
         return _train(asked, a, b, say)
-    feed = feeds.read(asked.gradients) if asked.gradients else feeds.designed((a.rule, b.rule), asked.steps)
+    trial = trials.read(asked.gradients) if asked.gradients else trials.designed((a.rule, b.rule), asked.steps)
     if asked.constant:
-        feed = feed._replace(shares=np.ones(feed.steps))
-    answer = answered(a, b, feed, asked.dtype)
-    for line in lines(asked.a, asked.b, answer, given(asked, feed)):
+        trial = trial._replace(rate_factors=np.ones(trial.steps))
+    answer = answered(a, b, trial, asked.dtype)
+    for line in lines(asked.a, asked.b, answer, given(asked, trial)):
         say(line)
     _reproduce(asked, answer, say)
     return answer.same != DIFFERS
@@ -102,13 +103,13 @@ def trained_lines(found: Training) -> Iterator[str]:
     yield "  " + "  ".join(f"step {step}: {gap:.1e}" for step, gap in found.growth)
 
 
-def given(asked: Asked, feed: Feed) -> str:
+def given(asked: Asked, trial: Trial) -> str:
     """What both are given, in words."""
     source = f"the gradients of {asked.gradients}" if asked.gradients else "designed gradients"
-    elements = sum(array.size for array in feed.start.values())
-    shares = sorted(set(feed.shares))
+    elements = sum(array.size for array in trial.start.values())
+    shares = sorted(set(trial.rate_factors))
     rate = "its own learning rate" if shares == [1] else f"{shares[0]:g} to {shares[-1]:g} of its own learning rate"
-    return f"{source}: {feed.steps} steps, {elements} elements, {asked.dtype}, each at {rate}"
+    return f"{source}: {trial.steps} steps, {elements} elements, {asked.dtype}, each at {rate}"
 
 
 def lines(a: str, b: str, answer: Answer, given: str) -> Iterator[str]:

@@ -36,7 +36,7 @@ class Bars:
 
     def __init__(self, screen: Console, runs: int) -> None:
         self.screen, self.runs, self.ended = screen, runs, 0
-        self.shares: dict[Run, float] = {}  # of the runs in progress: how much is done
+        self.rate_factors: dict[Run, float] = {}  # of the runs in progress: how much is done
         self.losses: dict[Run, float | None] = {}
         self.tasks: dict[Run, TaskID] = {}
         self.progress = Progress(
@@ -64,19 +64,19 @@ class Bars:
             self._go_on(event)
         else:
             self.tasks[event.run] = self.progress.add_task(label(event.run), total=None, told="starting")
-        done = self.ended + sum(self.shares.values())
+        done = self.ended + sum(self.rate_factors.values())
         self.progress.update(self.whole, completed=done, told=f"{self.ended}/{self.runs} runs")
 
     def _go_on(self, event: Event) -> None:
         steps = event.steps or event.step
-        self.shares[event.run], self.losses[event.run] = event.step / steps, event.loss
+        self.rate_factors[event.run], self.losses[event.run] = event.step / steps, event.loss
         told = f"{event.step:,}/{steps:,}  loss {event.loss:.4f}"
         self.progress.update(self.tasks[event.run], total=steps, completed=event.step, told=told)
 
     def _end(self, event: Event) -> None:
         assert event.outcome
         self.ended += 1
-        self.shares.pop(event.run, None)
+        self.rate_factors.pop(event.run, None)
         self.progress.remove_task(self.tasks.pop(event.run))
         loss = self.losses.pop(event.run, None)
         if event.outcome.error:

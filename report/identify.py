@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from samestep.parity.compare import contestants
 from samestep.parity.identify.answer import Identity
 from samestep.parity.identify.answer import identify as identified
+from samestep.parity.runners import contestants
 
 from .verdict import TITLES
 

@@ -126,7 +126,13 @@ def _measured(request: Request, result: Path, on_part: Callable[[str], None], ti
     if missing:
         return {"state": LEFT_OUT, "words": f"it needs {' and '.join(sorted(missing))}, which --frameworks left out"}
     on_part(title)
-    words = ["-m", f"samestep.parity.natives.{'check' if result.stem == 'natives' else result.stem}", "--rules", ",".join(request.rules), "--out"]
+    words = [
+        "-m",
+        f"samestep.parity.natives.{'check' if result.stem == 'natives' else result.stem}",
+        "--rules",
+        ",".join(request.rules),
+        "--out",
+    ]
     return _part(words, result, Path.cwd(), told=(0, 1))
 
 

@@ -64,16 +64,16 @@ def test_what_is_custom_is_none_with_the_nearest(folder: Path) -> None:
 
 def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     """float32 has no square of 1e-30: torch's Adafactor is no number there, where the rule stands still."""
-    from samestep.parity.compare import contestants
     from samestep.parity.identify import court, probes
     from samestep.parity.identify.answer import Identity
     from samestep.parity.identify.trials import Trial
+    from samestep.parity.runners import contestants
     from samestep.parity.tests.support.boxes import here
     from samestep.report.identify import lines
 
     live = contestants.read("native:pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))")
     assert live.rule
-    trial = Trial(probes.feed(), "float32", here(live, [(probes.feed(), "float32")])[0].account)
+    trial = Trial(probes.trial(), "float32", here(live, [(probes.trial(), "float32")])[0].trajectory)
     held = tuple(court.judge(live.rule, "pytorch", [trial]).held)
     told = list(lines(Identity(live.text, "pytorch", ("float32",), True, rule=live.rule, held=held, native=live.text)))
     assert told[0].startswith(f"{live.text} is Adafactor(lr=0.05, ")

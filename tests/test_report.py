@@ -203,14 +203,14 @@ def test_step_times_are_drawn_as_models_grow(copied: Path) -> None:
 
 def test_what_the_suite_took_is_told(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the last whole run left it, or that there was none."""
-    account = {
+    trajectory = {
         "date": "today", "seconds": 90.0, "machine": {"cores": 2}, "workers": 2, "full": False,
         "rungs": [{"rung": "2 adapters", "cases": 1000, "left_out": 7, "seconds": 80.0}],
     }  # fmt: skip
     monkeypatch.setattr("samestep.report.content.ledger.last", lambda: None)
     again(copied)
     assert "have not been run as a whole" in (copied / "index.html").read_text()
-    monkeypatch.setattr("samestep.report.content.ledger.last", lambda: account)
+    monkeypatch.setattr("samestep.report.content.ledger.last", lambda: trajectory)
     again(copied)
     page = (copied / "index.html").read_text()
     assert '<td class="number">1,000</td><td class="number">7</td>' in page

@@ -61,7 +61,7 @@ def _unpacked(name: str, folder: Path | None) -> bytes:
 
 def _candidates(name: str, folder: Path | None) -> Iterator[Path]:
     if folder is not None or CHECKOUT is not None:
-        yield Path(folder or CHECKOUT) / f"{name}.gz"
+        yield (folder or CHECKOUT) / f"{name}.gz"  # type: ignore[operator]
         return
     home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     for cache in (home / "samestep", Path.home() / "data" / "MNIST" / "raw", Path("data") / "MNIST" / "raw"):

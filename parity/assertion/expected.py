@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from samestep.parity.measure import limits, streams, trajectory, wrong_rules
+from samestep.parity.measure import limits, streams, wrong_rules
 from samestep.parity.measure import nearest_wrong as court
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.runners.yours import Push, Subject
 from samestep.reference import Rule
 
@@ -62,7 +63,7 @@ def by_rule(rule: Rule, chosen: tuple[str, ...], schedule: bool) -> Standard:
         for stream in chosen
     ]
     factors = _factors(schedule)
-    trials = [court.Trial(tensor.start, tensor.gradients, rates(rule.lr, factors)) for tensor in tensors]
+    trials = [court.TensorTrial(tensor.start, tensor.gradients, rates(rule.lr, factors)) for tensor in tensors]
 
     @functools.cache
     def courses(dtype: str) -> list[Course]:
@@ -104,16 +105,16 @@ def by_optimizer(other: Subject, chosen: Sequence[str], schedule: bool) -> Stand
         for name, change in WRONG_FROM_OUTSIDE.items():
             actual = run(*change(gradients, factors), dtype, mode)
             for tensor, right, wrong in zip(tensors, courses(dtype), actual, strict=True):
-                verdict = trajectory.compare(tensor.start, right[0], wrong, right[1])
+                verdict = verdicts.compare(tensor.start, right[0], wrong, right[1])
                 found.append(court.Wrong(name, verdict.distance, verdict.limit))
         return found
 
     return Standard(other.name, tensors, factors, courses, wrongs)
 
 
-def course(rule: Rule, trial: court.Trial, dtype: str) -> Course:
+def course(rule: Rule, trial: court.TensorTrial, dtype: str) -> Course:
     """Where the rule goes on the trial (NumPy, float64), and how far rounding in ``dtype`` can move it."""
-    expected = trajectory.run(rule, trial.start, trial.gradients, "float64", trial.rates)
+    expected = verdicts.run(rule, trial.start, trial.gradients, "float64", trial.rates)
     return expected, limits.bounds(rule, trial.start, trial.gradients, dtype, trial.rates)
 
 

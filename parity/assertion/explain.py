@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from samestep.parity.measure import cases, nearest_wrong, trajectory, wrong_rules
+from samestep.parity.measure import cases, nearest_wrong, wrong_rules
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.natives import deviations
 from samestep.reference import Rule, dialects
 
@@ -26,10 +27,10 @@ class Suspect(NamedTuple):
     factors: list[float]
     stale: bool = False
 
-    def trial(self, tensor: Tensor) -> nearest_wrong.Trial:
+    def trial(self, tensor: Tensor) -> nearest_wrong.TensorTrial:
         """What it sees of a tensor's trial."""
         gradients = standards.stale(tensor.gradients) if self.stale else tensor.gradients
-        return nearest_wrong.Trial(tensor.start, gradients, standards.rates(self.rule.lr, self.factors))
+        return nearest_wrong.TensorTrial(tensor.start, gradients, standards.rates(self.rule.lr, self.factors))
 
 
 class Found(NamedTuple):
@@ -82,7 +83,7 @@ def _fits(suspect: Suspect, tensors: Sequence[Tensor], actual: Sequence[np.ndarr
             expected, bounds = standards.course(suspect.rule, suspect.trial(tensor), dtype)
         except ArithmeticError:
             return False
-        if not trajectory.compare(tensor.start, expected, went, bounds).holds:
+        if not verdicts.compare(tensor.start, expected, went, bounds).holds:
             return False
     return True
 

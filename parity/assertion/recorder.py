@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from samestep.frameworks.experiment.run import writable
-from samestep.parity.compare.feed import Feed, write
+from samestep.parity.measure.trial import Trial, write
 
 
 class Recorder:
@@ -54,14 +54,14 @@ class Recorder:
             if any(step[i] is not None for step in self.steps)
         }  # fmt: skip
         zeros = dict(zip(self.names, none, strict=True))
-        feed = Feed(
+        trial = Trial(
             {name: array for name, array in zip(self.names, self.start, strict=True) if name in told},
             {name: np.array([zeros[name] if g is None else g for g in came]) for name, came in told.items()},
             {name: np.array([g is not None for g in came]) for name, came in told.items()},
             np.array(self.rates) / (max(self.rates) or 1.0),
         )
         writable(Path(path).resolve().parent)
-        return write(feed, Path(path))
+        return write(trial, Path(path))
 
     def _take(self, names: Sequence[str], positions: Sequence[Any], gradients: Sequence[Any], rate: float) -> None:
         if not self.start:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from samestep.parity.measure import nearest_wrong, trajectory
+from samestep.parity.measure import nearest_wrong
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.measure.streams import PATTERNS
 from samestep.parity.runners import yours as subjects
 from samestep.parity.runners.yours import Subject
@@ -26,7 +27,7 @@ class Place(NamedTuple):
     stream: str
     dtype: str
     mode: str
-    verdict: trajectory.Verdict
+    verdict: verdicts.Verdict
 
     def __str__(self) -> str:
         return f"stream {self.stream}, {self.dtype}, {self.mode}: first {self.verdict}"
@@ -86,12 +87,12 @@ def _run(subject: Subject, standard: Standard, dtype: str, mode: str) -> list[np
 
 def first_beyond(
     start: np.ndarray, expected: np.ndarray, bounds: np.ndarray, actual: np.ndarray
-) -> trajectory.Verdict | None:
+) -> verdicts.Verdict | None:
     """The verdict at the first step that goes beyond its limit, None if none does."""
-    if trajectory.compare(start, expected, actual, bounds).holds:
+    if verdicts.compare(start, expected, actual, bounds).holds:
         return None
-    verdicts = (trajectory.compare(start, expected[:n], actual[:n], bounds[:n]) for n in range(1, len(expected) + 1))
-    return next(verdict for verdict in verdicts if not verdict.holds)
+    partial = (verdicts.compare(start, expected[:n], actual[:n], bounds[:n]) for n in range(1, len(expected) + 1))
+    return next(verdict for verdict in partial if not verdict.holds)
 
 
 def _told(
@@ -137,7 +138,7 @@ def _alone(subject: Subject, standard: Standard, index: int, place: Place) -> bo
     """Whether it takes the right steps with this tensor and no other."""
     tensor, (expected, bounds) = standard.tensors[index], standard.courses(place.dtype)[index]
     (went,) = subject.run([tensor.start], [tensor.gradients], standard.factors, place.dtype, place.mode)
-    return trajectory.compare(tensor.start, expected, went, bounds).holds
+    return verdicts.compare(tensor.start, expected, went, bounds).holds
 
 
 def _nothing_shown(

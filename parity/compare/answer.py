@@ -1,4 +1,4 @@
-"""The comparison of two contestants on one feed, from start to end."""
+"""The comparison of two contestants on one trial, from start to end."""
 
 import dataclasses
 import functools
@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from samestep.parity.measure import limits, trajectory
+from samestep.parity.measure import limits
+from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure.trial import Trial
+from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.worker import RunResult, ran
 
 from . import cause, difference, remedy, repro
-from .allowed import Allowed, pair
+from .allowed import Limits, pair
 from .cause import Cause
-from .contestants import Contestant
 from .difference import Difference
-from .feed import Feed
-from .worker import Ran, ran
 
 EQUAL, WITHIN, DIFFERS = "equal bits", "equal within rounding", "differ"
 DTYPES = ("float32", "float64")
@@ -34,7 +35,7 @@ class Answer:
 
     same: str
     tensor: str
-    verdict: trajectory.Verdict
+    verdict: verdicts.Verdict
     limit: str
     bits: int | None
     first: Difference | None
@@ -46,8 +47,8 @@ class Answer:
 
 
 def compare(
-    a: Contestant, b: Contestant, feed: Feed, dtype: str = "float32",
-    run: Callable[[Contestant, Feed, str], Ran] = ran,
+    a: Contestant, b: Contestant, trial: Trial, dtype: str = "float32",
+    run: Callable[[Contestant, Trial, str], RunResult] = ran,
 ) -> Answer:  # fmt: skip
     """Run both, hold one to the other, and say where, why and what to do. ValueError if one cannot run.
 
@@ -56,63 +57,68 @@ def compare(
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
 
-    def both(given: Feed) -> tuple[Ran, Ran]:
+    def both(given: Trial) -> tuple[RunResult, RunResult]:
         with ThreadPoolExecutor(2) as pool:
             one, other = pool.map(lambda contestant: run(contestant, given, dtype), (a, b))
         return one, other
 
-    one, other = both(feed)
-    allowed = pair(one, other, feed, dtype, both)
-    verdicts = {
-        name: trajectory.compare(feed.start[name], one.account.thetas[name], other.account.thetas[name], bound)
+    one, other = both(trial)
+    allowed = pair(one, other, trial, dtype, both)
+    by_tensor = {
+        name: verdicts.compare(trial.start[name], one.trajectory.thetas[name], other.trajectory.thetas[name], bound)
         for name, bound in allowed.thetas.items()
     }
-    tensor = max(verdicts, key=lambda name: _excess(verdicts[name]))
-    bits = difference.bits(one.account, other.account)
-    first = difference.first(one, other, allowed, feed, dtype)
+    tensor = max(by_tensor, key=lambda name: _excess(by_tensor[name]))
+    bits = difference.bits(one.trajectory, other.trajectory)
+    first = difference.first(one, other, allowed, trial, dtype)
     causes, remedies = [], []
     if first:
-        causes = cause.find((a, one), (b, other), feed, dtype, max(first.step, 1))
-        remedies = remedy.find((a, one), (b, other), feed, dtype)
+        causes = cause.find((a, one), (b, other), trial, dtype, max(first.step, 1))
+        remedies = remedy.find((a, one), (b, other), trial, dtype)
         accused = next((found.stage for found in causes if found.equal and found.stage), "")
         first = first._replace(stage=accused or first.stage)
     same = DIFFERS if first else EQUAL if bits is None else WITHIN
     rules = repr(one.rule) if one.rule else "", repr(other.rule) if other.rule else ""
     return Answer(
-        same, tensor, verdicts[tensor], allowed.words, bits, first, growth(one, other, allowed, feed), causes, remedies,
-        rules, functools.partial(script, (a, one), (b, other), allowed, feed, dtype) if first else None,
+        same, tensor, by_tensor[tensor], allowed.words, bits, first, growth(one, other, allowed, trial), causes, remedies,
+        rules, functools.partial(script, (a, one), (b, other), allowed, trial, dtype) if first else None,
     )  # fmt: skip
 
 
 def script(
-    one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], allowed: Allowed, feed: Feed, dtype: str, path: Path
+    one: tuple[Contestant, RunResult],
+    other: tuple[Contestant, RunResult],
+    allowed: Limits,
+    trial: Trial,
+    dtype: str,
+    path: Path,
 ) -> None:
     """Write the script for the first difference of positions: state cannot be seen in all frameworks alike."""
-    part = difference.first(one[1], other[1], allowed, feed, dtype, states=False)
+    part = difference.first(one[1], other[1], allowed, trial, dtype, states=False)
     assert part
     if not part.step:
         raise ValueError("--repro shows steps that differ, and here the tensors differ before the first")
     limit = float(limits.SAFETY * allowed.thetas[part.tensor][(part.step - 1, *part.element)])
-    repro.write(path, one, other, part, limit, feed, dtype)
+    repro.write(path, one, other, part, limit, trial, dtype)
 
 
-def growth(one: Ran, other: Ran, allowed: Allowed, feed: Feed) -> list[tuple[int, float, float]]:
+def growth(one: RunResult, other: RunResult, allowed: Limits, trial: Trial) -> list[tuple[int, float, float]]:
     """At steps 1, 2, 5, 10, ... and the last: the largest gap of any element, and the limit there, as shares of the
     path."""
-    marks = sorted({m * 10**k for k in range(7) for m in (1, 2, 5) if m * 10**k < feed.steps} | {feed.steps})
+    marks = sorted({m * 10**k for k in range(7) for m in (1, 2, 5) if m * 10**k < trial.steps} | {trial.steps})
     rows = []
     for mark in marks:
         found = []
         for name, bound in allowed.thetas.items():
-            a, b = (went.account.thetas[name].astype(np.float64) for went in (one, other))
-            gap, limit, _ = trajectory.held(a[mark - 1].ravel(), b[mark - 1].ravel(), bound[mark - 1].ravel())
-            path = trajectory.paths(feed.start[name], np.nan_to_num(a[:mark]))[-1] or 1.0
+            a, b = (went.trajectory.thetas[name].astype(np.float64) for went in (one, other))
+            gap, limit, _ = verdicts.held(a[mark - 1].ravel(), b[mark - 1].ravel(), bound[mark - 1].ravel())
+            path = verdicts.paths(trial.start[name], np.nan_to_num(a[:mark]))[-1] or 1.0
             found.append((float(gap.max() / path), float(limit[np.argmax(gap)] / path)))
         rows.append((mark, *max(found)))
     return rows
 
 
-def _excess(verdict: trajectory.Verdict) -> float:
+def _excess(verdict: verdicts.Verdict) -> float:
     if not verdict.distance:
         return 0.0
     return verdict.distance / verdict.limit if verdict.limit else np.inf

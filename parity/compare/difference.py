@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from samestep.parity.measure import trajectory
+from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
+from samestep.parity.runners import numpy as in_numpy
+from samestep.parity.runners.worker import RunResult
 from samestep.reference import Rule
 
-from . import in_numpy
-from .account import Account
-from .allowed import Allowed, excess
-from .feed import Feed
-from .worker import Ran
+from .allowed import Limits, excess
 
 DIGITS = 25  # of a 50-digit reference that are told
 
@@ -37,17 +37,17 @@ class Difference(NamedTuple):
 
 
 def first(
-    a: Ran, b: Ran, allowed: Allowed, feed: Feed, dtype: str, states: bool = True
+    a: RunResult, b: RunResult, allowed: Limits, trial: Trial, dtype: str, states: bool = True
 ) -> Difference | None:  # fmt: skip
     """The first difference beyond what is allowed; None if there is none. States are looked at up to that step, since
     two rules may keep different things and go the same way; or not at all."""
-    for name in feed.start:
-        if not np.array_equal(a.account.begin[name], b.account.begin[name]):
-            one, other = a.account.begin[name][None], b.account.begin[name][None]
+    for name in trial.start:
+        if not np.array_equal(a.trajectory.begin[name], b.trajectory.begin[name]):
+            one, other = a.trajectory.begin[name][None], b.trajectory.begin[name][None]
             return _at(one, other, -1, name, "start", "", np.zeros(one.shape))
     updates = [
         (step, 1, name, "") for name, bound in allowed.thetas.items()
-        if (step := _step(a.account.thetas[name], b.account.thetas[name], bound)) is not None
+        if (step := _step(a.trajectory.thetas[name], b.trajectory.thetas[name], bound)) is not None
     ]  # fmt: skip
     if not updates:
         return None
@@ -57,35 +57,35 @@ def first(
         if state in allowed.states[name] and (step := _state(a, b, allowed, name, state)) is not None and step <= last
     ]  # fmt: skip
     step, order, name, state = min(kept + updates, key=lambda found: found[:2])
-    one, other = (_of(account, name, state) for account in (a.account, b.account))
+    one, other = (_of(trajectory, name, state) for trajectory in (a.trajectory, b.trajectory))
     bound = allowed.thetas[name] if order else allowed.states[name][state]
     found = _at(one, other, step, name, "update" if order else "state", state, bound)
-    return with_reference(found, a.rule or b.rule, feed, dtype)
+    return with_reference(found, a.rule or b.rule, trial, dtype)
 
 
-def comparable(a: Ran, b: Ran) -> list[tuple[str, str]]:
+def comparable(a: RunResult, b: RunResult) -> list[tuple[str, str]]:
     """Tensor and state, wherever both keep one of the same name and meaning."""
     if a.rule and b.rule and (type(a.rule) is not type(b.rule) or _buffer(a.rule) != _buffer(b.rule)):
         return []
     return [
-        (name, state) for name, kept in a.account.states.items() for state, array in kept.items()
-        if state in b.account.states[name] and b.account.states[name][state].shape == array.shape
+        (name, state) for name, kept in a.trajectory.states.items() for state, array in kept.items()
+        if state in b.trajectory.states[name] and b.trajectory.states[name][state].shape == array.shape
     ]  # fmt: skip
 
 
-def bits(a: Account, b: Account) -> int | None:
+def bits(a: Trajectory, b: Trajectory) -> int | None:
     """The first step, from 1, after which any tensor has other bits; None if none ever has."""
     steps = [_step(a.thetas[name], b.thetas[name], np.zeros_like(b.thetas[name], np.float64)) for name in a.thetas]
     return min((step + 1 for step in steps if step is not None), default=None)
 
 
-def with_reference(found: Difference, rule: Rule | None, feed: Feed, dtype: str) -> Difference:
+def with_reference(found: Difference, rule: Rule | None, trial: Trial, dtype: str) -> Difference:
     """The difference with the reference's value there: the rule in float64, or the equation in 50 digits."""
     if rule is None or found.step == 0:
         return found
     if dtype != "float64":
-        account = in_numpy.run(rule, feed, "float64")
-        value = float(_of(account, found.tensor, found.state)[(found.step - 1, *found.element)])
+        trajectory = in_numpy.run(rule, trial, "float64")
+        value = float(_of(trajectory, found.tensor, found.state)[(found.step - 1, *found.element)])
         return found._replace(reference=repr(value), source=f"{rule!r} in float64")
     if found.state or importlib.util.find_spec("gmpy2") is None:
         return found
@@ -93,23 +93,23 @@ def with_reference(found: Difference, rule: Rule | None, feed: Feed, dtype: str)
 
     if type(rule) not in equations.STEPS:
         return found
-    steps = np.flatnonzero(feed.present[found.tensor][: found.step])
-    gradients = feed.gradients[found.tensor][(steps, *found.element)]
-    rates = [feed.rate(rule.lr, int(step)) for step in steps]
-    truth = equations.trajectory(rule, float(feed.start[found.tensor][found.element]), gradients, rates)[-1]
+    steps = np.flatnonzero(trial.present[found.tensor][: found.step])
+    gradients = trial.gradients[found.tensor][(steps, *found.element)]
+    rates = [trial.rate(rule.lr, int(step)) for step in steps]
+    truth = equations.trajectory(rule, float(trial.start[found.tensor][found.element]), gradients, rates)[-1]
     return found._replace(reference=f"{truth:.{DIGITS}g}", source=f"{rule!r} in 50 digits")
 
 
-def _of(account: Account, name: str, state: str) -> np.ndarray:
-    return account.states[name][state] if state else account.thetas[name]
+def _of(trajectory: Trajectory, name: str, state: str) -> np.ndarray:
+    return trajectory.states[name][state] if state else trajectory.thetas[name]
 
 
 def _buffer(rule: Rule) -> object:
     return getattr(rule, "buffer", None)
 
 
-def _state(a: Ran, b: Ran, allowed: Allowed, name: str, state: str) -> int | None:
-    one, other = (account.states[name][state] for account in (a.account, b.account))
+def _state(a: RunResult, b: RunResult, allowed: Limits, name: str, state: str) -> int | None:
+    one, other = (trajectory.states[name][state] for trajectory in (a.trajectory, b.trajectory))
     untold = np.isnan(one) | np.isnan(other)
     return _step(np.where(untold, 0, one), np.where(untold, 0, other), allowed.states[name][state])
 
@@ -134,7 +134,7 @@ def furthest(
     """The difference of two arrays at the element that is most limits apart; without a bound, where the gap is
     largest."""
     none = np.zeros(one.shape)
-    gap, _, apart = trajectory.held(one.astype(np.float64), other.astype(np.float64), none if bound is None else bound)
+    gap, _, apart = verdicts.held(one.astype(np.float64), other.astype(np.float64), none if bound is None else bound)
     found = gap if bound is None else apart
     element = tuple(int(i) for i in np.unravel_index(np.argmax(found), found.shape))
     values = float(one[element]), float(other[element])

@@ -2,14 +2,14 @@
 
 from types import ModuleType
 
+from samestep.parity.measure.trial import Trial
+from samestep.parity.runners import numpy as in_numpy
+from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.worker import RunResult
 from samestep.reference import Rule, dialects
 from samestep.reference.dialects import Inexpressible
 
-from . import in_numpy
 from .allowed import holds, of_rule
-from .contestants import Contestant
-from .feed import Feed
-from .worker import Ran
 
 DROP_IN = {
     "pytorch": "samestep.frameworks.pytorch.Optimizer(params, {rule!r})",
@@ -17,7 +17,7 @@ DROP_IN = {
 }
 
 
-def find(one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], feed: Feed, dtype: str) -> list[str]:
+def find(one: tuple[Contestant, RunResult], other: tuple[Contestant, RunResult], trial: Trial, dtype: str) -> list[str]:
     """Each remedy in a line: what to write in place of B so that it follows A's rule; the other way round if A has
     none."""
     (_, a), (b, went) = one, other
@@ -30,7 +30,7 @@ def find(one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], feed: Feed,
         letter = "B"
     home = {"tensorflow": "keras"}.get(went.home, went.home)
     spoken = [b.dialect] if b.dialect in dialects.DIALECTS else [home] if home in DROP_IN else list(DROP_IN)
-    lines = [f"in place of {letter}, {said(rule, name, feed, dtype)}" for name in spoken]
+    lines = [f"in place of {letter}, {said(rule, name, trial, dtype)}" for name in spoken]
     if b.kind in ("native", "factory") and rule == went.rule:  # it is what the words say, and does not keep to them
         lines = []
     fitting = [name for name in spoken if name in DROP_IN] or list(DROP_IN)
@@ -38,8 +38,8 @@ def find(one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], feed: Feed,
     return lines + [f"{also} {DROP_IN[name].format(rule=rule)}" for name in fitting]
 
 
-def said(rule: Rule, name: str, feed: Feed, dtype: str) -> str:
-    """The dialect's call that means the rule, tried on the feed; or why there is none and what comes near."""
+def said(rule: Rule, name: str, trial: Trial, dtype: str) -> str:
+    """The dialect's call that means the rule, tried on the trial; or why there is none and what comes near."""
     words = dialects.find(name)
     try:
         call = words.spell(rule)
@@ -48,13 +48,13 @@ def said(rule: Rule, name: str, feed: Feed, dtype: str) -> str:
         near = dialects.relation.nearest(rule, words)
         nearest = f"; the nearest is {name}:{near}" if near else ""
         return f"{name} has no call for it: {refusal.why}{nearest}{setting}"
-    return f"{name}:{call}{_tried(rule, words, call.name, call.arguments, feed, dtype)}"
+    return f"{name}:{call}{_tried(rule, words, call.name, call.arguments, trial, dtype)}"
 
 
-def _tried(rule: Rule, words: ModuleType, call: str, arguments: dict[str, object], feed: Feed, dtype: str) -> str:
+def _tried(rule: Rule, words: ModuleType, call: str, arguments: dict[str, object], trial: Trial, dtype: str) -> str:
     """What comes of trying the call's rule against the rule."""
     meant: Rule = words.read(call, **arguments)
-    allowed = of_rule(rule, feed, dtype).mean(of_rule(meant, feed, dtype))
-    if holds(in_numpy.run(meant, feed, dtype), in_numpy.run(rule, feed, dtype), allowed):
+    allowed = of_rule(rule, trial, dtype).mean(of_rule(meant, trial, dtype))
+    if holds(in_numpy.run(meant, trial, dtype), in_numpy.run(rule, trial, dtype), allowed):
         return " (tried on these gradients: equal)"
     return " (tried on these gradients: not equal while the learning rate changes)"

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from samestep.frameworks.experiment import launch, record
+from samestep.parity.measure.trial import Trial
+from samestep.parity.runners import numpy as in_numpy
+from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.worker import PATIENCE, RunResult
 from samestep.reference import Rule, dialects
 
-from . import in_numpy
-from .contestants import Contestant
 from .difference import Difference
-from .feed import Feed
-from .worker import PATIENCE, Ran
 
 MOST = 30  # lines
 SHOWN = 1  # the script's exit code where it shows the difference
@@ -51,11 +51,11 @@ class Side:
     needs: str
 
 
-def write(path: Path, one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], first: Difference, limit: float,
-          feed: Feed, dtype: str) -> None:  # fmt: skip
+def write(path: Path, one: tuple[Contestant, RunResult], other: tuple[Contestant, RunResult], first: Difference, limit: float,
+          trial: Trial, dtype: str) -> None:  # fmt: skip
     """Write the script for the first difference of positions, and run it; ValueError if it cannot be written, or does
     not show it."""
-    text = script(one, other, first, limit, feed, dtype)
+    text = script(one, other, first, limit, trial, dtype)
     try:
         record.write_whole(path, lambda file: file.write(text.encode()))
     except OSError as error:
@@ -67,17 +67,17 @@ def write(path: Path, one: tuple[Contestant, Ran], other: tuple[Contestant, Ran]
         raise ValueError(f"{path} was written, but does not show the difference by itself: {words}")
 
 
-def script(one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], first: Difference, limit: float, feed: Feed,
+def script(one: tuple[Contestant, RunResult], other: tuple[Contestant, RunResult], first: Difference, limit: float, trial: Trial,
            dtype: str) -> str:  # fmt: skip
     """The script's text."""
-    feed = _cut(feed, first)
-    alone = all(_apart(who, went.rule, feed, first, dtype) for who, went in (one, other))
+    trial = _cut(trial, first)
+    alone = all(_apart(who, went.rule, trial, first, dtype) for who, went in (one, other))
     a, b = (_side(who, went, first, alone) for who, went in (one, other))
     needs = [name for name in IMPORTS if name in (a.needs, b.needs)]
     if not needs:
         raise ValueError("--repro needs an optimizer of PyTorch's or Keras' among the two, and neither has one")
     needs += ["tf"] * ("tf." in a.code + b.code)
-    start, gradients, come = (part[first.tensor] for part in (feed.start, feed.gradients, feed.present))
+    start, gradients, come = (part[first.tensor] for part in (trial.start, trial.gradients, trial.present))
     if alone:
         start, gradients = start[first.element], np.array([g[first.element] for g in gradients])
     at = "" if alone else f"[{', '.join(map(str, first.element))}]"
@@ -88,7 +88,7 @@ def script(one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], first: Di
         "\n".join(["import numpy as np", *(IMPORTS[name] for name in needs)]),
         "\n".join([
             f"START = {_said(start, dtype)}", f"GRADIENTS = {_said(gradients, dtype)}",
-            f"STEPS = list(zip({steps}, {_runs(feed.shares)}))  # with shares of the learning rate",
+            f"STEPS = list(zip({steps}, {_runs(trial.rate_factors)}))  # with shares of the learning rate",
             f"LIMIT = {limit!r}  # how far rounding may part them",
         ]),
         *(RUNS[name] for name in needs if name in RUNS),
@@ -102,28 +102,28 @@ def script(one: tuple[Contestant, Ran], other: tuple[Contestant, Ran], first: Di
     return "".join(part + ("\n\n" if i < blank and i < len(parts) - 1 else "\n") for i, part in enumerate(parts))
 
 
-def _cut(feed: Feed, first: Difference) -> Feed:
-    """The feed up to the step of the difference, of its tensor alone."""
+def _cut(trial: Trial, first: Difference) -> Trial:
+    """The trial up to the step of the difference, of its tensor alone."""
     name, end = first.tensor, max(first.step, 1)
-    gradients = {name: feed.gradients[name][:end]}
-    return Feed({name: feed.start[name]}, gradients, {name: feed.present[name][:end]}, feed.shares[:end])
+    gradients = {name: trial.gradients[name][:end]}
+    return Trial({name: trial.start[name]}, gradients, {name: trial.present[name][:end]}, trial.rate_factors[:end])
 
 
-def _apart(who: Contestant, rule: Rule | None, feed: Feed, first: Difference, dtype: str) -> bool:
+def _apart(who: Contestant, rule: Rule | None, trial: Trial, first: Difference, dtype: str) -> bool:
     """Whether the element goes its way without the others: tried, and taken for granted of nobody's own optimizer."""
     if who.kind == "factory" or rule is None:
         return False
-    name, whole = first.tensor, in_numpy.run(rule, feed, dtype).thetas[first.tensor]
+    name, whole = first.tensor, in_numpy.run(rule, trial, dtype).thetas[first.tensor]
     place: Any = (slice(None), *first.element)
-    one = Feed({name: feed.start[name][first.element].reshape(1)}, {name: feed.gradients[name][place][:, None]},
-               feed.present, feed.shares)  # fmt: skip
+    one = Trial({name: trial.start[name][first.element].reshape(1)}, {name: trial.gradients[name][place][:, None]},
+               trial.present, trial.rate_factors)  # fmt: skip
     try:
         return np.array_equal(in_numpy.run(rule, one, dtype).thetas[name][:, 0], whole[place], equal_nan=True)
     except (ValueError, IndexError):  # it needs a matrix
         return False
 
 
-def _side(who: Contestant, went: Ran, first: Difference, alone: bool) -> Side:
+def _side(who: Contestant, went: RunResult, first: Difference, alone: bool) -> Side:
     """Live code where a framework has the optimizer, else the value that it came to."""
     if who.kind == "factory":
         module, _, name = who.text.partition(":")
@@ -140,7 +140,7 @@ def _side(who: Contestant, went: Ran, first: Difference, alone: bool) -> Side:
         wrap = {"graph": ", tf.function", "xla": ", lambda f: tf.function(f, jit_compile=True)"}.get(mode, "")
         code = f"in_keras(keras.optimizers.{name}({given}){wrap})"
         return Side(code, "keras")
-    value = float(went.account.thetas[first.tensor][(first.step - 1, *first.element)])
+    value = float(went.trajectory.thetas[first.tensor][(first.step - 1, *first.element)])
     return Side(f"{value!r}  # {who.text}", "")
 
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from samestep.frameworks.experiment import facts
+from samestep.parity.measure import trial as trials
+from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.worker import RunResult, ran
 
-from . import feed as feeds
 from . import training
 from .answer import DIFFERS, Answer, compare
-from .contestants import Contestant
 from .difference import Difference, furthest
 from .training import STAGES, Trained
-from .worker import Ran, ran
 
 FEW = 10  # steps whose gradients are given to both, at least
 MANY = 60  # and at most: they are of all weights
@@ -49,7 +49,7 @@ class Training:
 
 def train(
     a: Contestant, b: Contestant, steps: int, both: Both = training.both,
-    run: Callable[[Contestant, feeds.Feed, str], Ran] = ran,
+    run: Callable[[Contestant, trials.Trial, str], RunResult] = ran,
 ) -> Training:  # fmt: skip
     """Train both for so many steps; where they part, train again up to there and look. ValueError if one cannot."""
     homes = training.home(a), training.home(b)
@@ -64,7 +64,7 @@ def train(
     one, other = both((a, b), max(at + 1, FEW) if early else at + 1, at + 1)
     first = where(one, other, at + 1, stage)
     given, words = (
-        (training.feed(one), "A's gradients") if early else (feeds.designed((a.rule, b.rule)), "designed ones")
+        (training.trial(one), "A's gradients") if early else (trials.designed((a.rule, b.rule)), "designed ones")
     )
     answer = compare(a, b, given, run=run)
     return Training(steps, homes, first, growth, answer, f"{words}, {given.steps} steps")

@@ -19,12 +19,11 @@ import numpy as np
 
 from samestep.frameworks.experiment import facts, mnist, record
 from samestep.frameworks.experiment.run import marks
+from samestep.parity.measure.trial import Trial
+from samestep.parity.runners import contestants
+from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.worker import MISTAKE, SIDES, apart, called
 from samestep.reference import SGD
-
-from . import contestants
-from .contestants import Contestant
-from .feed import Feed
-from .worker import MISTAKE, apart, called
 
 STAGES = ("data", "forward", "loss", "gradient", "state", "update")
 HOMES = {"pytorch": "pytorch", "keras": "tensorflow", "tf_keras": "tensorflow", "tensorflow1": "tensorflow",
@@ -59,7 +58,7 @@ def steps(contestant: Contestant, total: int) -> Iterator[Seen]:
     train: Any = importlib.import_module(f"samestep.frameworks.{where}.train")
     trainer = train.Trainer(contestant.rule or SGD(), "lockstep")
     if contestant.kind in ("native", "factory"):
-        side: Any = importlib.import_module(f".in_{where}", __package__)
+        side: Any = importlib.import_module(f"samestep.parity.runners.{SIDES[where]}")
         make = called(contestant.text)[1] if contestant.kind == "factory" else side.maker(contestant)
         trainer.optimizer = make(trainer.parameters) if where == "pytorch" else make()
         if where == "tensorflow":
@@ -109,7 +108,7 @@ def _in_numpy(trainer: Any) -> Step:
 
 
 def _in_pytorch(trainer: Any) -> Step:
-    from . import in_pytorch
+    from samestep.parity.runners import pytorch as in_pytorch
 
     seen: list[Any] = []
     logits = trainer._logits
@@ -134,7 +133,7 @@ def _in_pytorch(trainer: Any) -> Step:
 def _in_tensorflow(trainer: Any) -> Step:
     import tensorflow as tf
 
-    from . import in_tensorflow
+    from samestep.parity.runners import keras as in_tensorflow
 
     seen: list[Any] = []
 
@@ -227,12 +226,12 @@ def _unpacked(arrays: dict[str, np.ndarray]) -> Trained:
     return run
 
 
-def feed(run: Trained) -> Feed:
+def trial(run: Trained) -> Trial:
     """The gradients of a run's first steps, to be given to both."""
     start = dict(zip(facts.NAMES, (w.astype(np.float64) for w in facts.initial_weights()), strict=True))
     count = len(next(iter(run.gradients.values())))
     wide = {name: array.astype(np.float64) for name, array in run.gradients.items()}
-    return Feed(start, wide, {name: np.ones(count, bool) for name in start}, np.ones(count))
+    return Trial(start, wide, {name: np.ones(count, bool) for name in start}, np.ones(count))
 
 
 def main(arguments: list[str] | None = None) -> int:

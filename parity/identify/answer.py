@@ -4,9 +4,9 @@ import dataclasses
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 
-from samestep.parity.compare.contestants import Contestant
-from samestep.parity.compare.worker import ran_on
 from samestep.parity.natives.deviations import DEVIATIONS
+from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.worker import ran_on
 from samestep.reference import RULES, Adagrad, Rule, ScheduleFree
 
 from . import ask, court, live, propose, simple
@@ -15,7 +15,7 @@ from .ask import Run
 from .court import Held, Ruling
 from .fit import Found
 from .readings import Reading
-from .trials import Trial
+from .trials import Observation
 
 HOMES = {"tensorflow": "keras"}  # the dialect of a framework's users, where its name is another
 CLOSE = 1e-4  # a share of the path: what is nearer may be a live optimizer with a deviation that is not recorded
@@ -57,7 +57,7 @@ class Box:
 
     contestant: Contestant
     run: Run
-    trials: Sequence[Trial]
+    trials: Sequence[Observation]
     dialect: str
     flat: bool
     blank: Identity
@@ -74,7 +74,7 @@ def identify(
     home, trials, flat = ask.gathered(contestant, run, long)
     blank = Identity(contestant.text, home, tuple(dict.fromkeys(trial.dtype for trial in trials)), flat)
     box = Box(contestant, run, trials, HOMES.get(home, home), flat, blank)
-    again, rulings = (lambda feed: run(contestant, [(feed, trials[0].dtype)])[0].account), []  # type: ignore[var-annotated]
+    again, rulings = (lambda trial: run(contestant, [(trial, trials[0].dtype)])[0].trajectory), []  # type: ignore[var-annotated]
     for found in propose.proposed(trials[0], flat, again, rulings, kinds):
         rulings.append(_ruling(found, box))
         if rulings[-1].holds:

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from samestep.parity.compare.account import Account
-from samestep.parity.compare.feed import Feed
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
 
 from . import probes
 
@@ -36,10 +36,10 @@ class Features(NamedTuple):
     pace: float
 
 
-def of(account: Account, feed: Feed) -> Features:
-    """The features of an account of the probes with their flat tensors."""
-    first = account.thetas["zero"][0].astype(np.float64)
-    gradient = feed.gradients["zero"][0]
+def of(trajectory: Trajectory, trial: Trial) -> Features:
+    """The features of an trajectory of the probes with their flat tensors."""
+    first = trajectory.thetas["zero"][0].astype(np.float64)
+    gradient = trial.gradients["zero"][0]
     length, size = np.abs(first), np.abs(gradient)
     down = np.nanmedian(np.sign(-first) * np.sign(gradient))
     with np.errstate(all="ignore"):
@@ -47,13 +47,13 @@ def of(account: Account, feed: Feed) -> Features:
     top, slope = float(length[-1]), float(ratio[0])
     half = float(np.interp(top / 2, np.maximum.accumulate(np.nan_to_num(length)), size))
     count = probes.still()
-    begin, after = feed.start["weights"][:count], account.thetas["weights"][:, :count].astype(np.float64)
+    begin, after = trial.start["weights"][:count], trajectory.thetas["weights"][:, :count].astype(np.float64)
     shares = (begin - after[0]) / begin
-    moved = not np.array_equal(after, np.broadcast_to(begin.astype(account.thetas["weights"].dtype), after.shape))
+    moved = not np.array_equal(after, np.broadcast_to(begin.astype(trajectory.thetas["weights"].dtype), after.shape))
     shrink = float(np.median(shares)) if _one(shares[count // 2 :]) else None
     coupling = _coupling(np.abs(begin), np.abs(begin - after[0]), length, size)
-    start = feed.start["plain"]
-    step = start - account.thetas["plain"][0] - (shrink or 0.0) * start
+    start = trial.start["plain"]
+    step = start - trajectory.thetas["plain"][0] - (shrink or 0.0) * start
     pace = float(np.sqrt(np.mean(step**2) / np.mean(start**2)))
     return Features(
         bool(down < 0), _one(ratio), _one(length), slope, top, half, moved, shrink, coupling, _dead(length, size), pace,

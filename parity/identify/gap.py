@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 import samestep.frameworks.numpy.namespace as xp
-from samestep.parity.compare.account import Account
-from samestep.parity.compare.feed import Feed
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
 from samestep.reference import Rule
 
 
@@ -20,13 +20,13 @@ class Data(NamedTuple):
     starts: list[np.ndarray]
     gradients: list[np.ndarray]
     went: list[np.ndarray]
-    shares: np.ndarray
+    rate_factors: np.ndarray
     unit: float
 
     def cut(self, steps: int) -> "Data":
         """The first steps."""
         gradients, went = ([x[:steps] for x in part] for part in (self.gradients, self.went))
-        return Data(self.starts, gradients, went, self.shares[:steps], self.unit)
+        return Data(self.starts, gradients, went, self.rate_factors[:steps], self.unit)
 
     def scales(self) -> list[np.ndarray]:
         """What a gap is measured in, element by element: how far it went, and a little of where it was, more than its
@@ -40,19 +40,19 @@ class Data(NamedTuple):
         return found
 
 
-def data(account: Account, feed: Feed, names: Sequence[str], steps: int, flat: bool) -> Data:
-    """The account as data; ``flat`` lays all elements side by side, for rules in which they do not act on each
+def data(trajectory: Trajectory, trial: Trial, names: Sequence[str], steps: int, flat: bool) -> Data:
+    """The trajectory as data; ``flat`` lays all elements side by side, for rules in which they do not act on each
     other."""
-    starts = [account.begin[name].astype(np.float64) for name in names]
-    gradients = [feed.gradients[name][:steps] for name in names]
-    went = [account.thetas[name][:steps].astype(np.float64) for name in names]
+    starts = [trajectory.begin[name].astype(np.float64) for name in names]
+    gradients = [trial.gradients[name][:steps] for name in names]
+    went = [trajectory.thetas[name][:steps].astype(np.float64) for name in names]
     if flat:
         starts = [np.concatenate([x.ravel() for x in starts])]
         gradients, went = (
             [np.concatenate([x.reshape(len(x), -1) for x in part], axis=1)] for part in (gradients, went)
         )
-    unit = float(np.finfo(account.thetas[names[0]].dtype).eps) if names else 0.0
-    return Data(starts, gradients, went, feed.shares[:steps], unit)
+    unit = float(np.finfo(trajectory.thetas[names[0]].dtype).eps) if names else 0.0
+    return Data(starts, gradients, went, trial.rate_factors[:steps], unit)
 
 
 def course(rule: Rule, given: Data) -> list[np.ndarray]:
@@ -60,7 +60,7 @@ def course(rule: Rule, given: Data) -> list[np.ndarray]:
     found = []
     for start, gradients in zip(given.starts, given.gradients, strict=True):
         theta, state, thetas = start, rule.start(start, xp), []
-        for t, (gradient, share) in enumerate(zip(gradients, given.shares, strict=True), start=1):
+        for t, (gradient, share) in enumerate(zip(gradients, given.rate_factors, strict=True), start=1):
             theta, state = rule.update(theta, gradient, state, rule.coefficients(t, rule.lr * share), xp)
             thetas.append(theta)
         found.append(np.array(thetas))

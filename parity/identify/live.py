@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from samestep.parity.compare import contestants
+from samestep.parity.runners import contestants
 from samestep.reference import Rule, dialects
 
 from .ask import Run, equal
 from .readings import MACHINE
-from .trials import Trial
+from .trials import Observation
 
 
 def spelled(rule: Rule) -> dict[str, str]:
@@ -26,14 +26,14 @@ def _defaulted(call: str) -> str:
     return call.replace(f"eps=({MACHINE['float32']!r}, ", "eps=(None, ").replace(", eps=(None, 0.001)", "")
 
 
-def native(dialect: str, calls: dict[str, str], trials: Sequence[Trial], run: Run) -> str:
+def native(dialect: str, calls: dict[str, str], trials: Sequence[Observation], run: Run) -> str:
     """The live optimizer of the box's framework that takes the same bits, if it does."""
     call = calls.get(dialect, "cannot")
     if call.startswith("cannot") or "#" in call:
         return ""
     try:
         live = contestants.read(f"native:{dialect}:{call}")
-        went = run(live, [(trial.feed, trial.dtype) for trial in trials])
+        went = run(live, [(trial.trial, trial.dtype) for trial in trials])
     except ValueError:
         return ""
     return live.text if all(equal(trial, each) for trial, each in zip(trials, went, strict=True)) else ""

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.compare.account import Account
-from samestep.parity.compare.feed import Feed
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
 from samestep.reference import Adam, Decay, Epsilon, Muon, Reach
 
 from . import fit, gap
@@ -23,12 +23,12 @@ FITS = 1e-2  # a gap that bfloat16 leaves
 COUNTS = (5, 3, 4, 6, 2, 1)  # of iterations
 
 
-def proposals(account: Account, feed: Feed, adam: Adam | None, usual: bool = False) -> list[Found]:
+def proposals(trajectory: Trajectory, trial: Trial, adam: Adam | None, usual: bool = False) -> list[Found]:
     """Fitted rules, the nearest first; ``adam`` is what moves tensors that are no matrices, None if they are refused.
 
     Where the ``usual`` polynomial does not fit, others are tried, unless only it is asked for.
     """
-    given = gap.data(account, feed, NAMES, STEPS, flat=False)
+    given = gap.data(trajectory, trial, NAMES, STEPS, flat=False)
     fitted = [(found, i, fixed) for i, fixed in enumerate(_kinds(adam)) if (found := _fitted(fixed, given, {}))]
     best = sorted(fitted, key=lambda row: (row[0].gap, row[1]))
     if not usual and best and best[0][0].gap > FITS:

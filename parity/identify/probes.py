@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from samestep.parity.compare.feed import Feed
 from samestep.parity.measure.streams import normal
+from samestep.parity.measure.trial import Trial
 
 STEPS = 64  # so many that step sizes that grow or shrink by a factor come to their bounds
 CONSTANT = 8  # steps before the rate is halved
@@ -27,7 +27,7 @@ def shares(steps: int = STEPS) -> np.ndarray:
     return np.where(np.arange(steps) < CONSTANT, 1.0, 0.5)
 
 
-def feed(flat: bool = True) -> Feed:
+def trial(flat: bool = True) -> Trial:
     """All probes; without ``flat`` the matrices alone."""
     start: dict[str, np.ndarray] = {}
     gradients: dict[str, np.ndarray] = {}
@@ -40,7 +40,7 @@ def feed(flat: bool = True) -> Feed:
         start |= {"zero": np.zeros(SIDE), "weights": _weights()}
         gradients |= {"zero": _scaled(), "weights": _stilled()}
     present = {name: np.ones(STEPS, bool) for name in start}
-    return Feed(start, gradients, present, shares())
+    return Trial(start, gradients, present, shares())
 
 
 def scales() -> np.ndarray:
@@ -73,7 +73,7 @@ def _stilled() -> np.ndarray:
     return draws * sizes
 
 
-def turning(thresholds: Sequence[np.ndarray]) -> Feed:
+def turning(thresholds: Sequence[np.ndarray]) -> Trial:
     """One at first, then against it at step 2 with the first thresholds, at step 3 with the second: where does the sign
     of the step turn? For rules that step by a sign."""
     early, late = thresholds
@@ -82,4 +82,4 @@ def turning(thresholds: Sequence[np.ndarray]) -> Feed:
     gradients[1, : len(early)] = -early
     gradients[2, len(early) :] = -late
     one = {"turning": np.zeros(gradients.shape[1])}
-    return Feed(one, {"turning": gradients}, {"turning": np.ones(3, bool)}, np.ones(3))
+    return Trial(one, {"turning": gradients}, {"turning": np.ones(3, bool)}, np.ones(3))

@@ -8,7 +8,7 @@ from samestep.reference import Rule
 
 from . import fit, gap, simple
 from .fit import Found
-from .trials import Trial
+from .trials import Observation
 from .variants import LEAST, Variant
 
 COARSE = 7  # steps on which the points of a grid are tried
@@ -37,7 +37,7 @@ class Tried(NamedTuple):
     found: Found | None = None
 
 
-def proposals(trial: Trial, variants: Sequence[Variant]) -> Iterator[Found]:
+def proposals(trial: Observation, variants: Sequence[Variant]) -> Iterator[Found]:
     """Fitted rules, as they come; the last is not the best. What a grid brings near is fitted at once, then the others
     from their best starts; then those with more numbers from where one with fewer came near; at last the promising ones
     from other starts."""
@@ -59,7 +59,7 @@ def proposals(trial: Trial, variants: Sequence[Variant]) -> Iterator[Found]:
         yield from (more for start in others if (more := _fitted(trial, tried.variant, start)))
 
 
-def _ranked(trial: Trial, variants: Sequence[Variant]) -> Iterator[Tried]:
+def _ranked(trial: Observation, variants: Sequence[Variant]) -> Iterator[Tried]:
     """The variants for which there are data and a start."""
     for order, variant in enumerate(variants):
         given = _data(trial, variant, COARSE)
@@ -68,7 +68,7 @@ def _ranked(trial: Trial, variants: Sequence[Variant]) -> Iterator[Tried]:
             yield Tried(starts[0][0], order, variant, starts)
 
 
-def _others(trial: Trial, waiting: Sequence[Tried]) -> Iterator[tuple[Tried, Found]]:
+def _others(trial: Observation, waiting: Sequence[Tried]) -> Iterator[tuple[Tried, Found]]:
     """Each is fitted a little, and at once to the end if that brings it near; then the nearest of each kind of rule."""
     slow = _nearest([tried for tried in waiting if not tried.variant.flat], SLOW)
     rough: list[Tried] = []
@@ -96,7 +96,7 @@ def _nearest(rows: Sequence[Tried], most: int) -> Iterator[Tried]:
             yield tried
 
 
-def _wider(trial: Trial, tried: Tried, waiting: Sequence[Tried]) -> Iterator[tuple[Variant, dict[str, Any]]]:
+def _wider(trial: Observation, tried: Tried, waiting: Sequence[Tried]) -> Iterator[tuple[Variant, dict[str, Any]]]:
     """Variants that fit more numbers than one that came near, and its numbers as their start."""
     found, variant = tried.found, tried.variant
     if not found or not DONE < found.gap <= HOPELESS:
@@ -108,33 +108,33 @@ def _wider(trial: Trial, tried: Tried, waiting: Sequence[Tried]) -> Iterator[tup
             yield other.variant, _woken(found._replace(names=tuple(names)), _data(trial, other.variant, STEPS))
 
 
-def tidied(found: Found, trial: Trial, names: Sequence[str]) -> Iterator[Rule]:
+def tidied(found: Found, trial: Observation, names: Sequence[str]) -> Iterator[Rule]:
     """The fitted rule in shorter decimals that fit the probes of these names about as well; at last as it is."""
-    given = gap.data(trial.account, trial.feed, names, STEPS, flat=True)
+    given = gap.data(trial.trajectory, trial.trial, names, STEPS, flat=True)
     for rule in simple.rounded(found.rule, found.names):
         if gap.size(gap.gaps(rule, given, given.scales())) <= 2 * found.gap:
             yield rule
     yield found.rule
 
 
-def _data(trial: Trial, variant: Variant, steps: int) -> gap.Data:
-    names = [name for name in variant.names if name in trial.feed.start]
-    return gap.data(trial.account, trial.feed, names, steps, variant.flat and bool(names))
+def _data(trial: Observation, variant: Variant, steps: int) -> gap.Data:
+    names = [name for name in variant.names if name in trial.trial.start]
+    return gap.data(trial.trajectory, trial.trial, names, steps, variant.flat and bool(names))
 
 
-def _fitted(trial: Trial, variant: Variant, start: dict[str, Any]) -> Found | None:
+def _fitted(trial: Observation, variant: Variant, start: dict[str, Any]) -> Found | None:
     found = _begun(trial, variant, start)
     return found and _ended(trial, variant, found)
 
 
-def _begun(trial: Trial, variant: Variant, start: dict[str, Any]) -> Found | None:
+def _begun(trial: Observation, variant: Variant, start: dict[str, Any]) -> Found | None:
     """A few rounds on a few steps."""
     return fit.fitted(variant.kind, variant.fixed, start, _data(trial, variant, FEW_STEPS), FEW)
 
 
-def _ended(trial: Trial, variant: Variant, found: Found) -> Found:
+def _ended(trial: Observation, variant: Variant, found: Found) -> Found:
     """On all steps at last, with more rounds for what comes near; what is hopeless is left as it is."""
-    for steps in (STEPS, trial.feed.steps) if found.gap <= HOPELESS else ():
+    for steps in (STEPS, trial.trial.steps) if found.gap <= HOPELESS else ():
         given = _data(trial, variant, steps)
         rounds = fit.ROUNDS if found.gap > NEAR else MANY
         found = fit.fitted(variant.kind, variant.fixed, _woken(found, given), given, rounds) or found

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.compare.account import Account
-from samestep.parity.compare.feed import Feed
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
 from samestep.reference import Lion, Rprop, Rule
 
 from . import probes
@@ -16,24 +16,26 @@ from .simple import shortest
 
 POINTS = 400  # thresholds that are tried at once
 ROUNDS = 4  # how often the bracket of a threshold is narrowed
-Ask = Callable[[Feed], Account]
+Ask = Callable[[Trial], Trajectory]
 
 
-def proposals(account: Account, feed: Feed, seen: Features, ask: Ask) -> Iterator[Rule]:
-    """Rprop and Lion as they would have to be; ``ask`` gives the box another feed."""
+def proposals(trajectory: Trajectory, trial: Trial, seen: Features, ask: Ask) -> Iterator[Rule]:
+    """Rprop and Lion as they would have to be; ``ask`` gives the box another trial."""
     if not seen.signed:
         return
-    yield from _rprop(account, feed, seen)
+    yield from _rprop(trajectory, trial, seen)
     yield from _lion(seen, ask)
 
 
-def _rprop(account: Account, feed: Feed, seen: Features) -> Iterator[Rule]:
+def _rprop(trajectory: Trajectory, trial: Trial, seen: Features) -> Iterator[Rule]:
     """The most that a step grows by where the gradient keeps its sign, the least that it shrinks by where it turns:
     bounds hide the rest."""
-    thetas = account.thetas["zero"].astype(np.float64)
+    thetas = trajectory.thetas["zero"].astype(np.float64)
     moves = np.diff(thetas, axis=0, prepend=0.0)
     lengths, first = np.abs(moves), seen.top
-    kept = (moves[1:] * moves[:-1] > 0) & (np.sign(feed.gradients["zero"][1:]) == np.sign(feed.gradients["zero"][:-1]))
+    kept = (moves[1:] * moves[:-1] > 0) & (
+        np.sign(trial.gradients["zero"][1:]) == np.sign(trial.gradients["zero"][:-1])
+    )
     turned = (lengths[1:-1] == 0) & (lengths[:-2] > 0) & (lengths[2:] > 0)
     if not kept.any() or not turned.any():
         return

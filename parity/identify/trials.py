@@ -7,10 +7,10 @@ import dataclasses
 
 import numpy as np
 
-from samestep.parity.compare import feed as feeds
-from samestep.parity.compare.account import Account
-from samestep.parity.compare.feed import Feed
 from samestep.parity.measure import streams
+from samestep.parity.measure import trial as trials
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
 
 LONG = 1200  # steps: more than a thousand, after which 0.999^t is no longer near 1
 SEED = 43
@@ -18,17 +18,17 @@ MATRICES: dict[str, tuple[int, ...]] = {"square": (5, 5), "tall": (8, 3)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Trial:
+class Observation:
     """What the box was given, in which dtype, and where it went. Each is itself alone, so that bounds can be kept."""
 
-    feed: Feed
+    trial: Trial
     dtype: str
-    account: Account
+    trajectory: Trajectory
 
 
-def fresh(flat: bool) -> Feed:
+def fresh(flat: bool) -> Trial:
     """The designed streams, and matrices of common sizes; without ``flat`` the matrices alone."""
-    given = feeds.designed(())
+    given = trials.designed(())
     if not flat:
         given = given._replace(start={}, gradients={}, present={})
     for i, (name, shape) in enumerate(MATRICES.items()):
@@ -38,7 +38,7 @@ def fresh(flat: bool) -> Feed:
     return given
 
 
-def long_run(flat: bool) -> Feed:
+def long_run(flat: bool) -> Trial:
     """A small tensor for many steps: gradients of a size that swells and fades, a rate that goes up and down."""
     time = np.arange(LONG)
     shape = (12,) if flat else (4, 3)
@@ -47,4 +47,4 @@ def long_run(flat: bool) -> Feed:
     gradients[500:600].reshape(100, -1)[:, ::2] = 0
     shares = np.array([1.0, 0.5, 2.0, 0.25, 4.0, 1.0])[time * 6 // LONG]
     start = {"long": streams.normal(shape, SEED + 21)}
-    return Feed(start, {"long": gradients}, {"long": np.ones(LONG, bool)}, shares)
+    return Trial(start, {"long": gradients}, {"long": np.ones(LONG, bool)}, shares)

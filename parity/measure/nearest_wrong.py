@@ -8,7 +8,8 @@ import numpy as np
 
 from samestep.reference import Rule
 
-from . import limits, streams, trajectory
+from . import limits, streams
+from . import verdict as verdicts
 from . import wrong_rules as mutants
 
 STEPS = 60
@@ -44,7 +45,7 @@ class Wrong(NamedTuple):
         return self.distance / self.limit if self.limit else math.inf
 
 
-class Trial(NamedTuple):
+class TensorTrial(NamedTuple):
     """A rule on all streams at once: where it starts (n,), what comes (steps, n), at which rates; n counts them all.
 
     Rules that need a matrix have (rows, columns) for n.
@@ -55,12 +56,12 @@ class Trial(NamedTuple):
     rates: list[float]
 
 
-def trial(rule: Rule, steps: int = STEPS) -> Trial:
+def trial(rule: Rule, steps: int = STEPS) -> TensorTrial:
     """The trial of a rule: every element of every stream, side by side, at a falling rate that float32 can hold."""
     gradients = _gradients(steps)
     rates = [float(np.float32(rate)) for rate in streams.rates(rule.lr, steps)]
     start = np.tile(streams.start(), len(streams.PATTERNS))
-    return Trial(streams.suit(rule, start), streams.suit(rule, gradients), rates)
+    return TensorTrial(streams.suit(rule, start), streams.suit(rule, gradients), rates)
 
 
 @functools.cache
@@ -72,7 +73,7 @@ def _gradients(steps: int) -> np.ndarray:
 def expectation(rule: Rule, dtype: str, steps: int = STEPS) -> tuple[np.ndarray, np.ndarray]:
     """Where the rule goes on its trial (NumPy, float64), and how far rounding in ``dtype`` can move it."""
     start, gradients, rates = trial(rule, steps)
-    expected = trajectory.run(rule, start, gradients, "float64", rates)
+    expected = verdicts.run(rule, start, gradients, "float64", rates)
     return expected, limits.bounds(rule, start, gradients, dtype, rates)
 
 
@@ -98,15 +99,15 @@ def _courses(rule: Rule, steps: int) -> dict[str, np.ndarray | None]:
     return {name: _course(kind(**rule.to_dict()), trial(rule, steps)) for name, kind in kinds.items()}
 
 
-def held(name: str, wrong: Rule, trial: Trial, expected: np.ndarray, bounds: np.ndarray) -> Wrong:
+def held(name: str, wrong: Rule, trial: TensorTrial, expected: np.ndarray, bounds: np.ndarray) -> Wrong:
     """A wrong rule on a trial, held to where the right one goes there and how far rounding can move it."""
     return _compared(name, _course(wrong, trial), trial.start, expected, bounds)
 
 
-def _course(wrong: Rule, trial: Trial) -> np.ndarray | None:
+def _course(wrong: Rule, trial: TensorTrial) -> np.ndarray | None:
     """Where it goes (NumPy, float64); None if it is so wrong that it cannot take the steps."""
     try:
-        return trajectory.run(wrong, trial.start, trial.gradients, "float64", trial.rates)
+        return verdicts.run(wrong, trial.start, trial.gradients, "float64", trial.rates)
     except ArithmeticError:
         return None
 
@@ -116,5 +117,5 @@ def _compared(
 ) -> Wrong:
     if course is None:
         return Wrong(name, math.inf, 0.0)
-    verdict = trajectory.compare(start, expected, course, bounds)
+    verdict = verdicts.compare(start, expected, course, bounds)
     return Wrong(name, verdict.distance, verdict.limit)

@@ -1,88 +1,68 @@
-"""Trajectories: where each step took the parameters, and how two of them are compared."""
+"""What a contestant did with its trial: where its tensors went, and what it kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-import samestep.frameworks.numpy
-from samestep.reference import Rule
+from samestep.frameworks.experiment import record
 
-from .limits import SAFETY
+from .trial import Trial
 
 
-class Verdict(NamedTuple):
-    """The outcome of one comparison, at the step and element where it came closest to its limit or went beyond.
+class Trajectory(NamedTuple):
+    """By tensor: where it stood before the first step (*shape) and after each (steps, *shape).
 
-    ``distance`` and ``limit`` are shares of the path: of the farthest that any element has travelled by then.
+    ``states`` holds by tensor what was kept, under our names where they are known, (steps, *its shape); NaN before it
+    exists.
     """
 
-    holds: bool
-    distance: float
-    limit: float
-    step: int
-    element: int
-    values: tuple[float, float]
-
-    def __str__(self) -> str:
-        word = "within" if self.holds else "BEYOND"
-        a, b = self.values
-        return (
-            f"distance {self.distance:.3g} of the path, {word} the limit {self.limit:.3g}, "
-            f"at step {self.step}, element {self.element}: {a!r} against {b!r}"
-        )
+    begin: dict[str, np.ndarray]
+    thetas: dict[str, np.ndarray]
+    states: dict[str, dict[str, np.ndarray]]
 
 
-def run(
-    rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str, rates: Sequence[float] | None = None
-) -> np.ndarray:
-    """The rule's trajectory in NumPy, (steps, *theta.shape), in ``dtype``; at ``rates``, else the rule's own rate."""
-    parameter = theta.astype(dtype)
-    optimizer = samestep.frameworks.numpy.Optimizer([parameter], rule)
-    thetas = []
-    for gradient, optimizer.lr in zip(gradients, rates or [rule.lr] * len(gradients), strict=True):
-        optimizer.step([gradient.astype(dtype)])
-        thetas.append(parameter.copy())
-    return np.array(thetas)
+class TrajectoryRecorder:
+    """Takes down an trajectory, a step at a time; tensors come in the trial's order."""
+
+    def __init__(self, trial: Trial, begin: Sequence[np.ndarray]) -> None:
+        self.names = list(trial.start)
+        self.begin = {name: np.array(array) for name, array in zip(self.names, begin, strict=True)}
+        self.steps: list[tuple[list[np.ndarray], list[dict[str, np.ndarray]]]] = []
+
+    def add(self, thetas: Sequence[np.ndarray], states: Sequence[Mapping[str, np.ndarray]]) -> None:
+        """Copies of the tensors and what is kept for each, after a step."""
+        kept = [{name: np.array(array) for name, array in state.items()} for state in states]
+        self.steps.append(([np.array(theta) for theta in thetas], kept))
+
+    def trajectory(self) -> Trajectory:
+        """All that was taken down."""
+        thetas = {name: np.array([step[0][i] for step in self.steps]) for i, name in enumerate(self.names)}
+        states = {name: self._kept([step[1][i] for step in self.steps]) for i, name in enumerate(self.names)}
+        return Trajectory(self.begin, thetas, states)
+
+    def _kept(self, states: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        none = {name: np.full_like(array, np.nan) for name, array in states[-1].items() if array.dtype.kind == "f"}
+        return {name: np.array([state.get(name, nan) for state in states]) for name, nan in none.items()}
 
 
-def paths(start: np.ndarray, trajectory: np.ndarray) -> np.ndarray:
-    """The farthest that any element has travelled by each step, (steps,); infinite where no float64 holds it."""
-    start, trajectory = start.ravel(), trajectory.reshape(len(trajectory), -1)
-    with np.errstate(over="ignore"):
-        moves = np.abs(np.diff(trajectory.astype(np.float64), axis=0, prepend=start[None].astype(np.float64)))
-        return np.cumsum(moves, axis=0).max(axis=1)
+def write(trajectory: Trajectory, path: Path) -> Path:
+    """Write an trajectory as .npz; tensors go by number, since their names may be any text."""
+    arrays: dict[str, np.ndarray] = {}
+    for i, name in enumerate(trajectory.thetas):
+        arrays |= {f"begin.{i}": trajectory.begin[name], f"theta.{i}": trajectory.thetas[name]}
+        arrays |= {f"state.{i}.{kept}": array for kept, array in trajectory.states[name].items()}
+    return record.write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
 
-def compare(start: np.ndarray, expected: np.ndarray, actual: np.ndarray, bounds: np.ndarray) -> Verdict:
-    """Hold ``actual`` to ``expected`` (steps, *shape): none may ever be farther away than ``SAFETY`` times its bound.
-
-    Not-a-number agrees with not-a-number alone, infinity with itself. ValueError if the shapes differ or are empty.
-    """
-    if not expected.shape == actual.shape == bounds.shape or not expected.size:
-        raise ValueError(f"shapes must be equal and not empty, got {expected.shape}, {actual.shape}, {bounds.shape}")
-    a, b, bounds = (x.astype(np.float64).reshape(len(x), -1) for x in (expected, actual, bounds))
-    gap, limit, excess = held(a, b, bounds)
-    step, element = np.unravel_index(np.argmax(excess), excess.shape)
-    path = paths(start, np.nan_to_num(a))[step] or 1.0
-    return Verdict(
-        holds=bool(excess[step, element] <= 1),
-        distance=float(gap[step, element] / path),
-        limit=float(limit[step, element] / path),
-        step=int(step) + 1,
-        element=int(element),
-        values=(float(a[step, element]), float(b[step, element])),
-    )
-
-
-def held(a: np.ndarray, b: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Elementwise: the gap, the limit (``SAFETY`` times the bound), and their ratio; infinite where nothing may differ.
-
-    Not-a-number agrees with not-a-number alone, infinity with itself.
-    """
-    with np.errstate(all="ignore"):
-        gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
-        gap = np.where(np.isnan(gap), np.inf, gap)
-        limit = SAFETY * bounds
-        excess = np.where(gap == 0, 0.0, gap / limit)
-        return gap, limit, np.where(np.isnan(excess), np.inf, excess)
+def read(path: Path, trial: Trial) -> Trajectory:
+    """The trajectory at ``path`` of a contestant that was given ``trial``."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    states = {
+        name: {key.split(".", 2)[2]: array for key, array in arrays.items() if key.startswith(f"state.{i}.")}
+        for i, name in enumerate(trial.start)
+    }
+    begin, thetas = ({name: arrays[f"{part}.{i}"] for i, name in enumerate(trial.start)} for part in ("begin", "theta"))
+    return Trajectory(begin, thetas, states)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from samestep.frameworks.experiment import record
-from samestep.parity.measure import cases, limits, trajectory
+from samestep.parity.measure import cases, limits
 from samestep.parity.measure import nearest_wrong as court
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.runners import natives as witnesses
 from samestep.reference import Rule, dialects
 
@@ -67,7 +68,7 @@ class Witness:
         """What repeats this measurement."""
         return f'python -m samestep.parity.natives.check --call "{self.call}" --kind {self.kind} --dtype {self.dtype}'
 
-    def run(self, trial: court.Trial) -> np.ndarray:
+    def run(self, trial: court.TensorTrial) -> np.ndarray:
         """Where the native goes on the trial, (steps, n)."""
         _, name, arguments = dialects.parse(self.call)
         return witnesses.of(self.dialect).run(dialects.Call(name, arguments), self.kind, self.dtype, trial)
@@ -88,7 +89,7 @@ def hold(witness: Witness, steps: int = court.STEPS) -> Row:
     trial = court.trial(rule, steps)
     actual = witness.run(trial)
     expected, bounds = court.expectation(rule, witness.dtype, steps)
-    verdict = trajectory.compare(trial.start, expected, actual, bounds)
+    verdict = verdicts.compare(trial.start, expected, actual, bounds)
     word, excuse = "agrees" if verdict.holds else "differs", None
     known = deviations.find(witness.dialect, witness.kind, witness.dtype, rule)
     if known and (size := known[0].sizes[type(rule).__name__]):
@@ -111,13 +112,13 @@ def hold(witness: Witness, steps: int = court.STEPS) -> Row:
 
 
 def _explained(
-    imitation: Rule, dtype: str, scalars_in: str, trial: court.Trial, actual: np.ndarray
-) -> trajectory.Verdict:
+    imitation: Rule, dtype: str, scalars_in: str, trial: court.TensorTrial, actual: np.ndarray
+) -> verdicts.Verdict:
     """The native against the rule that makes its mistake; its scalars round in ``scalars_in``."""
     start, gradients, rates = trial
-    expected = trajectory.run(imitation, start, gradients, "float64", rates)
+    expected = verdicts.run(imitation, start, gradients, "float64", rates)
     bounds = limits.bounds(imitation, start, gradients, dtype, rates, scalars_in=scalars_in)
-    return trajectory.compare(start, expected, actual, bounds)
+    return verdicts.compare(start, expected, actual, bounds)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,7 +17,8 @@ import numpy as np
 
 import samestep.frameworks.numpy
 from samestep.frameworks.experiment import record
-from samestep.parity.measure import cases, limits, streams, trajectory
+from samestep.parity.measure import cases, limits, streams
+from samestep.parity.measure import verdict as verdicts
 from samestep.reference import Rule, dialects
 
 from . import deviations
@@ -184,7 +185,7 @@ def _native(rule: Rule, case: Case, expected: np.ndarray, call: str) -> tuple[st
     if not expected.size:
         return WITHIN, ""
     bounds = _bounds(rule, case)
-    verdict = trajectory.compare(case.start, expected, actual, bounds)
+    verdict = verdicts.compare(case.start, expected, actual, bounds)
     if verdict.holds:
         return WITHIN, ""
     if cause := _recorded(rule, case, actual, call):
@@ -203,7 +204,7 @@ def _recorded(rule: Rule, case: Case, actual: np.ndarray, call: str) -> str:
         return ""
     deviation, imitation = known
     bounds = _bounds(imitation, case, deviation.scalars_in)
-    explained = trajectory.compare(case.start, reference(imitation, case), actual, bounds)
+    explained = verdicts.compare(case.start, reference(imitation, case), actual, bounds)
     return deviation.cause if explained.holds else ""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from samestep.parity.measure.nearest_wrong import Trial
+from samestep.parity.measure.nearest_wrong import TensorTrial
 from samestep.reference.dialects import Call
 
 NEEDS = ("tensorflow", "keras")
@@ -20,7 +20,7 @@ def kinds(name: str) -> list[str]:
     return list(MODES)
 
 
-def run(call: Call, kind: str, dtype: str, trial: Trial, each_step: str = "") -> np.ndarray:
+def run(call: Call, kind: str, dtype: str, trial: TensorTrial, each_step: str = "") -> np.ndarray:
     """Where the native goes; ``each_step`` is code for the optimizer, run before each step."""
     import keras
     import tensorflow as tf

@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.measure.nearest_wrong import Trial
+from samestep.parity.measure.nearest_wrong import TensorTrial
 from samestep.reference import FTRL, SGD, Adadelta, Adagrad, Adam, Adamax, RMSprop, Rule
 from samestep.reference.rule import Buffer
 
 KIND = "kernel"
 
 
-def run(rule: Rule, dtype: str, trial: Trial) -> np.ndarray:
+def run(rule: Rule, dtype: str, trial: TensorTrial) -> np.ndarray:
     """Where the kernel that follows the rule goes, (steps, n)."""
     import tensorflow as tf
 

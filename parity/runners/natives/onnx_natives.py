@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.measure.nearest_wrong import Trial
+from samestep.parity.measure.nearest_wrong import TensorTrial
 from samestep.reference.dialects import Call
 from samestep.reference.dialects.onnx import FIRST, NATIVES, PREFIX
 
@@ -19,7 +19,7 @@ def kinds(name: str) -> list[str]:
     return ["evaluator"]
 
 
-def run(call: Call, kind: str, dtype: str, trial: Trial) -> np.ndarray:
+def run(call: Call, kind: str, dtype: str, trial: TensorTrial) -> np.ndarray:
     """Where the operator goes, its outputs fed back as inputs."""
     session, states = _session(call, dtype, trial.start.size), STATES[call.name]
     values = {"X": trial.start.astype(dtype)}

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.measure.nearest_wrong import Trial
+from samestep.parity.measure.nearest_wrong import TensorTrial
 from samestep.reference.dialects import Call
 
 NEEDS = ("optax", "jax")
@@ -18,7 +18,7 @@ def kinds(name: str) -> list[str]:
     return ["eager", "jit"]
 
 
-def run(call: Call, kind: str, dtype: str, trial: Trial, each_step: str = "") -> np.ndarray:
+def run(call: Call, kind: str, dtype: str, trial: TensorTrial, each_step: str = "") -> np.ndarray:
     """Where the native goes; float64 under jax's own switch for it, float32 without, as users have it.
 
     ``each_step`` is code that sets arguments, run before each step; then each step has a transformation of its own.

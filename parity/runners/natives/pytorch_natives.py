@@ -5,7 +5,7 @@ from unittest import mock
 
 import numpy as np
 
-from samestep.parity.measure.nearest_wrong import Trial
+from samestep.parity.measure.nearest_wrong import TensorTrial
 from samestep.reference.dialects import Call
 
 NEEDS = ("torch",)
@@ -22,7 +22,7 @@ def kinds(name: str) -> list[str]:
     return [kind for kind in IMPLEMENTATIONS if kind != "fused" or name in FUSED]
 
 
-def run(call: Call, kind: str, dtype: str, trial: Trial, each_step: str = "") -> np.ndarray:
+def run(call: Call, kind: str, dtype: str, trial: TensorTrial, each_step: str = "") -> np.ndarray:
     """Where the native goes; ``each_step`` is code for the parameter group, run before each step."""
     import torch
 

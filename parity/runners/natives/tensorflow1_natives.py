@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.measure.nearest_wrong import Trial
+from samestep.parity.measure.nearest_wrong import TensorTrial
 from samestep.reference.dialects import Call, tensorflow1
 
 from . import kernels
@@ -18,14 +18,14 @@ def kinds(name: str) -> list[str]:
     return ["session", kernels.KIND] if name == "FtrlOptimizer" else ["eager", "session", kernels.KIND]
 
 
-def run(call: Call, kind: str, dtype: str, trial: Trial, each_step: str = "") -> np.ndarray:
+def run(call: Call, kind: str, dtype: str, trial: TensorTrial, each_step: str = "") -> np.ndarray:
     """Where the native goes; ``each_step`` is code that sets epsilon, run before each step, for eager steps alone."""
     if kind == kernels.KIND:
         return kernels.run(tensorflow1.read(call.name, **call.arguments), dtype, trial)
     return _in_session(call, dtype, trial) if kind == "session" else _eagerly(call, dtype, trial, each_step)
 
 
-def _eagerly(call: Call, dtype: str, trial: Trial, each_step: str) -> np.ndarray:
+def _eagerly(call: Call, dtype: str, trial: TensorTrial, each_step: str) -> np.ndarray:
     import tensorflow as tf
 
     variable, thetas = tf.Variable(trial.start, dtype=dtype), []
@@ -41,7 +41,7 @@ def _eagerly(call: Call, dtype: str, trial: Trial, each_step: str) -> np.ndarray
     return np.array(thetas)
 
 
-def _in_session(call: Call, dtype: str, trial: Trial) -> np.ndarray:
+def _in_session(call: Call, dtype: str, trial: TensorTrial) -> np.ndarray:
     import tensorflow as tf
 
     v1 = tf.compat.v1

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from samestep.parity.measure.nearest_wrong import Trial
+from samestep.parity.measure.nearest_wrong import TensorTrial
 from samestep.reference.dialects import Call, tf_keras
 
 from . import kernels
@@ -16,7 +16,7 @@ def kinds(name: str) -> list[str]:
     return ["eager", "graph", *([] if name in ("Nadam", "RMSprop") else [kernels.KIND])]
 
 
-def run(call: Call, kind: str, dtype: str, trial: Trial, each_step: str = "") -> np.ndarray:
+def run(call: Call, kind: str, dtype: str, trial: TensorTrial, each_step: str = "") -> np.ndarray:
     """Where the native goes; ``each_step`` is code for the optimizer, run before each step, for eager steps alone."""
     if kind == kernels.KIND:
         return kernels.run(tf_keras.read(call.name, **call.arguments), dtype, trial)

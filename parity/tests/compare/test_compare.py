@@ -5,14 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.compare import contestants, difference, in_numpy, worker
-from samestep.parity.compare import feed as feeds
+from samestep.parity.compare import difference
 from samestep.parity.compare.allowed import pair
 from samestep.parity.compare.answer import DIFFERS, EQUAL, WITHIN, Answer, compare
-from samestep.parity.compare.contestants import Contestant
-from samestep.parity.compare.feed import Feed
-from samestep.parity.compare.worker import Ran
 from samestep.parity.measure import cases, nearest_wrong, wrong_rules
+from samestep.parity.measure import trial as trials
+from samestep.parity.measure.trial import Trial
+from samestep.parity.runners import contestants, worker
+from samestep.parity.runners import numpy as in_numpy
+from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.worker import RunResult
 from samestep.parity.tests.support.require import require
 from samestep.reference import Adam, Epsilon, dialects
 
@@ -21,20 +23,20 @@ keras = require("keras")
 require("tensorflow")
 
 
-def here(contestant: Contestant, feed: Feed, dtype: str) -> Ran:
+def here(contestant: Contestant, trial: Trial, dtype: str) -> RunResult:
     """Run a contestant in this process: both frameworks are loaded already, torch first."""
     if contestant.kind == "rule":
-        return worker.ran(contestant, feed, dtype)
-    return worker.execute(contestant, feed, dtype)
+        return worker.ran(contestant, trial, dtype)
+    return worker.execute(contestant, trial, dtype)
 
 
-def answer(a: str, b: str, dtype: str = "float32", constant: bool = False, steps: int = feeds.STEPS) -> Answer:
+def answer(a: str, b: str, dtype: str = "float32", constant: bool = False, steps: int = trials.STEPS) -> Answer:
     """The answer on the designed gradients."""
     one, other = contestants.read(a), contestants.read(b)
-    feed = feeds.designed((one.rule, other.rule), steps)
+    trial = trials.designed((one.rule, other.rule), steps)
     if constant:
-        feed = feed._replace(shares=np.ones(steps))
-    return compare(one, other, feed, dtype, here)
+        trial = trial._replace(rate_factors=np.ones(steps))
+    return compare(one, other, trial, dtype, here)
 
 
 ADAM = "pytorch:Adam(lr=0.001)"
@@ -123,10 +125,10 @@ def test_a_wrong_rule_is_convicted_at_its_step_and_stage(
     wrong = wrong_rules.wrong_rules(type(rule).__name__)[mistake](**rule.to_dict())
     right, box = contestants.read(repr(rule)), Contestant("box", "factory", "")
 
-    def run(contestant: Contestant, feed: Feed, dtype: str) -> Ran:
-        return Ran(in_numpy.run(wrong if contestant is box else rule, feed, dtype), "numpy", rule)
+    def run(contestant: Contestant, trial: Trial, dtype: str) -> RunResult:
+        return RunResult(in_numpy.run(wrong if contestant is box else rule, trial, dtype), "numpy", rule)
 
-    found = compare(right, box, feeds.designed((rule,)), "float64", run)
+    found = compare(right, box, trials.designed((rule,)), "float64", run)
     assert found.same == DIFFERS
     assert found.first
     assert (found.first.step, found.first.stage, found.first.state) == (step, stage, state)
@@ -140,10 +142,10 @@ def test_the_limit_keeps_out_the_nearest_wrong_rule(text: str) -> None:
     rule, dtype = contestants.rule(text), "float32"
     name = nearest_wrong.nearest_wrong(rule, dtype).name
     wrong = wrong_rules.wrong_rules(type(rule).__name__)[name](**rule.to_dict())
-    feed = feeds.designed((rule,))
-    one, other = (Ran(in_numpy.run(each, feed, dtype), "numpy", rule) for each in (rule, wrong))
-    allowed = pair(one, other, feed, dtype, lambda disturbed: (one, other))
-    assert difference.first(one, other, allowed, feed, dtype), name
+    trial = trials.designed((rule,))
+    one, other = (RunResult(in_numpy.run(each, trial, dtype), "numpy", rule) for each in (rule, wrong))
+    allowed = pair(one, other, trial, dtype, lambda disturbed: (one, other))
+    assert difference.first(one, other, allowed, trial, dtype), name
 
 
 @pytest.mark.parametrize("call", [call for calls in cases.PLAIN.values() for call in calls])

@@ -8,13 +8,14 @@ import pytest
 
 import samestep.frameworks.numpy.model
 from samestep.frameworks.experiment import facts
-from samestep.parity.compare import contestants, trained, training, worker
+from samestep.parity.compare import trained, training
 from samestep.parity.compare.answer import EQUAL, WITHIN
-from samestep.parity.compare.contestants import Contestant
-from samestep.parity.compare.feed import Feed
 from samestep.parity.compare.trained import Training
 from samestep.parity.compare.training import Trained
-from samestep.parity.compare.worker import Ran
+from samestep.parity.measure.trial import Trial
+from samestep.parity.runners import contestants, worker
+from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.worker import RunResult
 from samestep.parity.tests.support.require import require
 
 torch = require("torch")
@@ -30,9 +31,9 @@ def here(pair: tuple[Contestant, Contestant], steps: int, keep: int) -> tuple[Tr
     return one, other
 
 
-def ran(contestant: Contestant, feed: Feed, dtype: str) -> Ran:
+def ran(contestant: Contestant, trial: Trial, dtype: str) -> RunResult:
     """Run a contestant in this process."""
-    return (worker.ran if contestant.kind == "rule" else worker.execute)(contestant, feed, dtype)
+    return (worker.ran if contestant.kind == "rule" else worker.execute)(contestant, trial, dtype)
 
 
 def compared(a: str, b: str, steps: int = STEPS) -> Training:

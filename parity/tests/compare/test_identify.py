@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from samestep.parity.compare import contestants
-from samestep.parity.compare.contestants import Contestant
-from samestep.parity.compare.feed import Feed
-from samestep.parity.compare.worker import Ran
 from samestep.parity.identify.answer import Identity, identify
+from samestep.parity.measure.trial import Trial
+from samestep.parity.runners import contestants
+from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.worker import RunResult
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
 from samestep.parity.tests.support.require import LEFT_OUT, require
 from samestep.reference import ASGD, RULES, Adafactor, Adagrad, Epsilon, Muon, Rule, dialects
@@ -96,7 +96,7 @@ def test_what_fails_at_the_least_is_asked_no_more() -> None:
     """And what it said first is told."""
     asked = []
 
-    def run(contestant: Contestant, trials: Sequence[tuple[Feed, str]]) -> list[Ran]:
+    def run(contestant: Contestant, trials: Sequence[tuple[Trial, str]]) -> list[RunResult]:
         asked.append(trials)
         raise ValueError(f"failure {len(asked)}")
 

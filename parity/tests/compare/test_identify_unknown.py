@@ -5,12 +5,13 @@ import functools
 import numpy as np
 import pytest
 
-from samestep.parity.compare import contestants, in_numpy
 from samestep.parity.identify import court, probes
 from samestep.parity.identify.answer import Identity, identify
 from samestep.parity.identify.readings import Reading, readings
-from samestep.parity.identify.trials import Trial, fresh, long_run
+from samestep.parity.identify.trials import Observation, fresh, long_run
 from samestep.parity.measure import wrong_rules
+from samestep.parity.runners import contestants
+from samestep.parity.runners import numpy as in_numpy
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
 from samestep.parity.tests.support.require import LEFT_OUT, require
 from samestep.reference import RULES, SGD, Adagrad, Adam, Epsilon, Lion, Muon, NAdam, Rule, ScheduleFree
@@ -82,7 +83,7 @@ def test_who_ignores_the_learning_rate_is_told_so(name: str) -> None:
 def test_numbers_with_which_rounding_may_lead_anywhere_hold_nothing() -> None:
     """Their limits are infinite: they would let every box through, as one that switches from Adam to SGD."""
     runaway = NAdam(lr=0.0087, beta1=0.9999999999999996, beta2=0.9499, epsilon=9.9e-9, momentum_decay=1.12e8)
-    trial = Trial(probes.feed(), "float64", in_numpy.run(Adam(lr=0.01), probes.feed(), "float64"))
+    trial = Observation(probes.trial(), "float64", in_numpy.run(Adam(lr=0.01), probes.trial(), "float64"))
     assert court.held(Reading(Adam(lr=0.01)), trial).verdict.holds
     assert not court.held(Reading(runaway), trial).verdict.holds
 
@@ -108,15 +109,19 @@ UNSEEN = {  # for these the trial of many steps is there
 
 
 @functools.cache
-def asked(wrong: Rule) -> list[Trial]:
+def asked(wrong: Rule) -> list[Observation]:
     """What identify without the long run asks."""
-    feeds = (probes.feed(), fresh(flat=True))
-    return [Trial(feed, dtype, in_numpy.run(wrong, feed, dtype)) for feed in feeds for dtype in ("float64", "float32")]
+    trials = (probes.trial(), fresh(flat=True))
+    return [
+        Observation(trial, dtype, in_numpy.run(wrong, trial, dtype))
+        for trial in trials
+        for dtype in ("float64", "float32")
+    ]
 
 
 def _alike(one: Rule, other: Rule) -> bool:
     """Whether the probes see no bit of difference."""
-    ours, theirs = (in_numpy.run(rule, probes.feed(), "float64").thetas for rule in (one, other))
+    ours, theirs = (in_numpy.run(rule, probes.trial(), "float64").thetas for rule in (one, other))
     return all(np.array_equal(ours[name], theirs[name], equal_nan=True) for name in ours)
 
 
@@ -146,7 +151,7 @@ def test_a_mutant_is_never_named_as_the_right_rule(kind: type[Rule], name: str, 
     assert repr(right) not in {repr(rule) for rule in (found.rule, *found.alike)}
     if found.rule:
         long = long_run(flat=True)
-        trial = Trial(long, "float64", in_numpy.run(wrong, long, "float64"))
+        trial = Observation(long, "float64", in_numpy.run(wrong, long, "float64"))
         assert any(court.judge(rule, "", [trial]).holds for rule in (found.rule, *found.alike))
 
 

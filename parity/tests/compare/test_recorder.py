@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from samestep.parity.assertion.recorder import Recorder
-from samestep.parity.compare import feed as feeds
-from samestep.parity.compare import in_numpy
 from samestep.parity.compare.allowed import of_rule
-from samestep.parity.measure import trajectory
+from samestep.parity.measure import trial as trials
+from samestep.parity.measure import verdict as verdicts
+from samestep.parity.runners import numpy as in_numpy
 from samestep.parity.tests.support.require import require
 from samestep.reference import Rule, dialects
 
@@ -21,15 +21,15 @@ require("tensorflow")
 
 def assert_led_to(path: Path, rule: Rule, ends: dict[str, np.ndarray], steps: int) -> None:
     """The rule, on what was recorded, goes where the training went."""
-    feed = feeds.read(path)
-    assert feed.steps == steps
-    assert set(feed.start) == set(ends)
-    account, allowed = in_numpy.run(rule, feed, "float32"), of_rule(rule, feed, "float32")
+    trial = trials.read(path)
+    assert trial.steps == steps
+    assert set(trial.start) == set(ends)
+    actual, allowed = in_numpy.run(rule, trial, "float32"), of_rule(rule, trial, "float32")
     for name, end in ends.items():
-        mine, bound = account.thetas[name][-1:], allowed.thetas[name][-1:]
-        verdict = trajectory.compare(feed.start[name], end[None], mine, bound)
+        mine, bound = actual.thetas[name][-1:], allowed.thetas[name][-1:]
+        verdict = verdicts.compare(trial.start[name], end[None], mine, bound)
         assert verdict.holds, f"{name}: {verdict}"
-        assert (end != feed.start[name]).any()
+        assert (end != trial.start[name]).any()
 
 
 def test_recorded_torch_training_leads_to_the_same_weights(tmp_path: Path) -> None:
@@ -48,8 +48,8 @@ def test_recorded_torch_training_leads_to_the_same_weights(tmp_path: Path) -> No
     path = recorder.save(tmp_path / "gradients.npz")
     ends = {name: p.detach().numpy() for name, p in model.named_parameters()}
     assert_led_to(path, dialects.pytorch.read("Adam", lr=0.0625), ends, 5)
-    assert list(feeds.read(path).present["0.bias"]) == [False, False, True, True, True]
-    assert list(feeds.read(path).shares) == [1, 1, 0.5, 0.5, 0.25]
+    assert list(trials.read(path).present["0.bias"]) == [False, False, True, True, True]
+    assert list(trials.read(path).rate_factors) == [1, 1, 0.5, 0.5, 0.25]
 
 
 def test_recorded_keras_training_leads_to_the_same_weights(tmp_path: Path) -> None:
@@ -94,4 +94,4 @@ def test_a_file_that_holds_no_gradients_is_refused(arrays: dict[str, Any], messa
     path = tmp_path / "gradients.npz"
     np.savez(path, **arrays)
     with pytest.raises(ValueError, match=message):
-        feeds.read(path)
+        trials.read(path)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from samestep.frameworks.numpy import namespace
-from samestep.parity.measure import cases, limits, streams, trajectory
+from samestep.parity.measure import cases, limits, streams
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.truth import couplings, equations
 from samestep.parity.truth.digits import mpfr, sqrt
 from samestep.reference import (
@@ -54,9 +55,9 @@ RESTED = [
 def hold(rule: Rule, start: np.ndarray, gradients: np.ndarray, truth: np.ndarray, dtype: str = "float64") -> bool:
     """The last steps, as many as the truth has, are as near to it as rounding allows; whether that is a sharp limit."""
     with np.errstate(all="ignore"):  # of 0 / 0 both make no number
-        actual = trajectory.run(rule, start, gradients, dtype)[-len(truth) :]
+        actual = verdicts.run(rule, start, gradients, dtype)[-len(truth) :]
         bounds = limits.bounds(rule, start, gradients, dtype)[-len(truth) :]
-        verdict = trajectory.compare(start, truth.astype(np.float64), actual, bounds)
+        verdict = verdicts.compare(start, truth.astype(np.float64), actual, bounds)
     assert verdict.holds, f"{rule!r}: {verdict}"
     return verdict.limit < SHARP
 

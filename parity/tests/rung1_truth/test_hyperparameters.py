@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from samestep.parity.measure import limits, streams, trajectory
+from samestep.parity.measure import limits, streams
+from samestep.parity.measure import verdict as verdicts
 from samestep.reference import RULES, Adadelta, Decay, Epsilon, Reach, Rule, dialects
 from samestep.reference.rule import flag
 
@@ -155,7 +156,7 @@ def one_held(rule: Rule, other: Rule, flat: bool) -> bool:
     one, two = moved(rule, flat), moved(other, flat)
     if one is None or two is None:
         return one is two
-    return trajectory.compare(one.start, one.path, two.path, one.bounds + two.bounds).holds
+    return verdicts.compare(one.start, one.path, two.path, one.bounds + two.bounds).holds
 
 
 class Moved(NamedTuple):
@@ -173,7 +174,7 @@ def moved(rule: Rule, flat: bool) -> Moved | None:
         start, gradients = start.ravel(), gradients.reshape(STEPS, -1)
     rates = streams.rates(rule.lr, STEPS)
     try:
-        path = trajectory.run(rule, start, gradients, "float64", rates)
+        path = verdicts.run(rule, start, gradients, "float64", rates)
         return Moved(start, path, limits.bounds(rule, start, gradients, "float64", rates))
     except ValueError:
         return None

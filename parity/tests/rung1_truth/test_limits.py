@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from samestep.parity.measure import limits, streams, trajectory
+from samestep.parity.measure import limits, streams
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.measure.limits import ROUNDOFF, Bounded
 from samestep.reference import SGD, Adagrad, sums
 
@@ -105,8 +106,8 @@ def test_limits_shrink_with_the_roundoff(rule: SGD | Adagrad) -> None:
     assert (wide[narrow > 0] / narrow[narrow > 0] > 2**27).all()
 
 
-def one_step(expected: float, actual: float, bound: float) -> trajectory.Verdict:
-    return trajectory.compare(np.zeros(1), np.array([[expected]]), np.array([[actual]]), np.array([[bound]]))
+def one_step(expected: float, actual: float, bound: float) -> verdicts.Verdict:
+    return verdicts.compare(np.zeros(1), np.array([[expected]]), np.array([[actual]]), np.array([[bound]]))
 
 
 def test_verdict_holds_up_to_the_limit_and_not_beyond() -> None:
@@ -136,7 +137,7 @@ def test_verdict_points_to_the_worst_step_and_element() -> None:
     actual = expected.copy()
     actual[1, 2] += 1
     actual[2, 3] += 2
-    verdict = trajectory.compare(np.zeros(4), expected, actual, np.full((3, 4), 2.0**-6))
+    verdict = verdicts.compare(np.zeros(4), expected, actual, np.full((3, 4), 2.0**-6))
     assert (verdict.step, verdict.element, verdict.values) == (3, 3, (11.0, 13.0))
     assert verdict.distance == 2 / 11  # eleven is how far the last element has gone
 
@@ -145,19 +146,19 @@ def test_verdict_points_to_the_worst_step_and_element() -> None:
 def test_comparison_of_nothing_or_of_other_shapes_is_refused(shape: tuple[int, int]) -> None:
     """An empty comparison would hold; so it is an error."""
     with pytest.raises(ValueError, match="must be equal and not empty"):
-        trajectory.compare(np.zeros(shape[1]), np.zeros(shape), np.zeros((shape[0], 3)), np.zeros((shape[0], 3)))
+        verdicts.compare(np.zeros(shape[1]), np.zeros(shape), np.zeros((shape[0], 3)), np.zeros((shape[0], 3)))
 
 
 def test_path_is_the_way_travelled_not_the_distance_from_the_start() -> None:
     """To and fro counts twice."""
-    assert trajectory.paths(np.zeros(1), np.array([[1.0], [0.0], [1.0]])).tolist() == [1.0, 2.0, 3.0]
+    assert verdicts.paths(np.zeros(1), np.array([[1.0], [0.0], [1.0]])).tolist() == [1.0, 2.0, 3.0]
 
 
 def test_path_beyond_every_number_is_infinite_and_no_warning() -> None:
     """As that of a rule whose fitted numbers let it explode."""
     course = np.array([[1e308], [-1e308], [1e308]])
-    assert list(trajectory.paths(np.zeros(1), course)) == [1e308, np.inf, np.inf]
-    assert not trajectory.compare(np.zeros(1), course, np.zeros((3, 1)), np.ones((3, 1))).holds
+    assert list(verdicts.paths(np.zeros(1), course)) == [1e308, np.inf, np.inf]
+    assert not verdicts.compare(np.zeros(1), course, np.zeros((3, 1)), np.ones((3, 1))).holds
 
 
 def test_streams_are_the_same_everywhere() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.measure import cases, limits, streams, trajectory
+from samestep.parity.measure import cases, limits, streams
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.truth import couplings, equations
 from samestep.parity.truth.digits import DIGITS, mpfr, sqrt
 from samestep.reference import (
@@ -78,8 +79,8 @@ def test_rule_follows_its_equation(call: str, stream: str) -> None:
     start, gradients, rates, truth = setting(rule, stream)
     for dtype in ("float32", "float64"):
         bounds = limits.bounds(rule, start, gradients, dtype, rates)
-        actual = trajectory.run(rule, start, gradients, dtype, rates)
-        verdict = trajectory.compare(start, truth.astype(np.float64), actual, bounds)
+        actual = verdicts.run(rule, start, gradients, dtype, rates)
+        verdict = verdicts.compare(start, truth.astype(np.float64), actual, bounds)
         assert verdict.holds, f"{rule!r} on {stream} in {dtype}: {verdict}"
 
 
@@ -137,7 +138,7 @@ def test_first_step_is_the_one_worked_by_hand(call: str, gradient: float, distan
     rule, start = dialects.read(call), np.ones(1)
     ((theta, _),) = follow(rule, start, [np.full(1, gradient)], np)
     bound = limits.bounds(rule, start, np.full((1, 1), gradient), "float64")
-    verdict = trajectory.compare(start, np.array([[1 - distance]]), theta[None], bound)
+    verdict = verdicts.compare(start, np.array([[1 - distance]]), theta[None], bound)
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
@@ -178,8 +179,8 @@ def test_rule_that_no_call_means_follows_its_equation(rule: Rule) -> None:
     """Fields combine freely, whatever the dialects can say."""
     start, gradients, rates, truth = setting(rule, "spread")
     bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    actual = trajectory.run(rule, start, gradients, "float64", rates)
-    verdict = trajectory.compare(start, truth.astype(np.float64), actual, bounds)
+    actual = verdicts.run(rule, start, gradients, "float64", rates)
+    verdict = verdicts.compare(start, truth.astype(np.float64), actual, bounds)
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
@@ -195,7 +196,7 @@ def test_factors_are_those_of_the_last_two_dimensions(call: str, shape: tuple[in
     gradients = streams.gradients("spread", STEPS, SCALES).reshape(STEPS, *shape)
     truth = couplings.truth(rule, start, gradients, rates).astype(np.float64)
     bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    verdict = trajectory.compare(start, truth, trajectory.run(rule, start, gradients, "float64", rates), bounds)
+    verdict = verdicts.compare(start, truth, verdicts.run(rule, start, gradients, "float64", rates), bounds)
     assert verdict.holds, f"{rule!r} on {shape}: {verdict}"
 
 
@@ -205,7 +206,7 @@ def hold_on(rule: Rule, same: Rule, shape: tuple[int, ...]) -> None:
     gradients = streams.gradients("spread", STEPS, SCALES).reshape(STEPS, *shape)
     truth = couplings.truth(same, start, gradients, [rate * same.lr / rule.lr for rate in rates]).astype(np.float64)
     bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    verdict = trajectory.compare(start, truth, trajectory.run(rule, start, gradients, "float64", rates), bounds)
+    verdict = verdicts.compare(start, truth, verdicts.run(rule, start, gradients, "float64", rates), bounds)
     assert verdict.holds, f"{rule!r} on {shape}: {verdict}"
 
 
@@ -258,7 +259,7 @@ def test_length_of_zero_is_no_ratio(theta: float, gradient: float, distance: flo
     rule, start = LAMB(lr=0.5, beta1=0.5, beta2=0.75, epsilon=1.0), np.full(2, theta)
     ((moved, _),) = follow(rule, start, [np.full(2, gradient)], np)
     bound = limits.bounds(rule, start, np.full((1, 2), gradient), "float64")
-    verdict = trajectory.compare(start, (start - distance)[None], moved[None], bound)
+    verdict = verdicts.compare(start, (start - distance)[None], moved[None], bound)
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
@@ -295,7 +296,7 @@ def test_follow_takes_the_steps_of_the_numpy_optimizer(call: str) -> None:
     rule = dialects.read(call)
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 5))
     followed = [theta for theta, _ in follow(rule, start, gradients, np)]
-    np.testing.assert_array_equal(followed, trajectory.run(rule, start, gradients, "float64"))
+    np.testing.assert_array_equal(followed, verdicts.run(rule, start, gradients, "float64"))
 
 
 def test_every_rule_has_an_equation_and_a_case() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.measure import cases, limits, streams, trajectory
+from samestep.parity.measure import cases, limits, streams
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.tests.support.require import LEFT_OUT, compiler, require
 from samestep.reference import Rule, dialects, sums
 
@@ -229,13 +230,13 @@ def test_step_with_a_real_power_or_a_matrix_product_stays_within_its_own_roundin
     rule = dialects.read(call)
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("rare", STEPS))
     rates = streams.rates(rule.lr, STEPS)
-    expected = trajectory.run(rule, start, gradients, dtype, rates)
+    expected = verdicts.run(rule, start, gradients, dtype, rates)
     bounds = limits.bounds(rule, start, gradients, dtype, rates)
     arrays = [[gradient.astype(dtype)] for gradient in gradients]
     stepper = EXACT.get(mode, in_tensorflow("xla"))
     ends = [stepper(rule, [start.astype(dtype)], arrays[:n], rates[:n])[0] for n in (1, STEPS // 2, STEPS)]
     chosen = [0, STEPS // 2 - 1, STEPS - 1]
-    verdict = trajectory.compare(start, expected[chosen], np.array(ends), bounds[chosen])
+    verdict = verdicts.compare(start, expected[chosen], np.array(ends), bounds[chosen])
     assert verdict.holds, f"{rule!r} in {dtype}: {verdict}"
 
 

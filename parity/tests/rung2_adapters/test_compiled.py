@@ -332,7 +332,7 @@ def test_autograd_sees_that_a_step_has_written() -> None:
 
 @pytest.mark.parametrize("rule", [Adam(amsgrad=True), LAMB(), Adafactor()], ids=repr)
 def test_a_warm_step_allocates_no_more_than_it_keeps(rule: Rule) -> None:
-    """By torch's own account; elementwise rules allocate nothing at all. Adafactor keeps rows and columns alone: it is
+    """By torch's own trajectory; elementwise rules allocate nothing at all. Adafactor keeps rows and columns alone: it is
     held to it where tensors are alike, so that they share what a step needs."""
     shapes = [(64, 96)] * 2 if isinstance(rule, Adafactor) else [(64, 96), (500,)]
     tensors = [torch.nn.Parameter(torch.ones(shape)) for shape in shapes]
@@ -348,7 +348,7 @@ def test_a_warm_step_allocates_no_more_than_it_keeps(rule: Rule) -> None:
     for tensor, twin in zip(tensors, eager.param_groups[0]["params"], strict=True):
         twin.grad = tensor.grad
     eager.step()
-    assert most_allocated(eager.step) > 0, "the account must see what eager steps allocate"
+    assert most_allocated(eager.step) > 0, "the trajectory must see what eager steps allocate"
 
 
 def most_allocated(step: Any) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.measure import cases, limits, streams, trajectory
+from samestep.parity.measure import cases, limits, streams
+from samestep.parity.measure import verdict as verdicts
 from samestep.reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, Muon, Reach, RMSprop, dialects
 from samestep.reference.dialects import Inexpressible, Native
 
@@ -139,9 +140,9 @@ def test_translation_moves_alike_or_is_refused(call: str, dialect: str) -> None:
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 40))
     rates = None if spelled.condition else streams.rates(rule.lr, 40)
     bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    expected = trajectory.run(rule, start, gradients, "float64", rates)
-    actual = trajectory.run(translated, start, gradients, "float64", rates)
-    verdict = trajectory.compare(start, expected, actual, bounds)
+    expected = verdicts.run(rule, start, gradients, "float64", rates)
+    actual = verdicts.run(translated, start, gradients, "float64", rates)
+    verdict = verdicts.compare(start, expected, actual, bounds)
     assert verdict.holds, f"{call} as {spelled}: {verdict}"
 
 
@@ -162,8 +163,8 @@ def test_muon_of_a_sum_is_muon_of_a_mean_with_a_smaller_epsilon() -> None:
     }  # fmt: skip
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("shrinking", 40))
     both = (rule, dialects.pytorch.read(call.name, **call.arguments))
-    a, b = (trajectory.run(each, start, gradients, "float64") for each in both)
-    assert trajectory.compare(start, a, b, limits.bounds(rule, start, gradients, "float64")).holds
+    a, b = (verdicts.run(each, start, gradients, "float64") for each in both)
+    assert verdicts.compare(start, a, b, limits.bounds(rule, start, gradients, "float64")).holds
 
 
 def test_keras_muon_without_rms_rate_takes_steps_of_the_learning_rate() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.measure import cases, limits, nearest_wrong, trajectory
+from samestep.parity.measure import cases, limits, nearest_wrong
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.natives import check as natives
 from samestep.parity.runners import natives as witnesses
 from samestep.parity.tests.support.require import require
@@ -63,9 +64,9 @@ def test_mended_native_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert natives.hold(witness).verdict == "mended"
 
 
-def run_by_rule(rule: Rule, dtype: str, trial: nearest_wrong.Trial) -> np.ndarray:
+def run_by_rule(rule: Rule, dtype: str, trial: nearest_wrong.TensorTrial) -> np.ndarray:
     """A native's run by another rule, in NumPy."""
-    return trajectory.run(rule, trial.start, trial.gradients, dtype, trial.rates)
+    return verdicts.run(rule, trial.start, trial.gradients, dtype, trial.rates)
 
 
 def signatures() -> Any:
@@ -136,9 +137,9 @@ def test_optax_without_a_learning_rate_climbs() -> None:
     assert rule.maximize
     trial = nearest_wrong.trial(rule)._replace(rates=[1.0] * nearest_wrong.STEPS)
     bounds = limits.bounds(rule, trial.start, trial.gradients, "float64")
-    expected = trajectory.run(rule, trial.start, trial.gradients, "float64")
+    expected = verdicts.run(rule, trial.start, trial.gradients, "float64")
     actual = run(dialects.Call("adadelta", {"learning_rate": None}), "jit", "float64", trial)
-    assert trajectory.compare(trial.start, expected, actual, bounds).holds
+    assert verdicts.compare(trial.start, expected, actual, bounds).holds
 
 
 def test_natives_that_are_not_installed_fail_in_ci_and_are_left_out_elsewhere(

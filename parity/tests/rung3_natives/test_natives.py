@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from samestep.parity.measure import limits, nearest_wrong, streams, trajectory
+from samestep.parity.measure import limits, nearest_wrong, streams
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.natives import check as natives
 from samestep.parity.natives import deviations
 from samestep.parity.runners.natives import keras_natives
@@ -35,10 +36,10 @@ def test_adafactor_factors_what_the_native_factors(witness: natives.Witness, sha
     rule, steps = dialects.read(witness.call), 9
     start = streams.start(24).reshape(shape)
     gradients = streams.gradients("spread", steps, streams.SCALES[-24:]).reshape(steps, *shape)
-    trial = nearest_wrong.Trial(start, gradients, streams.rates(rule.lr, steps))
+    trial = nearest_wrong.TensorTrial(start, gradients, streams.rates(rule.lr, steps))
     bounds = limits.bounds(rule, start, gradients, witness.dtype, trial.rates)
-    expected = trajectory.run(rule, start, gradients, "float64", trial.rates)
-    verdict = trajectory.compare(start, expected, witness.run(trial), bounds)
+    expected = verdicts.run(rule, start, gradients, "float64", trial.rates)
+    verdict = verdicts.compare(start, expected, witness.run(trial), bounds)
     assert verdict.holds, f"{witness.name} on {shape} in {witness.dtype}: {verdict}"
 
 
@@ -51,11 +52,11 @@ def test_keras_muon_moves_by_adam_what_the_rule_does(shape: tuple[int, ...], dty
     size = int(np.prod(shape))
     start, scales = streams.start(size).reshape(shape), streams.SCALES[-size:]
     gradients = streams.gradients("spread", steps, scales).reshape(steps, *shape)
-    trial = nearest_wrong.Trial(start, gradients, streams.rates(rule.lr, steps))
+    trial = nearest_wrong.TensorTrial(start, gradients, streams.rates(rule.lr, steps))
     bounds = limits.bounds(rule, start, gradients, dtype, trial.rates)
-    expected = trajectory.run(rule, start, gradients, "float64", trial.rates)
+    expected = verdicts.run(rule, start, gradients, "float64", trial.rates)
     actual = natives.Witness(f"{call}weight_decay=0.5, adam_weight_decay=0.25)", "eager", dtype).run(trial)
-    verdict = trajectory.compare(start, expected, actual, bounds)
+    verdict = verdicts.compare(start, expected, actual, bounds)
     assert verdict.holds, f"{shape} in {dtype}: {verdict}"
 
 
@@ -72,15 +73,17 @@ def test_deviation_that_no_trial_shows_is_there(call: str, dtype: str) -> None:
     """Keras keeps to the recorded cause alone, not to the rule."""
     rule, steps = dialects.read(call), 2
     start = streams.start(24) if "weight_decay" in call else np.zeros(24)
-    trial = nearest_wrong.Trial(start, streams.gradients("spread", steps, streams.SCALES[-24:]), [rule.lr] * steps)
+    trial = nearest_wrong.TensorTrial(
+        start, streams.gradients("spread", steps, streams.SCALES[-24:]), [rule.lr] * steps
+    )
     actual = natives.Witness(call, "eager", dtype).run(trial)
     known = deviations.find("keras", "eager", dtype, rule)
     assert known
     assert known[0].sizes[type(rule).__name__] == 0
     assert natives._explained(known[1], dtype, known[0].scalars_in, trial, actual).holds
     bounds = limits.bounds(rule, *trial[:2], dtype, trial.rates)
-    expected = trajectory.run(rule, *trial[:2], "float64", trial.rates)
-    assert not trajectory.compare(trial.start, expected, actual, bounds).holds
+    expected = verdicts.run(rule, *trial[:2], "float64", trial.rates)
+    assert not verdicts.compare(trial.start, expected, actual, bounds).holds
 
 
 def test_adafactor_without_epsilon_is_read_as_on_float32() -> None:
@@ -152,9 +155,9 @@ def test_native_of_another_rule_differs(monkeypatch: pytest.MonkeyPatch) -> None
     assert natives.hold(witness).verdict == "differs"
 
 
-def other_run(witness: natives.Witness, trial: nearest_wrong.Trial) -> np.ndarray:
+def other_run(witness: natives.Witness, trial: nearest_wrong.TensorTrial) -> np.ndarray:
     """A native's run by the rule of its call, in NumPy."""
-    return trajectory.run(dialects.read(witness.call), trial.start, trial.gradients, witness.dtype, trial.rates)
+    return verdicts.run(dialects.read(witness.call), trial.start, trial.gradients, witness.dtype, trial.rates)
 
 
 def test_mended_native_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.measure import limits, streams, trajectory
+from samestep.parity.measure import limits, streams
+from samestep.parity.measure import verdict as verdicts
 from samestep.reference import LAMB, SGD, Adadelta, Adagrad, Adam, Decay, Epsilon, Muon, Reach, RMSprop, dialects
 from samestep.reference.dialects import Inexpressible
 
@@ -128,14 +129,16 @@ def test_refused_call_really_moves_otherwise(dialect: str, call: str, why: str, 
         return
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 40))
     bounds = limits.bounds(rule, start, gradients, "float64")
-    right, wrong = (trajectory.run(each, start, gradients, "float64") for each in (rule, nearest))
-    assert not trajectory.compare(start, right, wrong, bounds).holds
+    right, wrong = (verdicts.run(each, start, gradients, "float64") for each in (rule, nearest))
+    assert not verdicts.compare(start, right, wrong, bounds).holds
 
 
 def test_decay_that_joins_the_direction_is_refused_by_keras() -> None:
     """Its Lamb shrinks theta before; without decay there is nothing to refuse."""
     assert dialects.keras.spell(LAMB(lr=0.25)) == dialects.Call("Lamb", {"learning_rate": 0.25, "epsilon": 1e-6})
-    with pytest.raises(Inexpressible, match=r"adds the decay to the direction.*Instead: samestep\.frameworks\.tensorflow"):
+    with pytest.raises(
+        Inexpressible, match=r"adds the decay to the direction.*Instead: samestep\.frameworks\.tensorflow"
+    ):
         dialects.keras.spell(LAMB(weight_decay=0.25))
 
 

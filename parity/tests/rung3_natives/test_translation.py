@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.measure import limits, nearest_wrong, trajectory
+from samestep.parity.measure import limits, nearest_wrong
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.runners import natives as witnesses
 from samestep.parity.tests.support.require import require
 from samestep.reference import ASGD, RULES, Adagrad, Adam, Epsilon, Muon, NAdam, Rule, ScheduleFree, dialects
@@ -45,19 +46,19 @@ def held(rule: Rule) -> Rule:
     return rule.replace(**{k: v for k, v in NUMBERS.items() if getattr(rule, k, 0) and k not in stays})
 
 
-def steady(trial: nearest_wrong.Trial) -> nearest_wrong.Trial:
+def steady(trial: nearest_wrong.TensorTrial) -> nearest_wrong.TensorTrial:
     """The trial at its first learning rate throughout."""
     return trial._replace(rates=[trial.rates[0]] * len(trial.rates))
 
 
-def went(dialect: str, call: Call, trial: nearest_wrong.Trial, each_step: str = "") -> np.ndarray:
+def went(dialect: str, call: Call, trial: nearest_wrong.TensorTrial, each_step: str = "") -> np.ndarray:
     """Where the dialect's native goes in float64. A paper has none, so its rule goes, at shares of its rate; as it does
     where the native deviates."""
     known = dialects.find(dialect).NATIVES.get(call.name)
     if dialect not in witnesses.SPOKEN or (known and known.rule in DEVIANT):
         rule = dialects.find(dialect).read(call.name, **call.arguments)
         rates = [rule.lr * (rate / trial.rates[0]) for rate in trial.rates]
-        return trajectory.run(rule, trial.start, trial.gradients, "float64", rates)
+        return verdicts.run(rule, trial.start, trial.gradients, "float64", rates)
     for module in witnesses.of(dialect).NEEDS:
         require(module)
     natives = witnesses.of(dialect)
@@ -65,9 +66,9 @@ def went(dialect: str, call: Call, trial: nearest_wrong.Trial, each_step: str = 
     return natives.run(call, natives.kinds(call.name)[0], "float64", trial, **more)
 
 
-def alike(rule: Rule, trial: nearest_wrong.Trial, one: np.ndarray, other: np.ndarray) -> trajectory.Verdict:
+def alike(rule: Rule, trial: nearest_wrong.TensorTrial, one: np.ndarray, other: np.ndarray) -> verdicts.Verdict:
     """Two runs of one rule, each as far off as rounding allows."""
-    return trajectory.compare(trial.start, one, other, 2 * bounds(rule, trial.rates[-1] == trial.rates[0]))
+    return verdicts.compare(trial.start, one, other, 2 * bounds(rule, trial.rates[-1] == trial.rates[0]))
 
 
 @functools.cache
@@ -132,7 +133,7 @@ def test_every_relation_holds_between_the_rules() -> None:
             back = words.read(relation.call.name, **relation.call.arguments)
             trial = nearest_wrong.trial(rule)
             trial = steady(trial) if relation.kind is Kind.CONSTANT else trial
-            one, other = (trajectory.run(r, trial.start, trial.gradients, "float64", trial.rates) for r in (rule, back))
+            one, other = (verdicts.run(r, trial.start, trial.gradients, "float64", trial.rates) for r in (rule, back))
             verdict = alike(rule, trial, one, other)
             assert verdict.holds, f"{source}:{call} as {relation.call}: {verdict}"
             assert (relation.kind is Kind.OTHER) <= (back != rule)
@@ -148,7 +149,7 @@ FIRST = np.logspace(-6, 6, 1201)[None]  # gradients of a first step
 def first_steps(at: Epsilon, epsilon: float) -> np.ndarray:
     """Adagrad's first steps from nothing, for all of ``FIRST``."""
     rule = Adagrad(lr=1.0, epsilon=epsilon, epsilon_at=at)
-    return -trajectory.run(rule, np.zeros(FIRST.shape[1]), FIRST, "float64")[0]
+    return -verdicts.run(rule, np.zeros(FIRST.shape[1]), FIRST, "float64")[0]
 
 
 @pytest.mark.parametrize(("native", "best", "percent"), [(Epsilon.INSIDE, 16 / 9, 25), (Epsilon.OUTSIDE, 0.816, 23)])
@@ -217,5 +218,5 @@ def test_papers_amsgrad_is_ours_with_the_setting_of_each_step() -> None:
         rates.append(now["lr"])
     limit = limits.bounds(rule, trial.start, gradients, "float64", rates)
     for chosen, holds in ((rates, True), (None, False)):
-        ours = trajectory.run(rule, trial.start, gradients, "float64", chosen)
-        assert trajectory.compare(trial.start, np.array(thetas), ours, limit).holds is holds
+        ours = verdicts.run(rule, trial.start, gradients, "float64", chosen)
+        assert verdicts.compare(trial.start, np.array(thetas), ours, limit).holds is holds

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from samestep.parity.measure import cases, limits, nearest_wrong, streams, trajectory
+from samestep.parity.measure import cases, limits, nearest_wrong, streams
+from samestep.parity.measure import verdict as verdicts
 from samestep.parity.natives import deviations
 from samestep.parity.runners import natives as witnesses
 from samestep.parity.tests.support.require import require
@@ -21,11 +22,11 @@ CALLS = [
 ]  # fmt: skip
 
 
-def trial(rule: Rule, seed: int, stream: str) -> nearest_wrong.Trial:
+def trial(rule: Rule, seed: int, stream: str) -> nearest_wrong.TensorTrial:
     """Gradients and a start that no other test has drawn."""
     rates = [float(np.float32(rate)) for rate in streams.rates(rule.lr, STEPS)]
     start, gradients = streams.start(seed=seed), streams.gradients(stream, STEPS, seed=seed)
-    return nearest_wrong.Trial(streams.suit(rule, start), streams.suit(rule, gradients), rates)
+    return nearest_wrong.TensorTrial(streams.suit(rule, start), streams.suit(rule, gradients), rates)
 
 
 @pytest.mark.parametrize("share", range(len(CALLS)), ids=lambda share: CALLS[share])
@@ -34,12 +35,12 @@ def test_no_verdict_is_red_on_any_seed(share: int) -> None:
     rule, call = dialects.read(CALLS[share]), dialects.Call(*dialects.parse(CALLS[share])[1:])
     for seed, stream in TRIALS[share :: len(CALLS)]:
         drawn = trial(rule, seed, stream)
-        expected = trajectory.run(rule, drawn.start, drawn.gradients, "float64", drawn.rates)
+        expected = verdicts.run(rule, drawn.start, drawn.gradients, "float64", drawn.rates)
         bounds = limits.bounds(rule, drawn.start, drawn.gradients, DTYPE, drawn.rates)
-        ours = trajectory.run(rule, drawn.start, drawn.gradients, DTYPE, drawn.rates)
+        ours = verdicts.run(rule, drawn.start, drawn.gradients, DTYPE, drawn.rates)
         theirs = witnesses.of("pytorch").run(call, "for-loop", DTYPE, drawn)
         for whose, actual in (("ours", ours), ("PyTorch's", theirs)):
-            verdict = trajectory.compare(drawn.start, expected, actual, bounds)
+            verdict = verdicts.compare(drawn.start, expected, actual, bounds)
             assert verdict.holds, f"{whose} {CALLS[share]}, seed {seed}, stream {stream}: {verdict}"
 
 

@@ -56,7 +56,9 @@ MODES = [
 def test_stretches_of_an_epoch_have_the_bits_of_the_definition(framework: str, mode: Any, batches: Any) -> None:
     """Loops that take many steps at once take the same ones; the losses are NumPy's, the lengths those of the steps."""
     data, draws = mnist.load(), facts.draw(1, 60000).first(STEPS)
-    trainer = importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(Adam(lr=0.01), "lockstep", **mode)
+    trainer = importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(
+        Adam(lr=0.01), "lockstep", **mode
+    )
     trainer.begin(data.train_images, data.train_labels, draws)
     found = [trainer.advance(0, 2), trainer.advance(2, STEPS)]
     ways = [facts.initial_weights(), *(by_definition(batches[:n]) for n in range(1, STEPS + 1))]

@@ -183,7 +183,7 @@ def digest_with(rule: Rule, batches: Any, alter: str | None) -> tuple[str, set[s
 
 
 ABSORBED = {
-    ("pytorch:ASGD(lr=0.01)", "share"),  # it feeds the average, which steers nothing
+    ("pytorch:ASGD(lr=0.01)", "share"),  # it trials the average, which steers nothing
     ("pytorch:Rprop(lr=0.0001)", "largest"),  # no size comes near 50
     # a sign shows so small a change only where it turns, and in so few steps it turns nowhere
     ("keras:Lion(learning_rate=0.0001, beta_2=0.999)", "keep1"),

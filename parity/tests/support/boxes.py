@@ -6,31 +6,32 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.compare import in_numpy, worker
-from samestep.parity.compare.contestants import Contestant
-from samestep.parity.compare.feed import Feed
-from samestep.parity.compare.worker import Ran
 from samestep.parity.identify.answer import Identity
+from samestep.parity.measure.trial import Trial
+from samestep.parity.runners import numpy as in_numpy
+from samestep.parity.runners import worker
+from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.worker import RunResult
 from samestep.reference import Lion, Rprop, Rule
 
 BOX = Contestant("box", "factory", "")
 
 
-def here(contestant: Contestant, trials: Sequence[tuple[Feed, str]]) -> list[Ran]:
+def here(contestant: Contestant, trials: Sequence[tuple[Trial, str]]) -> list[RunResult]:
     """Run a contestant in this process; what it raises is told as its own process would."""
     if contestant.kind == "rule":
         return worker.ran_on(contestant, trials)
     try:
-        return [worker.execute(contestant, feed, dtype) for feed, dtype in trials]
+        return [worker.execute(contestant, trial, dtype) for trial, dtype in trials]
     except Exception as error:
         raise ValueError(str(error)) from error
 
 
-def blind(rule: Rule) -> Callable[[Contestant, Sequence[tuple[Feed, str]]], list[Ran]]:
+def blind(rule: Rule) -> Callable[[Contestant, Sequence[tuple[Trial, str]]], list[RunResult]]:
     """Runs every contestant as this rule, which nothing but its steps tells."""
 
-    def run(contestant: Contestant, trials: Sequence[tuple[Feed, str]]) -> list[Ran]:
-        return [Ran(in_numpy.run(rule, feed, dtype), "numpy", None) for feed, dtype in trials]
+    def run(contestant: Contestant, trials: Sequence[tuple[Trial, str]]) -> list[RunResult]:
+        return [RunResult(in_numpy.run(rule, trial, dtype), "numpy", None) for trial, dtype in trials]
 
     return run
 

@@ -8,12 +8,12 @@ import torch
 
 import samestep.frameworks.pytorch
 from samestep.frameworks.pytorch import native
+from samestep.parity.measure.trajectory import Trajectory, TrajectoryRecorder
+from samestep.parity.measure.trial import Trial
 from samestep.reference import Rule
 from samestep.reference.dialects import pytorch as words
 
-from .account import Account, Journal
 from .contestants import RULES, Contestant
-from .feed import Feed
 
 
 def maker(contestant: Contestant) -> Callable[[Any], torch.optim.Optimizer]:
@@ -27,22 +27,22 @@ def maker(contestant: Contestant) -> Callable[[Any], torch.optim.Optimizer]:
     return lambda parameters: samestep.frameworks.pytorch.Optimizer(parameters, rule)
 
 
-def run(make: Callable[[Any], Any], feed: Feed, dtype: str, mode: str = "") -> tuple[Account, Rule | None]:
+def run(make: Callable[[Any], Any], trial: Trial, dtype: str, mode: str = "") -> tuple[Trajectory, Rule | None]:
     """Where the optimizer goes in ``dtype``, and the rule that its class and groups say it follows, if they do."""
     torch.set_num_threads(1)  # the first two-threaded root of a process was seen wrong
     wide = getattr(torch, dtype)
-    parameters = [torch.nn.Parameter(torch.tensor(array, dtype=wide)) for array in feed.start.values()]
+    parameters = [torch.nn.Parameter(torch.tensor(array, dtype=wide)) for array in trial.start.values()]
     optimizer = make(parameters)
     claimed, rates = claim(optimizer), [float(group["lr"]) for group in optimizer.param_groups]
-    journal = Journal(feed, [parameter.detach().numpy() for parameter in parameters])
-    for step in range(feed.steps):
+    recorder = TrajectoryRecorder(trial, [parameter.detach().numpy() for parameter in parameters])
+    for step in range(trial.steps):
         for group, lr in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = feed.rate(lr, step)
-        for parameter, gradient in zip(parameters, feed.at(step, dtype), strict=True):
+            group["lr"] = trial.rate(lr, step)
+        for parameter, gradient in zip(parameters, trial.at(step, dtype), strict=True):
             parameter.grad = None if gradient is None else torch.tensor(gradient)
         optimizer.step()
-        journal.add([parameter.detach().numpy() for parameter in parameters], states(optimizer, parameters))
-    return journal.account(), claimed
+        recorder.add([parameter.detach().numpy() for parameter in parameters], states(optimizer, parameters))
+    return recorder.trajectory(), claimed
 
 
 def states(optimizer: Any, parameters: list[Any]) -> list[dict[str, np.ndarray]]:

@@ -1,8 +1,8 @@
-"""One contestant and its feed, in a process of its own: two frameworks never meet, and a crash is the contestant's.
+"""One contestant and its trial, in a process of its own: two frameworks never meet, and a crash is the contestant's.
 
-``python -m samestep.parity.compare.worker TEXT --feed feed.npz --dtype float32 --out account.npz`` writes the account and prints
+``python -m samestep.parity.runners.worker TEXT --trial trial.npz --dtype float32 --out trajectory.npz`` writes the trajectory and prints
 one JSON object: the framework, and the rule that the optimizer says it follows. The three options may come again, for
-more feeds in turn, each with an optimizer made anew. A user's mistake ends it with exit code 2 and one line on standard
+more trials in turn, each with an optimizer made anew. A user's mistake ends it with exit code 2 and one line on standard
 error.
 """
 
@@ -19,48 +19,54 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from samestep.frameworks.experiment import launch
-from samestep.parity.measure.nearest_wrong import Trial
-from samestep.parity.runners import natives as witnesses
+from samestep.parity.measure import trajectory as trajectory
+from samestep.parity.measure.nearest_wrong import TensorTrial
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
+from samestep.parity.measure.trial import read as read_trial
+from samestep.parity.measure.trial import write as write_trial
 from samestep.reference import Rule
 
-from . import account, contestants, in_numpy
-from . import feed as feeds
-from .account import Account
+from . import contestants
+from . import natives as witnesses
+from . import numpy as in_numpy
 from .contestants import Contestant
-from .feed import Feed
 
-SIDES = {"pytorch": "in_pytorch", "keras": "in_tensorflow", "tensorflow": "in_tensorflow"}
+SIDES = {"pytorch": "pytorch", "keras": "keras", "tensorflow": "keras"}
 PATIENCE = 3600  # seconds for one contestant
 MISTAKE = 2  # the exit code of a user's mistake
 
 
-class Ran(NamedTuple):
+class RunResult(NamedTuple):
     """What a contestant did, where, and the rule that it means to follow, if any says so."""
 
-    account: Account
+    trajectory: Trajectory
     home: str
     rule: Rule | None
 
 
-def ran(contestant: Contestant, feed: Feed, dtype: str) -> Ran:
+def ran(contestant: Contestant, trial: Trial, dtype: str) -> RunResult:
     """Run the contestant: a rule here, anything else in a process of its own. ValueError if it cannot run."""
-    return ran_on(contestant, [(feed, dtype)])[0]
+    return ran_on(contestant, [(trial, dtype)])[0]
 
 
-def ran_on(contestant: Contestant, trials: Sequence[tuple[Feed, str]]) -> list[Ran]:
-    """The same on several feeds, each in its dtype, one after the other in one process."""
+def ran_on(contestant: Contestant, trials: Sequence[tuple[Trial, str]]) -> list[RunResult]:
+    """The same on several trials, each in its dtype, one after the other in one process."""
     if contestant.kind == "rule":
         rule = contestant.rule
         assert rule
-        return [Ran(in_numpy.run(rule, feed, dtype), "numpy", rule) for feed, dtype in trials]
+        return [RunResult(in_numpy.run(rule, trial, dtype), "numpy", rule) for trial, dtype in trials]
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
-        outs, words = [Path(folder) / f"account{i}.npz" for i in range(len(trials))], [contestant.text]
-        for i, ((feed, dtype), out) in enumerate(zip(trials, outs, strict=True)):
-            given = feeds.write(feed, Path(folder) / f"feed{i}.npz")
-            words += ["--feed", str(given), "--dtype", dtype, "--out", str(out)]
-        said = json.loads(apart("samestep.parity.compare.worker", words).splitlines()[-1])
+        outs, words = [Path(folder) / f"trajectory{i}.npz" for i in range(len(trials))], [contestant.text]
+        for i, ((trial, dtype), out) in enumerate(zip(trials, outs, strict=True)):
+            given = write_trial(trial, Path(folder) / f"trial{i}.npz")
+            words += ["--trial", str(given), "--dtype", dtype, "--out", str(out)]
+        said = json.loads(apart("samestep.parity.runners.worker", words).splitlines()[-1])
         meant = contestant.rule or (contestants.rule(said["rule"]) if said["rule"] else None)
-        return [Ran(account.read(out, feed), said["home"], meant) for (feed, _), out in zip(trials, outs, strict=True)]
+        return [
+            RunResult(trajectory.read(out, trial), said["home"], meant)
+            for (trial, _), out in zip(trials, outs, strict=True)
+        ]
 
 
 def apart(module: str, words: list[str]) -> str:
@@ -80,33 +86,33 @@ def apart(module: str, words: list[str]) -> str:
     return done.stdout
 
 
-def execute(contestant: Contestant, feed: Feed, dtype: str) -> Ran:
+def execute(contestant: Contestant, trial: Trial, dtype: str) -> RunResult:
     """Run a native, an adapter or a factory in this process."""
     home, mode, make = contestant.home, contestant.mode, None
     if contestant.kind == "factory":
         home, make = called(contestant.text)
         mode = "eager"
     if home not in SIDES:
-        return Ran(_witness(contestant, feed, dtype), home, contestant.rule)
+        return RunResult(_witness(contestant, trial, dtype), home, contestant.rule)
     side: Any = importlib.import_module(f".{SIDES[home]}", __package__)
-    went, claimed = side.run(make or side.maker(contestant), feed, dtype, mode)
-    return Ran(went, home, contestant.rule or claimed)
+    went, claimed = side.run(make or side.maker(contestant), trial, dtype, mode)
+    return RunResult(went, home, contestant.rule or claimed)
 
 
-def _witness(contestant: Contestant, feed: Feed, dtype: str) -> Account:
+def _witness(contestant: Contestant, trial: Trial, dtype: str) -> Trajectory:
     """A native of a dialect without an adapter, tensor by tensor; what it keeps is not seen."""
     assert contestant.call
     assert contestant.rule, f"{contestant.text} has no rule to take its rate from"
-    rates = [feed.rate(contestant.rule.lr, step) for step in range(feed.steps)]
-    if not all(present.all() for present in feed.present.values()):
+    rates = [trial.rate(contestant.rule.lr, step) for step in range(trial.steps)]
+    if not all(present.all() for present in trial.present.values()):
         raise ValueError(f"{contestant.text} must be given a gradient of every tensor at every step")
     thetas = {
         name: witnesses.of(contestant.home).run(
-            contestant.call, contestant.mode, dtype, Trial(feed.start[name], feed.gradients[name], rates)
+            contestant.call, contestant.mode, dtype, TensorTrial(trial.start[name], trial.gradients[name], rates)
         )
-        for name in feed.start
+        for name in trial.start
     }
-    return Account({k: v.astype(dtype) for k, v in feed.start.items()}, thetas, {name: {} for name in thetas})
+    return Trajectory({k: v.astype(dtype) for k, v in trial.start.items()}, thetas, {name: {} for name in thetas})
 
 
 def called(text: str) -> tuple[str, Callable[..., Any]]:
@@ -156,16 +162,16 @@ def _kind(home: str) -> Any:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m samestep.parity.compare.worker", description="One contestant, one account."
+        prog="python -m samestep.parity.runners.worker", description="One contestant, one trajectory."
     )
     parser.add_argument("text")
-    for name in ("feed", "dtype", "out"):
+    for name in ("trial", "dtype", "out"):
         parser.add_argument(f"--{name}", required=True, action="append")
     options = parser.parse_args(arguments)
     try:
-        for feed, dtype, out in zip(options.feed, options.dtype, options.out, strict=True):
-            found = execute(contestants.read(options.text), feeds.read(Path(feed)), dtype)
-            account.write(found.account, Path(out))
+        for trial, dtype, out in zip(options.trial, options.dtype, options.out, strict=True):
+            found = execute(contestants.read(options.text), read_trial(Path(trial)), dtype)
+            trajectory.write(found.trajectory, Path(out))
     except (ValueError, ImportError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)
         return MISTAKE

@@ -9,12 +9,12 @@ import tensorflow as tf
 
 import samestep.frameworks.tensorflow
 from samestep.frameworks.tensorflow import native
+from samestep.parity.measure.trajectory import Trajectory, TrajectoryRecorder
+from samestep.parity.measure.trial import Trial
 from samestep.reference import SGD, Rule
 from samestep.reference.dialects import keras as words
 
-from .account import Account, Journal
 from .contestants import Contestant
-from .feed import Feed
 
 
 def maker(contestant: Contestant) -> Callable[[], keras.optimizers.Optimizer]:
@@ -28,26 +28,26 @@ def maker(contestant: Contestant) -> Callable[[], keras.optimizers.Optimizer]:
     return lambda: samestep.frameworks.tensorflow.Optimizer(rule)
 
 
-def run(make: Callable[[], Any], feed: Feed, dtype: str, mode: str = "eager") -> tuple[Account, Rule | None]:
+def run(make: Callable[[], Any], trial: Trial, dtype: str, mode: str = "eager") -> tuple[Trajectory, Rule | None]:
     """Where the optimizer goes in ``dtype``, and the rule that its class and config say it follows, if they do."""
     variables = [
         keras.Variable(array.astype(dtype), dtype=dtype, name=f"theta{i}")
-        for i, array in enumerate(feed.start.values())
+        for i, array in enumerate(trial.start.values())
     ]
     optimizer = make()
     claimed, scheduled = claim(optimizer), callable(optimizer._learning_rate)
     lr = 0.0 if scheduled else float(np.asarray(optimizer.learning_rate))
     optimizer.build(variables)
     apply = native.in_mode(optimizer, mode)
-    journal = Journal(feed, [variable.numpy() for variable in variables])
-    for step in range(feed.steps):
+    recorder = TrajectoryRecorder(trial, [variable.numpy() for variable in variables])
+    for step in range(trial.steps):
         if not scheduled:
-            optimizer.learning_rate = feed.rate(lr, step)
-        gradients = [None if g is None else tf.constant(g) for g in feed.at(step, dtype)]
+            optimizer.learning_rate = trial.rate(lr, step)
+        gradients = [None if g is None else tf.constant(g) for g in trial.at(step, dtype)]
         if any(gradient is not None for gradient in gradients):
             apply(gradients)
-        journal.add([variable.numpy() for variable in variables], states(optimizer, variables))
-    return journal.account(), claimed
+        recorder.add([variable.numpy() for variable in variables], states(optimizer, variables))
+    return recorder.trajectory(), claimed
 
 
 def claim(optimizer: Any) -> Rule | None:

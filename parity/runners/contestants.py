@@ -16,9 +16,10 @@ import re
 from typing import Any
 
 from samestep import reference
-from samestep.parity.runners import natives as witnesses
 from samestep.reference import Rule, dialects
 from samestep.reference.dialects import Call
+
+from . import natives as witnesses
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
 WORDS = {kind.__name__: kind for kind in (reference.Buffer, reference.Decay, reference.Epsilon, reference.Measure)}

@@ -8,14 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from samestep.frameworks.experiment import record
-from samestep.parity.measure import streams
 from samestep.reference import Rule
 
+from . import streams
+
 STEPS = 60
-PARTS = ("start", "gradients", "present")  # of a feed's file: one array a tensor, "gradients/kernel"
+PARTS = ("start", "gradients", "present")  # of a trial's file: one array a tensor, "gradients/kernel"
 
 
-class Feed(NamedTuple):
+class Trial(NamedTuple):
     """By tensor: where it starts (*shape), what comes (steps, *shape), and at which steps anything comes (steps,).
 
     ``shares`` (steps,) multiply each contestant's own learning rate.
@@ -24,12 +25,12 @@ class Feed(NamedTuple):
     start: dict[str, np.ndarray]
     gradients: dict[str, np.ndarray]
     present: dict[str, np.ndarray]
-    shares: np.ndarray
+    rate_factors: np.ndarray
 
     @property
     def steps(self) -> int:
         """How many there are."""
-        return len(self.shares)
+        return len(self.rate_factors)
 
     def at(self, step: int, dtype: str) -> list[np.ndarray | None]:
         """The gradients of a step, from 0, in the order of the tensors; None where none comes."""
@@ -41,17 +42,17 @@ class Feed(NamedTuple):
     def rate(self, lr: float, step: int) -> float:
         """The learning rate of a step, from 0, of one whose own is ``lr``: a number that float32 holds, since Keras
         keeps its rates so."""
-        return float(np.float32(lr * self.shares[step]))
+        return float(np.float32(lr * self.rate_factors[step]))
 
 
-def designed(rules: Iterable[Rule | None], steps: int = STEPS) -> Feed:
+def designed(rules: Iterable[Rule | None], steps: int = STEPS) -> Trial:
     """The designed streams, a tensor each; matrices if one of the rules needs them. The rate falls once."""
     kind = next((rule for rule in rules if isinstance(rule, streams.MATRICES)), None)
 
     def suit(flat: np.ndarray) -> np.ndarray:
         return streams.suit(kind, flat) if kind else flat
 
-    return Feed(
+    return Trial(
         {name: suit(streams.start()) for name in streams.PATTERNS},
         {name: suit(streams.gradients(name, steps)) for name in streams.PATTERNS},
         {name: np.ones(steps, bool) for name in streams.PATTERNS},
@@ -59,13 +60,13 @@ def designed(rules: Iterable[Rule | None], steps: int = STEPS) -> Feed:
     )
 
 
-def write(feed: Feed, path: Path) -> Path:
-    """Write a feed as .npz, whole or not at all."""
-    arrays = {f"{part}/{name}": array for part in PARTS for name, array in getattr(feed, part).items()}
-    return record.write_whole(path, lambda file: np.savez(file, shares=feed.shares, **arrays))
+def write(trial: Trial, path: Path) -> Path:
+    """Write a trial as .npz, whole or not at all."""
+    arrays = {f"{part}/{name}": array for part in PARTS for name, array in getattr(trial, part).items()}
+    return record.write_whole(path, lambda file: np.savez(file, shares=trial.rate_factors, **arrays))
 
 
-def read(path: Path) -> Feed:
+def read(path: Path) -> Trial:
     """A file of gradients: ``gradients/NAME`` (steps, *shape) a tensor.
 
     What may be left out: ``start/NAME`` (else small numbers), ``present/NAME`` (else every step has a gradient),
@@ -92,7 +93,7 @@ def read(path: Path) -> Feed:
                 raise ValueError(f"{path}: {part}/{name} must have the shape {shape}, got {found[part][name].shape}")
     wide = {name: array.astype(np.float64) for name, array in found["gradients"].items()}
     start = {name: found["start"][name].astype(np.float64) for name in wide}
-    return Feed(start, wide, {name: found["present"][name].astype(bool) for name in wide}, shares)
+    return Trial(start, wide, {name: found["present"][name].astype(bool) for name in wide}, shares)
 
 
 def _under(part: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
