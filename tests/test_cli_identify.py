@@ -64,7 +64,8 @@ def test_what_is_custom_is_none_with_the_nearest(folder: Path) -> None:
 
 def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     """float32 has no square of 1e-30: torch's Adafactor is no number there, where the rule stands still."""
-    from samestep.parity.identify import court, probes
+    from samestep.parity.identify import judge as court
+    from samestep.parity.identify import probes
     from samestep.parity.identify.answer import Identity
     from samestep.parity.identify.trials import Trial
     from samestep.parity.runners import contestants

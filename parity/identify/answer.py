@@ -9,12 +9,16 @@ from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.worker import ran_on
 from samestep.reference import RULES, Adagrad, Rule, ScheduleFree
 
-from . import ask, court, live, propose, simple
-from .alike import alike
-from .ask import Run
-from .court import Held, Ruling
+from . import decimals as simple
+from . import judge as court
+from . import native_calls as live
+from . import observe as ask
+from . import propose
+from .equivalents import alike
 from .fit import Found
-from .readings import Reading
+from .interpretations import Reading
+from .judge import Held, Ruling
+from .observe import Run
 from .trials import Observation
 
 HOMES = {"tensorflow": "keras"}  # the dialect of a framework's users, where its name is another

@@ -6,9 +6,9 @@ from typing import Any
 
 from samestep.reference import ASGD, LAMB, SGD, Adafactor, Buffer, Decay, Epsilon, Measure, RAdam
 
-from .adaptive import adaptive
+from .families_adaptive import adaptive
+from .family import BETA1, BETA2, BOTH, LEAST, SHARE, WHOLE, Numbers, Variant, variants
 from .features import Features
-from .variants import BETA1, BETA2, BOTH, LEAST, SHARE, WHOLE, Numbers, Variant, variants
 
 LENGTHS = (  # dense where another step more or less is not adaptive yet
     0.5, 0.65, 0.7, 0.75, 0.78, 0.8, 0.82, 0.84, 0.86, 0.88, 0.9, 0.92, 0.95, 0.98, 0.99, 0.999, 0.9999,

@@ -11,8 +11,8 @@ import numpy as np
 
 from samestep.reference import Rule
 
-from .gap import Data, gaps, size
-from .variants import LEAST
+from .family import LEAST
+from .fit_data import Data, gaps, size
 
 ROUNDS = 40
 UNIT_ROUNDOFF = 2.0**-53

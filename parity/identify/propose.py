@@ -7,9 +7,13 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.reference import Adam, Epsilon, Rule
 
-from . import families, features, orthogonal, search, simple, steps, variants
-from .court import Ruling
+from . import decimals as simple
+from . import families, features, search
+from . import family as variants
+from . import muon as orthogonal
+from . import signs as steps
 from .fit import Found
+from .judge import Ruling
 from .trials import MATRICES, Observation
 
 NEAR = {"float64": 1e-5, "float32": 1e-3}  # gaps so small that a fitted rule is tried at once

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 from samestep.reference import Rule
 
-from . import fit, gap, simple
+from . import decimals as simple
+from . import fit
+from . import fit_data as gap
+from .family import LEAST, Variant
 from .fit import Found
 from .trials import Observation
-from .variants import LEAST, Variant
 
 COARSE = 7  # steps on which the points of a grid are tried
 FEW_STEPS = 10  # steps of the first fit: the rate has changed by then

@@ -5,9 +5,10 @@ import functools
 import numpy as np
 import pytest
 
-from samestep.parity.identify import court, probes
+from samestep.parity.identify import judge as court
+from samestep.parity.identify import probes
 from samestep.parity.identify.answer import Identity, identify
-from samestep.parity.identify.readings import Reading, readings
+from samestep.parity.identify.interpretations import Reading, readings
 from samestep.parity.identify.trials import Observation, fresh, long_run
 from samestep.parity.measure import wrong_rules
 from samestep.parity.runners import contestants

@@ -10,9 +10,9 @@ from samestep.parity.measure.trial import Trial
 from samestep.reference import Lion, Rprop, Rule
 
 from . import probes
+from .decimals import shortest
 from .features import Features
 from .fit import UNIT
-from .simple import shortest
 
 POINTS = 400  # thresholds that are tried at once
 ROUNDS = 4  # how often the bracket of a threshold is narrowed

@@ -16,7 +16,7 @@ from samestep.parity.measure.trial import Trial
 from samestep.parity.runners import numpy as in_numpy
 from samestep.reference import Rule
 
-from .readings import Reading, as_in, imitated, readings
+from .interpretations import Reading, as_in, imitated, readings
 from .trials import Observation
 
 WORTH = 1e3  # limits: a proposal farther off in the first trial is not judged

@@ -9,9 +9,10 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.reference import Adam, Decay, Epsilon, Muon, Reach
 
-from . import fit, gap
+from . import fit
+from . import fit_data as gap
 from .fit import Found
-from .gap import Data
+from .fit_data import Data
 
 NAMES = ("matrix", "wide")
 STEPS = 10

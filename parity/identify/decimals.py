@@ -12,7 +12,7 @@ import numpy as np
 from samestep.reference import Adafactor, Adagrad, Epsilon, Rule, ScheduleFree, dialects
 
 from .fit import UNIT
-from .readings import MACHINE
+from .interpretations import MACHINE
 
 DIGITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12)  # accuracies, as powers of ten, at which fitted numbers are read
 

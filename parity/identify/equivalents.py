@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from samestep.reference import Rule
 
-from . import simple
+from . import decimals as simple
 
 OTHERS = 2.0  # what a number is multiplied by, to see whether it makes any difference
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from samestep.parity.runners import contestants
 from samestep.reference import Rule, dialects
 
-from .ask import Run, equal
-from .readings import MACHINE
+from .interpretations import MACHINE
+from .observe import Run, equal
 from .trials import Observation
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from samestep.reference import FTRL, Adadelta, Adagrad, Adam, Adamax, Buffer, Epsilon, NAdam, RMSprop, ScheduleFree
 
 from . import probes
+from .family import BETA1, BETA2, BOTH, LEAST, SHARE, Numbers, Variant, variants
 from .features import Features
-from .variants import BETA1, BETA2, BOTH, LEAST, SHARE, Numbers, Variant, variants
 
 RHO = (0.5, 0.8, 0.9, 0.97, 0.99, 0.999)
 
