@@ -1,5 +1,11 @@
-"""A rule with some fields fixed and starts for its numbers; and one for each weight decay that the features allow."""
+"""Families: what is tried for a rule, as data.
 
+A family has variants, one for each setting of its flags and each kind of weight decay. A variant
+leaves some hyperparameters free. Their values are started from what the features of the first steps
+tell, at every point of a small grid.
+"""
+
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,66 +14,112 @@ from samestep.reference import Decay, Rule
 
 from .features import Features
 
-FLAT = ("zero", "weights")
-WHOLE = ("plain", "matrix", "wide", "zero")  # for rules in which elements act on each other
+Flags = Mapping[str, Any]  # fixed fields of a rule
+Grid = Mapping[str, Sequence[float]]
+Numbers = dict[str, float]  # values of the free hyperparameters
+
+ELEMENTWISE = ("zero", "weights")  # probes for rules in which elements do not influence each other
+WHOLE_TENSORS = ("plain", "matrix", "wide", "zero")  # probes for the other rules
+
 BETA1 = (0.5, 0.8, 0.9, 0.97)
 BETA2 = (0.5, 0.9, 0.99, 0.999, 0.9999)
-DECAYS = (1e-3, 1e-2, 1e-1)
-SHARE = "share"  # of what the first step tells of two numbers together, in a grid; no number itself
-LEAST = 1e-30  # where a number that may be zero starts on a logarithmic scale
-
-Numbers = dict[str, Any]
-
-BOTH = (Decay.DECOUPLED, Decay.COUPLED)
+WEIGHT_DECAYS = (1e-3, 1e-2, 1e-1)
+DECOUPLED_OR_COUPLED = (Decay.DECOUPLED, Decay.COUPLED)
+SHARE = "share of one feature"  # in a grid: how two numbers share a feature; not a hyperparameter
+TINY = 1e-30  # where a number that may be zero starts on a logarithmic scale
 
 
-class Variant(NamedTuple):
-    """A kind of rule with some fields fixed. ``start`` makes of a point of the grid all the numbers to fit.
+class RuleTemplate(NamedTuple):
+    """A kind of rule with some fields fixed."""
 
-    ``names`` are the probes that it is fitted to, ``flat`` if each element is on its own there.
+    kind: type[Rule]
+    fixed: Flags
+
+    def make(self, numbers: Mapping[str, float]) -> Rule:
+        """The rule with these numbers in the free fields; ValueError if it does not allow them."""
+        free: dict[str, Any] = dict(numbers)
+        return self.kind(**self.fixed, **free)
+
+
+def _always(flags: Flags, features: Features) -> bool:
+    return True
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Variants of a kind of rule that start from the same grid and the same features.
+
+    ``start`` turns a point of the grid, the fixed fields and the features into values of the free
+    hyperparameters; the point's own values are added to them. ``decays`` are the kinds of weight
+    decay that are tried beside none. ``applies`` tells for which fixed fields and features there is
+    a variant. ``probes`` are the tensors that it is fitted to. ``elementwise`` is False for rules
+    in which elements of a tensor influence each other.
     """
 
     kind: type[Rule]
-    fixed: Mapping[str, Any]
-    grid: Mapping[str, Sequence[float]]
-    start: Callable[[Numbers], Numbers]
-    names: tuple[str, ...] = FLAT
-    flat: bool = True
+    start: Callable[[Numbers, Flags, Features], Numbers]
+    grid: Grid = dataclasses.field(default_factory=dict)
+    flags: Sequence[Flags] = ({},)
+    decays: Sequence[Decay] = DECOUPLED_OR_COUPLED
+    applies: Callable[[Flags, Features], bool] = _always
+    probes: tuple[str, ...] = ELEMENTWISE
+    elementwise: bool = True
+
+    def variants(self, features: Features) -> Iterator["Variant"]:
+        """All variants that fit the features, those with a weight decay first."""
+        decays: list[Decay | None] = [*self.decays, None] if features.decays else [None]
+        for decay, flags in itertools.product(decays, self.flags):
+            fixed = dict(flags)
+            if features.maximizes:
+                fixed["maximize"] = True
+            if decay is not None:
+                fixed["decay"] = decay
+            if self.applies(fixed, features):
+                yield Variant(self, fixed, decay, features)
 
 
-def _decays(f: Features, *kinds: Decay) -> Iterator[tuple[dict[str, Any], dict[str, Sequence[float]]]]:
-    """Fixed fields and a grid for the weight decay, for each kind that it can be."""
-    fixed = {"maximize": True} if f.uphill else {}
-    if not f.moved:
-        yield fixed, {}
-        return
-    for kind in kinds:
-        known = [f.coupling] if kind is Decay.COUPLED and f.coupling else []
-        yield {**fixed, "decay": kind}, {"weight_decay": [*known, *DECAYS]}
-    yield fixed, {}
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A family's rule with its flags and its kind of weight decay fixed."""
 
+    family: Family
+    fixed: Flags
+    decay: Decay | None
+    features: Features
 
-def _shrunk(f: Features, fixed: Mapping[str, Any], numbers: Numbers) -> Numbers:
-    """With the weight decay that the first shrinking tells, where it is decoupled."""
-    if fixed.get("decay") is Decay.DECOUPLED and f.shrink and 0 < f.shrink < 1 and numbers["lr"]:
-        return {**numbers, "weight_decay": f.shrink / numbers["lr"]}
-    return numbers
+    @property
+    def kind(self) -> type[Rule]:
+        """The kind of rule."""
+        return self.family.kind
 
+    @property
+    def template(self) -> RuleTemplate:
+        """The rule with its fixed fields."""
+        return RuleTemplate(self.family.kind, self.fixed)
 
-def variants(
-    kind: type[Rule], f: Features, kinds: Sequence[Decay], flags: Sequence[dict[str, Any]],
-    grid: Mapping[str, Sequence[float]], start: Callable[[Numbers, dict[str, Any]], Numbers],
-    names: tuple[str, ...] = FLAT, flat: bool = True,
-) -> Iterator[Variant]:  # fmt: skip
-    """A variant for each kind of decay and each setting of the flags; ``start`` gets a point of the grid, and the
-    flags."""
-    for (fixed, more), chosen in itertools.product(_decays(f, *kinds), flags):
-        told = {**fixed, **chosen}
-        if fixed.get("decay") is Decay.DECOUPLED and f.shrink and 0 < f.shrink < 1:
-            more = {"weight_decay": [0.0]}  # it is told
+    def starts(self) -> Iterator[Numbers]:
+        """The values to start from, one set for each point of the grid."""
+        grid = {**self.family.grid, **self._decay_grid()}
+        for values in itertools.product(*grid.values()):
+            yield self._start(dict(zip(grid, values, strict=True)))
 
-        def begin(at: Numbers, told: dict[str, Any] = told) -> Numbers:
-            numbers = _shrunk(f, told, {**at, **start(at, told)})
-            return {name: value for name, value in numbers.items() if name != SHARE}
+    def _start(self, point: Numbers) -> Numbers:
+        numbers = {**point, **self.family.start(point, self.fixed, self.features)}
+        numbers.pop(SHARE, None)
+        shrink = self._known_shrink()
+        if shrink and numbers["lr"]:
+            numbers["weight_decay"] = shrink / numbers["lr"]
+        return numbers
 
-        yield Variant(kind, told, {**grid, **more}, begin, names, flat)
+    def _decay_grid(self) -> Grid:
+        if self.decay is None:
+            return {}
+        if self._known_shrink():
+            return {"weight_decay": [0.0]}  # the shrinking replaces it
+        guess = self.features.coupled_decay if self.decay is Decay.COUPLED else 0.0
+        return {"weight_decay": [guess, *WEIGHT_DECAYS] if guess else WEIGHT_DECAYS}
+
+    def _known_shrink(self) -> float:
+        """The share by which a decoupled decay shrinks weights; 0 if there is no such decay."""
+        shrink = self.features.shrink or 0.0
+        return shrink if self.decay is Decay.DECOUPLED and 0 < shrink < 1 else 0.0

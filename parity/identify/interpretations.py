@@ -1,4 +1,4 @@
-"""How a rule is taken: as it is, in a dtype, or with a known deviation of the box's framework."""
+"""Interpretations: how a framework carries out a rule, exactly or with a known deviation."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,37 +8,53 @@ import numpy as np
 from samestep.parity.natives.deviations import DEVIATIONS, Deviation
 from samestep.reference import Adafactor, Epsilon, Rule
 
-MACHINE = {dtype: float(np.finfo(dtype).eps) for dtype in ("float32", "float64")}
+MACHINE_EPSILON = {dtype: float(np.finfo(dtype).eps) for dtype in ("float32", "float64")}
 
 
-class Reading(NamedTuple):
-    """How a rule is taken in one dtype: as it is, or with a known deviation of the box's framework."""
+class Interpretation(NamedTuple):
+    """A rule as it is carried out in one dtype.
+
+    ``scalars_in`` is the dtype of its scalar arithmetic. ``deviation`` is the known deviation that
+    ``rule`` imitates, None if there is none.
+    """
 
     rule: Rule
     scalars_in: str = "float64"
     deviation: Deviation | None = None
 
 
-def readings(rule: Rule, dialect: str, dtype: str) -> Iterator[Reading]:
-    """The ways in which a framework is known to take the rule; the plain one first."""
-    yield Reading(rule)
+def interpretations(rule: Rule, dialect: str, dtype: str) -> Iterator[Interpretation]:
+    """How the framework of ``dialect`` may carry out the rule in ``dtype``, the exact way first."""
+    rule = in_dtype(rule, dtype)
+    yield Interpretation(rule)
     for deviation in DEVIATIONS:
-        meant = (deviation.dialect, deviation.dtype) == (dialect, dtype) and type(rule).__name__ in deviation.sizes
-        imitation = imitated(rule, deviation) if meant else rule
-        if imitation and (imitation != rule or (meant and deviation.imitation and deviation.scalars_in != "float64")):
-            yield Reading(imitation, deviation.scalars_in, deviation)
+        where = (deviation.dialect, deviation.dtype)
+        if where != (dialect, dtype) or type(rule).__name__ not in deviation.sizes:
+            continue
+        imitation = imitate(rule, deviation)
+        scalars_deviate = deviation.imitation and deviation.scalars_in != "float64"
+        if imitation and (imitation != rule or scalars_deviate):
+            yield Interpretation(imitation, deviation.scalars_in, deviation)
 
 
-def imitated(rule: Rule, deviation: Deviation) -> Rule | None:
-    """As the framework takes it; None where a number that float32 does not hold leaves its interval."""
+def imitate(rule: Rule, deviation: Deviation) -> Rule | None:
+    """The rule with the deviation's mistake.
+
+    None if a hyperparameter leaves its interval when the deviation rounds it to float32.
+    """
     try:
         return deviation.imitation(rule) if deviation.imitation else rule
     except ValueError:
         return None
 
 
-def as_in(rule: Rule, dtype: str) -> Rule:
-    """The rule in a dtype. PyTorch's Adafactor has the machine epsilon of the weights for its first, unless told."""
-    if isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.FLOOR and rule.epsilon1 in MACHINE.values():
-        return rule.replace(epsilon1=MACHINE[dtype])
-    return rule
+def in_dtype(rule: Rule, dtype: str) -> Rule:
+    """The rule as it is meant in a dtype.
+
+    The first epsilon of PyTorch's Adafactor is by default the machine epsilon of the weights.
+    """
+    if not isinstance(rule, Adafactor) or rule.epsilon1_at is not Epsilon.FLOOR:
+        return rule
+    if rule.epsilon1 not in MACHINE_EPSILON.values():
+        return rule
+    return rule.replace(epsilon1=MACHINE_EPSILON[dtype])

@@ -1,10 +1,12 @@
-"""The only judge: does a rule go where the box went, within what rounding allows, on gradients that proposed nothing?
+"""Decide whether a rule is what an unknown optimizer computes.
 
-A known deviation of the box's framework is tried where the plain rule does not hold.
+A rule holds if its trajectory stays within the rounding limits on every trial, also on those that
+did not propose it. Where the plain rule fails, the known deviations of the framework are tried.
 """
 
+import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,144 +14,189 @@ import numpy as np
 from samestep.parity.compare.allowed import of_rule
 from samestep.parity.measure import verdict as verdicts
 from samestep.parity.measure.limits import SAFETY
-from samestep.parity.measure.trial import Trial
+from samestep.parity.measure.verdict import Verdict
 from samestep.parity.runners import numpy as in_numpy
 from samestep.reference import Rule
 
-from .interpretations import Reading, as_in, imitated, readings
-from .trials import Observation
+from .interpretations import Interpretation, imitate, in_dtype, interpretations
+from .observe import Observation
 
-WORTH = 1e3  # limits: a proposal farther off in the first trial is not judged
-NEVER = verdicts.Verdict(False, np.inf, 0.0, 1, 0, (np.nan, np.nan))  # of a rule that cannot be judged
+CLOSE = 1e3  # limits: a rule farther off on the probes is not judged on the other trials
+UNJUDGED = Verdict(False, np.inf, 0.0, 1, 0, (np.nan, np.nan))  # of a rule without usable limits
+
+Bounds = dict[str, np.ndarray]  # by tensor, (steps, *shape)
 
 
-class Held(NamedTuple):
-    """A rule held to a trial: the verdict of the tensor closest to its limit, and whether all bits are equal."""
+class TrialResult(NamedTuple):
+    """A rule compared with one observation: the verdict of the tensor closest to its limit."""
 
-    verdict: verdicts.Verdict
+    verdict: Verdict
     tensor: str
+    equal_bits: bool
     dtype: str
-    bits: bool
     steps: int
 
     @property
+    def holds(self) -> bool:
+        """True if the optimizer stays within the rule's limits."""
+        return self.verdict.holds
+
+    @property
     def excess(self) -> float:
-        """How many limits away."""
-        return self.verdict.distance / self.verdict.limit if self.verdict.limit else np.inf * self.verdict.distance
+        """The distance in limits."""
+        if self.verdict.limit:
+            return self.verdict.distance / self.verdict.limit
+        return np.inf if self.verdict.distance else 0.0
 
 
-def held(reading: Reading, observation: Observation, allowed: dict[str, np.ndarray] | None = None) -> Held:
-    """The reading's steps against the box's; ``allowed`` are bounds known from before."""
-    trial, dtype, trajectory = observation.trial, observation.dtype, observation.trajectory
+def compare_on_trial(
+    interpretation: Interpretation, observation: Observation, bounds: Bounds | None = None
+) -> TrialResult:
+    """Compare the trajectories of a rule and of the optimizer.
+
+    ``bounds`` replace the rule's own rounding bounds.
+    """
+    trial = observation.trial
+    dtype = observation.dtype
+    unjudged = TrialResult(UNJUDGED, next(iter(trial.start)), False, dtype, trial.steps)
     try:
-        went = in_numpy.run(reading.rule, trial, dtype)
+        expected = in_numpy.run(interpretation.rule, trial, dtype)
     except ValueError:
-        return Held(NEVER, next(iter(trial.start)), dtype, False, trial.steps)
-    bounds = allowed or bound(reading, observation)
-    if not _telling(trial, went.thetas, bounds):
-        return Held(NEVER, next(iter(trial.start)), dtype, False, trial.steps)
-    by_tensor = {
-        name: verdicts.compare(trial.start[name], went.thetas[name], trajectory.thetas[name], bounds[name])
-        for name in trial.start
-    }
-    bits = all(np.array_equal(went.thetas[k], trajectory.thetas[k], equal_nan=True) for k in trial.start)
-    found = [Held(verdict, name, dtype, bits, trial.steps) for name, verdict in by_tensor.items()]
-    return max(found, key=lambda one: one.excess)
-
-
-def _telling(trial: Trial, thetas: dict[str, np.ndarray], bounds: dict[str, np.ndarray]) -> bool:
-    """Whether limits are worth the name: at every step, from the first move on, an element that stood still from the
-    start would be noticed. Fitted numbers may be such that rounding could have led anywhere."""
-    moved, noticed = np.zeros(trial.steps, bool), np.zeros(trial.steps, bool)
+        return unjudged
+    bounds = bounds or rounding_bounds(interpretation, observation)
+    if not _bounds_reject_standing_still(observation, expected.thetas, bounds):
+        return unjudged
+    actual = observation.trajectory.thetas
+    equal_bits = observation.same_bits(expected)
+    results = []
     for name, start in trial.start.items():
+        verdict = verdicts.compare(start, expected.thetas[name], actual[name], bounds[name])
+        results.append(TrialResult(verdict, name, equal_bits, dtype, trial.steps))
+    return max(results, key=lambda result: result.excess)
+
+
+def _bounds_reject_standing_still(
+    observation: Observation, thetas: dict[str, np.ndarray], bounds: Bounds
+) -> bool:
+    """True if the limits would notice an optimizer that never moves.
+
+    From the first move on, the path of some element must be longer than its limit at every step.
+    Fitted hyperparameters may be such that rounding could have led anywhere.
+    """
+    steps = observation.trial.steps
+    moved = np.zeros(steps, bool)
+    noticed = np.zeros(steps, bool)
+    for name, start in observation.trial.start.items():
         with np.errstate(over="ignore", invalid="ignore"):
-            path = np.cumsum(np.abs(np.diff(thetas[name], axis=0, prepend=start[None])), axis=0).reshape(
-                trial.steps, -1
-            )
+            moves = np.abs(np.diff(thetas[name], axis=0, prepend=start[None]))
+            path = np.cumsum(moves, axis=0).reshape(steps, -1)
+            limit = SAFETY * bounds[name].reshape(steps, -1)
             moved |= (path > 0).any(axis=1)
-            noticed |= (SAFETY * bounds[name].reshape(path.shape) < path).any(axis=1)
+            noticed |= (limit < path).any(axis=1)
     return bool(noticed[moved].all())
 
 
-def bound(reading: Reading, trial: Observation) -> dict[str, np.ndarray]:
-    """How far rounding can move the reading on the trial."""
-    return _bound(reading.rule, reading.scalars_in, trial)
+def rounding_bounds(interpretation: Interpretation, observation: Observation) -> Bounds:
+    """How far rounding can move the rule on the trial.
+
+    Hyperparameters that overflow, as a fit may propose them, have bounds of zero.
+    """
+    return _bounds_of(interpretation.rule, interpretation.scalars_in, observation)
 
 
 @functools.lru_cache(maxsize=128)
-def _bound(rule: Rule, scalars_in: str, trial: Observation) -> dict[str, np.ndarray]:
-    """Numbers that overflow, as fits may propose them, allow nothing."""
+def _bounds_of(rule: Rule, scalars_in: str, observation: Observation) -> Bounds:
+    trial, dtype = observation.trial, observation.dtype
     try:
         with np.errstate(all="ignore"):
-            return of_rule(rule, trial.trial, trial.dtype, scalars_in=scalars_in).thetas
+            return of_rule(rule, trial, dtype, scalars_in=scalars_in).thetas
     except ArithmeticError:
-        return {name: np.zeros(array.shape) for name, array in trial.trial.gradients.items()}
+        return {name: np.zeros(array.shape) for name, array in trial.gradients.items()}
 
 
-class Ruling(NamedTuple):
-    """A rule, how it is taken in each dtype, how it was held to each trial, and which of its numbers were fitted."""
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """A rule, how it was interpreted in each dtype, and its result on each trial.
+
+    ``results`` ends at the first trial on which no interpretation holds. ``fitted`` names the
+    hyperparameters that a fit found.
+    """
 
     rule: Rule
-    readings: dict[str, Reading]
-    held: list[Held]
-    names: tuple[str, ...] = ()
+    interpretations: dict[str, Interpretation]
+    results: list[TrialResult]
+    fitted: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Whether it goes the box's way throughout."""
-        return all(one.verdict.holds for one in self.held)
+        """True if the rule holds on every trial."""
+        return all(result.holds for result in self.results)
 
     @property
-    def worst(self) -> Held:
-        """Where it comes closest to its limit, or is farthest beyond."""
-        return max(self.held, key=lambda one: one.excess)
+    def worst(self) -> TrialResult:
+        """The result with the largest distance, in limits."""
+        return max(self.results, key=lambda result: result.excess)
 
 
-def judge(rule: Rule, dialect: str, trials: Sequence[Observation]) -> Ruling:
-    """The rule on all trials, or up to the first that no reading of it survives."""
-    taken: dict[str, Reading] = {}
-    found: list[Held] = []
-    for trial in trials:
-        told = (
-            [taken[trial.dtype]]
-            if trial.dtype in taken
-            else list(readings(as_in(rule, trial.dtype), dialect, trial.dtype))
-        )
-        tried = []
-        for reading in told:
-            tried.append((held(reading, trial), reading))
-            if tried[-1][0].verdict.holds:
-                break
-        best, taken[trial.dtype] = min(tried, key=lambda pair: pair[0].excess)
-        found.append(best)
-        if not best.verdict.holds:
+def judge(
+    rule: Rule, dialect: str, observations: Sequence[Observation], fitted: tuple[str, ...] = ()
+) -> Judgement:
+    """Judge the rule on all observations, up to the first that it fails.
+
+    In each dtype the interpretation that holds on the first trial is used for the others.
+    """
+    chosen: dict[str, Interpretation] = {}
+    results: list[TrialResult] = []
+    for observation in observations:
+        dtype = observation.dtype
+        candidates = [chosen[dtype]] if dtype in chosen else interpretations(rule, dialect, dtype)
+        chosen[dtype], result = _best(candidates, observation)
+        results.append(result)
+        if not result.holds:
             break
-    return Ruling(rule, taken, found)
+    return Judgement(rule, chosen, results, fitted)
 
 
-class Standard(NamedTuple):
-    """What a rule that holds allows others: its own bounds on every trial, and its readings."""
+def _best(
+    candidates: Iterable[Interpretation], observation: Observation
+) -> tuple[Interpretation, TrialResult]:
+    """The first interpretation that holds, else the nearest."""
+    compared = []
+    for interpretation in candidates:
+        result = compare_on_trial(interpretation, observation)
+        compared.append((interpretation, result))
+        if result.holds:
+            break
+    return min(compared, key=lambda pair: pair[1].excess)
 
-    trials: Sequence[Observation]
-    bounds: list[dict[str, np.ndarray]]
-    readings: dict[str, Reading]
 
-    def holds(self, other: Rule) -> bool:
-        """Whether another rule, taken in the same way, goes the box's way as well."""
-        for trial, bounds in zip(self.trials, self.bounds, strict=True):
-            deviation, told = self.readings[trial.dtype].deviation, as_in(other, trial.dtype)
-            taken = imitated(told, deviation) if deviation else told
-            if not taken or not held(Reading(taken), trial, bounds).verdict.holds:
+def is_close(rule: Rule, dialect: str, observation: Observation, bounds: Bounds) -> bool:
+    """True if some interpretation of the rule is within ``CLOSE`` limits on one trial."""
+    return any(
+        compare_on_trial(interpretation, observation, bounds).excess <= CLOSE
+        for interpretation in interpretations(rule, dialect, observation.dtype)
+    )
+
+
+class AcceptedRule:
+    """A rule that holds, by whose limits and interpretations other rules are judged."""
+
+    def __init__(self, judgement: Judgement, observations: Sequence[Observation]) -> None:
+        self.interpretations = judgement.interpretations
+        self.observations = observations
+        self.bounds = [
+            rounding_bounds(self.interpretations[observation.dtype], observation)
+            for observation in observations
+        ]
+
+    def allows(self, rule: Rule) -> bool:
+        """True if this rule holds on every trial, within the limits of the accepted rule."""
+        for observation, bounds in zip(self.observations, self.bounds, strict=True):
+            deviation = self.interpretations[observation.dtype].deviation
+            plain = in_dtype(rule, observation.dtype)
+            interpreted = imitate(plain, deviation) if deviation else plain
+            if interpreted is None:
+                return False
+            if not compare_on_trial(Interpretation(interpreted), observation, bounds).holds:
                 return False
         return True
-
-
-def standard(ruling: Ruling, trials: Sequence[Observation]) -> Standard:
-    """The standard that a rule which holds sets."""
-    return Standard(trials, [bound(ruling.readings[trial.dtype], trial) for trial in trials], ruling.readings)
-
-
-def near(rule: Rule, dialect: str, trial: Observation, bounds: dict[str, np.ndarray]) -> bool:
-    """Whether some reading of the rule comes so near to one trial that it is worth a judgement."""
-    told = readings(as_in(rule, trial.dtype), dialect, trial.dtype)
-    return any(held(reading, trial, bounds).excess <= WORTH for reading in told)

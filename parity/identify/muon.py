@@ -1,67 +1,109 @@
-"""Muon, which moves matrices along orthogonal ones, and all else by Adam or not at all: how matrices move tells it."""
+"""Muon: it moves matrices along orthogonal ones, and all other tensors by Adam or not at all."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from samestep.parity.measure.trajectory import Trajectory
-from samestep.parity.measure.trial import Trial
 from samestep.reference import Adam, Decay, Epsilon, Muon, Reach
 
-from . import fit
-from . import fit_data as gap
-from .fit import Found
-from .fit_data import Data
+from .family import Numbers, RuleTemplate
+from .fit import ITERATIONS, FittedRule, fit, rank_starts
+from .fit_data import FitData, fit_data
+from .observe import Observation
 
-NAMES = ("matrix", "wide")
+MATRICES = ("matrix", "wide")  # the probes that are matrices
 STEPS = 10
-FEW = 15  # rounds
+FEW_ITERATIONS = 15
 MOMENTA = (0.5, 0.9, 0.95)
-DECAYS = (0.0, 0.01, 0.1)
-USUAL = {"a": 3.4445, "b": -4.7750, "c": 2.0315}
-FITS = 1e-2  # a gap that bfloat16 leaves
-COUNTS = (5, 3, 4, 6, 2, 1)  # of iterations
+WEIGHT_DECAYS = (0.0, 0.01, 0.1)
+USUAL_POLYNOMIAL = {"a": 3.4445, "b": -4.7750, "c": 2.0315}
+FITS = 1e-2  # bfloat16, which PyTorch uses inside, leaves an error this large
+ITERATION_COUNTS = (5, 3, 4, 6, 2, 1)  # of the polynomial
 
 
-def proposals(trajectory: Trajectory, trial: Trial, adam: Adam | None, usual: bool = False) -> list[Found]:
-    """Fitted rules, the nearest first; ``adam`` is what moves tensors that are no matrices, None if they are refused.
+def propose_muon(observation: Observation, adam: Adam | None) -> list[FittedRule]:
+    """Fitted rules, the nearest first.
 
-    Where the ``usual`` polynomial does not fit, others are tried, unless only it is asked for.
+    ``adam`` is what moves the tensors that are no matrices, None if the optimizer refuses those.
+    Other polynomials are fitted if the usual one does not fit.
     """
-    given = gap.data(trajectory, trial, NAMES, STEPS, flat=False)
-    fitted = [(found, i, fixed) for i, fixed in enumerate(_kinds(adam)) if (found := _fitted(fixed, given, {}))]
-    best = sorted(fitted, key=lambda row: (row[0].gap, row[1]))
-    if not usual and best and best[0][0].gap > FITS:
-        others = [_fitted({**fixed, "ns_steps": count}, given, USUAL) for count in COUNTS for _, _, fixed in best[:1]]
-        best = sorted([(found, 0, {}) for found in others if found], key=lambda row: row[0].gap) + best
-    return [found for found, *_ in best]
+    data = fit_data(observation, MATRICES, STEPS, elementwise=False)
+    usual = _fit_usual_polynomial(data, adam)
+    fitted = [rule for rule, _ in usual]
+    if not usual or fitted[0].error <= FITS:
+        return fitted
+    _, nearest = usual[0]
+    others = []
+    for count in ITERATION_COUNTS:
+        template = RuleTemplate(Muon, {**nearest.fixed, "ns_steps": count})
+        rule = _fit(template, data, USUAL_POLYNOMIAL, ITERATIONS)
+        others += [rule] if rule else []
+    return sorted(others, key=lambda rule: rule.error) + fitted
 
 
-def _kinds(adam: Adam | None) -> Iterator[dict[str, Any]]:
-    """As Keras has it, a share of Adam's rate; or as PyTorch has it."""
+def propose_usual_muon(observation: Observation) -> list[FittedRule]:
+    """The same for an optimizer that refuses all but matrices, with the usual polynomial alone."""
+    data = fit_data(observation, MATRICES, STEPS, elementwise=False)
+    return [rule for rule, _ in _fit_usual_polynomial(data, None)]
+
+
+def _fit_usual_polynomial(
+    data: FitData, adam: Adam | None
+) -> list[tuple[FittedRule, RuleTemplate]]:
+    fitted = []
+    for fixed in _flags(adam):
+        template = RuleTemplate(Muon, fixed)
+        rule = _fit(template, data, {}, FEW_ITERATIONS)
+        fitted += [(rule, template)] if rule else []
+    return sorted(fitted, key=lambda pair: pair[0].error)
+
+
+def _flags(adam: Adam | None) -> Iterator[dict[str, Any]]:
+    """Fixed fields: as in Keras, which moves other tensors by Adam, or as in PyTorch."""
     if adam:
-        ours = {
-            "mean": False, "epsilon": 1e-7, "epsilon_at": Epsilon.OUTSIDE, "adam": True, "lr": adam.lr,
-            "adam_beta1": adam.beta1, "adam_beta2": adam.beta2, "adam_epsilon": adam.epsilon,
+        fixed = {
+            "mean": False,
+            "epsilon": 1e-7,
+            "epsilon_at": Epsilon.OUTSIDE,
+            "adam": True,
+            "lr": adam.lr,
+            "adam_beta1": adam.beta1,
+            "adam_beta2": adam.beta2,
+            "adam_epsilon": adam.epsilon,
             "adam_weight_decay": adam.weight_decay,
-        }  # fmt: skip
-        reaches: tuple[tuple[Reach, dict[str, Any]], ...] = ((Reach.LONG, {}), (Reach.ONE, {}), (Reach.TALL, {}))
+        }
+        reaches: list[dict[str, Any]] = [
+            {"reach": Reach.LONG},
+            {"reach": Reach.ONE},
+            {"reach": Reach.TALL},
+        ]
     else:
-        ours = {"mean": True, "epsilon": 1e-7, "epsilon_at": Epsilon.FLOOR, "adam": False}
-        reaches = ((Reach.TALL, {}), (Reach.LONG, {"share": 0.2}))
-    for reach, more in reaches:
+        fixed = {"mean": True, "epsilon": 1e-7, "epsilon_at": Epsilon.FLOOR, "adam": False}
+        reaches = [{"reach": Reach.TALL}, {"reach": Reach.LONG, "share": 0.2}]
+    for reach in reaches:
         for nesterov in (True, False):
-            yield {**ours, "reach": reach, "nesterov": nesterov, "decay": Decay.DECOUPLED, **more}
+            yield {**fixed, **reach, "nesterov": nesterov, "decay": Decay.DECOUPLED}
 
 
-def _fitted(fixed: dict[str, Any], given: Data, polynomial: dict[str, Any]) -> Found | None:
-    """From the first step's length, at several momenta and decays."""
-    free: str = "share" if fixed["adam"] else "lr"
-    unit = gap.course(Muon(**{**fixed, **polynomial, free: 1.0}), given.cut(1))
-    lengths = [np.sqrt(np.mean((theta[0] - start) ** 2)) for theta, start in zip(unit, given.starts, strict=True)]
-    moved = [np.sqrt(np.mean((theta[0] - start) ** 2)) for theta, start in zip(given.went, given.starts, strict=True)]
-    size = float(np.mean(np.array(moved) / np.array(lengths)))
-    grid = {"momentum": MOMENTA, "weight_decay": DECAYS}
-    starts = fit.ranked(Muon, fixed, grid, lambda at: {free: size, **at, **polynomial}, given)
-    return fit.fitted(Muon, fixed, starts[0][1], given, FEW if not polynomial else fit.ROUNDS) if starts else None
+def _fit(
+    template: RuleTemplate, data: FitData, polynomial: Numbers, iterations: int
+) -> FittedRule | None:
+    """The fit from the length of the first step, at several momenta and weight decays."""
+    free = "share" if template.fixed["adam"] else "lr"
+    unit_rule = template.make({**polynomial, free: 1.0})
+    unit_lengths = _first_lengths(data, data.first_steps(1).thetas_of(unit_rule))
+    size = float(np.mean(_first_lengths(data, data.thetas) / unit_lengths))
+    starts = [
+        {free: size, "momentum": momentum, "weight_decay": weight_decay, **polynomial}
+        for momentum, weight_decay in itertools.product(MOMENTA, WEIGHT_DECAYS)
+    ]
+    ranked = rank_starts(template, starts, data)
+    return fit(template, ranked[0][1], data, iterations) if ranked else None
+
+
+def _first_lengths(data: FitData, thetas: list[np.ndarray]) -> np.ndarray:
+    """By tensor: the root mean square of the first step."""
+    steps = [theta[0] - start for theta, start in zip(thetas, data.starts, strict=True)]
+    return np.array([np.sqrt(np.mean(step**2)) for step in steps])

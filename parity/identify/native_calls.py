@@ -1,39 +1,41 @@
-"""The live optimizers: how they are called, and whether one takes the black box's steps to the last bit."""
-
-from collections.abc import Sequence
+"""The natives of the frameworks: the calls that mean a rule, and whether one has the same bits."""
 
 from samestep.parity.runners import contestants
 from samestep.reference import Rule, dialects
 
-from .interpretations import MACHINE
-from .observe import Run, equal
-from .trials import Observation
+from .interpretations import MACHINE_EPSILON
+from .observe import Evidence
 
 
-def spelled(rule: Rule) -> dict[str, str]:
-    """How each framework's users say the rule, or why they cannot."""
-    said = {}
+def spell_calls(rule: Rule) -> dict[str, str]:
+    """By dialect: the call that means the rule, or a sentence that starts with "cannot say it"."""
+    calls = {}
     for name in ("pytorch", "keras"):
         try:
-            said[name] = _defaulted(str(dialects.find(name).spell(rule)))
+            calls[name] = _without_default(str(dialects.find(name).spell(rule)))
         except dialects.Inexpressible as reason:
-            said[name] = f"cannot say it: {reason.why}"
-    return said
+            calls[name] = f"cannot say it: {reason.why}"
+    return calls
 
 
-def _defaulted(call: str) -> str:
-    """Adafactor's eps as PyTorch's users leave it: the machine epsilon of the weights."""
-    return call.replace(f"eps=({MACHINE['float32']!r}, ", "eps=(None, ").replace(", eps=(None, 0.001)", "")
+def _without_default(call: str) -> str:
+    """The call without the default of Adafactor's eps in PyTorch: the weights' machine epsilon."""
+    unset = call.replace(f"eps=({MACHINE_EPSILON['float32']!r}, ", "eps=(None, ")
+    return unset.replace(", eps=(None, 0.001)", "")
 
 
-def native(dialect: str, calls: dict[str, str], trials: Sequence[Observation], run: Run) -> str:
-    """The live optimizer of the box's framework that takes the same bits, if it does."""
-    call = calls.get(dialect, "cannot")
+def find_native(calls: dict[str, str], evidence: Evidence) -> str:
+    """The native of the optimizer's framework that takes the same bits on every trial; else ""."""
+    call = calls.get(evidence.dialect, "cannot")
     if call.startswith("cannot") or "#" in call:
         return ""
+    requests = [(observation.trial, observation.dtype) for observation in evidence.observations]
     try:
-        live = contestants.read(f"native:{dialect}:{call}")
-        went = run(live, [(trial.trial, trial.dtype) for trial in trials])
+        native = contestants.read(f"native:{evidence.dialect}:{call}")
+        results = evidence.box.run(native, requests)
     except ValueError:
         return ""
-    return live.text if all(equal(trial, each) for trial, each in zip(trials, went, strict=True)) else ""
+    for observation, result in zip(evidence.observations, results, strict=True):
+        if not observation.same_bits(result.trajectory):
+            return ""
+    return native.text

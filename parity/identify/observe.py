@@ -1,63 +1,125 @@
-"""What a black box is asked, whoever runs it."""
+"""Run the unknown optimizer on the trials and collect what it does."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.worker import RunResult
 
-from . import probes
-from .trials import Observation, fresh, long_run
+from .trials import confirmation, long_run, probes
 
-DTYPES = ("float64", "float32")  # the wider first: fits are made in it
+DTYPES = ("float64", "float32")  # the wider first: hyperparameters are fitted in it
+DIALECTS = {"tensorflow": "keras"}  # the dialect of a framework's users, where its name differs
 
-Run = Callable[[Contestant, Sequence[tuple[Trial, str]]], list[RunResult]]
+Request = tuple[Trial, str]  # a trial and a dtype
+Run = Callable[[Contestant, Sequence[Request]], list[RunResult]]
 
 
-def gathered(contestant: Contestant, run: Run, long: bool) -> tuple[str, list[Observation], bool]:
-    """Where the box is at home, all trials, and whether it takes tensors that are no matrices.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Observation:
+    """The trajectory of the unknown optimizer on a trial in a dtype.
 
-    What it cannot do, such as double precision or vectors, is left out; ValueError if it can do nothing.
+    Compared by identity, so that cached limits can be looked up.
     """
-    first: ValueError | None = None
-    least = [
-        (trial, DTYPES[-1]) for trial in (probes.trial(flat=False), fresh(flat=False))
-    ]  # part of all that is asked
-    for flat, dtypes in ((True, DTYPES), (True, DTYPES[1:]), (False, DTYPES), (False, DTYPES[1:])):
-        asked = [(probes.trial(flat), dtype) for dtype in dtypes]
-        asked += [(fresh(flat), dtype) for dtype in dtypes]
+
+    trial: Trial
+    dtype: str
+    trajectory: Trajectory
+
+    def same_bits(self, second: Trajectory) -> bool:
+        """True if every tensor has the same bits after every step of both trajectories."""
+        return all(
+            np.array_equal(thetas, second.thetas[name], equal_nan=True)
+            for name, thetas in self.trajectory.thetas.items()
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class BlackBox:
+    """An optimizer of which only the steps are looked at, and the function that runs it."""
+
+    contestant: Contestant
+    run: Run
+
+    def trajectory(self, trial: Trial, dtype: str) -> Trajectory:
+        """The trajectory of the optimizer on one trial."""
+        return self.run(self.contestant, [(trial, dtype)])[0].trajectory
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evidence:
+    """All that was observed of an unknown optimizer, the probes in the widest dtype first.
+
+    ``home`` is its framework. ``takes_vectors`` is False if it refuses all tensors but matrices.
+    """
+
+    box: BlackBox
+    home: str
+    observations: list[Observation]
+    takes_vectors: bool
+
+    @property
+    def dialect(self) -> str:
+        """The dialect in which users of the optimizer's framework write."""
+        return DIALECTS.get(self.home, self.home)
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The dtypes that the optimizer can run in, the widest first."""
+        return tuple(dict.fromkeys(observation.dtype for observation in self.observations))
+
+    def ignores_learning_rate(self) -> bool:
+        """True if the probes give the same bits where their learning rate is not halved."""
+        first = self.observations[0]
+        trial = first.trial
+        constant = np.ones_like(trial.rate_factors)
+        unchanged = Trial(trial.start, trial.gradients, trial.present, constant)
+        return first.same_bits(self.box.trajectory(unchanged, first.dtype))
+
+
+def gather(box: BlackBox, long: bool) -> Evidence:
+    """Run the optimizer on all trials, and on the one of many steps if ``long``.
+
+    If that fails, double precision, vectors, or both are left out. ValueError, that of the first
+    failure, if the optimizer cannot run on matrices in float32 either.
+    """
+    failure: ValueError | None = None
+    for vectors, dtypes in (
+        (True, DTYPES),
+        (True, DTYPES[1:]),
+        (False, DTYPES),
+        (False, DTYPES[1:]),
+    ):
+        requests = _requests(vectors, dtypes)
         if long:
-            asked.append((long_run(flat), dtypes[0]))
+            requests.append((long_run(vectors), dtypes[0]))
         try:
-            went = run(contestant, asked)
+            results = box.run(box.contestant, requests)
         except ValueError as error:
-            if not first:
-                first = error
-                _tried(contestant, run, least, first)
+            if failure is None:
+                failure = error
+                _check_that_it_can_run(box, failure)
             continue
-        trials = [Observation(trial, dtype, each.trajectory) for (trial, dtype), each in zip(asked, went, strict=True)]
-        return went[0].home, trials, flat
-    assert first
-    raise first
+        observations = [
+            Observation(trial, dtype, result.trajectory)
+            for (trial, dtype), result in zip(requests, results, strict=True)
+        ]
+        return Evidence(box, results[0].home, observations, vectors)
+    raise failure or ValueError(f"{box.contestant.text} could not run on any trial")
 
 
-def _tried(contestant: Contestant, run: Run, least: Sequence[tuple[Trial, str]], first: ValueError) -> None:
-    """The first error, if the box cannot do the least either: nothing more need be tried then."""
+def _requests(vectors: bool, dtypes: Sequence[str]) -> list[Request]:
+    trials = (probes(vectors), confirmation(vectors))
+    return [(trial, dtype) for trial in trials for dtype in dtypes]
+
+
+def _check_that_it_can_run(box: BlackBox, failure: ValueError) -> None:
+    """Raise the failure again if the smallest set of trials fails too: then no other will work."""
     try:
-        run(contestant, least)
+        box.run(box.contestant, _requests(vectors=False, dtypes=DTYPES[-1:]))
     except ValueError:
-        raise first from None
-
-
-def keeps_its_rate(contestant: Contestant, run: Run, first: Observation) -> bool:
-    """Whether the box, whose rate was halved on the way, would have taken the same steps without."""
-    trial = first.trial._replace(rate_factors=np.ones_like(first.trial.rate_factors))
-    return equal(first, run(contestant, [(trial, first.dtype)])[0])
-
-
-def equal(trial: Observation, went: RunResult) -> bool:
-    """Whether a run of a trial has the same bits."""
-    one, other = trial.trajectory.thetas, went.trajectory.thetas
-    return all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
+        raise failure from None
