@@ -86,7 +86,8 @@ def identify(
 
 def _judge_fitted(fitted: FittedRule, evidence: Evidence) -> Judgement:
     """The first of the ways to write a fitted rule that holds, else the nearest."""
-    dialect, observations = evidence.dialect, evidence.observations
+    dialect = evidence.dialect
+    observations = evidence.observations
     if not fitted.names:
         return judge(fitted.rule, dialect, observations)
     bounds = rounding_bounds(Interpretation(fitted.rule), observations[0])

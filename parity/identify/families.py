@@ -4,6 +4,7 @@ A start function is written for the first step of its rule: ``longest`` is the s
 large that epsilon does not matter, ``half_gradient`` the gradient that epsilon halves.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,19 +55,11 @@ INSIDE = {"epsilon_at": Epsilon.INSIDE}
 HAT = {"epsilon_at": Epsilon.HAT}
 
 
-def likely_variants(features: Features) -> list[Variant]:
-    """The variants of all families, the more likely ones first."""
-    by_gradient = [*SGD_FAMILIES, *ASGD_FAMILIES, RADAM]
-    by_size = [*ADAPTIVE_FAMILIES, LAMB_FAMILY, ADAFACTOR]
-    families = [*by_gradient, *by_size] if features.linear else [*by_size, *by_gradient]
-    return [variant for family in families for variant in family.variants(features)]
-
-
 def _products(*tables: Sequence[Flags]) -> list[dict[str, Any]]:
     """Every combination of one row from each table; the last table varies fastest."""
     rows: list[dict[str, Any]] = [{}]
     for table in tables:
-        rows = [{**row, **more} for row in rows for more in table]
+        rows = [{**row, **more} for row, more in itertools.product(rows, table)]
     return rows
 
 
@@ -149,7 +142,8 @@ def _start_adam(point: Numbers, flags: Flags, features: Features) -> Numbers:
 
 
 def _start_nadam(point: Numbers, flags: Flags, features: Features) -> Numbers:
-    beta1, decay = point["beta1"], point["momentum_decay"]
+    beta1 = point["beta1"]
+    decay = point["momentum_decay"]
     now = beta1 * (1 - NADAM_BASE**decay / 2)
     ahead = beta1 * (1 - NADAM_BASE ** (2 * decay) / 2)
     factor = 1 + ahead * (1 - beta1) / (1 - now * ahead)
@@ -164,7 +158,8 @@ def _start_schedule_free(point: Numbers, flags: Flags, features: Features) -> Nu
 def _start_rmsprop(point: Numbers, flags: Flags, features: Features) -> Numbers:
     inside = flags["epsilon_at"] is Epsilon.INSIDE
     half = features.half_gradient
-    rho, take = point["rho"], 1 - point["rho"]
+    rho = point["rho"]
+    take = 1 - point["rho"]
     if SHARE not in point:
         epsilon = half**2 * take if inside else half * take**0.5
         return {"lr": features.longest * take**0.5, "epsilon": max(TINY, epsilon)}
@@ -179,7 +174,8 @@ def _start_rmsprop(point: Numbers, flags: Flags, features: Features) -> Numbers:
 
 def _start_adagrad(point: Numbers, flags: Flags, features: Features) -> Numbers:
     """Epsilon under the root is a part of the initial accumulator."""
-    lr, half = features.longest, features.half_gradient
+    lr = features.longest
+    half = features.half_gradient
     if SHARE in point:
         return {"lr": lr, "epsilon": half * point[SHARE], "initial_accumulator": half**2}
     if "epsilon" in flags:
@@ -277,7 +273,8 @@ LAMB_FAMILY = Family(
 
 
 def _start_adafactor(point: Numbers, flags: Flags, features: Features) -> Numbers:
-    half, shrink = features.half_gradient, features.shrink or 0.0
+    half = features.half_gradient
+    shrink = features.shrink or 0.0
     clipped = min(1.0, point["clip"])
     lr = (features.relative_length or 1.0) / clipped
     if flags.get("measure") is Measure.AFTER_DECAY and shrink < 1:
@@ -309,3 +306,13 @@ ADAFACTOR = Family(
     probes=WHOLE_TENSORS,
     elementwise=False,
 )
+
+
+BY_GRADIENT = (*SGD_FAMILIES, *ASGD_FAMILIES, RADAM)
+BY_SIZE = (*ADAPTIVE_FAMILIES, LAMB_FAMILY, ADAFACTOR)
+
+
+def likely_variants(features: Features) -> list[Variant]:
+    """The variants of all families, the more likely ones first."""
+    families = [*BY_GRADIENT, *BY_SIZE] if features.linear else [*BY_SIZE, *BY_GRADIENT]
+    return list(itertools.chain.from_iterable(family.variants(features) for family in families))

@@ -107,7 +107,8 @@ def fit_data(
     ``elementwise`` joins all tensors into one, which is faster, for rules in which elements do not
     influence each other.
     """
-    trajectory, trial = observation.trajectory, observation.trial
+    trajectory = observation.trajectory
+    trial = observation.trial
     starts = [trajectory.begin[name].astype(np.float64) for name in names]
     gradients = [trial.gradients[name][:steps] for name in names]
     thetas = [trajectory.thetas[name][:steps].astype(np.float64) for name in names]

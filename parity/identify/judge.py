@@ -106,7 +106,8 @@ def rounding_bounds(interpretation: Interpretation, observation: Observation) ->
 
 @functools.lru_cache(maxsize=128)
 def _bounds_of(rule: Rule, scalars_in: str, observation: Observation) -> Bounds:
-    trial, dtype = observation.trial, observation.dtype
+    trial = observation.trial
+    dtype = observation.dtype
     try:
         with np.errstate(all="ignore"):
             return of_rule(rule, trial, dtype, scalars_in=scalars_in).thetas

@@ -1,6 +1,7 @@
 """Run the unknown optimizer on the trials and collect what it does."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -114,7 +115,7 @@ def gather(box: BlackBox, long: bool) -> Evidence:
 
 def _requests(vectors: bool, dtypes: Sequence[str]) -> list[Request]:
     trials = (probes(vectors), confirmation(vectors))
-    return [(trial, dtype) for trial in trials for dtype in dtypes]
+    return list(itertools.product(trials, dtypes))
 
 
 def _check_that_it_can_run(box: BlackBox, failure: ValueError) -> None:

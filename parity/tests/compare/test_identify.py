@@ -6,13 +6,25 @@ from collections.abc import Sequence
 import pytest
 
 from samestep.parity.identify.answer import Identity, identify
+from samestep.parity.identify.families import BY_GRADIENT, BY_SIZE
 from samestep.parity.measure.trial import Trial
 from samestep.parity.runners import contestants
 from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.worker import RunResult
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
 from samestep.parity.tests.support.require import LEFT_OUT, require
-from samestep.reference import ASGD, RULES, Adafactor, Adagrad, Epsilon, Muon, Rule, dialects
+from samestep.reference import (
+    ASGD,
+    RULES,
+    Adafactor,
+    Adagrad,
+    Epsilon,
+    Lion,
+    Muon,
+    Rprop,
+    Rule,
+    dialects,
+)
 
 require("torch")
 require("keras")
@@ -77,6 +89,12 @@ def test_a_native_with_numbers_drawn_at_random_is_named(call: str, seed: int, fu
     spelled = dialects.find(dialect).spell(rule)
     plain_call = dataclasses.replace(spelled, condition="", each_step="")
     assert_is(named(f"native:{dialect}:{plain_call}"), rule)
+
+
+def test_every_rule_is_looked_for() -> None:
+    """By a family, or by the modules that treat Muon and the rules that step by a sign."""
+    kinds = {family.kind for family in (*BY_GRADIENT, *BY_SIZE)}
+    assert kinds | {Muon, Lion, Rprop} == set(RULES)
 
 
 def test_rules_that_cannot_be_distinguished_are_listed() -> None:

@@ -1,6 +1,7 @@
 """``samestep identify`` on optimizers that are none of our rules, or not by name."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -132,8 +133,7 @@ def observations_of(wrong: Rule) -> list[Observation]:
     trials = (probes(), confirmation(vectors=True))
     return [
         Observation(trial, dtype, in_numpy.run(wrong, trial, dtype))
-        for trial in trials
-        for dtype in ("float64", "float32")
+        for trial, dtype in itertools.product(trials, ("float64", "float32"))
     ]
 
 
