@@ -6,6 +6,7 @@ from typing import Any
 
 from samestep.parity.identify.answer import Identity
 from samestep.parity.identify.answer import identify as identified
+from samestep.parity.measure.verdict import Agreement
 from samestep.parity.runners import contestants
 
 from .verdict import TITLES
@@ -37,8 +38,8 @@ def told(found: Identity) -> dict[str, Any]:
         "deviations": found.deviations,
         "trials": [
             {
-                "dtype": result.dtype, "steps": result.steps, "tensor": result.tensor, "holds": result.verdict.holds,
-                "equal_bits": result.equal_bits, "distance": result.verdict.distance, "limit": result.verdict.limit,
+                "dtype": result.dtype, "steps": result.steps, "tensor": result.verdict.tensor, "holds": result.verdict.holds,
+                "equal_bits": result.verdict.agreement is Agreement.EQUAL_BITS, "distance": result.verdict.distance, "limit": result.verdict.limit,
                 "step": result.verdict.step, "element": result.verdict.element, "values": result.verdict.values,
             }
             for result in found.results
@@ -77,13 +78,13 @@ def _nearness(found: Identity) -> Iterator[str]:
         yield f"equal bits to {found.native} at every step of every trial"
     yield "held to the rule in NumPy, on gradients that did not propose it:"
     for result in found.results:
-        if result.equal_bits:
+        if result.verdict.agreement is Agreement.EQUAL_BITS:
             yield f"  {result.dtype}, {result.steps} steps: equal bits"
         else:
             verdict = result.verdict
             yield (
                 f"  {result.dtype}, {result.steps} steps: distance {verdict.distance:.2g} of the path, limit "
-                f"{verdict.limit:.2g} (step {verdict.step}, tensor {result.tensor})"
+                f"{verdict.limit:.2g} (step {verdict.step}, tensor {result.verdict.tensor})"
                 f"{'' if verdict.holds else ': BEYOND'}"
             )
 
@@ -106,10 +107,10 @@ def _none(found: Identity, home: str) -> Iterator[str]:
     if not found.nearest or not found.results:
         yield "  nothing comes near"
         return
-    worst = max(found.results, key=lambda result: result.excess)
+    worst = max(found.results, key=lambda result: result.verdict.excess)
     verdict = worst.verdict
     yield f"  the nearest is {found.nearest!r}: distance {verdict.distance:.2g} of the path, limit {verdict.limit:.2g}"
     yield (
-        f"  it leaves it at step {verdict.step}, tensor {worst.tensor}, element {verdict.element}, in {worst.dtype}: "
+        f"  it leaves it at step {verdict.step}, tensor {verdict.tensor}, element {verdict.element}, in {worst.dtype}: "
         f"{verdict.values[1]!r} where the nearest has {verdict.values[0]!r}"
     )

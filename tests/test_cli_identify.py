@@ -85,13 +85,14 @@ def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     from samestep.parity.identify.judge import judge
     from samestep.parity.identify.observe import Observation
     from samestep.parity.identify.trials import probes
+    from samestep.parity.measure.disturbance import Job
     from samestep.parity.runners import contestants
     from samestep.parity.tests.support.boxes import here
     from samestep.report.identify import lines
 
     live = contestants.read("native:pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))")
     assert live.rule
-    results = here(live, [(probes(), "float32")])
+    results = here(live, [(probes(), Job("float32"))])
     observation = Observation(probes(), "float32", results[0].trajectory)
     judgement = judge(live.rule, "pytorch", [observation])
     identity = Identity(

@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterator, Sequence
 
 from samestep.parity.natives.deviations import DEVIATIONS
 from samestep.parity.runners.contestants import Contestant
-from samestep.parity.runners.worker import ran_on
+from samestep.parity.runners.worker import run_all
 from samestep.reference import RULES, Adagrad, Rule, ScheduleFree
 
 from .decimals import round_values, simplify, text_length
 from .equivalents import indistinguishable, rewrite
 from .fit import FittedRule
 from .interpretations import Interpretation
-from .judge import AcceptedRule, Judgement, TrialResult, is_close, judge, rounding_bounds
+from .judge import AcceptedRule, Judgement, TrialResult, is_close, judge, rounding_limits
 from .native_calls import find_native, spell_calls
 from .observe import BlackBox, Evidence, Run, gather
 from .propose import COARSE_ROUNDINGS, coarse_muons, propose
@@ -63,7 +63,7 @@ class Identity:
 
 def identify(
     contestant: Contestant,
-    run: Run = ran_on,
+    run: Run = run_all,
     long: bool = True,
     kinds: Collection[type[Rule]] = RULES,
 ) -> Identity:
@@ -90,10 +90,10 @@ def _judge_fitted(fitted: FittedRule, evidence: Evidence) -> Judgement:
     observations = evidence.observations
     if not fitted.names:
         return judge(fitted.rule, dialect, observations)
-    bounds = rounding_bounds(Interpretation(fitted.rule), observations[0])
+    limits = rounding_limits(Interpretation(fitted.rule), observations[0])
     judgements = []
     for rule in _ways_to_write(fitted, dialect):
-        if rule is fitted.rule or is_close(rule, dialect, observations[0], bounds):
+        if rule is fitted.rule or is_close(rule, dialect, observations[0], limits):
             judgements.append(judge(rule, dialect, observations, fitted.names))
             if judgements[-1].holds:
                 break
@@ -102,7 +102,7 @@ def _judge_fitted(fitted: FittedRule, evidence: Evidence) -> Judgement:
 
 def _progress(judgement: Judgement) -> tuple[bool, int, float]:
     """The key of the best judgement: it holds, or it failed late, and by few limits."""
-    return judgement.holds, len(judgement.results), -judgement.worst.excess
+    return judgement.holds, len(judgement.results), -judgement.worst.verdict.excess
 
 
 def _ways_to_write(fitted: FittedRule, dialect: str) -> list[Rule]:

@@ -5,34 +5,28 @@ did not propose it. Where the plain rule fails, the known deviations of the fram
 """
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from samestep.parity.compare.allowed import of_rule
 from samestep.parity.measure import verdict as verdicts
-from samestep.parity.measure.limits import SAFETY
-from samestep.parity.measure.verdict import Verdict
-from samestep.parity.runners import numpy as in_numpy
+from samestep.parity.measure.limits import SAFETY, Limits, of_rule
+from samestep.parity.measure.rule_run import run_rule
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.verdict import Agreement, Verdict
 from samestep.reference import Rule
 
 from .interpretations import Interpretation, imitate, in_dtype, interpretations
 from .observe import Observation
 
 CLOSE = 1e3  # limits: a rule farther off on the probes is not judged on the other trials
-UNJUDGED = Verdict(False, np.inf, 0.0, 1, 0, (np.nan, np.nan))  # of a rule without usable limits
-
-Bounds = dict[str, np.ndarray]  # by tensor, (steps, *shape)
 
 
 class TrialResult(NamedTuple):
-    """A rule compared with one observation: the verdict of the tensor closest to its limit."""
+    """The verdict on a rule on one trial, the dtype, and the number of steps."""
 
     verdict: Verdict
-    tensor: str
-    equal_bits: bool
     dtype: str
     steps: int
 
@@ -41,42 +35,37 @@ class TrialResult(NamedTuple):
         """True if the optimizer stays within the rule's limits."""
         return self.verdict.holds
 
-    @property
-    def excess(self) -> float:
-        """The distance in limits."""
-        if self.verdict.limit:
-            return self.verdict.distance / self.verdict.limit
-        return np.inf if self.verdict.distance else 0.0
-
 
 def compare_on_trial(
-    interpretation: Interpretation, observation: Observation, bounds: Bounds | None = None
+    interpretation: Interpretation, observation: Observation, limits: Limits | None = None
 ) -> TrialResult:
     """Compare the trajectories of a rule and of the optimizer.
 
-    ``bounds`` replace the rule's own rounding bounds.
+    ``limits`` replace the rule's own rounding limits.
     """
     trial = observation.trial
-    dtype = observation.dtype
-    unjudged = TrialResult(UNJUDGED, next(iter(trial.start)), False, dtype, trial.steps)
     try:
-        expected = in_numpy.run(interpretation.rule, trial, dtype)
+        expected = run_rule(interpretation.rule, trial, observation.dtype)
     except ValueError:
-        return unjudged
-    bounds = bounds or rounding_bounds(interpretation, observation)
-    if not _bounds_reject_standing_still(observation, expected.thetas, bounds):
-        return unjudged
-    actual = observation.trajectory.thetas
-    equal_bits = observation.same_bits(expected)
-    results = []
-    for name, start in trial.start.items():
-        verdict = verdicts.compare(start, expected.thetas[name], actual[name], bounds[name])
-        results.append(TrialResult(verdict, name, equal_bits, dtype, trial.steps))
-    return max(results, key=lambda result: result.excess)
+        return _unjudged(observation)
+    limits = limits or rounding_limits(interpretation, observation)
+    if not _limits_reject_standing_still(observation, expected, limits):
+        return _unjudged(observation)
+    verdict = verdicts.judge(trial, expected, observation.trajectory, limits)
+    return TrialResult(verdict, observation.dtype, trial.steps)
 
 
-def _bounds_reject_standing_still(
-    observation: Observation, thetas: dict[str, np.ndarray], bounds: Bounds
+def _unjudged(observation: Observation) -> TrialResult:
+    """The result of a rule that cannot take a step, or whose limits are of no use."""
+    trial = observation.trial
+    tensor = next(iter(trial.start))
+    unknown = (np.nan, np.nan)
+    verdict = Verdict(Agreement.DIFFERENT, np.inf, 0.0, 1, 0, unknown, tensor)
+    return TrialResult(verdict, observation.dtype, trial.steps)
+
+
+def _limits_reject_standing_still(
+    observation: Observation, expected: Trajectory, limits: Limits
 ) -> bool:
     """True if the limits would notice an optimizer that never moves.
 
@@ -88,31 +77,27 @@ def _bounds_reject_standing_still(
     noticed = np.zeros(steps, bool)
     for name, start in observation.trial.start.items():
         with np.errstate(over="ignore", invalid="ignore"):
-            moves = np.abs(np.diff(thetas[name], axis=0, prepend=start[None]))
+            moves = np.abs(np.diff(expected.thetas[name], axis=0, prepend=start[None]))
             path = np.cumsum(moves, axis=0).reshape(steps, -1)
-            limit = SAFETY * bounds[name].reshape(steps, -1)
+            limit = SAFETY * limits.thetas[name].reshape(steps, -1)
             moved |= (path > 0).any(axis=1)
             noticed |= (limit < path).any(axis=1)
     return bool(noticed[moved].all())
 
 
-def rounding_bounds(interpretation: Interpretation, observation: Observation) -> Bounds:
+def rounding_limits(interpretation: Interpretation, observation: Observation) -> Limits:
     """How far rounding can move the rule on the trial.
 
-    Hyperparameters that overflow, as a fit may propose them, have bounds of zero.
+    Hyperparameters that overflow, as a fit may propose them, have limits of zero.
     """
-    return _bounds_of(interpretation.rule, interpretation.scalars_in, observation)
-
-
-@functools.lru_cache(maxsize=128)
-def _bounds_of(rule: Rule, scalars_in: str, observation: Observation) -> Bounds:
     trial = observation.trial
-    dtype = observation.dtype
+    rule = interpretation.rule
     try:
         with np.errstate(all="ignore"):
-            return of_rule(rule, trial, dtype, scalars_in=scalars_in).thetas
+            return of_rule(rule, trial, observation.dtype, interpretation.scalars_in)
     except ArithmeticError:
-        return {name: np.zeros(array.shape) for name, array in trial.gradients.items()}
+        zeros = {name: np.zeros(array.shape) for name, array in trial.gradients.items()}
+        return Limits(zeros, {name: {} for name in zeros})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +121,7 @@ class Judgement:
     @property
     def worst(self) -> TrialResult:
         """The result with the largest distance, in limits."""
-        return max(self.results, key=lambda result: result.excess)
+        return max(self.results, key=lambda result: result.verdict.excess)
 
 
 def judge(
@@ -168,13 +153,13 @@ def _best(
         compared.append((interpretation, result))
         if result.holds:
             break
-    return min(compared, key=lambda pair: pair[1].excess)
+    return min(compared, key=lambda pair: pair[1].verdict.excess)
 
 
-def is_close(rule: Rule, dialect: str, observation: Observation, bounds: Bounds) -> bool:
+def is_close(rule: Rule, dialect: str, observation: Observation, limits: Limits) -> bool:
     """True if some interpretation of the rule is within ``CLOSE`` limits on one trial."""
     return any(
-        compare_on_trial(interpretation, observation, bounds).excess <= CLOSE
+        compare_on_trial(interpretation, observation, limits).verdict.excess <= CLOSE
         for interpretation in interpretations(rule, dialect, observation.dtype)
     )
 
@@ -185,19 +170,19 @@ class AcceptedRule:
     def __init__(self, judgement: Judgement, observations: Sequence[Observation]) -> None:
         self.interpretations = judgement.interpretations
         self.observations = observations
-        self.bounds = [
-            rounding_bounds(self.interpretations[observation.dtype], observation)
+        self.limits = [
+            rounding_limits(self.interpretations[observation.dtype], observation)
             for observation in observations
         ]
 
     def allows(self, rule: Rule) -> bool:
         """True if this rule holds on every trial, within the limits of the accepted rule."""
-        for observation, bounds in zip(self.observations, self.bounds, strict=True):
+        for observation, limits in zip(self.observations, self.limits, strict=True):
             deviation = self.interpretations[observation.dtype].deviation
             plain = in_dtype(rule, observation.dtype)
             interpreted = imitate(plain, deviation) if deviation else plain
             if interpreted is None:
                 return False
-            if not compare_on_trial(Interpretation(interpreted), observation, bounds).holds:
+            if not compare_on_trial(Interpretation(interpreted), observation, limits).holds:
                 return False
         return True

@@ -1,5 +1,6 @@
 """The natives of the frameworks: the calls that mean a rule, and whether one has the same bits."""
 
+from samestep.parity.measure.disturbance import Job
 from samestep.parity.runners import contestants
 from samestep.reference import Rule, dialects
 
@@ -29,13 +30,14 @@ def find_native(calls: dict[str, str], evidence: Evidence) -> str:
     call = calls.get(evidence.dialect, "cannot")
     if call.startswith("cannot") or "#" in call:
         return ""
-    requests = [(observation.trial, observation.dtype) for observation in evidence.observations]
+    observations = evidence.observations
+    requests = [(known.trial, Job(known.dtype)) for known in observations]
     try:
         native = contestants.read(f"native:{evidence.dialect}:{call}")
         results = evidence.box.run(native, requests)
     except ValueError:
         return ""
-    for observation, result in zip(evidence.observations, results, strict=True):
+    for observation, result in zip(observations, results, strict=True):
         if not observation.same_bits(result.trajectory):
             return ""
     return native.text

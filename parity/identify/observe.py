@@ -6,17 +6,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from samestep.parity.measure.disturbance import Job
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.parity.runners.contestants import Contestant
-from samestep.parity.runners.worker import RunResult
+from samestep.parity.runners.result import RunResult
 
 from .trials import confirmation, long_run, probes
 
 DTYPES = ("float64", "float32")  # the wider first: hyperparameters are fitted in it
 DIALECTS = {"tensorflow": "keras"}  # the dialect of a framework's users, where its name differs
 
-Request = tuple[Trial, str]  # a trial and a dtype
+Request = tuple[Trial, Job]
 Run = Callable[[Contestant, Sequence[Request]], list[RunResult]]
 
 
@@ -48,7 +49,7 @@ class BlackBox:
 
     def trajectory(self, trial: Trial, dtype: str) -> Trajectory:
         """The trajectory of the optimizer on one trial."""
-        return self.run(self.contestant, [(trial, dtype)])[0].trajectory
+        return self.run(self.contestant, [(trial, Job(dtype))])[0].trajectory
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,9 +77,8 @@ class Evidence:
     def ignores_learning_rate(self) -> bool:
         """True if the probes give the same bits where their learning rate is not halved."""
         first = self.observations[0]
-        trial = first.trial
-        constant = np.ones_like(trial.rate_factors)
-        unchanged = Trial(trial.start, trial.gradients, trial.present, constant)
+        constant = np.ones_like(first.trial.rate_factors)
+        unchanged = first.trial.replace(rate_factors=constant)
         return first.same_bits(self.box.trajectory(unchanged, first.dtype))
 
 
@@ -97,7 +97,7 @@ def gather(box: BlackBox, long: bool) -> Evidence:
     ):
         requests = _requests(vectors, dtypes)
         if long:
-            requests.append((long_run(vectors), dtypes[0]))
+            requests.append((long_run(vectors), Job(dtypes[0])))
         try:
             results = box.run(box.contestant, requests)
         except ValueError as error:
@@ -106,8 +106,8 @@ def gather(box: BlackBox, long: bool) -> Evidence:
                 _check_that_it_can_run(box, failure)
             continue
         observations = [
-            Observation(trial, dtype, result.trajectory)
-            for (trial, dtype), result in zip(requests, results, strict=True)
+            Observation(trial, job.dtype, result.trajectory)
+            for (trial, job), result in zip(requests, results, strict=True)
         ]
         return Evidence(box, results[0].home, observations, vectors)
     raise failure or ValueError(f"{box.contestant.text} could not run on any trial")
@@ -115,7 +115,8 @@ def gather(box: BlackBox, long: bool) -> Evidence:
 
 def _requests(vectors: bool, dtypes: Sequence[str]) -> list[Request]:
     trials = (probes(vectors), confirmation(vectors))
-    return list(itertools.product(trials, dtypes))
+    jobs = [Job(dtype) for dtype in dtypes]
+    return list(itertools.product(trials, jobs))
 
 
 def _check_that_it_can_run(box: BlackBox, failure: ValueError) -> None:

@@ -72,7 +72,7 @@ def _may_be_part_of_muon(rule: Rule, judgement: Judgement) -> bool:
     """True for an Adam as Keras' Muon has it that fails on a matrix."""
     if not isinstance(rule, Adam) or rule.epsilon_at is not Epsilon.HAT:
         return False
-    return judgement.worst.tensor in (*MATRICES, *CONFIRMATION_SHAPES)
+    return judgement.worst.verdict.tensor in (*MATRICES, *CONFIRMATION_SHAPES)
 
 
 def _propose_muon_with(adam: FittedRule, probes: Observation) -> Iterator[FittedRule]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from samestep.reference import Rule
 
-from .decimals import round_values
+from .decimals import replace_if_allowed, round_values
 from .family import TINY, Numbers, Variant
 from .fit import EXACT, ITERATIONS, POSITIVE, FittedRule, fit, rank_starts
 from .fit_data import FitData, fit_data
@@ -176,17 +176,18 @@ def _fit_fully(observation: Observation, variant: Variant, fitted: FittedRule) -
 
 
 def _drop_negligible(fitted: FittedRule, data: FitData) -> FittedRule:
-    """Set fitted numbers to almost zero if that does not increase the error.
+    """Set fitted numbers to almost zero, or to zero, if that does not increase the error.
 
     A fit that is exact leaves them anywhere below what the mean error shows, and a few elements
-    would show more.
+    would show more. Numbers that are less than almost zero become zero.
     """
-    for name in fitted.names:
-        if name in POSITIVE:
-            rule = fitted.rule.replace(**{name: TINY})
-            error = data.error(rule)
-            if error <= fitted.error:
-                fitted = fitted._replace(rule=rule, error=error)
+    for name, value in fitted.numbers.items():
+        smaller = replace_if_allowed(fitted.rule, {name: 0.0 if value < TINY else TINY})
+        if name not in POSITIVE or smaller is None:
+            continue
+        error = data.error(smaller)
+        if error <= fitted.error:
+            fitted = fitted._replace(rule=smaller, error=error)
     return fitted
 
 

@@ -8,9 +8,8 @@ With ``vectors=False`` a trial has matrices alone, for optimizers that refuse ve
 
 import numpy as np
 
-from samestep.parity.measure import trial as trials
 from samestep.parity.measure.streams import normal
-from samestep.parity.measure.trial import Trial
+from samestep.parity.measure.trial import Trial, designed, of_arrays
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -50,7 +49,7 @@ def probes(vectors: bool = True) -> Trial:
         gradients["weights"] = _half_zero_gradients()
     # 1 and a half are exact, so that the learning rate is rounded only once
     rate_factors = np.where(np.arange(PROBE_STEPS) < CONSTANT_STEPS, 1.0, 0.5)
-    return _always_present(start, gradients, rate_factors)
+    return of_arrays(start, gradients, rate_factors)
 
 
 def probe_scales() -> np.ndarray:
@@ -93,18 +92,18 @@ def sign_thresholds(second: np.ndarray, third: np.ndarray) -> Trial:
     gradients[1, : len(second)] = -second
     gradients[2, len(second) :] = -third
     start = np.zeros(gradients.shape[1])
-    return _always_present({"threshold": start}, {"threshold": gradients}, np.ones(3))
+    return of_arrays({"threshold": start}, {"threshold": gradients}, np.ones(3))
 
 
 def confirmation(vectors: bool) -> Trial:
     """The designed streams of ``samestep compare``, and matrices of common sizes."""
-    designed = trials.designed(())
-    start = dict(designed.start) if vectors else {}
-    gradients = dict(designed.gradients) if vectors else {}
+    streams = designed(())
+    start = dict(streams.start) if vectors else {}
+    gradients = dict(streams.gradients) if vectors else {}
     for i, (name, shape) in enumerate(CONFIRMATION_SHAPES.items()):
         start[name] = normal(shape, CONFIRMATION_SEED + i)
-        gradients[name] = normal((designed.steps, *shape), CONFIRMATION_SEED + 10 + i)
-    return _always_present(start, gradients, designed.rate_factors)
+        gradients[name] = normal((streams.steps, *shape), CONFIRMATION_SEED + 10 + i)
+    return of_arrays(start, gradients, streams.rate_factors)
 
 
 def long_run(vectors: bool) -> Trial:
@@ -121,12 +120,4 @@ def long_run(vectors: bool) -> Trial:
     gradients[500:600].reshape(100, -1)[:, ::2] = 0
     rate_factors = np.array([1.0, 0.5, 2.0, 0.25, 4.0, 1.0])[time * 6 // LONG_STEPS]
     start = normal(shape, CONFIRMATION_SEED + 21)
-    return _always_present({"long": start}, {"long": gradients}, rate_factors)
-
-
-def _always_present(
-    start: dict[str, np.ndarray], gradients: dict[str, np.ndarray], rate_factors: np.ndarray
-) -> Trial:
-    """A trial in which every tensor has a gradient at every step."""
-    present = {name: np.ones(len(rate_factors), bool) for name in start}
-    return Trial(start, gradients, present, rate_factors)
+    return of_arrays({"long": start}, {"long": gradients}, rate_factors)

@@ -7,10 +7,10 @@ import pytest
 
 from samestep.parity.identify.answer import Identity, identify
 from samestep.parity.identify.families import BY_GRADIENT, BY_SIZE
-from samestep.parity.measure.trial import Trial
+from samestep.parity.identify.observe import Request
 from samestep.parity.runners import contestants
 from samestep.parity.runners.contestants import Contestant
-from samestep.parity.runners.worker import RunResult
+from samestep.parity.runners.result import RunResult
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
 from samestep.parity.tests.support.require import LEFT_OUT, require
 from samestep.reference import (
@@ -136,14 +136,14 @@ def test_an_optimizer_that_fails_on_the_smallest_trials_is_not_run_again() -> No
     """The first failure is reported."""
     requests = []
 
-    def run(contestant: Contestant, trials: Sequence[tuple[Trial, str]]) -> list[RunResult]:
-        requests.append(trials)
+    def run(contestant: Contestant, new: Sequence[Request]) -> list[RunResult]:
+        requests.append(new)
         raise ValueError(f"failure {len(requests)}")
 
     with pytest.raises(ValueError, match="failure 1"):
         identify(BOX, run)
     assert len(requests) == 2
-    assert {dtype for _, dtype in requests[-1]} == {"float32"}
+    assert {job.dtype for _, job in requests[-1]} == {"float32"}
 
 
 def test_a_native_with_equal_bits_is_named_even_beyond_the_limit(full: bool) -> None:

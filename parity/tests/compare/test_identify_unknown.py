@@ -12,8 +12,8 @@ from samestep.parity.identify.judge import compare_on_trial, judge
 from samestep.parity.identify.observe import Observation
 from samestep.parity.identify.trials import confirmation, long_run, probes
 from samestep.parity.measure import wrong_rules
+from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.runners import contestants
-from samestep.parity.runners import numpy as in_numpy
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
 from samestep.parity.tests.support.require import LEFT_OUT, require
 from samestep.reference import (
@@ -81,7 +81,7 @@ def test_a_custom_optimizer_is_none_of_the_rules(name: str, full: bool) -> None:
         assert not identity.beyond
         return
     assert identity.rule is None, identity
-    assert max(result.excess for result in identity.results) > 1
+    assert max(result.verdict.excess for result in identity.results) > 1
     assert not identity.ignores_learning_rate
 
 
@@ -103,7 +103,7 @@ def test_hyperparameters_with_infinite_limits_are_not_accepted() -> None:
     runaway = NAdam(
         lr=0.0087, beta1=0.9999999999999996, beta2=0.9499, epsilon=9.9e-9, momentum_decay=1.12e8
     )
-    trial = Observation(probes(), "float64", in_numpy.run(Adam(lr=0.01), probes(), "float64"))
+    trial = Observation(probes(), "float64", run_rule(Adam(lr=0.01), probes(), "float64"))
     assert compare_on_trial(Interpretation(Adam(lr=0.01)), trial).holds
     assert not compare_on_trial(Interpretation(runaway), trial).holds
 
@@ -132,14 +132,14 @@ def observations_of(wrong: Rule) -> list[Observation]:
     """The trajectories of a rule on all trials but the long one."""
     trials = (probes(), confirmation(vectors=True))
     return [
-        Observation(trial, dtype, in_numpy.run(wrong, trial, dtype))
+        Observation(trial, dtype, run_rule(wrong, trial, dtype))
         for trial, dtype in itertools.product(trials, ("float64", "float32"))
     ]
 
 
 def _same_on_probes(one: Rule, other: Rule) -> bool:
     """True if the two rules have equal bits on the probes."""
-    ours, theirs = (in_numpy.run(rule, probes(), "float64").thetas for rule in (one, other))
+    ours, theirs = (run_rule(rule, probes(), "float64").thetas for rule in (one, other))
     return all(np.array_equal(ours[name], theirs[name], equal_nan=True) for name in ours)
 
 
@@ -172,7 +172,7 @@ def test_a_mutant_is_never_named_as_the_right_rule(kind: type[Rule], name: str, 
     assert repr(right) not in {repr(rule) for rule in (identity.rule, *identity.indistinguishable)}
     if identity.rule:
         long = long_run(vectors=True)
-        trial = Observation(long, "float64", in_numpy.run(wrong, long, "float64"))
+        trial = Observation(long, "float64", run_rule(wrong, long, "float64"))
         assert any(
             judge(rule, "", [trial]).holds for rule in (identity.rule, *identity.indistinguishable)
         )

@@ -1,41 +1,39 @@
 """Black boxes for the tests of ``samestep identify``: how they run, and rules drawn at random."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from samestep.parity.identify.answer import Identity
-from samestep.parity.measure.trial import Trial
-from samestep.parity.runners import numpy as in_numpy
+from samestep.parity.identify.observe import Request, Run
+from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.runners import worker
 from samestep.parity.runners.contestants import Contestant
-from samestep.parity.runners.worker import RunResult
+from samestep.parity.runners.result import RunResult
 from samestep.reference import Lion, Rprop, Rule
 
 BOX = Contestant("box", "factory", "")
 
 
-def here(contestant: Contestant, trials: Sequence[tuple[Trial, str]]) -> list[RunResult]:
-    """Run an optimizer on trials, each in its dtype, in this process.
+def here(contestant: Contestant, requests: Sequence[Request]) -> list[RunResult]:
+    """Run an optimizer on trials in this process.
 
     What it raises becomes a ValueError, as in a process of its own.
     """
-    if contestant.kind == "rule":
-        return worker.ran_on(contestant, trials)
     try:
-        return [worker.execute(contestant, trial, dtype) for trial, dtype in trials]
+        return [worker.run_here(contestant, trial, job) for trial, job in requests]
     except Exception as error:
         raise ValueError(str(error)) from error
 
 
-def blind(rule: Rule) -> Callable[[Contestant, Sequence[tuple[Trial, str]]], list[RunResult]]:
+def blind(rule: Rule) -> Run:
     """A function that runs every optimizer as this rule, and does not tell the rule."""
 
-    def run(contestant: Contestant, trials: Sequence[tuple[Trial, str]]) -> list[RunResult]:
+    def run(contestant: Contestant, requests: Sequence[Request]) -> list[RunResult]:
         return [
-            RunResult(in_numpy.run(rule, trial, dtype), "numpy", None) for trial, dtype in trials
+            RunResult(run_rule(rule, trial, job.dtype), "numpy", None) for trial, job in requests
         ]
 
     return run
