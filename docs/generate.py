@@ -1,7 +1,8 @@
 """Write the generated sections of README.md and of the pages in docs/.
 
-``python -m docs.generate``, from the root of the repository, rewrites every section between the comments
-``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``. ``tests/test_docs.py`` fails while a section is out of date.
+``python -m docs.generate``, from the root of the repository, rewrites every section between the
+comments ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``. ``tests/test_docs.py`` fails while
+a section is out of date.
 """
 
 import dataclasses
@@ -18,7 +19,9 @@ from samestep.reference import RULES, Rule, dialects
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "parity" / "lockstep" / "golden.json"
-SECTION = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n(?P<text>.*?)<!-- end of (?P=name) -->", re.DOTALL)
+SECTION = re.compile(
+    r"<!-- generated: (?P<name>[\w-]+) -->\n(?P<text>.*?)<!-- end of (?P=name) -->", re.DOTALL
+)
 SHORT = 12  # digits of a digest that the README shows
 
 
@@ -48,7 +51,7 @@ def five_rules() -> Iterator[str]:
 
 
 def _defaults(name: str) -> str:
-    """The hyperparameters whose defaults differ between PyTorch and Keras; those that change nothing are left out."""
+    """The hyperparameters with an effect whose defaults differ between PyTorch and Keras."""
     pytorch, keras = dialects.pytorch.read(name), dialects.keras.read(name)
     differences = []
     for field in pytorch.names():
@@ -104,14 +107,14 @@ def deviations() -> Iterator[str]:
 
 
 def _golden() -> dict[str, dict[str, list[str]]]:
-    return json.loads(GOLDEN.read_text())["cases"]  # type: ignore[no-any-return]
+    return json.loads(GOLDEN.read_text())["cases"]
 
 
 def _names(rule: type[Rule], dialect: str) -> str:
     """What a dialect calls the rule; a dash if it has no such optimizer."""
     natives = getattr(dialects.find(dialect), "NATIVES", {})
-    found = [f"`{name}`" for name, native in natives.items() if native.rule is rule]
-    return ", ".join(found) or "-"
+    quoted = [f"`{name}`" for name, native in natives.items() if native.rule is rule]
+    return ", ".join(quoted) or "-"
 
 
 def _short(value: object) -> str:
@@ -127,7 +130,9 @@ def _allowed(field: "dataclasses.Field[object]") -> str:
     if "choices" in field.metadata:
         allowed = ", ".join(f"`{_value(choice)}`" for choice in field.metadata["choices"])
     else:
-        allowed = f"{field.metadata['interval']}{', whole numbers' if 'whole' in field.metadata else ''}"
+        allowed = (
+            f"{field.metadata['interval']}{', whole numbers' if 'whole' in field.metadata else ''}"
+        )
     needs = " and ".join(f"`{name}`" for name in field.metadata.get("matters_with", ()))
     return f"{allowed}; has an effect only with {needs}" if needs else allowed
 

@@ -1,10 +1,11 @@
 """The code blocks of a Markdown page: found, run in order, and what they printed.
 
-``python markdown_blocks.py PAGE`` runs the blocks of a page in the current folder and prints a JSON list of results. The
-Python blocks of a page share their variables.
+``python markdown_blocks.py PAGE`` runs the blocks of a page in the current folder and prints a JSON
+list of results. The Python blocks of a page share their variables.
 
-A ``python`` or ``sh`` block is run; a ``text`` block directly below it is what it must print. A comment above a block
-changes that: ``<!-- file: NAME -->`` writes the block to a file, ``<!-- not run: REASON -->`` leaves it alone.
+A ``python`` or ``sh`` block is run; a ``text`` block directly below it is what it must print. A comment
+above a block changes that: ``<!-- file: NAME -->`` writes the block to a file, and
+``<!-- not run: REASON -->`` leaves it alone.
 """
 
 import contextlib
@@ -29,7 +30,11 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 SECONDS = 120  # the longest that one command may take
-INSTALLERS = ("pip", "python3", "tox")  # these make environments; the tests only check that the names exist
+INSTALLERS = (
+    "pip",
+    "python3",
+    "tox",
+)  # these make environments; the tests only check that the names exist
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,18 +69,26 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def matches(shown: str, printed: str) -> bool:
-    """True if the page shows what was printed. A line ``...`` stands for any lines, ``...`` in a line for any text."""
+    """True if the page shows what was printed.
+
+    A line ``...`` stands for any lines, and ``...`` in a line for any text.
+    """
     lines = [_pattern(line) for line in shown.splitlines()]
     printed_lines = "".join(f"{line}\n" for line in printed.splitlines())
     return bool(re.fullmatch("".join(lines), printed_lines))
 
 
 def _pattern(line: str) -> str:
-    return r"(?:.*\n)*" if line == "..." else rf"{re.escape(line).replace(re.escape('...'), '.*')}\n"
+    return (
+        r"(?:.*\n)*" if line == "..." else rf"{re.escape(line).replace(re.escape('...'), '.*')}\n"
+    )
 
 
 def run(page: Path) -> list[dict[str, Any]]:
-    """Run the blocks of a page in the current folder: for each the line, what it printed, and an error or nothing."""
+    """Run the blocks of a page in the current folder.
+
+    Each result has the block's ``line``, what it ``printed``, and the ``error``, empty if there is none.
+    """
     variables: dict[str, Any] = {"__name__": "page"}
     results = []
     for block in blocks(page):
@@ -107,7 +120,11 @@ def _shell(block: Block) -> tuple[str, str]:
         if program in INSTALLERS:
             continue
         ended = subprocess.run(
-            [*_start(program), *arguments], capture_output=True, text=True, timeout=SECONDS, check=False
+            [*_start(program), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
         )
         printed += ended.stdout or (ended.stderr if ended.returncode == 1 else "")
         if ended.returncode not in (0, 1) or "Traceback (most recent call last)" in ended.stderr:
@@ -116,7 +133,7 @@ def _shell(block: Block) -> tuple[str, str]:
 
 
 def _start(program: str) -> list[str]:
-    """How the tests start a program that a page names; ValueError for one that they cannot start."""
+    """The start of the command for a program that a page names; ValueError for an unknown one."""
     if program == "samestep":
         module, _, function = project()["scripts"]["samestep"].partition(":")
         return [sys.executable, "-c", f"import {module}; {module}.{function}()"]
@@ -125,13 +142,16 @@ def _start(program: str) -> list[str]:
         return [sys.executable, "-m", "pytest", *plugins]
     if program == "python":
         return [sys.executable]
-    raise ValueError(f"a command must start with samestep, pytest, python, {', '.join(INSTALLERS)}; got {program!r}")
+    raise ValueError(
+        f"a command must start with samestep, pytest, python or {', '.join(INSTALLERS)}, "
+        f"got {program!r}"
+    )
 
 
 def project() -> dict[str, Any]:
     """The table ``project`` of pyproject.toml."""
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]  # type: ignore[no-any-return]
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(Path(sys.argv[1]))))
+    sys.stdout.write(json.dumps(run(Path(sys.argv[1]))))

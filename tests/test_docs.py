@@ -1,4 +1,4 @@
-"""README.md and the pages in docs/: every example runs, every link leads somewhere, generated parts are up to date."""
+"""README.md and the pages in docs/: examples run, links lead somewhere, tables are up to date."""
 
 import ast
 import configparser
@@ -39,24 +39,32 @@ def all_blocks() -> Iterator[tuple[Path, Block]]:
             yield page, block
 
 
+def all_text() -> str:
+    """The text of all pages."""
+    return "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
 def run_in_blocks(program: str) -> list[str]:
     """Every command of a ``sh`` block that starts the program, run or not."""
-    lines = [line for _, block in all_blocks() if block.language == "sh" for line in block.commands()]
+    lines = [
+        line for _, block in all_blocks() if block.language == "sh" for line in block.commands()
+    ]
     return [line for line in lines if line.split()[0] == program]
 
 
 def mentioned(program: str) -> list[str]:
     """Every command in a line of prose that starts the program; it may lack arguments."""
-    return [
-        line for page in PAGES for line in re.findall(rf"`({program} [^`]*)`", page.read_text(encoding="utf-8"))
-    ]  # fmt: skip
+    return re.findall(rf"`({program} [^`]*)`", all_text())
 
 
 def require_frameworks(page: Path) -> None:
     """Skip a page whose examples need a framework that is not installed; in CI that is an error."""
     code = page.read_text(encoding="utf-8")
     for framework in ("torch", "keras"):
-        if re.search(rf"^import {framework}$", code, re.MULTILINE) and importlib.util.find_spec(framework) is None:
+        if (
+            re.search(rf"^import {framework}$", code, re.MULTILINE)
+            and importlib.util.find_spec(framework) is None
+        ):
             assert not os.environ.get("CI"), f"{framework} must be installed in CI"
             pytest.skip(f"{framework} is not installed")
 
@@ -77,7 +85,8 @@ def test_examples_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> N
         assert not result["error"], f"{place}: {result['error']}"
         expected = shown[result["line"]]
         if expected is not None:
-            assert matches(expected, result["printed"]), f"{place} must print\n{expected}\nbut prints\n{result['printed']}"
+            message = f"{place} must print\n{expected}\nbut prints\n{result['printed']}"
+            assert matches(expected, result["printed"]), message
 
 
 def test_python_blocks_that_are_not_run_can_be_parsed() -> None:
@@ -87,7 +96,11 @@ def test_python_blocks_that_are_not_run_can_be_parsed() -> None:
 
 
 def test_a_block_that_is_not_run_says_why() -> None:
-    assert not [f"{name(page)}, line {b.line}" for page, b in all_blocks() if b.not_run and len(b.not_run.split()) < 3]
+    assert not [
+        f"{name(page)}, line {b.line}"
+        for page, b in all_blocks()
+        if b.not_run and len(b.not_run.split()) < 3
+    ]
 
 
 def test_commands_can_be_parsed() -> None:
@@ -101,8 +114,13 @@ def test_commands_in_prose_exist() -> None:
     for line in mentioned("samestep"):
         command, *arguments = line.split()[1:]
         if command.isalpha() and command.islower():
-            options = [option for parameter in COMMANDS[command].params for option in parameter.opts]
-            assert {argument for argument in arguments if argument.startswith("--")} <= {*options, "--help"}, line
+            options = [
+                option for parameter in COMMANDS[command].params for option in parameter.opts
+            ]
+            assert {argument for argument in arguments if argument.startswith("--")} <= {
+                *options,
+                "--help",
+            }, line
 
 
 def test_every_command_is_described() -> None:
@@ -116,14 +134,15 @@ def test_environments_of_tox_exist() -> None:
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini")
     known = {section.removeprefix("testenv:") for section in tox.sections()}
-    names = set(re.findall(r"tox -e ([\w-]+)", "\n".join(page.read_text(encoding="utf-8") for page in PAGES)))
+    names = set(re.findall(r"tox -e ([\w-]+)", all_text()))
     assert names
     assert names <= known
 
 
 def test_extras_exist() -> None:
-    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    extras = {extra for found in re.findall(r'pip install "\.\[([\w,]+)\]"', text) for extra in found.split(",")}
+    extras: set[str] = set()
+    for names in re.findall(r'pip install "\.\[([\w,]+)\]"', all_text()):
+        extras.update(names.split(","))
     assert extras
     assert extras <= set(project()["optional-dependencies"])
 
@@ -131,7 +150,9 @@ def test_extras_exist() -> None:
 def test_links_lead_to_files_and_headings() -> None:
     broken = []
     for page in [*PAGES, ROOT / "CHANGELOG.md"]:
-        text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        text = re.sub(
+            r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+        )
         for link in re.findall(r"\]\(([^)\s]+)\)", text):
             path, _, heading = link.partition("#")
             target = (page.parent / path).resolve() if path else page
@@ -151,26 +172,32 @@ def anchors(page: Path) -> list[str]:
 def test_every_page_is_linked_from_the_index() -> None:
     index = ROOT / "docs" / "index.md"
     text = index.read_text(encoding="utf-8")
-    pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")} - {"index.md"}
+    pages = {
+        page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")
+    } - {"index.md"}
     assert not [page for page in sorted(pages) if f"({page})" not in text]
 
 
 def test_names_in_prose_exist() -> None:
-    """``samestep.parity.Recorder`` and the like: the module has a file, and the name stands in it."""
+    """``samestep.parity.Recorder`` and so on: the module has a file, and the name is in it."""
     missing = []
     for page in PAGES:
         for dotted in re.findall(r"`(samestep\.[\w.]+)", page.read_text(encoding="utf-8")):
             *folders, last = dotted.rstrip(".").split(".")[1:]
             module = ROOT.joinpath(*folders)
             files = [module / "__init__.py", module.with_suffix(".py")]
-            source = "".join(file.read_text(encoding="utf-8") for file in files if folders and file.exists())
+            source = "".join(
+                file.read_text(encoding="utf-8") for file in files if folders and file.exists()
+            )
             is_module = (module / last).is_dir() or (module / f"{last}.py").exists()
             if not is_module and not re.search(rf"\b{last}\b", source):
                 missing.append(f"{name(page)}: {dotted}")
     assert not missing
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if generate.SECTION.search(page.read_text())], ids=name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if generate.SECTION.search(page.read_text())], ids=name
+)
 def test_generated_sections_are_up_to_date(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert generate.up_to_date(text) == text, "run: python -m docs.generate"
