@@ -1,8 +1,8 @@
 """Write the generated sections of README.md and of the pages in docs/.
 
 ``python -m docs.generate``, from the root of the repository, rewrites every section between the
-comments ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``. ``tests/test_docs.py`` fails while
-a section is out of date.
+comments ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``. ``tests/test_docs.py`` fails
+while a section is out of date.
 """
 
 import dataclasses

@@ -3,8 +3,8 @@
 ``python markdown_blocks.py PAGE`` runs the blocks of a page in the current folder and prints a JSON
 list of results. The Python blocks of a page share their variables.
 
-A ``python`` or ``sh`` block is run; a ``text`` block directly below it is what it must print. A comment
-above a block changes that: ``<!-- file: NAME -->`` writes the block to a file, and
+A ``python`` or ``sh`` block is run; a ``text`` block directly below it is what it must print. A
+comment above a block changes that: ``<!-- file: NAME -->`` writes the block to a file, and
 ``<!-- not run: REASON -->`` leaves it alone.
 """
 
@@ -87,7 +87,7 @@ def _pattern(line: str) -> str:
 def run(page: Path) -> list[dict[str, Any]]:
     """Run the blocks of a page in the current folder.
 
-    Each result has the block's ``line``, what it ``printed``, and the ``error``, empty if there is none.
+    Each result has the block's ``line``, what it ``printed``, and its ``error``, often empty.
     """
     variables: dict[str, Any] = {"__name__": "page"}
     results = []
