@@ -112,7 +112,7 @@ def _golden() -> dict[str, dict[str, list[str]]]:
 
 def _names(rule: type[Rule], dialect: str) -> str:
     """What a dialect calls the rule; a dash if it has no such optimizer."""
-    natives = getattr(dialects.find(dialect), "NATIVES", {})
+    natives = dialects.find(dialect).NATIVES
     quoted = [f"`{name}`" for name, native in natives.items() if native.rule is rule]
     return ", ".join(quoted) or "-"
 
