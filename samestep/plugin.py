@@ -1,4 +1,4 @@
-"""The pytest plugin that the wheel brings: one fixture, and nothing imported before it is used."""
+"""The pytest plugin of the installed package: one fixture. It imports nothing before a test uses it."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def same_steps() -> Callable[..., None]:
-    """``samestep.parity.assert_same_steps``: hold an optimizer to a rule, a call as text, or another optimizer."""
+    """``samestep.parity.assert_same_steps``: compare an optimizer with a rule, a call, or another optimizer."""
     from .parity import assert_same_steps
 
     return assert_same_steps
