@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import torch
+
 from samestep.parity.compare import difference
 from samestep.parity.compare.allowed import pair
 from samestep.parity.compare.answer import DIFFERS, EQUAL, WITHIN, Answer, compare
@@ -15,12 +17,7 @@ from samestep.parity.runners import contestants, worker
 from samestep.parity.runners import numpy as in_numpy
 from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.worker import RunResult
-from samestep.parity.tests.support.require import require
 from samestep.reference import Adam, Epsilon, dialects
-
-torch = require("torch")
-keras = require("keras")
-require("tensorflow")
 
 
 def here(contestant: Contestant, trial: Trial, dtype: str) -> RunResult:

@@ -16,11 +16,6 @@ from samestep.parity.measure.trial import Trial
 from samestep.parity.runners import contestants, worker
 from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.worker import RunResult
-from samestep.parity.tests.support.require import require
-
-torch = require("torch")
-keras = require("keras")
-require("tensorflow")
 
 ADAM, STEPS = "Adam(lr=0.001)", 3
 

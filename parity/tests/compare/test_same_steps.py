@@ -7,19 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, tf, torch
+
+import samestep.frameworks.pytorch
+import samestep.frameworks.tensorflow
 from samestep.parity import assert_same_steps
 from samestep.parity.assertion import expected as standards
 from samestep.parity.measure import limits
 from samestep.parity.runners import yours as subjects
-from samestep.parity.tests.support.require import require
 from samestep.reference import Adam, dialects
-
-torch = require("torch")
-tf = require("tensorflow")
-keras = require("keras")
-
-import samestep.frameworks.pytorch  # noqa: E402  # after require
-import samestep.frameworks.tensorflow  # noqa: E402
 
 FAULTS = {  # of the optimizers below, and what the message must say
     "epsilon": "epsilon_at=Epsilon.HAT",

@@ -5,19 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, tf, torch
+
 from samestep.parity.measure import limits, nearest_wrong, streams
 from samestep.parity.measure import verdict as verdicts
 from samestep.parity.natives import check as natives
 from samestep.parity.natives import deviations
 from samestep.parity.runners.natives import keras_natives
-from samestep.parity.tests.support.require import require
 from samestep.reference import dialects, follow
 
 pytestmark = pytest.mark.rung(3)
-
-torch = require("torch")
-tf = require("tensorflow")
-keras = require("keras")
 
 WITNESSES = [witness for dialect in ("pytorch", "keras") for witness in natives.every(dialect)]
 

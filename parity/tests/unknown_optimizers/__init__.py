@@ -1,5 +1,5 @@
-"""Strangers: optimizers that no rule of ours is, as people write them, and for which none must be taken.
+"""Optimizers as people write them, for which ``identify`` must not name a wrong rule.
 
-``pytorch`` and ``tensorflow`` have factories, one a name; ``WRONG`` lists the names. ``right`` and what begins so
-are right rules, written in the same way.
+``pytorch`` and ``tensorflow`` have a factory for each name; ``WRONG`` lists those that are none of
+our rules. The factories ``right`` and ``right_...`` make rules of ours, written in the same way.
 """

@@ -1,28 +1,31 @@
-"""Strangers of Keras: optimizers of Keras' own with one twist, and some written from nothing."""
+"""Unknown optimizers for Keras: Keras' own with one change, and some with their own steps."""
 
 from collections.abc import Callable
 from typing import Any
 
-import keras
-from keras import ops
+from samestep.parity.tests.support.frameworks import keras
+
+ops = keras.ops
 
 Twist = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
 
 
-def twisted(twist: Twist, kind: Any, **told: Any) -> Callable[[], Any]:
-    """A factory of one of Keras' own to which ``twist(g, p, lr, t)`` gives another gradient and another rate."""
+def twisted(twist: Twist, kind: Any, **kwargs: Any) -> Callable[[], Any]:
+    """A factory of a Keras optimizer whose gradient and learning rate go through ``twist``.
+
+    ``twist(g, p, lr, t)`` takes the gradient, the parameter, the learning rate and the step number
+    from 1, and returns another gradient and another learning rate. ``kind`` is the class of the
+    optimizer, and ``kwargs`` are its arguments.
+    """
 
     class Twisted(kind):
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             count = ops.cast(self.iterations + 1, variable.dtype)
             rate = ops.cast(learning_rate, variable.dtype)
-            super().update_step(*_placed(variable, twist(gradient, variable, rate, count)))
+            new_gradient, new_rate = twist(gradient, variable, rate, count)
+            super().update_step(new_gradient, variable, new_rate)
 
-    return lambda: Twisted(0.01, **told)
-
-
-def _placed(variable: Any, given: tuple[Any, Any]) -> tuple[Any, Any, Any]:
-    return given[0], variable, given[1]
+    return lambda: Twisted(0.01, **kwargs)
 
 
 def clipped_by_value(g: Any, p: Any, lr: Any, t: Any) -> tuple[Any, Any]:
@@ -58,8 +61,10 @@ def matrices_slower(g: Any, p: Any, lr: Any, t: Any) -> tuple[Any, Any]:
 
 
 def custom(step: Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]) -> Callable[[], Any]:
-    """A factory of an optimizer with ``step(g, m, v, t)``, which gives a step to be multiplied by the rate, then
-    m and v."""
+    """A factory of an optimizer that takes the steps of ``step(g, m, v, t)``.
+
+    ``step`` returns the step, to be multiplied by the learning rate, and the new m and v.
+    """
 
     class Custom(keras.optimizers.Optimizer):
         def build(self, variables: Any) -> None:
@@ -68,8 +73,9 @@ def custom(step: Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]) -> Callab
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             index = self._get_variable_index(variable)
-            m, v, t = self._m[index], self._v[index], ops.cast(self.iterations + 1, variable.dtype)
-            move, new_m, new_v = step(gradient, m, v, t)
+            m = self._m[index]
+            v = self._v[index]
+            move, new_m, new_v = step(gradient, m, v, ops.cast(self.iterations + 1, variable.dtype))
             self.assign(m, new_m)
             self.assign(v, new_v)
             self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * move)
@@ -117,24 +123,33 @@ def accumulating() -> Any:
 
 
 TWISTS: tuple[tuple[Twist, str], ...] = (
-    (clipped_by_value, "Adam"), (warming_up, "Adam"), (cooling_down, "SGD"), (centralized, "RMSprop"),
-    (squeezed, "Adagrad"), (pulled_to_signs, "SGD"), (rate_by_norm, "SGD"), (matrices_slower, "Adam"),
-)  # fmt: skip
+    (clipped_by_value, "Adam"),
+    (warming_up, "Adam"),
+    (cooling_down, "SGD"),
+    (centralized, "RMSprop"),
+    (squeezed, "Adagrad"),
+    (pulled_to_signs, "SGD"),
+    (rate_by_norm, "SGD"),
+    (matrices_slower, "Adam"),
+)
 STEPS = (belief, magnitudes, square_of_mean, momentum_of_signs, averaged_by_count)
-AROUND = (clipped_by_norm, averaging, accumulating)
+WITH_PARTS = (clipped_by_norm, averaging, accumulating)
 WRONG: dict[str, Callable[[], Any]] = {
-    **{f"wrong_{twist.__name__}": twisted(twist, getattr(keras.optimizers, kind)) for twist, kind in TWISTS},
+    **{
+        f"wrong_{twist.__name__}": twisted(twist, getattr(keras.optimizers, kind))
+        for twist, kind in TWISTS
+    },
     **{f"wrong_{step.__name__}": custom(step) for step in STEPS},
-    **{f"wrong_{factory.__name__}": factory for factory in AROUND},
+    **{f"wrong_{factory.__name__}": factory for factory in WITH_PARTS},
 }
 globals().update(WRONG)
 
 
 def right() -> Any:
-    """Adam with a twist that is none."""
+    """Adam with a twist that changes nothing."""
     return twisted(lambda g, p, lr, t: (g, lr), keras.optimizers.Adam)()
 
 
 def scheduled() -> Any:
-    """Its rate is a schedule's, which nobody can set."""
+    """SGD whose learning rate is a schedule, so that it cannot be set."""
     return keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5))
