@@ -1,5 +1,6 @@
 """The wheel and the sdist, and a virtual environment into which the wheel is installed."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -60,9 +61,16 @@ def _run(command: list[str], cwd: Path, search_path: Path | None) -> Completed:
     )
 
 
+def needs(module: str) -> None:
+    """Skip the test where a module is not installed; in CI its absence is an error."""
+    if importlib.util.find_spec(module) is None:
+        assert not os.environ.get("CI"), f"{module} must be installed in CI"
+        pytest.skip(f"{module} is not installed")
+
+
 def build(target: str, folder: Path, source: Path = ROOT) -> Path:
     """Build a target of hatch, like ``wheel``, of the project in ``source``; returns the file."""
-    pytest.importorskip("hatchling", reason="hatchling, which builds the wheel, is not installed")
+    needs("hatchling")
     command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
     subprocess.run(command, cwd=source, check=True, capture_output=True)
     (built,) = folder.iterdir()

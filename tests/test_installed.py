@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from installed import ROOT, Installed
+from installed import ROOT, Installed, needs
 
 NAMES = ("bench", "frameworks", "migrate", "parity", "reference", "report")
 LAYOUTS = ("flat-packages", "flat-modules", "src-packages", "src-modules")
@@ -64,7 +64,7 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_project_with_our_folders_names_runs_pytest(installed: Installed, project: Project) -> None:
     """The project imports its own modules, and uses the fixture ``same_steps`` of the wheel."""
-    pytest.importorskip("torch", reason="PyTorch is not installed")
+    needs("torch")
     ended = installed.run("pytest", "-p", "no:cacheprovider", cwd=project.folder)
     assert "3 passed" in ended.stdout, ended.stdout + ended.stderr
 
@@ -83,7 +83,7 @@ def test_project_with_our_folders_names_runs_python_m_pytest(
 )
 def test_every_command_shows_its_help(installed: Installed, project: Project) -> None:
     """The commands are those of the installed command line, so that a new one is tried, too."""
-    pytest.importorskip("typer", reason="typer, which the commands need, is not installed")
+    needs("typer")
     listed = installed.run("python", "-c", COMMANDS, cwd=project.folder)
     commands = json.loads(listed.stdout or "[]")
     assert {"report", "compare"} <= set(commands), listed.stderr
@@ -101,7 +101,7 @@ def test_pytest_in_a_checkout_tests_the_checkout(
 ) -> None:
     """Also where samestep is installed: plain ``pytest`` never tests the installed copy."""
     if workers:
-        pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+        needs("xdist")
     ended = installed.run(
         "pytest", *workers, "-p", "no:cacheprovider", "parity/tests/house", cwd=ROOT
     )
@@ -112,7 +112,7 @@ def test_pytest_in_a_checkout_tests_the_checkout(
 
 def test_bench_in_a_checkout_times_the_checkout(installed: Installed) -> None:
     """Collecting the benchmarks imports the adapters that they time."""
-    pytest.importorskip("pytest_benchmark", reason="pytest-benchmark is not installed")
+    needs("pytest_benchmark")
     ended = installed.run("pytest", "bench", "--collect-only", "-p", "no:cacheprovider", cwd=ROOT)
     assert f"samestep: {ROOT / 'samestep' / '__init__.py'}" in ended.stdout, ended.stderr
     assert ended.returncode == 0, ended.stdout
@@ -120,7 +120,7 @@ def test_bench_in_a_checkout_times_the_checkout(installed: Installed) -> None:
 
 def test_folders_import_only_those_below_them(installed: Installed, tmp_path: Path) -> None:
     """The contracts of import-linter in pyproject.toml, checked on the wheel."""
-    pytest.importorskip("importlinter", reason="import-linter is not installed")
+    needs("importlinter")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     script = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     ended = installed.run("python", "-c", script, "--no-cache", "pyproject.toml", cwd=tmp_path)

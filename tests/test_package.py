@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from installed import ROOT, Completed, build, run_python
+from installed import ROOT, Completed, build, needs, run_python
 
 from samestep import reference
 from samestep.frameworks.experiment import process
@@ -73,7 +73,7 @@ def test_wheel_of_the_sdist_is_the_wheel_of_the_checkout(wheel: Path, tmp_path: 
 
 def test_editable_install_brings_samestep_alone(tmp_path: Path) -> None:
     """``pip install -e .`` in a checkout: no folder beside ``samestep`` becomes importable."""
-    pytest.importorskip("editables", reason="editables is not installed")
+    needs("editables")
     wheel = build("wheel:editable", tmp_path / "wheel")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     code = f"""
@@ -186,14 +186,14 @@ def test_fixture_of_the_wheel_needs_one_framework(
     wheel: Path, tmp_path: Path, framework: str, test: str, refused: tuple[str, ...]
 ) -> None:
     """The README's example, and one in Keras: each without the other framework."""
-    pytest.importorskip(framework, reason=f"{framework} is not installed")
+    needs(framework)
     ended = run_tests(wheel, tmp_path, test, (*refused, "typer", "plotly"))
     assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 def test_example_of_the_readme_fails_where_the_readme_says(wheel: Path, tmp_path: Path) -> None:
     """With epsilon inside the root."""
-    pytest.importorskip("torch", reason="PyTorch is not installed")
+    needs("torch")
     wrong = example().replace("(s.sqrt() + 1e-10)", "(s + 1e-10).sqrt()")
     ended = run_tests(wheel, tmp_path, wrong, ("tensorflow", "keras"))
     assert "1 failed" in ended.stdout, ended.stdout + ended.stderr

@@ -1,7 +1,6 @@
 """The project keeps the structure of docs/architecture.md where no standard tool checks it.
 
-Import-linter checks which folders import which (pyproject.toml, tests/test_installed.py); ruff
-checks that the folders are imported as parts of samestep.
+Import-linter checks which folders import which: pyproject.toml, tests/test_installed.py.
 """
 
 import ast
@@ -88,6 +87,12 @@ def test_benchmarks_and_planted_rules_stand_alone() -> None:
     modules = {module for path in sources("bench") for module in imported(path)}
     tests = {module for module in modules if is_within(module, "samestep.parity.tests")}
     assert all(is_within(module, "samestep.parity.tests.support.require") for module in tests)
+
+
+def test_folders_are_imported_as_parts_of_samestep() -> None:
+    """A module called ``report`` or ``parity`` could be anybody's."""
+    names = {path.name for path in (ROOT / "samestep").iterdir() if path.is_symlink()}
+    assert not imports(sources(*FOLDERS, "tests", "examples"), *names, "migrate")
 
 
 def test_reference_imports_the_standard_library_alone() -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from samestep.parity.tests.support.frameworks import keras, ml_dtypes, tf, torch
@@ -61,7 +61,7 @@ def rules(draw: st.DrawFn, kind: type[Rule]) -> Rule:
     try:
         return kind(**values)
     except ValueError:  # such as nesterov and dampening
-        raise hypothesis.reject() from None
+        raise reject() from None
 
 
 def arrays(shape: tuple[int, ...], dtype: str, odd: tuple[float, ...]) -> st.SearchStrategy[np.ndarray]:
