@@ -95,16 +95,17 @@ def test_every_command_shows_its_help(installed: Installed, project: Project) ->
         assert f"samestep {command} [OPTIONS]" in shown.stdout
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "a worker"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("parity/tests/house",), ("-n", "1", "parity/tests/house/test_one_copy.py")],
+    ids=["one process", "a worker"],
+)
 def test_pytest_in_a_checkout_tests_the_checkout(
-    installed: Installed, workers: tuple[str, ...]
+    installed: Installed, arguments: tuple[str, ...]
 ) -> None:
     """Also where samestep is installed: plain ``pytest`` never tests the installed copy."""
-    if workers:
-        needs("xdist")
-    ended = installed.run(
-        "pytest", *workers, "-p", "no:cacheprovider", "parity/tests/house", cwd=ROOT
-    )
+    needs("xdist")
+    ended = installed.run("pytest", "-p", "no:cacheprovider", *arguments, cwd=ROOT)
     assert f"samestep: {ROOT / 'samestep' / '__init__.py'}" in ended.stdout, ended.stderr
     assert ended.returncode == 0, ended.stdout
     assert re.search(r"\d+ passed", ended.stdout), ended.stdout
