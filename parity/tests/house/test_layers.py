@@ -172,6 +172,8 @@ def test_test_files_import_frameworks_by_one_module() -> None:
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             lines += [f"{path.name}: {name}" for name in names if is_within(name, *frameworks)]
     assert not lines
+    late = re.compile(r"^(import|from) .*noqa: E402", re.MULTILINE)
+    assert not [path.name for path in files if late.search(path.read_text())]
 
 
 TOLERANCES = {"rtol", "atol", "rel", "abs", "rel_tol", "abs_tol", "decimal", "places", "delta"}

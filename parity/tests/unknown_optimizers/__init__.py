@@ -1,5 +1,5 @@
-"""Optimizers as people write them, for which ``identify`` must not name a wrong rule.
+"""Optimizers as people write them, which are none of our rules and must not be taken for one.
 
-``pytorch`` and ``tensorflow`` have a factory for each name; ``WRONG`` lists those that are none of
-our rules. The factories ``right`` and ``right_...`` make rules of ours, written in the same way.
+``pytorch`` and ``tensorflow`` have factories under these names; ``WRONG`` lists them. Factories
+whose names begin with ``right`` are rules of ours, written in the same way.
 """

@@ -1,7 +1,7 @@
-"""Unknown optimizers for PyTorch, each made from a function ``step(p, g, s, t)``.
+"""Unknown optimizers in PyTorch: a table of steps, and a few that wrap one of torch's own.
 
-Its arguments are the parameter, the gradient, the state (a dict) and the step number from 1; it
-returns the step, to be multiplied by the learning rate.
+A step is a function of the parameter, its gradient, its state and the step number. It returns what
+is multiplied by the learning rate and subtracted.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Step = Callable[[Any, Any, Any, int], Any]
 
 
 def custom(step: Step) -> Callable[[list[Any]], Any]:
-    """A factory of an optimizer that takes the steps of ``step`` with a learning rate of 0.01."""
+    """A factory of an optimizer that takes such steps, with a learning rate of 0.01."""
 
     class Custom(torch.optim.Optimizer):
         @torch.no_grad()
@@ -29,7 +29,7 @@ def custom(step: Step) -> Callable[[list[Any]], Any]:
 
 
 def means(g: Any, s: Any) -> tuple[Any, Any]:
-    """Update Adam's two means in the state, and return them."""
+    """Update and return Adam's two means."""
     s["m"].mul_(0.9).add_(g, alpha=1 - 0.9)
     s["v"].mul_(0.999).add_(g * g, alpha=1 - 0.999)
     return s["m"], s["v"]
@@ -86,8 +86,7 @@ def cooling_down(p: Any, g: Any, s: Any, t: int) -> Any:
 
 
 def looking_ahead(p: Any, g: Any, s: Any, t: int) -> Any:
-    slow = s.setdefault("slow", p.clone())
-    step = 0.01 * adam(p, g, s, t)
+    slow, step = s.setdefault("slow", p.clone()), 0.01 * adam(p, g, s, t)
     if t % 5:
         return step / 0.01
     moved = slow + 0.5 * (p - step - slow)
@@ -134,9 +133,8 @@ def two_momenta(p: Any, g: Any, s: Any, t: int) -> Any:
 
 
 def late(p: Any, g: Any, s: Any, t: int) -> Any:
-    previous = s.get("previous", torch.zeros_like(g))
-    s["previous"] = g.clone()
-    return previous
+    before, s["before"] = s.get("before", torch.zeros_like(g)), g.clone()
+    return before
 
 
 def decays_of_its_own(p: Any, g: Any, s: Any, t: int) -> Any:
@@ -164,7 +162,7 @@ def squares_alone(p: Any, g: Any, s: Any, t: int) -> Any:
 
 
 class Stubborn(torch.optim.Adam):
-    """Adam with a learning rate of 0.01, whatever the group's learning rate is set to."""
+    """Adam that ignores the learning rate of its group."""
 
     def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:

@@ -1,4 +1,4 @@
-"""Unknown optimizers for Keras: Keras' own with one change, and some with their own steps."""
+"""Unknown optimizers in Keras: twisted natives, and some written from nothing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +10,10 @@ ops = keras.ops
 Twist = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
 
 
-def twisted(twist: Twist, kind: Any, **kwargs: Any) -> Callable[[], Any]:
-    """A factory of a Keras optimizer whose gradient and learning rate go through ``twist``.
+def twisted(twist: Twist, kind: Any, **arguments: Any) -> Callable[[], Any]:
+    """A factory of a native optimizer with a twist.
 
-    ``twist(g, p, lr, t)`` takes the gradient, the parameter, the learning rate and the step number
-    from 1, and returns another gradient and another learning rate. ``kind`` is the class of the
-    optimizer, and ``kwargs`` are its arguments.
+    ``twist(gradient, parameter, learning rate, step)`` returns the gradient and the rate to use.
     """
 
     class Twisted(kind):
@@ -25,7 +23,7 @@ def twisted(twist: Twist, kind: Any, **kwargs: Any) -> Callable[[], Any]:
             new_gradient, new_rate = twist(gradient, variable, rate, count)
             super().update_step(new_gradient, variable, new_rate)
 
-    return lambda: Twisted(0.01, **kwargs)
+    return lambda: Twisted(0.01, **arguments)
 
 
 def clipped_by_value(g: Any, p: Any, lr: Any, t: Any) -> tuple[Any, Any]:
@@ -61,9 +59,10 @@ def matrices_slower(g: Any, p: Any, lr: Any, t: Any) -> tuple[Any, Any]:
 
 
 def custom(step: Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]) -> Callable[[], Any]:
-    """A factory of an optimizer that takes the steps of ``step(g, m, v, t)``.
+    """A factory of an optimizer with two state arrays, m and v.
 
-    ``step`` returns the step, to be multiplied by the learning rate, and the new m and v.
+    ``step(gradient, m, v, step number)`` returns the step, before it is multiplied by the learning
+    rate, and the new m and v.
     """
 
     class Custom(keras.optimizers.Optimizer):
@@ -73,9 +72,9 @@ def custom(step: Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]) -> Callab
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             index = self._get_variable_index(variable)
-            m = self._m[index]
-            v = self._v[index]
-            move, new_m, new_v = step(gradient, m, v, ops.cast(self.iterations + 1, variable.dtype))
+            m, v = self._m[index], self._v[index]
+            t = ops.cast(self.iterations + 1, variable.dtype)
+            move, new_m, new_v = step(gradient, m, v, t)
             self.assign(m, new_m)
             self.assign(v, new_v)
             self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * move)
@@ -123,24 +122,19 @@ def accumulating() -> Any:
 
 
 TWISTS: tuple[tuple[Twist, str], ...] = (
-    (clipped_by_value, "Adam"),
-    (warming_up, "Adam"),
-    (cooling_down, "SGD"),
-    (centralized, "RMSprop"),
-    (squeezed, "Adagrad"),
-    (pulled_to_signs, "SGD"),
-    (rate_by_norm, "SGD"),
-    (matrices_slower, "Adam"),
-)
+    (clipped_by_value, "Adam"), (warming_up, "Adam"), (cooling_down, "SGD"),
+    (centralized, "RMSprop"), (squeezed, "Adagrad"), (pulled_to_signs, "SGD"),
+    (rate_by_norm, "SGD"), (matrices_slower, "Adam"),
+)  # fmt: skip
 STEPS = (belief, magnitudes, square_of_mean, momentum_of_signs, averaged_by_count)
-WITH_PARTS = (clipped_by_norm, averaging, accumulating)
+AROUND = (clipped_by_norm, averaging, accumulating)
 WRONG: dict[str, Callable[[], Any]] = {
     **{
         f"wrong_{twist.__name__}": twisted(twist, getattr(keras.optimizers, kind))
         for twist, kind in TWISTS
     },
     **{f"wrong_{step.__name__}": custom(step) for step in STEPS},
-    **{f"wrong_{factory.__name__}": factory for factory in WITH_PARTS},
+    **{f"wrong_{factory.__name__}": factory for factory in AROUND},
 }
 globals().update(WRONG)
 
@@ -151,5 +145,5 @@ def right() -> Any:
 
 
 def scheduled() -> Any:
-    """SGD whose learning rate is a schedule, so that it cannot be set."""
+    """SGD whose learning rate is a schedule, which cannot be set."""
     return keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5))
