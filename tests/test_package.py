@@ -72,7 +72,7 @@ def test_wheel_of_the_sdist_is_the_wheel_of_the_checkout(wheel: Path, tmp_path: 
 
 
 def test_editable_install_imports_the_checkout(tmp_path: Path) -> None:
-    """``pip install -e .`` puts the checkout's folder on the path; it copies no file of samestep."""
+    """``pip install -e .`` puts the checkout on the path and copies nothing."""
     wheel = build("wheel:editable", tmp_path / "wheel")
     assert {Path(name).suffix for name in contents(wheel)} == {".pth"}
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
