@@ -13,7 +13,7 @@ import samestep.frameworks.numpy.parts as in_numpy
 import samestep.frameworks.pytorch.parts as in_torch
 import samestep.frameworks.tensorflow.parts as in_keras
 from samestep.parity.measure import streams
-from samestep.parity.measure.limits import ROUNDOFF, Bounded
+from samestep.parity.measure.bounded import ROUNDOFF, Bounded
 from samestep.parity.tests.support.parts import AVERAGES, flat, holds
 from samestep.reference.dialects import parts
 from samestep.reference.parts import Accumulation, Average, EqualAverage, MovingAverage

@@ -16,8 +16,8 @@ import samestep.frameworks.pytorch.parts as in_torch
 import samestep.frameworks.tensorflow.parts as in_keras
 from samestep.frameworks.pytorch import optimizer as module
 from samestep.frameworks.tensorflow import optimizer as in_keras_module
-from samestep.parity.measure import limits, streams
-from samestep.parity.measure.limits import ROUNDOFF, Bounded
+from samestep.parity.measure import bounded, streams
+from samestep.parity.measure.bounded import ROUNDOFF, Bounded
 from samestep.parity.tests.support.parts import CLIPPINGS, flat, holds
 from samestep.reference.dialects import Call, parts
 from samestep.reference.parts import ClipGlobalNorm, ClipNorm, Clipping, ClipValue
@@ -65,7 +65,7 @@ def clip_bounds(clipping: Clipping, arrays: Sequence[np.ndarray], monkeypatch: p
 
     with monkeypatch.context() as patch:
         patch.setattr(clipping_module, "norm", any_order)
-        found = clipping._clip([Bounded(array, 0.0, dtype) for array in arrays], limits.namespace("float64"))
+        found = clipping._clip([Bounded(array, 0.0, dtype) for array in arrays], bounded.namespace("float64"))
     return np.concatenate([np.broadcast_to(one.error, one.value.shape).ravel() for one in found])
 
 

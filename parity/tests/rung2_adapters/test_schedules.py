@@ -19,11 +19,19 @@ import samestep.frameworks.numpy.parts as in_numpy
 import samestep.frameworks.pytorch
 import samestep.frameworks.pytorch.parts as in_torch
 import samestep.frameworks.tensorflow.parts as in_keras
-from samestep.parity.measure.limits import ROUNDOFF
+from samestep.parity.measure.bounded import ROUNDOFF
 from samestep.parity.tests.support.parts import SCHEDULES, STEPS, bounds, chained, holds, rates
 from samestep.reference import SGD
 from samestep.reference.dialects import Call, Inexpressible, parts
-from samestep.reference.parts import Constant, Cosine, Exponential, Piecewise, Polynomial, Schedule, WarmUp
+from samestep.reference.parts import (
+    Constant,
+    Cosine,
+    Exponential,
+    Piecewise,
+    Polynomial,
+    Schedule,
+    WarmUp,
+)
 
 pytestmark = pytest.mark.rung(2)
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from samestep.parity.measure import verdict as verdicts
-from samestep.parity.measure.limits import ROUNDOFF, Bounded
+from samestep.parity.measure.bounded import ROUNDOFF, Bounded
+from samestep.parity.measure.verdict import Verdict, judge_tensor
 from samestep.reference import scalars
 from samestep.reference.parts import (
     After,
@@ -77,10 +77,10 @@ def flat(arrays: Sequence[Any]) -> np.ndarray:
     return np.concatenate([np.asarray(array, np.float64).ravel() for array in arrays])
 
 
-def holds(expected: Any, actual: Any, bounds: Any) -> verdicts.Verdict:
+def holds(expected: Any, actual: Any, bounds: Any) -> Verdict:
     """The verdict on arrays of numbers, each with its own bound, as on one step from zero."""
     due, seen, bound = (_row(x) for x in (expected, actual, bounds))
-    return verdicts.compare(np.zeros(due.shape[1]), due, seen, bound)
+    return judge_tensor(np.zeros(due.shape[1]), due, seen, bound)
 
 
 def _row(values: Any) -> np.ndarray:
