@@ -36,8 +36,8 @@ def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") ->
 
 
 def _learning_rate(call: Call) -> float:
-    """The learning rate of a call, without its sign; 1 where it has none."""
-    lr = call.arguments.get("learning_rate", dialect.NATIVES[call.name].defaults.get("learning_rate", 1.0))
+    """The learning rate of a call, without its sign; 1 where it has none, as optax' own default is."""
+    lr = call.arguments.get("learning_rate")
     return abs(lr) if isinstance(lr, float | int) else 1.0
 
 
