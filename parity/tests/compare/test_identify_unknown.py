@@ -15,7 +15,8 @@ from samestep.parity.measure import wrong_rules
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.runners import contestants
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
-from samestep.parity.tests.support.require import LEFT_OUT, require
+from samestep.parity.tests.support.require import LEFT_OUT
+from samestep.parity.tests.unknown_optimizers import pytorch, tensorflow
 from samestep.reference import (
     RULES,
     SGD,
@@ -29,17 +30,10 @@ from samestep.reference import (
     ScheduleFree,
 )
 
-require("torch")
-require("keras")
-require("tensorflow")
-
-from samestep.parity.tests.unknown_optimizers import pytorch, tensorflow  # noqa: E402
-
 FEW_KINDS = (SGD, Adagrad, Adam, Lion)  # rules that are considered without --full
 UNKNOWN = [
-    f"{home}:{name}"
-    for home, table in (("pytorch", pytorch), ("tensorflow", tensorflow))
-    for name in table.WRONG
+    *(f"pytorch:{name}" for name in pytorch.WRONG),
+    *(f"tensorflow:{name}" for name in tensorflow.WRONG),
 ]
 SHARE = 12  # one of so many is tried without --full
 RULES_IN_DISGUISE = {  # those that are a rule of ours after all

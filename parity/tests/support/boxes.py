@@ -12,7 +12,10 @@ from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.runners import worker
 from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.result import RunResult
+from samestep.parity.tests.support.require import require
 from samestep.reference import Lion, Rprop, Rule
+
+require("scipy")  # identify fits with it
 
 BOX = Contestant("box", "factory", "")
 

@@ -7,7 +7,7 @@ is multiplied by the learning rate and subtracted.
 from collections.abc import Callable
 from typing import Any
 
-import torch
+from samestep.parity.tests.support.frameworks import torch
 
 Step = Callable[[Any, Any, Any, int], Any]
 

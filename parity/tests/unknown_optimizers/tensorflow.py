@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
-from keras import ops
+from samestep.parity.tests.support.frameworks import keras
+
+ops = keras.ops
 
 Twist = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
 
