@@ -5,10 +5,7 @@
 Adam(lr=0.01)
 """
 
-import importlib
-from types import ModuleType
-
-from . import dialects
+from . import dialects, parts
 from .adadelta import Adadelta
 from .adafactor import Adafactor
 from .adagrad import Adagrad
@@ -23,7 +20,7 @@ from .nadam import NAdam
 from .radam import RAdam
 from .rmsprop import RMSprop
 from .rprop import Rprop
-from .rule import Buffer, Decay, Epsilon, Measure, Reach, Rule, follow
+from .rule import Buffer, Decay, Epsilon, Rule, ShapeScale, SizeMeasuredAt, follow
 from .schedulefree import ScheduleFree
 from .sgd import SGD
 
@@ -35,12 +32,5 @@ RULES: tuple[type[Rule], ...] = (
 __all__ = [
     "ASGD", "FTRL", "LAMB", "RULES", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "Lion", "Muon",
     "NAdam", "RAdam", "RMSprop", "Rprop", "ScheduleFree",
-    "Buffer", "Decay", "Epsilon", "Measure", "Reach", "Rule", "parts", "dialects", "follow",
+    "Buffer", "Decay", "Epsilon", "SizeMeasuredAt", "ShapeScale", "Rule", "parts", "dialects", "follow",
 ]  # fmt: skip
-
-
-def __getattr__(name: str) -> ModuleType:
-    """``parts`` is imported when it is first asked for: most users have no need of it."""
-    if name == "parts":
-        return importlib.import_module(f"{__name__}.parts")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

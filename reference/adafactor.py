@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import scalars
-from .rule import Array, Decay, Epsilon, Measure, Rule, State, flag, named, number, one_of
+from .rule import Array, Decay, Epsilon, Rule, SizeMeasuredAt, State, flag, named, number, one_of
 from .sums import mean, total_square
 
 
@@ -35,7 +35,9 @@ class Adafactor(Rule):
     clip: float = number(1.0, "(0, inf)")
     relative_step: bool = flag(True)
     decay: Decay = one_of(Decay.DECOUPLED, Decay.COUPLED, matters_with=("weight_decay",))
-    measure: Measure = one_of(Measure.BEFORE_DECAY, Measure.AFTER_DECAY, matters_with=("weight_decay",))
+    size_measured_at: SizeMeasuredAt = one_of(
+        SizeMeasuredAt.BEFORE_DECAY, SizeMeasuredAt.AFTER_DECAY, matters_with=("weight_decay",)
+    )
 
     def start(self, theta: Array, xp: Any) -> State:
         if len(theta.shape) < 2:
@@ -63,6 +65,8 @@ class Adafactor(Rule):
         U = g / (xp.maximum(root, xp.zeros_like(root) + c.epsilon1) if floor else root)
         share = 1 / max(1, math.prod(theta.shape))
         length = xp.sqrt(total_square(U, xp) * share)
-        size = xp.sqrt(total_square(before if self.measure is Measure.BEFORE_DECAY else theta, xp) * share)
+        size = xp.sqrt(
+            total_square(before if self.size_measured_at is SizeMeasuredAt.BEFORE_DECAY else theta, xp) * share
+        )
         longest = xp.maximum(c.over * length, xp.zeros_like(length) + 1.0)
         return theta - c.lr * (xp.maximum(size, xp.zeros_like(size) + c.epsilon2) / longest) * U, new

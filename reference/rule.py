@@ -62,21 +62,23 @@ class Decay(enum.Enum):
         return str(self)
 
 
-class Measure(enum.Enum):
-    """When the size of theta is taken that a step is a share of."""
+class SizeMeasuredAt(enum.Enum):
+    """When in a step the size of theta is measured, of which the step is a share."""
 
-    BEFORE_DECAY = "before decoupled weight decay has shrunk it"
-    AFTER_DECAY = "after decoupled weight decay has shrunk it"
+    BEFORE_DECAY = "before decoupled weight decay has shrunk theta"
+    AFTER_DECAY = "after decoupled weight decay has shrunk theta"
 
     def __repr__(self) -> str:
         return str(self)
 
 
-class Reach(enum.Enum):
-    """What a step along an orthogonal matrix is multiplied by, for the shape of the matrix."""
+class ShapeScale(enum.Enum):
+    """By what the shape of a matrix multiplies a step along an orthogonal matrix."""
 
-    TALL = "sqrt(max(1, rows / columns)): as K. Jordan has it, for kernels of (outputs, inputs)"
-    LONG = "sqrt(max(rows, columns)): the root mean square of the step's elements is then about 1 for every shape"
+    ASPECT_RATIO = "sqrt(max(1, rows / columns)): K. Jordan's, for kernels of (outputs, inputs)"
+    LONGER_SIDE = (
+        "sqrt(max(rows, columns)): the root mean square of the step's elements is then about 1"
+    )
     ONE = "1, whatever the shape"
 
     def __repr__(self) -> str:

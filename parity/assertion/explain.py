@@ -119,7 +119,7 @@ def forms(rule: Rule) -> Iterator[tuple[str, Rule]]:
 def _defaults(rule: Rule, name: str) -> Iterator[float]:
     """What natives of this rule have by default for the hyperparameter."""
     for dialect in dialects.DIALECTS.values():
-        for native in dialect.NATIVES.values():
+        for native in dialect.natives.values():
             for argument, field in native.arguments.items() if native.rule is type(rule) else ():
                 value = native.defaults.get(argument)
                 if field == name and isinstance(value, float) and value > 0:

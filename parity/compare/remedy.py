@@ -1,13 +1,11 @@
 """What makes two contestants equal: the call in B's words that means A's rule, or our optimizer that follows it."""
 
-from types import ModuleType
-
 from samestep.parity.measure.trial import Trial
 from samestep.parity.runners import numpy as in_numpy
 from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.worker import RunResult
 from samestep.reference import Rule, dialects
-from samestep.reference.dialects import Inexpressible
+from samestep.reference.dialects import Dialect, Inexpressible
 
 from .allowed import holds, of_rule
 
@@ -40,20 +38,20 @@ def find(one: tuple[Contestant, RunResult], other: tuple[Contestant, RunResult],
 
 def said(rule: Rule, name: str, trial: Trial, dtype: str) -> str:
     """The dialect's call that means the rule, tried on the trial; or why there is none and what comes near."""
-    words = dialects.find(name)
+    dialect = dialects.find(name)
     try:
-        call = words.spell(rule)
+        call = dialect.spell(rule)
     except Inexpressible as refusal:
         setting = f"; exact with, before step t: {refusal.each_step}" if refusal.each_step else ""
-        near = dialects.relation.nearest(rule, words)
+        near = dialects.relation.nearest(rule, dialect)
         nearest = f"; the nearest is {name}:{near}" if near else ""
         return f"{name} has no call for it: {refusal.why}{nearest}{setting}"
-    return f"{name}:{call}{_tried(rule, words, call.name, call.arguments, trial, dtype)}"
+    return f"{name}:{call}{_tried(rule, dialect, call.name, call.arguments, trial, dtype)}"
 
 
-def _tried(rule: Rule, words: ModuleType, call: str, arguments: dict[str, object], trial: Trial, dtype: str) -> str:
+def _tried(rule: Rule, dialect: Dialect, call: str, arguments: dict[str, object], trial: Trial, dtype: str) -> str:
     """What comes of trying the call's rule against the rule."""
-    meant: Rule = words.read(call, **arguments)
+    meant = dialect.read(call, **arguments)
     allowed = of_rule(rule, trial, dtype).mean(of_rule(meant, trial, dtype))
     if holds(in_numpy.run(meant, trial, dtype), in_numpy.run(rule, trial, dtype), allowed):
         return " (tried on these gradients: equal)"

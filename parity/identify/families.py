@@ -4,7 +4,7 @@ of ``adaptive``, and those in which elements act on each other."""
 from collections.abc import Iterator
 from typing import Any
 
-from samestep.reference import ASGD, LAMB, SGD, Adafactor, Buffer, Decay, Epsilon, Measure, RAdam
+from samestep.reference import ASGD, LAMB, SGD, Adafactor, Buffer, Decay, Epsilon, RAdam, SizeMeasuredAt
 
 from .adaptive import adaptive
 from .features import Features
@@ -70,18 +70,18 @@ def _adafactor(f: Features) -> Iterator[Variant]:
         for place in (Epsilon.INSIDE, Epsilon.FLOOR) for relative in (True, False)
     ]  # fmt: skip
     if f.moved:
-        flags = [{**flag, "measure": measure} for flag in flags for measure in Measure]
+        flags = [{**flag, "size_measured_at": at} for flag in flags for at in SizeMeasuredAt]
 
     def start(at: Numbers, told: dict[str, Any]) -> Numbers:
         inside = told["epsilon1_at"] is Epsilon.INSIDE
         epsilon1 = LEAST if f.signed else 3 * f.half**2 if inside else 2 * f.half
-        after = told.get("measure") is Measure.AFTER_DECAY and f.shrink and f.shrink < 1
+        after = told.get("size_measured_at") is SizeMeasuredAt.AFTER_DECAY and f.shrink and f.shrink < 1
         size = 1 - (f.shrink or 0.0) if after else 1.0
         lr = (f.pace or 1.0) / size / min(1.0, at["clip"])
         return {"lr": lr, "epsilon2": f.top / lr / min(1.0, at["clip"]), "epsilon1": epsilon1}
 
     grid = {"beta2_decay": (-0.4, -0.6, -0.8, -1.0), "clip": (0.25, 0.5, 0.9, 1.0, 1.1, 1.5, 2.0)}
     for variant in variants(Adafactor, f, BOTH, flags, grid, start, WHOLE, flat=False):
-        decoupled, measure = variant.fixed.get("decay") is Decay.DECOUPLED, variant.fixed.get("measure")
-        if decoupled or measure is not Measure.AFTER_DECAY:  # else the measures are one
+        decoupled, at = variant.fixed.get("decay") is Decay.DECOUPLED, variant.fixed.get("size_measured_at")
+        if decoupled or at is not SizeMeasuredAt.AFTER_DECAY:  # else the measures are one
             yield variant

@@ -20,7 +20,7 @@ WIDEST = 0.1  # of a central difference: a tenth of a number that may be zero, o
 UNIT = ("beta1", "beta2", "rho", "momentum", "fall", "adam_beta1", "adam_beta2")  # between 0 and 1, ends excluded
 SIGNED = ("lr_power", "beta2_decay", "a", "b", "c")  # any real number, or negative
 GROWING = (
-    "lr", "epsilon", "epsilon1", "epsilon2", "initial_accumulator", "initial_mean_square", "clip", "warmup", "share",
+    "lr", "epsilon", "epsilon1", "epsilon2", "initial_accumulator", "initial_mean_square", "clip", "warmup", "lr_scale",
 )  # fmt: skip  # positive, of any size
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
-from samestep.reference import Adam, Decay, Epsilon, Muon, Reach
+from samestep.reference import Adam, Decay, Epsilon, Muon, ShapeScale
 
 from . import fit, gap
 from .fit import Found
@@ -41,22 +41,24 @@ def _kinds(adam: Adam | None) -> Iterator[dict[str, Any]]:
     """As Keras has it, a share of Adam's rate; or as PyTorch has it."""
     if adam:
         ours = {
-            "mean": False, "epsilon": 1e-7, "epsilon_at": Epsilon.OUTSIDE, "adam": True, "lr": adam.lr,
+            "ema": False, "epsilon": 1e-7, "epsilon_at": Epsilon.OUTSIDE, "adam": True, "lr": adam.lr,
             "adam_beta1": adam.beta1, "adam_beta2": adam.beta2, "adam_epsilon": adam.epsilon,
             "adam_weight_decay": adam.weight_decay,
         }  # fmt: skip
-        reaches: tuple[tuple[Reach, dict[str, Any]], ...] = ((Reach.LONG, {}), (Reach.ONE, {}), (Reach.TALL, {}))
+        shape_scales: tuple[tuple[ShapeScale, dict[str, Any]], ...] = (
+            (ShapeScale.LONGER_SIDE, {}), (ShapeScale.ONE, {}), (ShapeScale.ASPECT_RATIO, {}),
+        )  # fmt: skip
     else:
-        ours = {"mean": True, "epsilon": 1e-7, "epsilon_at": Epsilon.FLOOR, "adam": False}
-        reaches = ((Reach.TALL, {}), (Reach.LONG, {"share": 0.2}))
-    for reach, more in reaches:
+        ours = {"ema": True, "epsilon": 1e-7, "epsilon_at": Epsilon.FLOOR, "adam": False}
+        shape_scales = ((ShapeScale.ASPECT_RATIO, {}), (ShapeScale.LONGER_SIDE, {"lr_scale": 0.2}))
+    for shape_scale, more in shape_scales:
         for nesterov in (True, False):
-            yield {**ours, "reach": reach, "nesterov": nesterov, "decay": Decay.DECOUPLED, **more}
+            yield {**ours, "shape_scale": shape_scale, "nesterov": nesterov, "decay": Decay.DECOUPLED, **more}
 
 
 def _fitted(fixed: dict[str, Any], given: Data, polynomial: dict[str, Any]) -> Found | None:
     """From the first step's length, at several momenta and decays."""
-    free: str = "share" if fixed["adam"] else "lr"
+    free: str = "lr_scale" if fixed["adam"] else "lr"
     unit = gap.course(Muon(**{**fixed, **polynomial, free: 1.0}), given.cut(1))
     lengths = [np.sqrt(np.mean((theta[0] - start) ** 2)) for theta, start in zip(unit, given.starts, strict=True)]
     moved = [np.sqrt(np.mean((theta[0] - start) ** 2)) for theta, start in zip(given.went, given.starts, strict=True)]

@@ -120,7 +120,7 @@ def defaults(rule: Rule, name: str, dialect: str) -> list[float]:
     """What natives of this rule have by default for the field, those of ``dialect`` first; then the rule's own."""
     found: list[float] = []
     for spoken in sorted(dialects.DIALECTS, key=lambda known: known != dialect):
-        for native in dialects.DIALECTS[spoken].NATIVES.values():
+        for native in dialects.DIALECTS[spoken].natives.values():
             for argument, field in native.arguments.items() if native.rule is type(rule) else ():
                 value = native.defaults.get(argument)
                 if field == name and isinstance(value, float):

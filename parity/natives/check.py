@@ -122,7 +122,7 @@ def _explained(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print a line each, write JSON if asked; exit code 1 if a native differs."""
+    """SizeMeasuredAt, print a line each, write JSON if asked; exit code 1 if a native differs."""
     parser = argparse.ArgumentParser(prog="python -m samestep.parity.natives.check", description=__doc__)
     parser.add_argument("--out", type=Path, help="write all rows to this JSON file")
     for choice in ("call", "kind", "dtype"):

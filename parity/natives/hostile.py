@@ -223,7 +223,7 @@ def calls(rules: Sequence[str]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print a line each, write JSON if asked; exit code 1 if one of ours differs from the reference."""
+    """SizeMeasuredAt, print a line each, write JSON if asked; exit code 1 if one of ours differs from the reference."""
     parser = argparse.ArgumentParser(prog="python -m samestep.parity.natives.hostile", description=__doc__)
     parser.add_argument("--out", type=Path, help="write all rows to this JSON file")
     parser.add_argument("--rules", default=",".join(cases.PLAIN), help="only these, names with commas between them")

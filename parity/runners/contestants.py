@@ -22,7 +22,9 @@ from samestep.reference.dialects import Call
 from . import natives as witnesses
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
-WORDS = {kind.__name__: kind for kind in (reference.Buffer, reference.Decay, reference.Epsilon, reference.Measure)}
+WORDS = {
+    kind.__name__: kind for kind in (reference.Buffer, reference.Decay, reference.Epsilon, reference.SizeMeasuredAt)
+}
 ADAPTERS = {"pytorch": ("eager",), "tensorflow": ("eager", "graph", "xla")}  # frameworks and their modes
 FORMS = "a rule, a dialect's call, adapter:FRAMEWORK:CALL, native:DIALECT:CALL, or module:factory"
 FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")

@@ -12,7 +12,7 @@ from samestep.frameworks.tensorflow import native
 from samestep.parity.measure.trajectory import Trajectory, TrajectoryRecorder
 from samestep.parity.measure.trial import Trial
 from samestep.reference import SGD, Rule
-from samestep.reference.dialects import keras as words
+from samestep.reference.dialects import keras as dialect
 
 from .contestants import Contestant
 
@@ -56,7 +56,7 @@ def claim(optimizer: Any) -> Rule | None:
         return optimizer.rule.replace(lr=float(np.asarray(optimizer.learning_rate)))
     name, config = _native(optimizer), optimizer.get_config()
     try:
-        return words.read(name, **{k: v for k, v in config.items() if k in words.NATIVES[name].arguments})
+        return dialect.read(name, **{k: v for k, v in config.items() if k in dialect.natives[name].arguments})
     except (ValueError, KeyError):  # a schedule, or no class of Keras' own
         return None
 
@@ -64,7 +64,7 @@ def claim(optimizer: Any) -> Rule | None:
 def _native(optimizer: Any) -> str:
     """The name of Keras' own class that the optimizer is an instance of, if there is one that the dialect knows."""
     above = (kind.__name__ for kind in type(optimizer).__mro__ if kind.__module__.startswith("keras.src.optimizers."))
-    return next((name for name in above if name in words.NATIVES), "")
+    return next((name for name in above if name in dialect.natives), "")
 
 
 def states(optimizer: Any, variables: list[Any]) -> list[dict[str, np.ndarray]]:
@@ -72,8 +72,8 @@ def states(optimizer: Any, variables: list[Any]) -> list[dict[str, np.ndarray]]:
     if isinstance(optimizer, samestep.frameworks.tensorflow.Optimizer):
         return [{name: slot.numpy() for name, slot in slots.items()} for slots in optimizer._states]
     name = _native(optimizer)
-    ours = {theirs: name for name, theirs in words.NATIVES[name].state.items()} if name else {}
-    sign = -1 if name and words.NATIVES[name].rule is SGD else 1
+    ours = {theirs: name for name, theirs in dialect.natives[name].state.items()} if name else {}
+    sign = -1 if name and dialect.natives[name].rule is SGD else 1
     kept: list[dict[str, np.ndarray]] = [{} for _ in variables]
     for slot in optimizer.variables:  # it bears its variable's name, and then its own
         heads = [(len(v.name), i) for i, v in enumerate(variables) if slot.name.startswith(f"{v.name}_")]

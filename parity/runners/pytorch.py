@@ -11,7 +11,8 @@ from samestep.frameworks.pytorch import native
 from samestep.parity.measure.trajectory import Trajectory, TrajectoryRecorder
 from samestep.parity.measure.trial import Trial
 from samestep.reference import Rule
-from samestep.reference.dialects import pytorch as words
+from samestep.reference.dialects import pytorch as dialect
+from samestep.reference.dialects.pytorch import DECOUPLES, PAIRS
 
 from .contestants import RULES, Contestant
 
@@ -62,11 +63,11 @@ def claim(optimizer: Any) -> Rule | None:
     name = _native(optimizer)
     if not name:
         return None
-    table = words.NATIVES[name]
-    pairs = [pair for pair, names in words.PAIRS.items() if names[0] in table.arguments]
-    known = {*table.arguments, *pairs, *(["decoupled_weight_decay"] * (name in words.DECOUPLES))}
+    table = dialect.natives[name]
+    pairs = [pair for pair, names in PAIRS.items() if names[0] in table.arguments]
+    known = {*table.arguments, *pairs, *(["decoupled_weight_decay"] * (name in DECOUPLES))}
     try:
-        return words.read(name, **{k: _plain(v) for k, v in group.items() if k in known})
+        return dialect.read(name, **{k: _plain(v) for k, v in group.items() if k in known})
     except ValueError:
         return None
 
@@ -74,12 +75,12 @@ def claim(optimizer: Any) -> Rule | None:
 def _native(optimizer: Any) -> str:
     """The name of torch's own class that the optimizer is an instance of, if there is one that the dialect knows."""
     above = (kind.__name__ for kind in type(optimizer).__mro__ if kind.__module__.startswith("torch.optim."))
-    return next((name for name in above if name in words.NATIVES), "")
+    return next((name for name in above if name in dialect.natives), "")
 
 
 def _names(optimizer: Any) -> dict[str, str]:
     name = _native(optimizer)
-    return dict(words.NATIVES[name].state) if name else {}
+    return dict(dialect.natives[name].state) if name else {}
 
 
 def _kept(key: str, value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Keras' words: keras.optimizers 3.15. Read off keras/src/optimizers/*.py.
+"""How Keras writes the rules: keras.optimizers 3.15. Read off keras/src/optimizers/*.py.
 
 Epsilon stands inside the root, in Adam outside it but before bias correction (epsilon-hat), in Nadam after it. A
 momentum buffer accumulates steps. Weight decay is decoupled, for every optimizer.
@@ -18,20 +18,22 @@ from samestep.reference.lion import Lion
 from samestep.reference.muon import Muon
 from samestep.reference.nadam import NAdam
 from samestep.reference.rmsprop import RMSprop
-from samestep.reference.rule import Buffer, Decay, Epsilon, Measure, Reach, Rule
+from samestep.reference.rule import Buffer, Decay, Epsilon, Rule, ShapeScale, SizeMeasuredAt
 from samestep.reference.schedulefree import ScheduleFree
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native, find
-from .refusal import ADAM, Refusal, refuse
+from .call import Call, Inexpressible, Native
+from .dialect import Dialect, Refusal
+from .refusal import ADAM_SIZE, refuse
 
-NAMING = ("name",)  # changes nothing
-AROUND = {  # what Keras does before and after the rule, with the value that means "nothing"
-    "clipnorm": None, "clipvalue": None, "global_clipnorm": None, "use_ema": False, "ema_momentum": 0.99,
-    "ema_overwrite_frequency": None, "loss_scale_factor": None, "gradient_accumulation_steps": None,
+IGNORED = ("name",)  # changes no step
+UNSUPPORTED = {  # what Keras does before and after the rule, with the value that switches it off
+    "clipnorm": None, "clipvalue": None, "global_clipnorm": None, "use_ema": False,
+    "ema_momentum": 0.99, "ema_overwrite_frequency": None, "loss_scale_factor": None,
+    "gradient_accumulation_steps": None,
 }  # fmt: skip
 
-FTRL_WORDS = {  # in Keras 2 and TensorFlow 1, too
+FTRL_ARGUMENTS = {  # in Keras 2 and TensorFlow 1, too
     "learning_rate_power": "lr_power", "initial_accumulator_value": "initial_accumulator",
     "l1_regularization_strength": "l1", "l2_regularization_strength": "l2",
     "l2_shrinkage_regularization_strength": "shrinkage", "beta": "beta",
@@ -45,7 +47,7 @@ LEFT_OUT = {
     "MultiOptimizer": "it gives layers optimizers of their own: no rule",
     "OptimizerMap": "it is the table that MultiOptimizer reads",
 }
-NAMED = ("exclude_layers", "exclude_embeddings")  # Muon leaves to Adam what has a name like these; no rule knows names
+CHOICE_BY_NAME = ("exclude_layers", "exclude_embeddings")  # layers whose tensors Muon leaves to Adam
 
 _COMMON = {"learning_rate": "lr", "weight_decay": "weight_decay"}
 _BETAS = {**_COMMON, "beta_1": "beta1", "beta_2": "beta2"}
@@ -108,7 +110,7 @@ NATIVES = {
          "clip_threshold": "clip", "relative_step": "relative_step"},
         {"learning_rate": 1e-3, "beta_2_decay": -0.8, "epsilon_1": 1e-30, "epsilon_2": 1e-3, "clip_threshold": 1.0,
          "relative_step": True, "weight_decay": 0.0},
-        {"epsilon1_at": Epsilon.INSIDE, "decay": Decay.DECOUPLED, "measure": Measure.AFTER_DECAY},
+        {"epsilon1_at": Epsilon.INSIDE, "decay": Decay.DECOUPLED, "size_measured_at": SizeMeasuredAt.AFTER_DECAY},
         {"v": "velocity", "r": "", "c": ""},  # r and c bear the name of the variable itself
     ),
     "Lamb": Native(
@@ -117,18 +119,18 @@ NATIVES = {
     "Muon": Native(
         Muon,
         {**_COMMON, "momentum": "momentum", "nesterov": "nesterov", "muon_a": "a", "muon_b": "b", "muon_c": "c",
-         "ns_steps": "ns_steps", "rms_rate": "share", "adam_lr_ratio": "adam_share", "adam_beta_1": "adam_beta1",
+         "ns_steps": "ns_steps", "rms_rate": "lr_scale", "adam_lr_ratio": "adam_lr_scale", "adam_beta_1": "adam_beta1",
          "adam_beta_2": "adam_beta2", "epsilon": "adam_epsilon", "adam_weight_decay": "adam_weight_decay"},
         {"learning_rate": 1e-3, "weight_decay": 4e-3, "momentum": 0.95, "nesterov": True, "muon_a": 3.4445,
          "muon_b": -4.7750, "muon_c": 2.0315, "ns_steps": 5, "rms_rate": 0.2, "adam_lr_ratio": 1.0, "adam_beta_1": 0.9,
          "adam_beta_2": 0.999, "epsilon": 1e-7, "adam_weight_decay": 4e-3},
-        {"mean": False, "epsilon": 1e-7, "epsilon_at": Epsilon.OUTSIDE, "reach": Reach.LONG, "adam": True,
+        {"ema": False, "epsilon": 1e-7, "epsilon_at": Epsilon.OUTSIDE, "shape_scale": ShapeScale.LONGER_SIDE, "adam": True,
          "decay": Decay.DECOUPLED},
         {"m": "momentum", "v": "velocity"},
     ),
     "Ftrl": Native(
         FTRL,
-        {**_COMMON, **FTRL_WORDS},
+        {**_COMMON, **FTRL_ARGUMENTS},
         {"learning_rate": 1e-3, **FTRL_DEFAULTS, "weight_decay": 0.0},
         {"decay": Decay.DECOUPLED},
         {"n": "accumulator", "z": "linear"},
@@ -144,57 +146,55 @@ NATIVES = {
 def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``keras.optimizers.<name>(**arguments)`` follows.
 
-    Takes every argument of the native; what Keras does around the rule (``AROUND``: clipping, averaging, accumulation)
-    raises Inexpressible when switched on. Raises ValueError for an unknown optimizer or argument and for a value
-    outside its range; schedules are no numbers, so give them to the adapter.
+    Takes every argument of the native. What Keras does before and after the rule (``UNSUPPORTED``:
+    clipping, averaging, accumulation) raises Inexpressible when it is switched on. Raises ValueError
+    for an unknown optimizer or argument and for a value outside its range. A schedule is not a
+    number, so give it to the adapter.
     """
-    native = find(NATIVES, name, "keras.optimizers")
-    for around, nothing in AROUND.items():
-        if arguments.get(around, nothing) != nothing and around != "ema_momentum":
+    native = keras.find(name)
+    for part, switched_off in UNSUPPORTED.items():
+        if arguments.get(part, switched_off) != switched_off and part != "ema_momentum":
             instead = (
-                f"read the call without it and give it to samestep.frameworks.tensorflow.Optimizer(rule, {around}=...)"
+                f"read the call without it and give it to samestep.frameworks.tensorflow.Optimizer(rule, {part}=...)"
             )
-            raise Inexpressible(f"{around} in a rule", "it acts around the update, not in it", instead)
+            why = "it acts before or after the update, not in it"
+            raise Inexpressible(f"{part} in a rule", why, instead)
     for decay in ("weight_decay", "adam_weight_decay"):
         if decay in arguments and arguments[decay] is None and name != "AdamW":
             arguments = {**arguments, decay: 0.0}
-    others = [*AROUND, *NAMING]
+    others = [*UNSUPPORTED, *IGNORED]
     if native.rule is Muon:
-        others, native = [*others, *NAMED], _unscaled(native) if arguments.get("rms_rate", 1) is None else native
+        others += CHOICE_BY_NAME
+        if arguments.get("rms_rate", 1) is None:
+            native = _unscaled(native)
         if arguments.get("exclude_layers"):
-            instead = "read the call without it and give those layers an optimizer of their own, of rule.others"
-            raise Inexpressible("exclude_layers in a rule", "it chooses by name, and a rule knows no names", instead)
-    return native.rule(**native.fields(native.complete(f"keras.optimizers.{name}", arguments, others)))
+            why = "it chooses by name, and a rule knows no names"
+            instead = "read the call without it and give those layers an optimizer of their own, of rule.fallback"
+            raise Inexpressible("exclude_layers in a rule", why, instead)
+    return native.rule(**native.fields(native.complete(keras.title(name), arguments, others)))
 
 
 def spell(rule: Rule) -> Call:
     """The call in keras.optimizers that means the rule (exact arithmetic); Inexpressible if there is none."""
     condition = setting = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
-        momentum = rule.momentum
-        rule, condition = rule.replace(buffer=Buffer.STEPS), "while the learning rate stays constant"
         if not getattr(rule, "nesterov", False):
-            setting = f"optimizer.momentum = {momentum} * lr / lr_before"
-    decays = isinstance(rule, Adam) and rule.weight_decay  # either class can, but then one of them is meant
-    for name, native in NATIVES.items():
-        if isinstance(rule, Muon) and (rule.reach, rule.share) == (Reach.ONE, 1.0):
+            setting = f"optimizer.momentum = {rule.momentum} * lr / lr_before"
+        rule = rule.replace(buffer=Buffer.STEPS)
+        condition = "while the learning rate stays constant"
+    decays = isinstance(rule, Adam) and rule.weight_decay  # either class can, but then AdamW is meant
+    for name, native in keras.natives_of(type(rule)).items():
+        if isinstance(rule, Muon) and (rule.shape_scale, rule.lr_scale) == (ShapeScale.ONE, 1.0):
             native = _unscaled(native)
-        if native.rule is type(rule) and not native.differences(rule) and (name == "AdamW" or not decays):
+        if not native.differences(rule) and (name == "AdamW" or not decays):
             return Call(name, native.spell(rule), condition, setting)
-    raise refuse(
-        rule, NATIVES, "keras.optimizers", f"samestep.frameworks.tensorflow.Optimizer({rule!r})", special=REFUSALS
-    )
-
-
-def state_names(rule: Rule) -> dict[str, str]:
-    """What Keras calls each state of the rule: our name to the last part of the optimizer variable's name."""
-    (names,) = {tuple(n.state.items()) for n in NATIVES.values() if n.rule is type(rule)}
-    return dict(names)
+    raise refuse(rule, keras, f"samestep.frameworks.tensorflow.Optimizer({rule!r})")
 
 
 def _unscaled(muon: Native) -> Native:
     """Muon with ``rms_rate=None``."""
-    return dataclasses.replace(muon, fixed={**muon.fixed, "reach": Reach.ONE}, words={"rms_rate": {None: 1.0}})
+    fixed = {**muon.fixed, "shape_scale": ShapeScale.ONE}
+    return dataclasses.replace(muon, fixed=fixed, literals={"rms_rate": {None: 1.0}})
 
 
 REFUSALS = (
@@ -221,7 +221,7 @@ REFUSALS = (
     Refusal(
         lambda rule: isinstance(rule, Adam),
         "Keras adds epsilon before the bias correction of v, this rule after it",
-        size=ADAM, each_step="optimizer.epsilon.assign({epsilon} * (1 - {beta2}**t) ** 0.5)  # a tf.Variable",
+        size=ADAM_SIZE, each_step="optimizer.epsilon.assign({epsilon} * (1 - {beta2}**t) ** 0.5)  # a tf.Variable",
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon) and rule.epsilon_at is Epsilon.FLOOR and rule.epsilon,
@@ -256,3 +256,14 @@ REFUSALS = (
         size="per element a factor between 1/2 and 1 with the same epsilon, worst where |g| is far below epsilon",
     ),
 )  # fmt: skip
+
+keras = Dialect(
+    name="keras",
+    prefix="keras.optimizers",
+    natives=NATIVES,
+    read=read,
+    spell=spell,
+    refusals=REFUSALS,
+    unsupported=UNSUPPORTED,
+    left_out=LEFT_OUT,
+)

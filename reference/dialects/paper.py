@@ -1,4 +1,4 @@
-"""The papers' words, each in its own letters.
+"""How the papers write the rules, each in its own letters.
 
 SGD and Nesterov's: Sutskever et al. 2013, section 2, in the parameters at which the gradient is taken (Y. Bengio,
 N. Boulanger-Lewandowski, R. Pascanu: Advances in Optimizing Recurrent Networks. 2012, arXiv:1212.0901, section 3.5).
@@ -24,13 +24,14 @@ from samestep.reference.lion import Lion
 from samestep.reference.nadam import NAdam
 from samestep.reference.rmsprop import RMSprop
 from samestep.reference.rprop import Rprop
-from samestep.reference.rule import Buffer, Decay, Epsilon, Measure, Rule
+from samestep.reference.rule import Buffer, Decay, Epsilon, Rule, SizeMeasuredAt
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native, find, names_of_states, saying
+from .call import Call, Inexpressible, Native
+from .dialect import Dialect
 from .refusal import refuse
 
-LACKING = {
+LACKING = {  # why a class of rules has no native here
     "RAdam": "the paper adapts its rate from a length of memory of 4, this rule from 5, as everybody does",
     "ScheduleFree": "the paper's ScheduleFree is not described here",
     "Muon": "Muon's first description is not a paper's",
@@ -101,7 +102,7 @@ NATIVES = {
     "Adafactor": Native(
         Adafactor, {"rho": "lr", "epsilon1": "epsilon1", "epsilon2": "epsilon2", "d": "clip"},
         {"rho": 1e-2, "epsilon1": 1e-30, "epsilon2": 1e-3, "d": 1.0},
-        {"epsilon1_at": Epsilon.INSIDE, "beta2_decay": -0.8, "relative_step": True, "measure": Measure.BEFORE_DECAY},
+        {"epsilon1_at": Epsilon.INSIDE, "beta2_decay": -0.8, "relative_step": True, "size_measured_at": SizeMeasuredAt.BEFORE_DECAY},
         {"v": "V", "r": "R", "c": "C"},
     ),
 }  # fmt: skip
@@ -117,8 +118,8 @@ def read(name: str, /, **arguments: Any) -> Rule:
         instead = "Adam(amsgrad=True, epsilon=0.0) with a learning rate for each step"
         each_step = "lr = alpha * (1 - beta1**t) / (1 - beta2**t) ** 0.5"
         raise Inexpressible("the paper's AMSGrad", why, instead, each_step=each_step)
-    native = find(NATIVES, name, "the papers")
-    fields = native.fields(native.complete(f"the paper's {name}", arguments))
+    native = paper.find(name)
+    fields = native.fields(native.complete(paper.title(name), arguments))
     if name == "AdamW":
         if not fields["lr"]:
             raise ValueError(f"alpha must be above 0 for the paper's AdamW, got {fields['lr']!r}")
@@ -129,14 +130,16 @@ def read(name: str, /, **arguments: Any) -> Rule:
 
 
 def spell(rule: Rule) -> Call:
-    """The papers' words for the rule (exact arithmetic); Inexpressible if there are none."""
-    wanted, condition = rule, ""
+    """The paper's letters for the rule (exact arithmetic); Inexpressible if there are none."""
+    condition = ""
+    exact = rule
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
-        rule, condition = rule.replace(buffer=Buffer.STEPS), "while the learning rate stays constant"
-    name = saying(NATIVES, rule)
+        exact = rule.replace(buffer=Buffer.STEPS)
+        condition = "while the learning rate stays constant"
+    name = paper.native_for(exact)
     if name is None:
-        raise refuse(wanted, NATIVES, "paper", f"{wanted!r} itself, which is no paper's", lacking=LACKING)
-    arguments = NATIVES[name].spell(rule)
+        raise refuse(rule, paper, f"{rule!r} itself, which is no paper's")
+    arguments = NATIVES[name].spell(exact)
     if name == "AdamW":
         arguments["lambda_"] = rule.lr * rule.weight_decay
     if isinstance(rule, FTRL) and rule.l2:
@@ -144,6 +147,4 @@ def spell(rule: Rule) -> Call:
     return Call(name, arguments, condition)
 
 
-def state_names(rule: Rule) -> dict[str, str]:
-    """The letter for each state of the rule."""
-    return names_of_states(NATIVES, rule)
+paper = Dialect(name="paper", prefix="the paper", natives=NATIVES, read=read, spell=spell, lacking=LACKING)

@@ -1,4 +1,4 @@
-"""PyTorch's words: torch.optim 2.13. Read off torch/optim/*.py.
+"""How PyTorch writes the rules: torch.optim 2.13. Read off torch/optim/*.py.
 
 Epsilon stands outside the root and, in Adam, after bias correction; Adadelta's inside. A momentum buffer accumulates
 gradients. Weight decay is an L2 penalty except in AdamW and where ``decoupled_weight_decay`` says otherwise.
@@ -18,13 +18,14 @@ from samestep.reference.nadam import NAdam
 from samestep.reference.radam import RAdam
 from samestep.reference.rmsprop import RMSprop
 from samestep.reference.rprop import Rprop
-from samestep.reference.rule import Buffer, Decay, Epsilon, Measure, Reach, Rule
+from samestep.reference.rule import Buffer, Decay, Epsilon, Rule, ShapeScale, SizeMeasuredAt
 from samestep.reference.sgd import SGD
 
-from .call import Call, Native, find
-from .refusal import ADAM, Refusal, refuse
+from .call import Call, Native
+from .dialect import Dialect, Refusal
+from .refusal import ADAM_SIZE, refuse
 
-EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # how a step is run, not what it computes
+EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # they change no step
 PAIRS = {  # arguments that hold two hyperparameters, or three
     "betas": ("beta1", "beta2"), "etas": ("etaminus", "etaplus"), "step_sizes": ("step_size_min", "step_size_max"),
     "eps": ("eps1", "eps2"), "ns_coefficients": ("a", "b", "c"),
@@ -109,18 +110,18 @@ NATIVES = {
         {**_COMMON, "beta2_decay": "beta2_decay", "eps1": "epsilon1", "eps2": "epsilon2", "d": "clip"},
         {"lr": 1e-2, "beta2_decay": -0.8, "eps1": None, "eps2": 1e-3, "d": 1.0, "weight_decay": 0.0, "maximize": False},
         {"epsilon1_at": Epsilon.FLOOR, "relative_step": True, "decay": Decay.DECOUPLED,
-         "measure": Measure.BEFORE_DECAY},
+         "size_measured_at": SizeMeasuredAt.BEFORE_DECAY},
         {"v": "variance", "r": "row_var", "c": "col_var"},
     ),
     "Muon": Native(  # of matrices alone
         Muon,
         {"lr": "lr", "weight_decay": "weight_decay", "momentum": "momentum", "nesterov": "nesterov", "a": "a", "b": "b",
-         "c": "c", "eps": "epsilon", "ns_steps": "ns_steps", "adjust_lr_fn": "reach"},
+         "c": "c", "eps": "epsilon", "ns_steps": "ns_steps", "adjust_lr_fn": "shape_scale"},
         {"lr": 1e-3, "weight_decay": 0.1, "momentum": 0.95, "nesterov": True, "a": 3.4445, "b": -4.7750, "c": 2.0315,
          "eps": 1e-7, "ns_steps": 5, "adjust_lr_fn": None},
-        {"mean": True, "epsilon_at": Epsilon.FLOOR, "decay": Decay.DECOUPLED, "adam": False},
+        {"ema": True, "epsilon_at": Epsilon.FLOOR, "decay": Decay.DECOUPLED, "adam": False},
         {"m": "momentum_buffer"},
-        {"adjust_lr_fn": {None: Reach.TALL, "original": Reach.TALL, "match_rms_adamw": Reach.LONG}},
+        {"adjust_lr_fn": {None: ShapeScale.ASPECT_RATIO, "original": ShapeScale.ASPECT_RATIO, "match_rms_adamw": ShapeScale.LONGER_SIDE}},
     ),
     "ASGD": Native(
         ASGD, {**_COMMON, "lambd": "lambd", "alpha": "alpha", "t0": "t0"},
@@ -133,11 +134,12 @@ NATIVES = {
 def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``torch.optim.<name>(params, **arguments)`` follows.
 
-    Takes every argument of the native; those that only choose an implementation (``EXECUTION``) change nothing. In
-    Adafactor's ``eps`` None means the machine epsilon of a parameter's dtype; it is read as float32's.
-    Raises ValueError for an unknown optimizer or argument and for a value outside its range.
+    Takes every argument of the native; those that only choose an implementation (``EXECUTION``)
+    change nothing. In Adafactor's ``eps`` None means the machine epsilon of a parameter's dtype; it
+    is read as float32's. Raises ValueError for an unknown optimizer or argument and for a value
+    outside its range.
     """
-    native = find(NATIVES, name, "torch.optim")
+    native = pytorch.find(name)
     if arguments.get("adjust_lr_fn") == "match_rms_adamw":
         native = _as_long_as_adams(native)
     fixed = dict(native.fixed)
@@ -146,8 +148,10 @@ def read(name: str, /, **arguments: Any) -> Rule:
     pairs = [pair for pair, names in PAIRS.items() if names[0] in native.arguments]
     for pair in pairs:
         arguments = _split(name, pair, arguments)
-    extra = [*EXECUTION, *pairs] + ["decoupled_weight_decay"] * (name in DECOUPLES)
-    values = native.complete(f"torch.optim.{name}", arguments, extra)
+    others = [*EXECUTION, *pairs]
+    if name in DECOUPLES:
+        others.append("decoupled_weight_decay")
+    values = native.complete(pytorch.title(name), arguments, others)
     if native.rule is Adafactor and values["eps1"] is None:
         values["eps1"] = MACHINE_EPSILON
     if native.rule is SGD and values["nesterov"] and not values["momentum"]:
@@ -159,40 +163,54 @@ def spell(rule: Rule) -> Call:
     """The call in torch.optim that means the rule (exact arithmetic); Inexpressible if there is none."""
     condition = setting = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.STEPS:
-        momentum = rule.momentum
-        rule, condition = rule.replace(buffer=Buffer.GRADIENTS), "while the learning rate stays constant"
         if not getattr(rule, "nesterov", False):
-            setting = f"group['momentum'] = {momentum} * lr_before / lr"
+            setting = f"group['momentum'] = {rule.momentum} * lr_before / lr"
+        rule = rule.replace(buffer=Buffer.GRADIENTS)
+        condition = "while the learning rate stays constant"
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
-        start = rule.initial_accumulator + rule.epsilon  # sqrt(G + epsilon) from G = n is sqrt(G) from G = n + epsilon
-        rule = rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
-    if isinstance(rule, Muon) and not rule.mean:  # a mean is 1 - momentum times the sum, and that cancels in M / |M|
-        rule = rule.replace(mean=True, epsilon=(1 - rule.momentum) * rule.epsilon)
+        rule = with_epsilon_in_the_accumulator(rule)
+    if isinstance(rule, Muon) and not rule.ema:
+        # an average is 1 - momentum times the sum, and that cancels in M / |M|
+        rule = rule.replace(ema=True, epsilon=(1 - rule.momentum) * rule.epsilon)
     flag = {}
-    if type(rule).__name__ in DECOUPLES[1:] and rule.weight_decay and rule.decay is Decay.DECOUPLED:
-        rule, flag = rule.replace(decay=Decay.COUPLED), {"decoupled_weight_decay": True}
-    for name, native in NATIVES.items():
-        if native.rule is Muon and getattr(rule, "reach", None) is Reach.LONG:
+    if isinstance(rule, NAdam | RAdam) and rule.weight_decay and rule.decay is Decay.DECOUPLED:
+        rule = rule.replace(decay=Decay.COUPLED)
+        flag = {"decoupled_weight_decay": True}
+    for name, native in pytorch.natives_of(type(rule)).items():
+        if isinstance(rule, Muon) and rule.shape_scale is ShapeScale.LONGER_SIDE:
             native = _as_long_as_adams(native)
-        if native.rule is type(rule) and not native.differences(rule) and name not in READ_ONLY:
-            return Call(name, {**join(native.spell(rule), native), **flag}, condition, setting)
-    raise refuse(
-        rule, NATIVES, "torch.optim", f"samestep.frameworks.pytorch.Optimizer(params, {rule!r})", special=REFUSALS
-    )
+        if not native.differences(rule) and name not in READ_ONLY:
+            arguments = join(native.spell(rule), native)
+            return Call(name, {**arguments, **flag}, condition, setting)
+    raise refuse(rule, pytorch, f"samestep.frameworks.pytorch.Optimizer(params, {rule!r})")
 
 
-def state_names(rule: Rule) -> dict[str, str]:
-    """Where torch.optim keeps each state of the rule: our name to the key in ``optimizer.state[parameter]``."""
-    (names,) = {tuple(n.state.items()) for n in NATIVES.values() if n.rule is type(rule)}
-    return dict(names)
+def with_epsilon_in_the_accumulator(rule: Adagrad) -> Rule:
+    """The same Adagrad with epsilon 0: sqrt(G + epsilon) from G = n is sqrt(G) from G = n + epsilon."""
+    start = rule.initial_accumulator + rule.epsilon
+    return rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
+
+
+def join(arguments: dict[str, Any], native: Native) -> dict[str, Any]:
+    """The arguments as torch's signature has them, hyperparameters of ``PAIRS`` in a tuple.
+
+    What such a tuple lacks is filled in with the native's default.
+    """
+    joined = dict(arguments)
+    for pair, names in PAIRS.items():
+        if any(single in arguments for single in names):
+            values = tuple(joined.pop(single, native.defaults[single]) for single in names)
+            joined = {"lr": joined.pop("lr"), pair: values, **joined}
+    return joined
 
 
 def _as_long_as_adams(muon: Native) -> Native:
     """Under ``adjust_lr_fn="match_rms_adamw"`` torch decides one more field."""
-    return dataclasses.replace(muon, fixed={**muon.fixed, "share": LIKE_ADAM})
+    return dataclasses.replace(muon, fixed={**muon.fixed, "lr_scale": LIKE_ADAM})
 
 
 def _split(name: str, pair: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with a tuple of ``PAIRS`` as single hyperparameters."""
     names = PAIRS[pair]
     for single in names:
         if single in arguments:
@@ -206,26 +224,16 @@ def _split(name: str, pair: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {**arguments, **dict(zip(names, values, strict=True))}
 
 
-def join(said: dict[str, Any], native: Native) -> dict[str, Any]:
-    """The arguments as the native takes them: two hyperparameters in a pair, what is not said by its default."""
-    joined = dict(said)
-    for pair, names in PAIRS.items():
-        if any(single in said for single in names):
-            values = tuple(joined.pop(single, native.defaults[single]) for single in names)
-            joined = {"lr": joined.pop("lr"), pair: values, **joined}
-    return joined
-
-
 REFUSALS = (
     Refusal(
         lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.HAT and rule.epsilon,
         "torch.optim adds epsilon after the bias correction of v, this rule before it",
-        size=ADAM, each_step="group['eps'] = {epsilon} / (1 - {beta2}**t) ** 0.5",
+        size=ADAM_SIZE, each_step="group['eps'] = {epsilon} / (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
         lambda rule: isinstance(rule, RAdam) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
         "torch.optim.RAdam adds epsilon before the bias correction of v, this rule after it",
-        size=ADAM, each_step="group['eps'] = {epsilon} * (1 - {beta2}**t) ** 0.5",
+        size=ADAM_SIZE, each_step="group['eps'] = {epsilon} * (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
         lambda rule: isinstance(rule, Adamax) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
@@ -276,3 +284,15 @@ REFUSALS = (
         "this rule otherwise",
     ),
 )  # fmt: skip
+
+pytorch = Dialect(
+    name="pytorch",
+    prefix="torch.optim",
+    natives=NATIVES,
+    read=read,
+    spell=spell,
+    join=join,
+    refusals=REFUSALS,
+    read_only=READ_ONLY,
+    left_out=LEFT_OUT,
+)

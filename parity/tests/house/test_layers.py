@@ -130,7 +130,7 @@ def test_every_rule_has_all_that_a_rule_needs() -> None:
     for rule in RULES:
         name = rule.__name__
         homes = [
-            home for home in ("pytorch", "keras") for native in dialects.find(home).NATIVES.values()
+            home for home in ("pytorch", "keras") for native in dialects.find(home).natives.values()
             if native.rule is rule
         ]  # fmt: skip
         assert [dialects.parse(call)[0] for call in plain[name]] == list(dict.fromkeys(homes))

@@ -10,7 +10,7 @@ import pytest
 
 from samestep.parity.measure import limits, streams
 from samestep.parity.measure import verdict as verdicts
-from samestep.reference import RULES, Adadelta, Decay, Epsilon, Reach, Rule, dialects
+from samestep.reference import RULES, Adadelta, Decay, Epsilon, Rule, ShapeScale, dialects
 from samestep.reference.rule import flag
 
 pytestmark = pytest.mark.rung(1)
@@ -37,7 +37,13 @@ DEFAULTS: dict[str, tuple[str, dict[str, Any]]] = {  # whose they are, and what 
     "Adafactor": ("paper:Adafactor()", {}),
     "Muon": (
         "keras:Muon()",
-        {"lr": 0.02, "weight_decay": 0.0, "reach": Reach.TALL, "share": 1.0, "adam_weight_decay": 0.0},  # K. Jordan's
+        {  # K. Jordan's
+            "lr": 0.02,
+            "weight_decay": 0.0,
+            "shape_scale": ShapeScale.ASPECT_RATIO,
+            "lr_scale": 1.0,
+            "adam_weight_decay": 0.0,
+        },  # fmt: skip
     ),
 }
 

@@ -8,12 +8,13 @@ import pytest
 
 from samestep.parity.measure import cases, limits, streams
 from samestep.parity.measure import verdict as verdicts
-from samestep.reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, Muon, Reach, RMSprop, dialects
+from samestep.reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, Muon, RMSprop, ShapeScale, dialects
 from samestep.reference.dialects import Inexpressible, Native
+from samestep.reference.dialects.pytorch import PAIRS
 
 pytestmark = pytest.mark.rung(3)
 
-NATIVES = [(name, native) for name in ("pytorch", "keras") for native in dialects.find(name).NATIVES]
+NATIVES = [(name, native) for name in ("pytorch", "keras") for native in dialects.find(name).natives]
 
 
 @pytest.mark.parametrize(("dialect", "name"), NATIVES)
@@ -41,12 +42,12 @@ def test_every_optimizer_of_the_framework_is_read_or_left_out_with_a_reason(dial
     module = pytest.importorskip(name, reason=f"{name} is not installed")
     exported = {n for n, kind in vars(module).items() if inspect.isclass(kind)} - {"Optimizer"}
     words = dialects.find(dialect)
-    assert exported == {*words.NATIVES, *words.LEFT_OUT}
-    assert all(words.LEFT_OUT.values())
+    assert exported == {*words.natives, *words.left_out}
+    assert all(words.left_out.values())
 
 
 EVERY = [
-    (name, native) for name, words in dialects.DIALECTS.items() for native in words.NATIVES if native != "SparseAdam"
+    (name, native) for name, words in dialects.DIALECTS.items() for native in words.natives if native != "SparseAdam"
 ]  # fmt: skip
 
 
@@ -63,7 +64,9 @@ def given(native: Native, argument: str) -> Any:
     """A value for an argument of the native that is neither its default nor what necessity would give it."""
     common = native.defaults.get(argument, dialects.relation.necessary(native).get(argument))
     words = {
-        w: meant for w, meant in native.words.get(argument, {}).items() if isinstance(meant, bool | Epsilon | Reach)
+        w: meant
+        for w, meant in native.literals.get(argument, {}).items()
+        if isinstance(meant, bool | Epsilon | ShapeScale)
     }
     return next((w for w, meant in words.items() if meant != words.get(common)), None) if words else other(common)
 
@@ -72,12 +75,12 @@ def given(native: Native, argument: str) -> Any:
 def test_every_argument_reaches_its_field_and_comes_back(dialect: str, name: str) -> None:
     """No argument is dropped, in reading or in spelling, and decay is of the framework's kind."""
     words = dialects.find(dialect)
-    native = words.NATIVES[name]
+    native = words.natives[name]
     left = ("nesterov", "dampening")  # they need, or exclude, each other
     said = {a: given(native, a) for a, field in native.arguments.items() if field not in left}
     expected = native.fields(said)
     expected.update(OTHERWISE.get((dialect, name), {}))
-    for pair, names in dialects.pytorch.PAIRS.items():
+    for pair, names in PAIRS.items():
         if dialect == "pytorch" and names[0] in said:
             said[pair] = tuple(said.pop(single) for single in names)
     rule = words.read(name, **dialects.relation.necessary(native) | said)
@@ -156,7 +159,15 @@ def test_adafactor_without_epsilon1_is_the_same_in_both() -> None:
 
 def test_muon_of_a_sum_is_muon_of_a_mean_with_a_smaller_epsilon() -> None:
     """The mean is 1 - momentum times the sum, and the norm with it."""
-    rule = Muon(lr=0.5, momentum=0.75, epsilon=1.0, epsilon_at=Epsilon.FLOOR, reach=Reach.LONG, share=0.2, adam=False)
+    rule = Muon(
+        lr=0.5,
+        momentum=0.75,
+        epsilon=1.0,
+        epsilon_at=Epsilon.FLOOR,
+        shape_scale=ShapeScale.LONGER_SIDE,
+        lr_scale=0.2,
+        adam=False,
+    )
     call = dialects.pytorch.spell(rule)
     assert call.arguments == {
         "lr": 0.5, "weight_decay": 0.0, "momentum": 0.75, "eps": 0.25, "adjust_lr_fn": "match_rms_adamw",
@@ -170,10 +181,10 @@ def test_muon_of_a_sum_is_muon_of_a_mean_with_a_smaller_epsilon() -> None:
 def test_keras_muon_without_rms_rate_takes_steps_of_the_learning_rate() -> None:
     """Whatever the shape; said and read back."""
     rule = dialects.keras.read("Muon", rms_rate=None, weight_decay=None, adam_weight_decay=None)
-    assert rule == Muon(lr=1e-3, reach=Reach.ONE)
+    assert rule == Muon(lr=1e-3, shape_scale=ShapeScale.ONE)
     assert dialects.keras.spell(rule).arguments["rms_rate"] is None
     with pytest.raises(Inexpressible):
-        dialects.keras.spell(rule.replace(share=0.5))
+        dialects.keras.spell(rule.replace(lr_scale=0.5))
 
 
 def test_keras_adagrad_is_spelled_exactly_in_torch() -> None:

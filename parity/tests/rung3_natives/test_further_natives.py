@@ -12,6 +12,7 @@ from samestep.parity.natives import check as natives
 from samestep.parity.runners import natives as witnesses
 from samestep.parity.tests.support.require import require
 from samestep.reference import Rule, dialects
+from samestep.reference.dialects.onnx import REFUSED
 
 pytestmark = pytest.mark.rung(3)
 
@@ -77,7 +78,7 @@ def signatures() -> Any:
 
     places = {"optax": optax, "tensorflow1": tf.compat.v1.train, "tf_keras": legacy}
     for dialect, place in places.items():
-        for name in dialects.find(dialect).NATIVES:
+        for name in dialects.find(dialect).natives:
             native = getattr(place, name)
             yield dialect, name, inspect.signature(native if dialect == "optax" else native.__init__).parameters
 
@@ -91,10 +92,10 @@ def test_every_argument_and_default_of_the_native_is_read() -> None:
         named = {a: p for a, p in parameters.items() if a != "self" and p.kind is not p.VAR_KEYWORD}
         defaults = {argument: p.default for argument, p in named.items() if p.default is not empty}
         words = dialects.find(dialect)
-        required = dict.fromkeys(words.NATIVES[name].required, 0.5)
+        required = dict.fromkeys(words.natives[name].required, 0.5)
         assert set(required) == {argument for argument, p in named.items() if p.default is empty}
         assert words.read(name, **required, **defaults) == words.read(name, **required)
-        mine = words.NATIVES[name].defaults
+        mine = words.natives[name].defaults
         assert {a: defaults[a] for a in mine if a in defaults} == {a: v for a, v in mine.items() if a in defaults}
 
 
@@ -103,7 +104,7 @@ def test_keras_2_confirms_its_defaults_in_its_config() -> None:
     installed("tf_keras")
     from tf_keras.optimizers import legacy
 
-    for name, native in dialects.tf_keras.NATIVES.items():
+    for name, native in dialects.tf_keras.natives.items():
         config = getattr(legacy, name)().get_config()
         if name == "Nadam":  # told under the name of what slows other optimizers; from_config then loses it
             assert getattr(legacy, name)(schedule_decay=0.5).get_config()["decay"] == 0.5
@@ -117,10 +118,10 @@ def test_onnx_schema_has_the_attributes_and_defaults_read() -> None:
     installed("onnx")
     from onnx import defs
 
-    for name, native in dialects.onnx.NATIVES.items():
-        attributes = defs.get_schema(name, 1, dialects.onnx.PREFIX).attributes
+    for name, native in dialects.onnx.natives.items():
+        attributes = defs.get_schema(name, 1, dialects.onnx.prefix).attributes
         inputs = {"R", "H"}
-        taken = {*native.arguments, *dialects.onnx.OTHERS.get(name, ())} - inputs
+        taken = {*native.arguments, *REFUSED.get(name, ())} - inputs
         assert taken == set(attributes)
         assert {a for a, told in attributes.items() if told.required} == set(native.required) - inputs
         theirs = {

@@ -8,13 +8,13 @@ import pytest
 
 from samestep.parity.measure import limits, streams
 from samestep.parity.measure import verdict as verdicts
-from samestep.reference import LAMB, SGD, Adadelta, Adagrad, Adam, Decay, Epsilon, Muon, Reach, RMSprop, dialects
+from samestep.reference import LAMB, SGD, Adadelta, Adagrad, Adam, Decay, Epsilon, Muon, RMSprop, ShapeScale, dialects
 from samestep.reference.dialects import Inexpressible
 
 pytestmark = pytest.mark.rung(3)
 
 
-@pytest.mark.parametrize("parts", [name for name in dialects.keras.AROUND if not name.startswith("ema_m")])
+@pytest.mark.parametrize("parts", [name for name in dialects.keras.unsupported if not name.startswith("ema_m")])
 def test_nothing_that_acts_around_a_rule_is_dropped(parts: str) -> None:
     """Switched on, it is refused by name."""
     with pytest.raises(Inexpressible, match=f"{parts} in a rule"):
@@ -120,12 +120,12 @@ def test_refused_call_really_moves_otherwise(dialect: str, call: str, why: str, 
     """No refusal out of laziness: the nearest native, with the same numbers, parts from the rule."""
     rule, words = dialects.read(call), dialects.find(dialect)
     near = dialects.relation.nearest(rule, words)
-    if near is None or words.NATIVES[near.name].differences(rule) == ["maximize"]:
+    if near is None or words.natives[near.name].differences(rule) == ["maximize"]:
         return
     try:
         nearest = words.read(near.name, **near.arguments)
     except ValueError:  # the native itself refuses the numbers
-        assert not words.NATIVES[near.name].differences(rule)
+        assert not words.natives[near.name].differences(rule)
         return
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 40))
     bounds = limits.bounds(rule, start, gradients, "float64")
@@ -148,8 +148,8 @@ def test_decay_that_joins_the_direction_is_refused_by_keras() -> None:
         ("pytorch", {"maximize": True}, "torch.optim.Muon only minimizes"),
         ("pytorch", {"weight_decay": 0.5, "decay": Decay.COUPLED}, "has only decoupled weight decay"),
         ("pytorch", {"adam": True}, "moves matrices alone"),
-        ("pytorch", {"share": 0.5}, "or by 0.2 sqrt"),
-        ("pytorch", {"reach": Reach.LONG, "share": 1.0}, "or by 0.2 sqrt"),
+        ("pytorch", {"lr_scale": 0.5}, "or by 0.2 sqrt"),
+        ("pytorch", {"shape_scale": ShapeScale.LONGER_SIDE, "lr_scale": 1.0}, "or by 0.2 sqrt"),
         ("keras", {"epsilon": 0.0}, "moves by Adam what is no matrix"),
         ("keras", {"epsilon": 0.0, "adam": True}, "adds 1e-07 to the norm of a sum"),
         ("keras", {"maximize": True}, "Keras only minimizes"),
@@ -157,7 +157,7 @@ def test_decay_that_joins_the_direction_is_refused_by_keras() -> None:
 )
 def test_muon_that_is_not_a_native_s_is_refused(dialect: str, fields: dict[str, Any], why: str) -> None:
     """Field by field."""
-    rule = Muon(**{"mean": True, "epsilon_at": Epsilon.FLOOR, "adam": False, **fields})
+    rule = Muon(**{"ema": True, "epsilon_at": Epsilon.FLOOR, "adam": False, **fields})
     with pytest.raises(Inexpressible, match=why):
         dialects.find(dialect).spell(rule)
 
@@ -183,8 +183,11 @@ def test_muon_that_is_not_a_native_s_is_refused(dialect: str, fields: dict[str, 
         ("keras:AdamW(weight_decay=None)", r"weight_decay must be a real number"),
         ("pytorch:Muon(ns_steps=2.5)", r"ns_steps must be a whole number in \[0, 100\), got 2.5"),
         ("pytorch:Muon(ns_coefficients=(1, 2))", r"ns_coefficients must be three numbers \(a, b, c\), got \(1, 2\)"),
-        ("pytorch:Muon(adjust_lr_fn='rms')", r"reach must be Reach.TALL or Reach.LONG or Reach.ONE, got 'rms'"),
-        ("keras:Muon(exclude_layers=['head'])", r"chooses by name.*of rule.others"),
+        (
+            "pytorch:Muon(adjust_lr_fn='rms')",
+            r"shape_scale must be ShapeScale.ASPECT_RATIO or ShapeScale.LONGER_SIDE or ShapeScale.ONE, got 'rms'",
+        ),
+        ("keras:Muon(exclude_layers=['head'])", r"chooses by name.*of rule.fallback"),
         ("optax:adam()", r"optax.adam must be given learning_rate"),
         ("optax:adam(learning_rate=0.1, eps_root=1e-8)", r"eps_root=1e-08 of optax.adam: no rule here has it"),
         ("optax:adamw(learning_rate=0.1, nesterov=True)", r"nesterov=True of optax.adamw: no rule here has it"),

@@ -54,7 +54,7 @@ def steady(trial: nearest_wrong.TensorTrial) -> nearest_wrong.TensorTrial:
 def went(dialect: str, call: Call, trial: nearest_wrong.TensorTrial, each_step: str = "") -> np.ndarray:
     """Where the dialect's native goes in float64. A paper has none, so its rule goes, at shares of its rate; as it does
     where the native deviates."""
-    known = dialects.find(dialect).NATIVES.get(call.name)
+    known = dialects.find(dialect).natives.get(call.name)
     if dialect not in witnesses.SPOKEN or (known and known.rule in DEVIANT):
         rule = dialects.find(dialect).read(call.name, **call.arguments)
         rates = [rule.lr * (rate / trial.rates[0]) for rate in trial.rates]
@@ -111,7 +111,7 @@ def test_impossible_translation_is_parted_by_gradients(source: str, call: str, r
     near = nearest(rule, words)
     if near is None:
         name = type(rule).__name__
-        assert relation.refusal.why == getattr(words, "LACKING", {}).get(name, f"it has no {name}")
+        assert relation.refusal.why == words.lacking.get(name, f"it has no {name}")
         return
     said, trial = dialects.find(source).spell(rule), nearest_wrong.trial(rule)
     one = went(source, said, trial)
@@ -184,7 +184,7 @@ def test_setting_of_each_step_makes_the_nearest_call_exact(dialect: str, rule: R
     """The code of the refusal, run as it is told, before each step; without it the call parts."""
     refusal = relate(rule, dialects.find(dialect)).refusal
     assert refusal
-    native = dialects.find(dialect).NATIVES["adam" if dialect == "optax" else name]
+    native = dialects.find(dialect).natives["adam" if dialect == "optax" else name]
     said = {argument: getattr(rule, field) for argument, field in native.arguments.items() if field in NARROW}
     if name == "amsgrad":
         said |= {"bias_correction_mu": False, "bias_correction_nu": False}

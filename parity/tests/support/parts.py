@@ -99,7 +99,7 @@ def bounded(dtype: str) -> SimpleNamespace:
         where=scalars.where,
         ratio=lambda part, whole: number(part) / number(whole),
         power=power,
-        integer_power=lambda base, n: scalars.integer_power(number(base), n),  # type: ignore[arg-type]
+        integer_power=lambda base, n: scalars.integer_power(number(base), n),
     )
 
 

@@ -30,11 +30,11 @@ from samestep.reference.parts import (
     WarmUp,
 )
 
-from .words import REQUIRED, complete
+from .signatures import REQUIRED, Signatures, complete
 
 OURS = "samestep.frameworks.tensorflow.parts.Schedule(schedule)"
 
-SCHEDULES: dict[str, dict[str, Any]] = {
+SCHEDULES: Signatures = {
     "PiecewiseConstantDecay": {"boundaries": REQUIRED, "values": REQUIRED},
     "ExponentialDecay": {
         "initial_learning_rate": REQUIRED, "decay_steps": REQUIRED, "decay_rate": REQUIRED, "staircase": False,

@@ -29,12 +29,12 @@ from samestep.reference.parts import (
 )
 from samestep.reference.scalars import integer_power
 
-from .words import REQUIRED, complete
+from .signatures import REQUIRED, Signatures, complete
 
 ADDED = 1e-6  # what clip_grad_norm_ adds to the norm
 OURS = "samestep.frameworks.pytorch.parts.Scheduler(optimizer, schedule)"
 
-SCHEDULERS: dict[str, dict[str, Any]] = {
+SCHEDULERS: Signatures = {
     "ConstantLR": {"factor": 1 / 3, "total_iters": 5},
     "LinearLR": {"start_factor": 1 / 3, "end_factor": 1.0, "total_iters": 5},
     "StepLR": {"step_size": REQUIRED, "gamma": 0.1},
@@ -144,7 +144,7 @@ def read_clipping(name: str, /, **arguments: Any) -> Clipping:
 
     ValueError for an unknown name or argument; Inexpressible for a ``norm_type`` other than 2.
     """
-    known = {
+    known: Signatures = {
         "clip_grad_norm_": {"max_norm": REQUIRED, "norm_type": 2.0, "error_if_nonfinite": False, "foreach": None},
         "clip_grad_value_": {"clip_value": REQUIRED, "foreach": None},
     }
