@@ -1,4 +1,6 @@
-"""The update rules, each written once, for any array library. In reading order: from plain to adaptive.
+"""The update rules, each written once, for any array library.
+
+``RULES`` lists them in reading order, from plain to adaptive.
 
 >>> from samestep.reference import Adam, dialects, follow
 >>> dialects.pytorch.read("Adam", lr=0.01)
@@ -25,12 +27,36 @@ from .schedulefree import ScheduleFree
 from .sgd import SGD
 
 RULES: tuple[type[Rule], ...] = (
-    SGD, ASGD, Rprop, Adagrad, FTRL, Adadelta, RMSprop, Adam, Adamax, NAdam, RAdam, ScheduleFree, Lion,
+    SGD, ASGD, Rprop, Adagrad, FTRL, Adadelta, RMSprop, Adam, Adamax, NAdam, RAdam, ScheduleFree,
+    Lion,
     LAMB, Adafactor, Muon,
 )  # fmt: skip
 
 __all__ = [
-    "ASGD", "FTRL", "LAMB", "RULES", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "Lion", "Muon",
-    "NAdam", "RAdam", "RMSprop", "Rprop", "ScheduleFree",
-    "Buffer", "Decay", "Epsilon", "SizeMeasuredAt", "ShapeScale", "Rule", "parts", "dialects", "follow",
+    "ASGD",
+    "FTRL",
+    "LAMB",
+    "RULES",
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "Adamax",
+    "Buffer",
+    "Decay",
+    "Epsilon",
+    "Lion",
+    "Muon",
+    "NAdam",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "Rule",
+    "ScheduleFree",
+    "ShapeScale",
+    "SizeMeasuredAt",
+    "dialects",
+    "follow",
+    "parts",
 ]  # fmt: skip

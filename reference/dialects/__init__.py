@@ -1,4 +1,4 @@
-"""How others write the rules. A dialect is a value with the functions ``read`` and ``spell`` and what it knows.
+"""Dialects: how frameworks, papers and an article write the rules.
 
 >>> from samestep.reference import dialects
 >>> rule = dialects.keras.read("Adagrad", learning_rate=0.01, epsilon=0.025)
@@ -24,7 +24,8 @@ from .tensorflow1 import tensorflow1
 from .tf_keras import tf_keras
 
 DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect for dialect in (pytorch, keras, tf_keras, tensorflow1, optax, onnx, paper, article)
+    dialect.name: dialect
+    for dialect in (pytorch, keras, tf_keras, tensorflow1, optax, onnx, paper, article)
 }
 
 

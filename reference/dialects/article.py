@@ -1,7 +1,8 @@
-"""How the article writes the rule that the experiment comes from; its subject is adaptive learning rates in Python.
+"""How the article that the experiment comes from writes its rule.
 
-It gives one rule, Adagrad, as ``theta - lr * g / sqrt(G + eps)`` with G the sum of squared gradients,
-and runs it with ``lr`` 0.01. It names no value for eps; 1e-8 is this project's choice.
+The article is about adaptive learning rates in Python. It gives one rule, Adagrad, as ``theta - lr
+* g / sqrt(G + eps)`` with G the sum of squared gradients, and runs it with ``lr`` 0.01. It names no
+value for eps; 1e-8 is this project's choice.
 """
 
 from typing import Any
@@ -22,7 +23,7 @@ INSTEAD = "dialects.pytorch or dialects.keras"
 
 
 def read(name: str, /, **arguments: Any) -> Rule:
-    """The rule that the article means by ``<name>(**arguments)``; ValueError for other names or arguments."""
+    """The rule that the article means by ``<name>(**arguments)``; ValueError for unknown ones."""
     native = article.find(name)
     return native.rule(**native.fields(native.complete(article.title(name), arguments)))
 

@@ -1,4 +1,4 @@
-"""Calls of optimizers, tables of what their arguments mean, and the error for what cannot be said."""
+"""Calls of optimizers, the meanings of their arguments, and the error for what has no call."""
 
 import ast
 import dataclasses
@@ -11,12 +11,14 @@ from samestep.reference.rule import Rule
 class Inexpressible(ValueError):
     """A dialect has no call for a rule, or no rule describes a call.
 
-    ``what`` cannot be expressed, ``why`` is the reason, ``instead`` is what to use. ``size`` says how
-    far the nearest call is, or is empty. ``each_step`` is code that makes the nearest call exact when
-    it runs before each step ``t`` = 1, 2, ...; it is empty if there is none.
+    ``what`` cannot be expressed, ``why`` is the reason, ``instead`` is what to use. ``size`` says
+    how far the nearest call is, or is empty. ``each_step`` is code that makes the nearest call
+    exact when it runs before each step ``t`` = 1, 2, ...; it is empty if there is none.
     """
 
-    def __init__(self, what: str, why: str, instead: str, size: str = "", each_step: str = "") -> None:
+    def __init__(
+        self, what: str, why: str, instead: str, size: str = "", each_step: str = ""
+    ) -> None:
         self.what = what
         self.why = why
         self.instead = instead
@@ -53,8 +55,8 @@ class Call:
 class Native:
     """How the arguments of a framework's own optimizer map to the fields of a rule.
 
-    ``arguments`` maps each argument that sets a hyperparameter to the rule's field. ``defaults`` are
-    the framework's; an argument without one must be given. ``fixed`` holds the fields that the
+    ``arguments`` maps each argument that sets a hyperparameter to the rule's field. ``defaults``
+    are the framework's; an argument without one must be given. ``fixed`` holds the fields that the
     framework decides. ``state`` maps the rule's state names to the framework's. ``literals`` holds,
     for each argument with values of its own such as None or "standard", what each of them means.
     """
@@ -71,11 +73,14 @@ class Native:
         """The arguments that must be given."""
         return [argument for argument in self.arguments if argument not in self.defaults]
 
-    def complete(self, title: str, arguments: Mapping[str, Any], others: Iterable[str] = ()) -> dict[str, Any]:
+    def complete(
+        self, title: str, arguments: Mapping[str, Any], others: Iterable[str] = ()
+    ) -> dict[str, Any]:
         """The call's arguments that set hyperparameters, with the framework's defaults filled in.
 
         ``others`` are further arguments that the call may have; they are left out of the result.
-        ValueError for an unknown argument and for one that is missing; ``title`` names the optimizer.
+        ValueError for an unknown argument and for one that is missing; ``title`` names the
+        optimizer.
         """
         known = [*self.arguments, *others]
         for name in arguments:
@@ -87,8 +92,10 @@ class Native:
         return {**self.defaults, **given}
 
     def fields(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of the rule that a complete call means, with those that the framework decides."""
-        meanings = {self.arguments[name]: self._meaning(name, value) for name, value in arguments.items()}
+        """The fields of the rule that a complete call means, with those that are fixed."""
+        meanings = {
+            self.arguments[name]: self._meaning(name, value) for name, value in arguments.items()
+        }
         return {**self.fixed, **meanings}
 
     def differences(self, rule: Rule) -> list[str]:
@@ -130,7 +137,10 @@ def parse(text: str) -> tuple[str, str, dict[str, Any]]:
 
     Nothing is executed: arguments must be literals. ValueError otherwise.
     """
-    advice = f"a call must read like keras:Adam(learning_rate=0.001), with literal arguments, got {text!r}"
+    advice = (
+        f"a call must read like keras:Adam(learning_rate=0.001), with literal arguments, got "
+        f"{text!r}"
+    )
     dialect, colon, call = text.partition(":")
     try:
         tree = ast.parse(call.strip(), mode="eval").body

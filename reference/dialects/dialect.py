@@ -45,19 +45,19 @@ def _as_they_are(arguments: dict[str, Any], native: Native) -> dict[str, Any]:
 class Dialect:
     """How a framework, a paper or an article writes the rules.
 
-    ``name`` identifies the dialect and stands before the colon of a call as text. ``prefix`` says in
-    messages where its optimizers are, such as "torch.optim". ``natives`` has an entry for each of
-    them that follows a rule.
+    ``name`` identifies the dialect and stands before the colon of a call as text. ``prefix`` says
+    in messages where its optimizers are, such as "torch.optim". ``natives`` has an entry for each
+    of them that follows a rule.
 
-    ``read(name, **arguments)`` gives the rule that a call means. It raises ValueError for an unknown
-    name or argument and for a value out of range, Inexpressible for what no rule here does.
+    ``read(name, **arguments)`` gives the rule that a call means. It raises ValueError for an
+    unknown name or argument and for a value out of range, Inexpressible for what no rule here does.
     ``spell(rule)`` gives the call that means the rule in exact arithmetic, or raises Inexpressible.
 
-    ``join`` writes the arguments of a native as its signature has them, such as two of them as a pair.
-    ``refusals`` explain why a rule cannot be expressed; the first that applies is used. ``lacking``
-    explains it for a class of rules, by name. ``unsupported`` maps arguments that no rule describes
-    to the value that switches each off. ``read_only`` names natives that ``spell`` never gives.
-    ``left_out`` maps optimizers of the framework that are no rules to the reason.
+    ``join`` writes the arguments of a native as its signature has them, such as two of them as a
+    pair. ``refusals`` explain why a rule cannot be expressed; the first that applies is used.
+    ``lacking`` explains it for a class of rules, by name. ``unsupported`` maps arguments that no
+    rule describes to the value that switches each off. ``read_only`` names natives that ``spell``
+    never gives. ``left_out`` maps optimizers of the framework that are no rules to the reason.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """How Keras writes the rules: keras.optimizers 3.15. Read off keras/src/optimizers/*.py.
 
-Epsilon stands inside the root, in Adam outside it but before bias correction (epsilon-hat), in Nadam after it. A
-momentum buffer accumulates steps. Weight decay is decoupled, for every optimizer.
+Epsilon stands inside the root, in Adam outside it but before bias correction (epsilon-hat), in
+Nadam after it. A momentum buffer accumulates steps. Weight decay is decoupled, for every optimizer.
 """
 
 import dataclasses
@@ -39,7 +39,8 @@ FTRL_ARGUMENTS = {  # in Keras 2 and TensorFlow 1, too
     "l2_shrinkage_regularization_strength": "shrinkage", "beta": "beta",
 }  # fmt: skip
 FTRL_DEFAULTS = {
-    "learning_rate_power": -0.5, "initial_accumulator_value": 0.1, "l1_regularization_strength": 0.0,
+    "learning_rate_power": -0.5, "initial_accumulator_value": 0.1,
+    "l1_regularization_strength": 0.0,
     "l2_regularization_strength": 0.0, "l2_shrinkage_regularization_strength": 0.0, "beta": 0.0,
 }  # fmt: skip
 LEFT_OUT = {
@@ -47,12 +48,21 @@ LEFT_OUT = {
     "MultiOptimizer": "it gives layers optimizers of their own: no rule",
     "OptimizerMap": "it is the table that MultiOptimizer reads",
 }
-CHOICE_BY_NAME = ("exclude_layers", "exclude_embeddings")  # layers whose tensors Muon leaves to Adam
+CHOICE_BY_NAME = (
+    "exclude_layers",
+    "exclude_embeddings",
+)  # layers whose tensors Muon leaves to Adam
 
 _COMMON = {"learning_rate": "lr", "weight_decay": "weight_decay"}
 _BETAS = {**_COMMON, "beta_1": "beta1", "beta_2": "beta2"}
 _MEANS = {**_BETAS, "epsilon": "epsilon"}
-_MEANS_DEFAULTS = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "weight_decay": 0.0}
+_MEANS_DEFAULTS = {
+    "learning_rate": 1e-3,
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+    "epsilon": 1e-7,
+    "weight_decay": 0.0,
+}
 _ADAM, _ADAM_DEFAULTS = {**_MEANS, "amsgrad": "amsgrad"}, {**_MEANS_DEFAULTS, "amsgrad": False}
 _ADAM_STATE = {"m": "momentum", "v": "velocity", "w": "velocity_hat"}
 
@@ -67,7 +77,8 @@ NATIVES = {
     "Adagrad": Native(
         Adagrad,
         {**_COMMON, "initial_accumulator_value": "initial_accumulator", "epsilon": "epsilon"},
-        {"learning_rate": 1e-3, "initial_accumulator_value": 0.1, "epsilon": 1e-7, "weight_decay": 0.0},
+        {"learning_rate": 1e-3, "initial_accumulator_value": 0.1, "epsilon": 1e-7,
+         "weight_decay": 0.0},
         {"epsilon_at": Epsilon.INSIDE, "decay": Decay.DECOUPLED},
         {"G": "accumulator"},
     ),
@@ -80,13 +91,16 @@ NATIVES = {
     ),
     "RMSprop": Native(
         RMSprop,
-        {**_COMMON, "rho": "rho", "momentum": "momentum", "epsilon": "epsilon", "centered": "centered"},
-        {"learning_rate": 1e-3, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False, "weight_decay": 0.0},
+        {**_COMMON, "rho": "rho", "momentum": "momentum", "epsilon": "epsilon",
+         "centered": "centered"},
+        {"learning_rate": 1e-3, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False,
+         "weight_decay": 0.0},
         {"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.STEPS, "decay": Decay.DECOUPLED},
         {"v": "velocity", "b": "momentum", "m": "average_gradient"},
     ),
     "Adam": Native(
-        Adam, _ADAM, _ADAM_DEFAULTS, {"epsilon_at": Epsilon.HAT, "decay": Decay.DECOUPLED}, _ADAM_STATE,
+        Adam, _ADAM, _ADAM_DEFAULTS, {"epsilon_at": Epsilon.HAT, "decay": Decay.DECOUPLED},
+        _ADAM_STATE,
     ),
     "AdamW": Native(
         Adam, _ADAM, {**_ADAM_DEFAULTS, "weight_decay": 4e-3},
@@ -108,23 +122,32 @@ NATIVES = {
         Adafactor,
         {**_COMMON, "beta_2_decay": "beta2_decay", "epsilon_1": "epsilon1", "epsilon_2": "epsilon2",
          "clip_threshold": "clip", "relative_step": "relative_step"},
-        {"learning_rate": 1e-3, "beta_2_decay": -0.8, "epsilon_1": 1e-30, "epsilon_2": 1e-3, "clip_threshold": 1.0,
+        {"learning_rate": 1e-3, "beta_2_decay": -0.8, "epsilon_1": 1e-30, "epsilon_2": 1e-3,
+         "clip_threshold": 1.0,
          "relative_step": True, "weight_decay": 0.0},
-        {"epsilon1_at": Epsilon.INSIDE, "decay": Decay.DECOUPLED, "size_measured_at": SizeMeasuredAt.AFTER_DECAY},
+        {"epsilon1_at": Epsilon.INSIDE, "decay": Decay.DECOUPLED,
+         "size_measured_at": SizeMeasuredAt.AFTER_DECAY},
         {"v": "velocity", "r": "", "c": ""},  # r and c bear the name of the variable itself
     ),
     "Lamb": Native(
-        LAMB, _MEANS, _MEANS_DEFAULTS, {"decay": Decay.DECOUPLED}, {"m": "momentum", "v": "velocity"},
+        LAMB, _MEANS, _MEANS_DEFAULTS, {"decay": Decay.DECOUPLED}, {"m": "momentum",
+                                                                    "v": "velocity"},
     ),
     "Muon": Native(
         Muon,
-        {**_COMMON, "momentum": "momentum", "nesterov": "nesterov", "muon_a": "a", "muon_b": "b", "muon_c": "c",
-         "ns_steps": "ns_steps", "rms_rate": "lr_scale", "adam_lr_ratio": "adam_lr_scale", "adam_beta_1": "adam_beta1",
-         "adam_beta_2": "adam_beta2", "epsilon": "adam_epsilon", "adam_weight_decay": "adam_weight_decay"},
-        {"learning_rate": 1e-3, "weight_decay": 4e-3, "momentum": 0.95, "nesterov": True, "muon_a": 3.4445,
-         "muon_b": -4.7750, "muon_c": 2.0315, "ns_steps": 5, "rms_rate": 0.2, "adam_lr_ratio": 1.0, "adam_beta_1": 0.9,
+        {**_COMMON, "momentum": "momentum", "nesterov": "nesterov", "muon_a": "a", "muon_b": "b",
+         "muon_c": "c",
+         "ns_steps": "ns_steps", "rms_rate": "lr_scale", "adam_lr_ratio": "adam_lr_scale",
+         "adam_beta_1": "adam_beta1",
+         "adam_beta_2": "adam_beta2", "epsilon": "adam_epsilon",
+         "adam_weight_decay": "adam_weight_decay"},
+        {"learning_rate": 1e-3, "weight_decay": 4e-3, "momentum": 0.95, "nesterov": True,
+         "muon_a": 3.4445,
+         "muon_b": -4.7750, "muon_c": 2.0315, "ns_steps": 5, "rms_rate": 0.2, "adam_lr_ratio": 1.0,
+         "adam_beta_1": 0.9,
          "adam_beta_2": 0.999, "epsilon": 1e-7, "adam_weight_decay": 4e-3},
-        {"ema": False, "epsilon": 1e-7, "epsilon_at": Epsilon.OUTSIDE, "shape_scale": ShapeScale.LONGER_SIDE, "adam": True,
+        {"ema": False, "epsilon": 1e-7, "epsilon_at": Epsilon.OUTSIDE,
+         "shape_scale": ShapeScale.LONGER_SIDE, "adam": True,
          "decay": Decay.DECOUPLED},
         {"m": "momentum", "v": "velocity"},
     ),
@@ -137,7 +160,8 @@ NATIVES = {
     ),
     "ScheduleFreeAdamW": Native(
         ScheduleFree, {**_MEANS, "warmup_steps": "warmup"},
-        {**_MEANS_DEFAULTS, "learning_rate": 0.0025, "epsilon": 1e-8, "warmup_steps": 0.0}, {"decay": Decay.DECOUPLED},
+        {**_MEANS_DEFAULTS, "learning_rate": 0.0025, "epsilon": 1e-8, "warmup_steps": 0.0},
+        {"decay": Decay.DECOUPLED},
         {"z": "momentum", "v": "velocity"},
     ),
 }  # fmt: skip
@@ -147,15 +171,16 @@ def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``keras.optimizers.<name>(**arguments)`` follows.
 
     Takes every argument of the native. What Keras does before and after the rule (``UNSUPPORTED``:
-    clipping, averaging, accumulation) raises Inexpressible when it is switched on. Raises ValueError
-    for an unknown optimizer or argument and for a value outside its range. A schedule is not a
-    number, so give it to the adapter.
+    clipping, averaging, accumulation) raises Inexpressible when it is switched on. Raises
+    ValueError for an unknown optimizer or argument and for a value outside its range. A schedule is
+    not a number, so give it to the adapter.
     """
     native = keras.find(name)
     for part, switched_off in UNSUPPORTED.items():
         if arguments.get(part, switched_off) != switched_off and part != "ema_momentum":
             instead = (
-                f"read the call without it and give it to samestep.frameworks.tensorflow.Optimizer(rule, {part}=...)"
+                f"read the call without it and give it to "
+                f"samestep.frameworks.tensorflow.Optimizer(rule, {part}=...)"
             )
             why = "it acts before or after the update, not in it"
             raise Inexpressible(f"{part} in a rule", why, instead)
@@ -169,20 +194,25 @@ def read(name: str, /, **arguments: Any) -> Rule:
             native = _unscaled(native)
         if arguments.get("exclude_layers"):
             why = "it chooses by name, and a rule knows no names"
-            instead = "read the call without it and give those layers an optimizer of their own, of rule.fallback"
+            instead = (
+                "read the call without it and give those layers an optimizer of their own, of "
+                "rule.fallback"
+            )
             raise Inexpressible("exclude_layers in a rule", why, instead)
     return native.rule(**native.fields(native.complete(keras.title(name), arguments, others)))
 
 
 def spell(rule: Rule) -> Call:
-    """The call in keras.optimizers that means the rule (exact arithmetic); Inexpressible if there is none."""
+    """The call in keras.optimizers that means the rule in exact arithmetic, or Inexpressible."""
     condition = setting = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
         if not getattr(rule, "nesterov", False):
             setting = f"optimizer.momentum = {rule.momentum} * lr / lr_before"
         rule = rule.replace(buffer=Buffer.STEPS)
         condition = "while the learning rate stays constant"
-    decays = isinstance(rule, Adam) and rule.weight_decay  # either class can, but then AdamW is meant
+    decays = (
+        isinstance(rule, Adam) and rule.weight_decay
+    )  # either class can, but then AdamW is meant
     for name, native in keras.natives_of(type(rule)).items():
         if isinstance(rule, Muon) and (rule.shape_scale, rule.lr_scale) == (ShapeScale.ONE, 1.0):
             native = _unscaled(native)
@@ -205,9 +235,13 @@ REFUSALS = (
         "an L2 regularizer of weight_decay / 2 on each weight, or {ours}",
     ),
     Refusal(
-        lambda rule: isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.FLOOR and rule.epsilon1,
-        "Keras adds epsilon1 to the square of the gradient, this rule lets no mean and no root fall below it",
-        "{ours}; where the root mean square of gradients stays far above epsilon1 and its root, epsilon_1=0",
+        lambda rule: (
+            isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.FLOOR and rule.epsilon1
+        ),
+        "Keras adds epsilon1 to the square of the gradient, this rule lets no mean and no root "
+        "fall below it",
+        "{ours}; where the root mean square of gradients stays far above epsilon1 and its root, "
+        "epsilon_1=0",
     ),
     Refusal(
         lambda rule: isinstance(rule, Adafactor),
@@ -216,18 +250,26 @@ REFUSALS = (
     ),
     Refusal(
         lambda rule: isinstance(rule, LAMB),
-        "Keras shrinks theta before the step, this rule adds the decay to the direction whose length is then set",
+        "Keras shrinks theta before the step, this rule adds the decay to the direction whose "
+        "length is then set",
     ),
     Refusal(
         lambda rule: isinstance(rule, Adam),
         "Keras adds epsilon before the bias correction of v, this rule after it",
-        size=ADAM_SIZE, each_step="optimizer.epsilon.assign({epsilon} * (1 - {beta2}**t) ** 0.5)  # a tf.Variable",
+        size=ADAM_SIZE,
+        each_step=(
+            "optimizer.epsilon.assign({epsilon} * (1 - {beta2}**t) ** 0.5)  # a tf.Variable"
+        ),
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon) and rule.epsilon_at is Epsilon.FLOOR and rule.epsilon,
         "Keras adds 1e-07 to the norm, this rule lets it not fall below epsilon",
-        "{ours}; where norms stay far above epsilon, and all tensors are matrices, the same call in Keras",
-        size="a matrix shorter by the factor 1 / (1 + 1e-07 / |M|), with M as Keras sums it, before it is iterated",
+        "{ours}; where norms stay far above epsilon, and all tensors are matrices, the same call "
+        "in Keras",
+        size=(
+            "a matrix shorter by the factor 1 / (1 + 1e-07 / |M|), with M as Keras sums it, "
+            "before it is iterated"
+        ),
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon) and not rule.adam,
@@ -236,24 +278,30 @@ REFUSALS = (
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon),
-        "keras.optimizers.Muon adds 1e-07 to the norm of a sum of gradients, and multiplies lr by rms_rate "
+        "keras.optimizers.Muon adds 1e-07 to the norm of a sum of gradients, and multiplies lr by "
+        "rms_rate "
         "sqrt(max(rows, columns)) or not at all, this rule otherwise",
     ),
     Refusal(lambda rule: isinstance(rule, SGD), "keras.optimizers.SGD has no dampening"),
     Refusal(
         lambda rule: isinstance(rule, Adagrad) and rule.lr_decay,
         "keras.optimizers.Adagrad has no lr_decay",
-        "learning_rate=keras.optimizers.schedules.InverseTimeDecay(initial_learning_rate={lr}, decay_steps=1, "
+        "learning_rate=keras.optimizers.schedules.InverseTimeDecay(initial_learning_rate={lr}, "
+        "decay_steps=1, "
         "decay_rate={lr_decay}), or {ours}",
     ),
     Refusal(
         lambda rule: isinstance(rule, NAdam),
-        "keras.optimizers.Nadam warms its momentum up by 0.96^t, this rule by 0.96^({momentum_decay} t)",
+        "keras.optimizers.Nadam warms its momentum up by 0.96^t, this rule by "
+        "0.96^({momentum_decay} t)",
     ),
     Refusal(
         lambda rule: isinstance(rule, Adamax),
         "keras.optimizers.Adamax adds epsilon to the maximum, this rule takes the maximum of it",
-        size="per element a factor between 1/2 and 1 with the same epsilon, worst where |g| is far below epsilon",
+        size=(
+            "per element a factor between 1/2 and 1 with the same epsilon, worst where |g| is far "
+            "below epsilon"
+        ),
     ),
 )  # fmt: skip
 

@@ -3,8 +3,9 @@
 Read off onnx/defs/training/defs.cc.
 
 Inputs and attributes are arguments alike: ``R`` is the learning rate, ``T`` the update count in the
-first step, ``H`` the start of Adagrad's accumulator; other states start at zero. Epsilon stands outside the root, in Adam
-before bias correction. A momentum buffer accumulates gradients. ``norm_coefficient`` is an L2 penalty.
+first step, ``H`` the start of Adagrad's accumulator; other states start at zero. Epsilon stands
+outside the root, in Adam before bias correction. A momentum buffer accumulates gradients.
+``norm_coefficient`` is an L2 penalty.
 """
 
 from typing import Any
@@ -22,11 +23,13 @@ from .refusal import refuse
 NATIVES = {
     "Momentum": Native(
         SGD,
-        {"R": "lr", "alpha": "momentum", "beta": "dampening", "mode": "nesterov", "norm_coefficient": "weight_decay"},
+        {"R": "lr", "alpha": "momentum", "beta": "dampening", "mode": "nesterov",
+         "norm_coefficient": "weight_decay"},
         {},  # the operator has none
         {"buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
         {"b": "V"},
-        {"mode": {"standard": False, "nesterov": True}, "beta": {1.0: 0.0}},  # beta = 1 - dampening: see read
+        # beta = 1 - dampening: see read
+        {"mode": {"standard": False, "nesterov": True}, "beta": {1.0: 0.0}},
     ),
     "Adagrad": Native(
         Adagrad,
@@ -38,7 +41,8 @@ NATIVES = {
     ),
     "Adam": Native(
         Adam,
-        {"R": "lr", "alpha": "beta1", "beta": "beta2", "epsilon": "epsilon", "norm_coefficient": "weight_decay"},
+        {"R": "lr", "alpha": "beta1", "beta": "beta2", "epsilon": "epsilon",
+         "norm_coefficient": "weight_decay"},
         {"alpha": 0.9, "beta": 0.999, "epsilon": 1e-6, "norm_coefficient": 0.0},
         {"epsilon_at": Epsilon.HAT, "decay": Decay.COUPLED},
         {"m": "V", "v": "H"},
@@ -72,7 +76,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
 
 
 def spell(rule: Rule) -> Call:
-    """The operator and inputs that mean the rule (exact arithmetic); Inexpressible if there are none."""
+    """The operator and inputs that mean the rule in exact arithmetic, or Inexpressible."""
     condition = ""
     exact = rule
     if isinstance(rule, SGD) and rule.momentum and rule.buffer is Buffer.STEPS:
@@ -91,8 +95,14 @@ def spell(rule: Rule) -> Call:
 
 def _counted_otherwise(title: str, first: int) -> Inexpressible:
     if first:
-        why = "T=0 corrects no bias in the first step, and later steps as if they were one step earlier"
-        size = "a first step of (1 - alpha) / sqrt(1 - beta) times the right one: 3.2 with the defaults"
+        why = (
+            "T=0 corrects no bias in the first step, and later steps as if they were one step "
+            "earlier"
+        )
+        size = (
+            "a first step of (1 - alpha) / sqrt(1 - beta) times the right one: 3.2 with the "
+            "defaults"
+        )
         return Inexpressible(f"{title} with another first T", why, "T=1 in the first step", size)
     why = "T=0 marks the first step, and the learning rate decays from there"
     return Inexpressible(f"{title} with another first T", why, "T=0 in the first step")
@@ -101,15 +111,21 @@ def _counted_otherwise(title: str, first: int) -> Inexpressible:
 def _decayed_after(title: str) -> Inexpressible:
     why = "it shrinks the parameters after the step, by a share that no learning rate scales"
     instead = (
-        "at a constant R, Adam(lr=R * (1 - c), weight_decay=c / lr, decay=DECOUPLED, epsilon_at=HAT) for "
+        "at a constant R, Adam(lr=R * (1 - c), weight_decay=c / lr, decay=DECOUPLED, "
+        "epsilon_at=HAT) for "
         "c = norm_coefficient_post"
     )
     return Inexpressible(f"norm_coefficient_post of {title}", why, instead)
 
 
 def _scaled(title: str) -> Inexpressible:
-    why = "from the second step on it scales the gradient, and no rule here does without plain momentum"
+    why = (
+        "from the second step on it scales the gradient, and no rule here does without plain "
+        "momentum"
+    )
     return Inexpressible(f"beta of {title} without momentum, or with Nesterov's", why, "beta=1")
 
 
-onnx = Dialect(name="onnx", prefix="ai.onnx.preview.training", natives=NATIVES, read=read, spell=spell)
+onnx = Dialect(
+    name="onnx", prefix="ai.onnx.preview.training", natives=NATIVES, read=read, spell=spell
+)

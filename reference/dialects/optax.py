@@ -2,9 +2,10 @@
 
 Read off optax/_src/alias.py, _src/transform.py and transforms/_accumulation.py.
 
-Epsilon stands where PyTorch has it in Adam, under the root in Adagrad and, unless ``eps_in_sqrt=False``, in RMSprop.
-The momentum buffer accumulates gradients in ``sgd`` and steps in ``rmsprop``. Uphill is a negative learning rate, and
-``adadelta``'s default learning rate, None, drops the minus sign: it climbs.
+Epsilon stands where PyTorch has it in Adam, under the root in Adagrad and, unless
+``eps_in_sqrt=False``, in RMSprop. The momentum buffer accumulates gradients in ``sgd`` and steps in
+``rmsprop``. Uphill is a negative learning rate, and ``adadelta``'s default learning rate, None,
+drops the minus sign: it climbs.
 """
 
 import math
@@ -28,19 +29,27 @@ from .dialect import Dialect
 from .refusal import refuse, refuse_arguments
 
 UNSUPPORTED = {  # arguments that no rule here has, with the value that switches each off
-    "accumulator_dtype": None, "mu_dtype": None, "mask": None, "weight_decay_mask": None, "eps_root": 0.0,
+    "accumulator_dtype": None, "mu_dtype": None, "mask": None, "weight_decay_mask": None,
+    "eps_root": 0.0,
     "bias_correction": False, "threshold": 5.0,
 }  # fmt: skip
 OTHERS = {  # of these, the arguments that each native takes
-    "sgd": ("accumulator_dtype",), "adadelta": ("weight_decay_mask",), "rmsprop": ("bias_correction", "nesterov"),
-    "adam": ("eps_root", "mu_dtype", "nesterov"), "adamw": ("eps_root", "mu_dtype", "mask", "nesterov"),
-    "nadam": ("eps_root", "mu_dtype", "nesterov"), "nadamw": ("eps_root", "mu_dtype", "mask", "nesterov"),
+    "sgd": ("accumulator_dtype",), "adadelta": ("weight_decay_mask",),
+    "rmsprop": ("bias_correction", "nesterov"),
+    "adam": ("eps_root", "mu_dtype", "nesterov"), "adamw": ("eps_root", "mu_dtype", "mask",
+                                                            "nesterov"),
+    "nadam": ("eps_root", "mu_dtype", "nesterov"), "nadamw": ("eps_root", "mu_dtype", "mask",
+                                                              "nesterov"),
     "adamaxw": ("mask",),
-    "radam": ("eps_root", "threshold", "nesterov"), "lion": ("mu_dtype", "mask"), "lamb": ("eps_root", "mask"),
+    "radam": ("eps_root", "threshold", "nesterov"), "lion": ("mu_dtype", "mask"),
+    "lamb": ("eps_root", "mask"),
 }  # fmt: skip
 
 LACKING = {  # why a class of rules has no native here
-    "Adafactor": "optax.adafactor factors the two largest dimensions and sets its own rate; it is not described here",
+    "Adafactor": (
+        "optax.adafactor factors the two largest dimensions and sets its own rate; "
+        "it is not described here"
+    ),
     "ScheduleFree": "optax.contrib.schedule_free_adamw is not described here",
     "Muon": "optax.contrib.muon is not described here",
 }  # fmt: skip
@@ -62,7 +71,8 @@ NATIVES = {
     ),
     "adagrad": Native(
         Adagrad,
-        {"learning_rate": "lr", "initial_accumulator_value": "initial_accumulator", "eps": "epsilon"},
+        {"learning_rate": "lr", "initial_accumulator_value": "initial_accumulator",
+         "eps": "epsilon"},
         {"initial_accumulator_value": 0.1, "eps": 1e-7},
         {"epsilon_at": Epsilon.INSIDE},
         {"G": "sum_of_squares"},
@@ -76,9 +86,11 @@ NATIVES = {
     ),
     "rmsprop": Native(
         RMSprop,
-        {"learning_rate": "lr", "decay": "rho", "eps": "epsilon", "initial_scale": "initial_mean_square",
+        {"learning_rate": "lr", "decay": "rho", "eps": "epsilon",
+         "initial_scale": "initial_mean_square",
          "eps_in_sqrt": "epsilon_at", "centered": "centered", "momentum": "momentum"},
-        {"decay": 0.9, "eps": 1e-8, "initial_scale": 0.0, "eps_in_sqrt": True, "centered": False, "momentum": None},
+        {"decay": 0.9, "eps": 1e-8, "initial_scale": 0.0, "eps_in_sqrt": True, "centered": False,
+         "momentum": None},
         {"buffer": Buffer.STEPS},
         {"v": "nu", "b": "trace", "m": "mu"},  # trace: of opposite sign
         {"momentum": {None: 0.0}, "eps_in_sqrt": {True: Epsilon.INSIDE, False: Epsilon.OUTSIDE}},
@@ -94,7 +106,8 @@ NATIVES = {
         {"momentum_decay": AT_ONCE, "decay": Decay.DECOUPLED}, _ADAM_STATE,
     ),
     "radam": Native(RAdam, _ADAM, _ADAM_DEFAULTS, {"epsilon_at": Epsilon.OUTSIDE}, _ADAM_STATE),
-    "adamax": Native(Adamax, _ADAM, _ADAM_DEFAULTS, {"epsilon_at": Epsilon.INSIDE}, {"m": "mu", "u": "nu"}),
+    "adamax": Native(Adamax, _ADAM, _ADAM_DEFAULTS, {"epsilon_at": Epsilon.INSIDE}, {"m": "mu",
+                                                                                     "u": "nu"}),
     "adamaxw": Native(
         Adamax, {**_ADAM, "weight_decay": "weight_decay"}, {**_ADAM_DEFAULTS, "weight_decay": 1e-4},
         {"epsilon_at": Epsilon.INSIDE, "decay": Decay.DECOUPLED}, {"m": "mu", "u": "nu"},
@@ -104,12 +117,14 @@ NATIVES = {
         {"b1": 0.9, "b2": 0.99, "weight_decay": 1e-3}, {"decay": Decay.DECOUPLED}, {"m": "mu"},
     ),
     "lamb": Native(
-        LAMB, {**_ADAM, "weight_decay": "weight_decay"}, {**_ADAM_DEFAULTS, "eps": 1e-6, "weight_decay": 0.0},
+        LAMB, {**_ADAM, "weight_decay": "weight_decay"}, {**_ADAM_DEFAULTS, "eps": 1e-6,
+                                                          "weight_decay": 0.0},
         {"decay": Decay.JOINED}, _ADAM_STATE,
     ),
     "rprop": Native(
         Rprop,
-        {"learning_rate": "lr", "eta_minus": "fall", "eta_plus": "rise", "min_step_size": "smallest",
+        {"learning_rate": "lr", "eta_minus": "fall", "eta_plus": "rise",
+         "min_step_size": "smallest",
          "max_step_size": "largest"},
         {"eta_minus": 0.5, "eta_plus": 1.2, "min_step_size": 1e-6, "max_step_size": 50.0},
         {}, {"d": "step_sizes", "h": "prev_updates"},  # prev_updates: of the length of the step
@@ -118,11 +133,14 @@ NATIVES = {
 
 
 def read(name: str, /, **arguments: Any) -> Rule:
-    """The rule that ``optax.<name>(**arguments)`` follows, its updates applied with ``optax.apply_updates``.
+    """The rule that ``optax.<name>(**arguments)`` follows.
 
-    Takes every argument of the native; a negative learning rate is a positive one with ``maximize``.
-    What no rule here has (``UNSUPPORTED``, ``amsgrad``) raises Inexpressible. Raises ValueError for
-    an unknown optimizer or argument and for a value outside its range. A schedule is not a number.
+    Its updates are applied with ``optax.apply_updates``.
+
+    Takes every argument of the native; a negative learning rate is a positive one with
+    ``maximize``. What no rule here has (``UNSUPPORTED``, ``amsgrad``) raises Inexpressible. Raises
+    ValueError for an unknown optimizer or argument and for a value outside its range. A schedule is
+    not a number.
     """
     if name == "amsgrad":
         raise _amsgrad()
@@ -176,10 +194,16 @@ def _is_empty(rule: Rule) -> bool:
 
 
 def _amsgrad() -> Inexpressible:
-    why = "it takes the maximum of the bias-corrected v, this project's Adam(amsgrad=True) that of v itself"
+    why = (
+        "it takes the maximum of the bias-corrected v, this project's Adam(amsgrad=True) that of "
+        "v itself"
+    )
     size = "steps smaller by up to sqrt(1 - beta2), for good: 31.6 times with 0.999"
     instead = "bias_correction_mu=False, bias_correction_nu=False and a learning rate for each step"
-    each_step = "learning_rate = lr * (1 - b2**t) ** 0.5 / (1 - b1**t)  # is Adam(amsgrad=True, epsilon_at=HAT)"
+    each_step = (
+        "learning_rate = lr * (1 - b2**t) ** 0.5 / (1 - b1**t)  # is Adam(amsgrad=True, "
+        "epsilon_at=HAT)"
+    )
     return Inexpressible("optax.amsgrad", why, instead, size, each_step)
 
 

@@ -1,13 +1,15 @@
 """How the papers write the rules, each in its own letters.
 
-SGD and Nesterov's: Sutskever et al. 2013, section 2, in the parameters at which the gradient is taken (Y. Bengio,
-N. Boulanger-Lewandowski, R. Pascanu: Advances in Optimizing Recurrent Networks. 2012, arXiv:1212.0901, section 3.5).
-Adagrad: Duchi et al. 2011. Adadelta: Zeiler 2012, which has no learning rate. RMSprop: Tieleman and Hinton's slide 29,
-without epsilon. Graves: RMSprop of Graves 2013, equations 38 to 41. Adam: Kingma and Ba 2015, algorithm 1. AdamW:
-Loshchilov and Hutter 2019, algorithm 2, whose decay is not multiplied by alpha. Adamax: Kingma and Ba, algorithm 2,
-without epsilon. Nadam: Dozat 2016, algorithm 2. Lion: Chen et al. 2023, program 1. LAMB: You et al. 2020, algorithm 2.
-FTRL: McMahan et al. 2013, algorithm 1. Rprop: Igel and Huesken 2000, iRprop-. ASGD: Bottou 2012, section 5.2.
-Adafactor: Shazeer and Stern 2018, algorithms 4 and 5. The rules' modules have the titles.
+SGD and Nesterov's: Sutskever et al. 2013, section 2, in the parameters at which the gradient is
+taken (Y. Bengio, N. Boulanger-Lewandowski, R. Pascanu: Advances in Optimizing Recurrent Networks.
+2012, arXiv:1212.0901, section 3.5). Adagrad: Duchi et al. 2011. Adadelta: Zeiler 2012, which has no
+learning rate. RMSprop: Tieleman and Hinton's slide 29, without epsilon. Graves: RMSprop of Graves
+2013, equations 38 to 41. Adam: Kingma and Ba 2015, algorithm 1. AdamW: Loshchilov and Hutter 2019,
+algorithm 2, whose decay is not multiplied by alpha. Adamax: Kingma and Ba, algorithm 2, without
+epsilon. Nadam: Dozat 2016, algorithm 2. Lion: Chen et al. 2023, program 1. LAMB: You et al. 2020,
+algorithm 2. FTRL: McMahan et al. 2013, algorithm 1. Rprop: Igel and Huesken 2000, iRprop-. ASGD:
+Bottou 2012, section 5.2. Adafactor: Shazeer and Stern 2018, algorithms 4 and 5. The rules' modules
+have the titles.
 """
 
 from typing import Any
@@ -32,7 +34,10 @@ from .dialect import Dialect
 from .refusal import refuse
 
 LACKING = {  # why a class of rules has no native here
-    "RAdam": "the paper adapts its rate from a length of memory of 4, this rule from 5, as everybody does",
+    "RAdam": (
+        "the paper adapts its rate from a length of memory of 4, "
+        "this rule, like all libraries, from 5"
+    ),
     "ScheduleFree": "the paper's ScheduleFree is not described here",
     "Muon": "Muon's first description is not a paper's",
 }
@@ -49,7 +54,8 @@ NATIVES = {
         {"b": "v"},  # of opposite sign
     ),
     "Adagrad": Native(
-        Adagrad, {"eta": "lr", "delta": "epsilon"}, {"delta": 0.0}, {"epsilon_at": Epsilon.OUTSIDE}, {"G": "G"},
+        Adagrad, {"eta": "lr", "delta": "epsilon"}, {"delta": 0.0},
+        {"epsilon_at": Epsilon.OUTSIDE}, {"G": "G"},
     ),
     "Adadelta": Native(
         Adadelta, {"rho": "rho", "epsilon": "epsilon"}, {"rho": 0.95, "epsilon": 1e-6}, {"lr": 1.0},
@@ -68,15 +74,18 @@ NATIVES = {
     ),
     "Adam": Native(Adam, _ADAM, _ADAM_DEFAULTS, {"epsilon_at": Epsilon.OUTSIDE}, _ADAM_STATE),
     "AdamW": Native(
-        Adam, {**_ADAM, "lambda_": "weight_decay"}, _ADAM_DEFAULTS,  # lambda_ = lr weight_decay: see read
+        # lambda_ = lr weight_decay: see read
+        Adam, {**_ADAM, "lambda_": "weight_decay"}, _ADAM_DEFAULTS,
         {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED}, _ADAM_STATE,
     ),
     "Adamax": Native(
-        Adamax, {"alpha": "lr", "beta1": "beta1", "beta2": "beta2"}, {"alpha": 2e-3, "beta1": 0.9, "beta2": 0.999},
+        Adamax, {"alpha": "lr", "beta1": "beta1", "beta2": "beta2"}, {"alpha": 2e-3, "beta1": 0.9,
+                                                                      "beta2": 0.999},
         {"epsilon": 0.0}, {"m": "m", "u": "u"},
     ),
     "Nadam": Native(  # mu_t = mu (1 - 0.96^(t psi) / 2), the schedule that the paper takes
-        NAdam, {"eta": "lr", "mu": "beta1", "nu": "beta2", "epsilon": "epsilon", "psi": "momentum_decay"},
+        NAdam, {"eta": "lr", "mu": "beta1", "nu": "beta2", "epsilon": "epsilon",
+                "psi": "momentum_decay"},
         {"mu": 0.99, "nu": 0.999, "epsilon": 1e-8, "psi": 0.004}, {}, {"m": "m", "v": "n"},
     ),
     "Lion": Native(
@@ -84,16 +93,22 @@ NATIVES = {
         {"beta1": 0.9, "beta2": 0.99, "lambda_": 0.0}, {"decay": Decay.DECOUPLED}, {"m": "m"},
     ),
     "LAMB": Native(
-        LAMB, {"eta": "lr", "beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon", "lambda_": "weight_decay"},
-        {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-6, "lambda_": 0.0}, {"decay": Decay.JOINED}, _ADAM_STATE,
+        LAMB,
+        {"eta": "lr", "beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon",
+         "lambda_": "weight_decay"},
+        {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-6, "lambda_": 0.0}, {"decay": Decay.JOINED},
+        _ADAM_STATE,
     ),
     "FTRL": Native(
-        FTRL, {"alpha": "lr", "beta": "beta", "lambda1": "l1", "lambda2": "l2"},  # lambda2 = 2 l2: see read
-        {"beta": 1.0, "lambda1": 0.0, "lambda2": 0.0}, {"initial_accumulator": 0.0}, {"n": "n", "z": "z"},
+        # lambda2 = 2 l2: see read
+        FTRL, {"alpha": "lr", "beta": "beta", "lambda1": "l1", "lambda2": "l2"},
+        {"beta": 1.0, "lambda1": 0.0, "lambda2": 0.0}, {"initial_accumulator": 0.0},
+        {"n": "n", "z": "z"},
     ),
     "Rprop": Native(
         Rprop,
-        {"Delta0": "lr", "eta_minus": "fall", "eta_plus": "rise", "Delta_min": "smallest", "Delta_max": "largest"},
+        {"Delta0": "lr", "eta_minus": "fall", "eta_plus": "rise", "Delta_min": "smallest",
+         "Delta_max": "largest"},
         {"eta_minus": 0.5, "eta_plus": 1.2}, {}, {"d": "Delta", "h": "dE/dw"},
     ),
     "ASGD": Native(
@@ -102,16 +117,18 @@ NATIVES = {
     "Adafactor": Native(
         Adafactor, {"rho": "lr", "epsilon1": "epsilon1", "epsilon2": "epsilon2", "d": "clip"},
         {"rho": 1e-2, "epsilon1": 1e-30, "epsilon2": 1e-3, "d": 1.0},
-        {"epsilon1_at": Epsilon.INSIDE, "beta2_decay": -0.8, "relative_step": True, "size_measured_at": SizeMeasuredAt.BEFORE_DECAY},
+        {"epsilon1_at": Epsilon.INSIDE, "beta2_decay": -0.8, "relative_step": True,
+         "size_measured_at": SizeMeasuredAt.BEFORE_DECAY},
         {"v": "V", "r": "R", "c": "C"},
     ),
 }  # fmt: skip
 
 
 def read(name: str, /, **arguments: Any) -> Rule:
-    """The rule that the paper means by these letters; ValueError for other names, arguments or values.
+    """The rule that the paper means by these letters.
 
-    AMSGrad (Reddi et al. 2018, algorithm 2) corrects no bias and raises Inexpressible.
+    ValueError for other names and arguments and for values outside their range. AMSGrad (Reddi et
+    al. 2018, algorithm 2) corrects no bias and raises Inexpressible.
     """
     if name == "AMSGrad":
         why = "it corrects no bias, and every Adam here does"
@@ -147,4 +164,6 @@ def spell(rule: Rule) -> Call:
     return Call(name, arguments, condition)
 
 
-paper = Dialect(name="paper", prefix="the paper", natives=NATIVES, read=read, spell=spell, lacking=LACKING)
+paper = Dialect(
+    name="paper", prefix="the paper", natives=NATIVES, read=read, spell=spell, lacking=LACKING
+)

@@ -1,7 +1,8 @@
 """How PyTorch writes the rules: torch.optim 2.13. Read off torch/optim/*.py.
 
-Epsilon stands outside the root and, in Adam, after bias correction; Adadelta's inside. A momentum buffer accumulates
-gradients. Weight decay is an L2 penalty except in AdamW and where ``decoupled_weight_decay`` says otherwise.
+Epsilon stands outside the root and, in Adam, after bias correction; Adadelta's inside. A momentum
+buffer accumulates gradients. Weight decay is an L2 penalty except in AdamW and where
+``decoupled_weight_decay`` says otherwise.
 """
 
 import dataclasses
@@ -27,33 +28,51 @@ from .refusal import ADAM_SIZE, refuse
 
 EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # they change no step
 PAIRS = {  # arguments that hold two hyperparameters, or three
-    "betas": ("beta1", "beta2"), "etas": ("etaminus", "etaplus"), "step_sizes": ("step_size_min", "step_size_max"),
+    "betas": ("beta1", "beta2"), "etas": ("etaminus", "etaplus"), "step_sizes": ("step_size_min",
+                                                                                 "step_size_max"),
     "eps": ("eps1", "eps2"), "ns_coefficients": ("a", "b", "c"),
 }  # fmt: skip
 READ_ONLY = ("SparseAdam",)  # it takes no dense gradient, so it is never an answer
-MACHINE_EPSILON = 2.0**-23  # of float32: what None means as Adafactor's first eps on such parameters
+MACHINE_EPSILON = (
+    2.0**-23
+)  # of float32: what None means as Adafactor's first eps on such parameters
 LIKE_ADAM = 0.2  # Muon's share of sqrt(max(rows, columns)) under adjust_lr_fn="match_rms_adamw"
-LEFT_OUT = {"LBFGS": "it asks for several gradients a step and searches along a line: no first-order rule"}
+LEFT_OUT = {
+    "LBFGS": "it asks for several gradients a step and searches along a line: no first-order rule"
+}
 DECOUPLES = ("Adam", "NAdam", "RAdam")  # those with the argument decoupled_weight_decay
 
 _COMMON = {"lr": "lr", "weight_decay": "weight_decay", "maximize": "maximize"}
 _MEANS = {**_COMMON, "eps": "epsilon", "beta1": "beta1", "beta2": "beta2"}
-_MEANS_DEFAULTS = {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "maximize": False}
-_ADAM, _ADAM_DEFAULTS = {**_MEANS, "amsgrad": "amsgrad"}, {**_MEANS_DEFAULTS, "lr": 1e-3, "amsgrad": False}
+_MEANS_DEFAULTS = {
+    "lr": 2e-3,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-8,
+    "weight_decay": 0.0,
+    "maximize": False,
+}
+_ADAM, _ADAM_DEFAULTS = (
+    {**_MEANS, "amsgrad": "amsgrad"},
+    {**_MEANS_DEFAULTS, "lr": 1e-3, "amsgrad": False},
+)
 _ADAM_STATE = {"m": "exp_avg", "v": "exp_avg_sq", "w": "max_exp_avg_sq"}
 
 NATIVES = {
     "SGD": Native(
         SGD,
         {**_COMMON, "momentum": "momentum", "dampening": "dampening", "nesterov": "nesterov"},
-        {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0, "maximize": False},
+        {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0,
+         "maximize": False},
         {"buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
         {"b": "momentum_buffer"},
     ),
     "Adagrad": Native(
         Adagrad,
-        {**_COMMON, "lr_decay": "lr_decay", "initial_accumulator_value": "initial_accumulator", "eps": "epsilon"},
-        {"lr": 1e-2, "lr_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-10, "weight_decay": 0.0,
+        {**_COMMON, "lr_decay": "lr_decay", "initial_accumulator_value": "initial_accumulator",
+         "eps": "epsilon"},
+        {"lr": 1e-2, "lr_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-10,
+         "weight_decay": 0.0,
          "maximize": False},
         {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED},
         {"G": "sum"},
@@ -67,8 +86,10 @@ NATIVES = {
     ),
     "RMSprop": Native(
         RMSprop,
-        {**_COMMON, "alpha": "rho", "eps": "epsilon", "momentum": "momentum", "centered": "centered"},
-        {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False, "weight_decay": 0.0,
+        {**_COMMON, "alpha": "rho", "eps": "epsilon", "momentum": "momentum",
+         "centered": "centered"},
+        {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False,
+         "weight_decay": 0.0,
          "maximize": False},
         {"epsilon_at": Epsilon.OUTSIDE, "buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
         {"v": "square_avg", "b": "momentum_buffer", "m": "grad_avg"},
@@ -83,7 +104,7 @@ NATIVES = {
     ),
     "SparseAdam": Native(  # as it acts on a gradient in which every row is present
         Adam, {name: field for name, field in _MEANS.items() if name != "weight_decay"},
-        {name: value for name, value in _ADAM_DEFAULTS.items() if name not in ("weight_decay", "amsgrad")},
+        {name: _ADAM_DEFAULTS[name] for name in ("lr", "beta1", "beta2", "eps", "maximize")},
         {"epsilon_at": Epsilon.HAT}, _ADAM_STATE,
     ),
     "Adamax": Native(
@@ -91,41 +112,51 @@ NATIVES = {
         {"m": "exp_avg", "u": "exp_inf"},
     ),
     "NAdam": Native(
-        NAdam, {**_MEANS, "momentum_decay": "momentum_decay"}, {**_MEANS_DEFAULTS, "momentum_decay": 4e-3},
+        NAdam, {**_MEANS, "momentum_decay": "momentum_decay"}, {**_MEANS_DEFAULTS,
+                                                                "momentum_decay": 4e-3},
         {"decay": Decay.COUPLED}, {"m": "exp_avg", "v": "exp_avg_sq", "P": "mu_product"},
     ),
     "RAdam": Native(
-        RAdam, _MEANS, {**_MEANS_DEFAULTS, "lr": 1e-3}, {"epsilon_at": Epsilon.HAT, "decay": Decay.COUPLED},
+        RAdam, _MEANS, {**_MEANS_DEFAULTS, "lr": 1e-3}, {"epsilon_at": Epsilon.HAT,
+                                                         "decay": Decay.COUPLED},
         {"m": "exp_avg", "v": "exp_avg_sq"},
     ),
     "Rprop": Native(
         Rprop,
-        {"lr": "lr", "etaminus": "fall", "etaplus": "rise", "step_size_min": "smallest", "step_size_max": "largest",
+        {"lr": "lr", "etaminus": "fall", "etaplus": "rise", "step_size_min": "smallest",
+         "step_size_max": "largest",
          "maximize": "maximize"},
-        {"lr": 1e-2, "etaminus": 0.5, "etaplus": 1.2, "step_size_min": 1e-6, "step_size_max": 50.0, "maximize": False},
+        {"lr": 1e-2, "etaminus": 0.5, "etaplus": 1.2, "step_size_min": 1e-6, "step_size_max": 50.0,
+         "maximize": False},
         {}, {"d": "step_size", "h": "prev"},
     ),
     "Adafactor": Native(
         Adafactor,
-        {**_COMMON, "beta2_decay": "beta2_decay", "eps1": "epsilon1", "eps2": "epsilon2", "d": "clip"},
-        {"lr": 1e-2, "beta2_decay": -0.8, "eps1": None, "eps2": 1e-3, "d": 1.0, "weight_decay": 0.0, "maximize": False},
+        {**_COMMON, "beta2_decay": "beta2_decay", "eps1": "epsilon1", "eps2": "epsilon2",
+         "d": "clip"},
+        {"lr": 1e-2, "beta2_decay": -0.8, "eps1": None, "eps2": 1e-3, "d": 1.0,
+         "weight_decay": 0.0, "maximize": False},
         {"epsilon1_at": Epsilon.FLOOR, "relative_step": True, "decay": Decay.DECOUPLED,
          "size_measured_at": SizeMeasuredAt.BEFORE_DECAY},
         {"v": "variance", "r": "row_var", "c": "col_var"},
     ),
     "Muon": Native(  # of matrices alone
         Muon,
-        {"lr": "lr", "weight_decay": "weight_decay", "momentum": "momentum", "nesterov": "nesterov", "a": "a", "b": "b",
+        {"lr": "lr", "weight_decay": "weight_decay", "momentum": "momentum",
+         "nesterov": "nesterov", "a": "a", "b": "b",
          "c": "c", "eps": "epsilon", "ns_steps": "ns_steps", "adjust_lr_fn": "shape_scale"},
-        {"lr": 1e-3, "weight_decay": 0.1, "momentum": 0.95, "nesterov": True, "a": 3.4445, "b": -4.7750, "c": 2.0315,
+        {"lr": 1e-3, "weight_decay": 0.1, "momentum": 0.95, "nesterov": True, "a": 3.4445,
+         "b": -4.7750, "c": 2.0315,
          "eps": 1e-7, "ns_steps": 5, "adjust_lr_fn": None},
         {"ema": True, "epsilon_at": Epsilon.FLOOR, "decay": Decay.DECOUPLED, "adam": False},
         {"m": "momentum_buffer"},
-        {"adjust_lr_fn": {None: ShapeScale.ASPECT_RATIO, "original": ShapeScale.ASPECT_RATIO, "match_rms_adamw": ShapeScale.LONGER_SIDE}},
+        {"adjust_lr_fn": {None: ShapeScale.ASPECT_RATIO, "original": ShapeScale.ASPECT_RATIO,
+                          "match_rms_adamw": ShapeScale.LONGER_SIDE}},
     ),
     "ASGD": Native(
         ASGD, {**_COMMON, "lambd": "lambd", "alpha": "alpha", "t0": "t0"},
-        {"lr": 1e-2, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6, "weight_decay": 0.0, "maximize": False},
+        {"lr": 1e-2, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6, "weight_decay": 0.0,
+         "maximize": False},
         {"decay": Decay.COUPLED}, {"eta": "eta", "a": "ax"},
     ),
 }  # fmt: skip
@@ -155,12 +186,14 @@ def read(name: str, /, **arguments: Any) -> Rule:
     if native.rule is Adafactor and values["eps1"] is None:
         values["eps1"] = MACHINE_EPSILON
     if native.rule is SGD and values["nesterov"] and not values["momentum"]:
-        raise ValueError(f"nesterov must come with momentum above 0, got momentum={values['momentum']!r}")
+        raise ValueError(
+            f"nesterov must come with momentum above 0, got momentum={values['momentum']!r}"
+        )
     return native.rule(**{**native.fields(values), **fixed})
 
 
 def spell(rule: Rule) -> Call:
-    """The call in torch.optim that means the rule (exact arithmetic); Inexpressible if there is none."""
+    """The call in torch.optim that means the rule in exact arithmetic, or Inexpressible."""
     condition = setting = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.STEPS:
         if not getattr(rule, "nesterov", False):
@@ -186,7 +219,10 @@ def spell(rule: Rule) -> Call:
 
 
 def with_epsilon_in_the_accumulator(rule: Adagrad) -> Rule:
-    """The same Adagrad with epsilon 0: sqrt(G + epsilon) from G = n is sqrt(G) from G = n + epsilon."""
+    """The same Adagrad with epsilon 0 outside the root and a larger initial accumulator.
+
+    sqrt(G + epsilon), when G starts at n, is sqrt(G), when G starts at n + epsilon.
+    """
     start = rule.initial_accumulator + rule.epsilon
     return rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
 
@@ -214,7 +250,9 @@ def _split(name: str, pair: str, arguments: dict[str, Any]) -> dict[str, Any]:
     names = PAIRS[pair]
     for single in names:
         if single in arguments:
-            raise ValueError(f"torch.optim.{name} has no argument {single!r}; write {pair}=({', '.join(names)})")
+            raise ValueError(
+                f"torch.optim.{name} has no argument {single!r}; write {pair}=({', '.join(names)})"
+            )
     if pair not in arguments:
         return arguments
     values = arguments[pair]
@@ -231,20 +269,31 @@ REFUSALS = (
         size=ADAM_SIZE, each_step="group['eps'] = {epsilon} / (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
-        lambda rule: isinstance(rule, RAdam) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
+        lambda rule: (
+            isinstance(rule, RAdam) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon
+        ),
         "torch.optim.RAdam adds epsilon before the bias correction of v, this rule after it",
         size=ADAM_SIZE, each_step="group['eps'] = {epsilon} * (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
-        lambda rule: isinstance(rule, Adamax) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
+        lambda rule: (
+            isinstance(rule, Adamax) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon
+        ),
         "torch.optim.Adamax takes the maximum of epsilon, this rule adds it to the maximum",
-        size="per element a factor between 1 and 2 with the same epsilon, worst where |g| is far below epsilon",
+        size=(
+            "per element a factor between 1 and 2 with the same epsilon, worst where |g| is far "
+            "below epsilon"
+        ),
     ),
     Refusal(
-        lambda rule: isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.INSIDE and rule.epsilon1,
-        "torch.optim.Adafactor takes eps[0] as the least that means and roots may be, this rule adds it to the square "
+        lambda rule: (
+            isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.INSIDE and rule.epsilon1
+        ),
+        "torch.optim.Adafactor takes eps[0] as the least that means and roots may be, this rule "
+        "adds it to the square "
         "of the gradient",
-        "{ours}; where the root mean square of gradients stays far above sqrt(epsilon1), eps=(0.0, {epsilon2})",
+        "{ours}; where the root mean square of gradients stays far above sqrt(epsilon1), "
+        "eps=(0.0, {epsilon2})",
     ),
     Refusal(
         lambda rule: isinstance(rule, Adafactor) and not rule.relative_step,
@@ -264,12 +313,15 @@ REFUSALS = (
         "negate the loss, or {ours}",
     ),
     Refusal(
-        lambda rule: isinstance(rule, Muon) and rule.is_active("decay") and rule.decay is Decay.COUPLED,
+        lambda rule: (
+            isinstance(rule, Muon) and rule.is_active("decay") and rule.decay is Decay.COUPLED
+        ),
         "torch.optim.Muon has only decoupled weight decay, this rule couples it",
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
-        "torch.optim.Muon takes eps as the least that the norm may be, this rule adds epsilon to the norm",
+        "torch.optim.Muon takes eps as the least that the norm may be, this rule adds epsilon to "
+        "the norm",
         "{ours}; where norms stay far above epsilon, and all tensors are matrices, eps={epsilon}",
         size="a matrix longer by the factor 1 + epsilon / |M| before it is iterated",
     ),
@@ -280,7 +332,8 @@ REFUSALS = (
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon),
-        "torch.optim.Muon multiplies lr by sqrt(max(1, rows / columns)) or by 0.2 sqrt(max(rows, columns)), "
+        "torch.optim.Muon multiplies lr by sqrt(max(1, rows / columns)) or by 0.2 sqrt(max(rows, "
+        "columns)), "
         "this rule otherwise",
     ),
 )  # fmt: skip

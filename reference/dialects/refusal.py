@@ -1,4 +1,4 @@
-"""Why a dialect cannot express a rule, computed from the fields that its nearest native decides otherwise."""
+"""Why a dialect cannot express a rule, computed from the fields of its nearest native."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,8 +14,13 @@ PLACES = {
     Epsilon.HAT: "before the bias correction of v",
 }
 SIZES = {  # of the best static match: native's place of epsilon, rule's place
-    (Epsilon.INSIDE, Epsilon.OUTSIDE): "with 16/9 epsilon^2 a step 25 % too small to 25 % too large",
-    (Epsilon.OUTSIDE, Epsilon.INSIDE): ("with 0.816 sqrt(epsilon) a step 23 % too small to 23 % too large"),
+    (
+        Epsilon.INSIDE,
+        Epsilon.OUTSIDE,
+    ): "with 16/9 epsilon^2 a step 25 % too small to 25 % too large",
+    (Epsilon.OUTSIDE, Epsilon.INSIDE): (
+        "with 0.816 sqrt(epsilon) a step 23 % too small to 23 % too large"
+    ),
 }
 ADAM_SIZE = "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon"
 DECAYS = {  # adjective, and what a rule does with its weight decay
@@ -56,7 +61,9 @@ def refuse(rule: Rule, dialect: Dialect, instead: str, each_step: str = "") -> I
     return Inexpressible(what, f"{dialect.title(nearest)} {why}", instead)
 
 
-def refuse_arguments(title: str, arguments: Mapping[str, Any], switched_off: Mapping[str, Any], instead: str) -> None:
+def refuse_arguments(
+    title: str, arguments: Mapping[str, Any], switched_off: Mapping[str, Any], instead: str
+) -> None:
     """Raise Inexpressible if an argument of a call has another value than in ``switched_off``.
 
     ``title`` names the optimizer, ``instead`` is what to use. Arguments that are not given pass.

@@ -29,7 +29,7 @@ class Relation(NamedTuple):
 
     @property
     def note(self) -> str:
-        """What to know beside the kind: the call, the setting, or the reason and the size; or nothing."""
+        """What the kind leaves out: the call, the setting, or the reason and size; or nothing."""
         if self.refusal:
             size = f" ({self.refusal.size})" if self.refusal.size else ""
             setting = f"; before step t: {self.refusal.each_step}" if self.refusal.each_step else ""
@@ -107,7 +107,7 @@ def necessary(native: Native) -> dict[str, Any]:
 
 
 def _switched_on(native: Native, field: str) -> dict[str, Any] | None:
-    """The arguments that switch a field on, with what it needs; None if the native has none for it."""
+    """The arguments that switch a field on, with what it needs; None if there are none."""
     arguments = {meaning: argument for argument, meaning in native.arguments.items()}
     fields = (field, *NEEDS.get(field, ())) if field else ()
     if not all(name in arguments for name in fields):

@@ -1,8 +1,10 @@
 """How TensorFlow 1 writes the rules: tf.compat.v1.train in TensorFlow 2.21.
 
-Read off tensorflow/python/training/{gradient_descent,momentum,adagrad,adadelta,rmsprop,adam,ftrl}.py. Adagrad has no
-epsilon and no empty accumulator; RMSProp's mean square starts at 1, its epsilon stands under the root; Adam's epsilon
-is epsilon-hat. A momentum buffer accumulates gradients in Momentum, steps in RMSProp. There is no weight decay.
+Read off
+tensorflow/python/training/{gradient_descent,momentum,adagrad,adadelta,rmsprop,adam,ftrl}.py.
+Adagrad has no epsilon and no empty accumulator; RMSProp's mean square starts at 1, its epsilon
+stands under the root; Adam's epsilon is epsilon-hat. A momentum buffer accumulates gradients in
+Momentum, steps in RMSProp. There is no weight decay.
 """
 
 from typing import Any
@@ -50,7 +52,8 @@ NATIVES = {
     ),
     "RMSPropOptimizer": Native(
         RMSprop,
-        {"learning_rate": "lr", "decay": "rho", "momentum": "momentum", "epsilon": "epsilon", "centered": "centered"},
+        {"learning_rate": "lr", "decay": "rho", "momentum": "momentum", "epsilon": "epsilon",
+         "centered": "centered"},
         {"decay": 0.9, "momentum": 0.0, "epsilon": 1e-10, "centered": False},
         {"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.STEPS, "initial_mean_square": 1.0},
         {"v": "rms", "b": "momentum", "m": "mg"},
@@ -72,8 +75,9 @@ NATIVES = {
 def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``tf.compat.v1.train.<name>(**arguments)`` follows.
 
-    Takes every argument of the native; some only choose how it runs and change nothing (``IGNORED``).
-    Raises ValueError for an unknown optimizer or argument and for a value outside its range.
+    Takes every argument of the native; some only choose how it runs and change nothing
+    (``IGNORED``). Raises ValueError for an unknown optimizer or argument and for a value outside
+    its range.
     """
     native = tensorflow1.find(name)
     fields = native.fields(native.complete(tensorflow1.title(name), arguments, IGNORED))
@@ -84,7 +88,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
 
 
 def spell(rule: Rule) -> Call:
-    """The call in tf.compat.v1.train that means the rule (exact arithmetic); Inexpressible if there is none."""
+    """The call in tf.compat.v1.train that means the rule in exact arithmetic, or Inexpressible."""
     condition = ""
     exact = rule
     if isinstance(rule, SGD | RMSprop) and rule.momentum:
@@ -106,9 +110,14 @@ def _inexpressible(rule: Rule, exact: Rule) -> Inexpressible:
     if isinstance(exact, Adagrad) and tensorflow1.native_for(exact):
         why = f"{tensorflow1.title('AdagradOptimizer')} takes no empty accumulator"
         return Inexpressible(what, why, "a start that arithmetic loses, such as 1e-30")
-    if isinstance(exact, RMSprop) and tensorflow1.native_for(exact.replace(initial_mean_square=1.0)):
+    if isinstance(exact, RMSprop) and tensorflow1.native_for(
+        exact.replace(initial_mean_square=1.0)
+    ):
         why = f"its mean square starts at 1, this rule's at {exact.initial_mean_square}"
-        size = "while rho^t outweighs the mean square: a first step of up to sqrt(1 - rho) times too small a gradient's"
+        size = (
+            "while rho^t outweighs the mean square: a first step of up to sqrt(1 - rho) times too "
+            "small a gradient's"
+        )
         instead = "optimizer.get_slot(variable, 'rms').assign(...) before the first step"
         return Inexpressible(what, why, instead, size)
     if not isinstance(exact, Adam):
@@ -117,4 +126,6 @@ def _inexpressible(rule: Rule, exact: Rule) -> Inexpressible:
     return refuse(rule, tensorflow1, instead, code)
 
 
-tensorflow1 = Dialect(name="tensorflow1", prefix="tf.compat.v1.train", natives=NATIVES, read=read, spell=spell)
+tensorflow1 = Dialect(
+    name="tensorflow1", prefix="tf.compat.v1.train", natives=NATIVES, read=read, spell=spell
+)

@@ -1,9 +1,10 @@
-"""How Keras 2 writes the rules: tf_keras.optimizers.legacy 2.21, the optimizers of tf.keras up to 2.10.
+"""How Keras 2 writes the rules: tf_keras.optimizers.legacy 2.21, in tf.keras up to 2.10.
 
-Read off tf_keras/src/optimizers/legacy/{optimizer_v2,gradient_descent,adagrad,adadelta,rmsprop,adam,adamax,nadam,
-ftrl}.py. As in Keras 3, but: Adagrad's epsilon stands outside the root, and RMSprop's too unless there is momentum;
-Nadam warms up as slowly as PyTorch's; there is no weight decay; ``decay`` slows the learning rate; and epsilon 0 means
-1e-7.
+Read off
+tf_keras/src/optimizers/legacy/{optimizer_v2,gradient_descent,adagrad,adadelta,rmsprop,adam,adamax,nadam,
+ftrl}.py. As in Keras 3, but: Adagrad's epsilon stands outside the root, and RMSprop's too unless
+there is momentum; Nadam warms up as slowly as PyTorch's; there is no weight decay; ``decay`` slows
+the learning rate; and epsilon 0 means 1e-7.
 """
 
 import dataclasses
@@ -44,7 +45,8 @@ NATIVES = {
     ),
     "Adagrad": Native(
         Adagrad,
-        {"learning_rate": "lr", "initial_accumulator_value": "initial_accumulator", "epsilon": "epsilon",
+        {"learning_rate": "lr", "initial_accumulator_value": "initial_accumulator",
+         "epsilon": "epsilon",
          "decay": "lr_decay"},
         {"learning_rate": 1e-3, "initial_accumulator_value": 0.1, "epsilon": 1e-7, "decay": 0.0},
         {"epsilon_at": Epsilon.OUTSIDE},
@@ -61,7 +63,8 @@ NATIVES = {
     ),
     "RMSprop": Native(
         RMSprop,
-        {"learning_rate": "lr", "rho": "rho", "momentum": "momentum", "epsilon": "epsilon", "centered": "centered"},
+        {"learning_rate": "lr", "rho": "rho", "momentum": "momentum", "epsilon": "epsilon",
+         "centered": "centered"},
         {"learning_rate": 1e-3, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
         {"epsilon_at": Epsilon.OUTSIDE, "buffer": Buffer.STEPS},  # INSIDE with momentum: see read
         {"v": "rms", "b": "momentum", "m": "mg"},
@@ -75,14 +78,18 @@ NATIVES = {
         {"m": "m", "v": "v", "w": "vhat"},
         _FUZZ,
     ),
-    "Adamax": Native(Adamax, _MEANS, _MEANS_DEFAULTS, {"epsilon_at": Epsilon.OUTSIDE}, {"m": "m", "u": "v"}, _FUZZ),
+    "Adamax": Native(Adamax, _MEANS, _MEANS_DEFAULTS, {"epsilon_at": Epsilon.OUTSIDE}, {"m": "m",
+                                                                                        "u": "v"},
+                                                                                        _FUZZ),
     "Nadam": Native(
-        NAdam, {**_MEANS, "schedule_decay": "momentum_decay"}, {**_MEANS_DEFAULTS, "schedule_decay": 0.004}, {},
+        NAdam, {**_MEANS, "schedule_decay": "momentum_decay"}, {**_MEANS_DEFAULTS,
+                                                                "schedule_decay": 0.004}, {},
         {"m": "m", "v": "v", "P": ""},  # P is one number for all variables
         _FUZZ,
     ),
     "Ftrl": Native(
-        FTRL, {"learning_rate": "lr", **FTRL_ARGUMENTS}, {"learning_rate": 1e-3, **FTRL_DEFAULTS}, {},
+        FTRL, {"learning_rate": "lr", **FTRL_ARGUMENTS}, {"learning_rate": 1e-3, **FTRL_DEFAULTS},
+        {},
         {"n": "accumulator", "z": "linear"},
     ),
 }  # fmt: skip
@@ -91,9 +98,9 @@ NATIVES = {
 def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``tf_keras.optimizers.legacy.<name>(**arguments)`` follows.
 
-    Takes every argument of the native; ``lr`` is the old name of ``learning_rate``. Clipping and the
-    like (``UNSUPPORTED``), and ``decay`` except in Adagrad, raise Inexpressible when switched on.
-    Raises ValueError for an unknown optimizer or argument and for a value outside its range. A
+    Takes every argument of the native; ``lr`` is the old name of ``learning_rate``. Clipping and
+    the like (``UNSUPPORTED``), and ``decay`` except in Adagrad, raise Inexpressible when switched
+    on. Raises ValueError for an unknown optimizer or argument and for a value outside its range. A
     schedule is not a number.
     """
     native = tf_keras.find(name)
@@ -113,7 +120,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
 
 
 def spell(rule: Rule) -> Call:
-    """The call in tf_keras.optimizers.legacy that means the rule (exact arithmetic), or Inexpressible."""
+    """The call in Keras 2 that means the rule in exact arithmetic, or Inexpressible."""
     condition = ""
     exact = rule
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:

@@ -194,14 +194,14 @@ def test_norm_adds_every_element_once(size: int) -> None:
     """Whole numbers, whose squares add exactly: 1, 2, 3, ..."""
     whole = np.arange(1.0, size + 1)
     exact = float(np.sqrt(size * (size + 1) * (2 * size + 1) // 6))
-    assert clipping_module.norm([whole], samestep.frameworks.numpy.namespace) == exact
+    assert clipping_module.global_norm([whole], samestep.frameworks.numpy.namespace) == exact
 
 
 def test_norm_is_within_its_roundings_of_the_exact_one() -> None:
     """Two for the square and the root, one for each halving, against fractions summed exactly."""
     draws = streams.gradients("spread", 1, np.ones(1000))[0].astype(np.float32)
     exact = math.sqrt(math.fsum(float(x) ** 2 for x in draws))
-    found = float(clipping_module.norm([draws], samestep.frameworks.numpy.namespace))
+    found = float(clipping_module.global_norm([draws], samestep.frameworks.numpy.namespace))
     assert abs(found - exact) <= (2 + math.ceil(math.log2(1000)) + 1) * ROUNDOFF["float32"] * exact
 
 

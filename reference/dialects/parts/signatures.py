@@ -16,7 +16,9 @@ REQUIRED: Final = _Required()  # stands for the default of an argument that has 
 Signatures: TypeAlias = Mapping[str, Mapping[str, Any]]  # of each name the arguments with defaults
 
 
-def complete(prefix: str, known: Signatures, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def complete(
+    prefix: str, known: Signatures, name: str, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
     """The call's arguments with the defaults filled in.
 
     ``prefix`` says in messages where the natives are. ValueError for an unknown name, an unknown
