@@ -27,5 +27,5 @@ def present_names(rule: str, values: Mapping[str, Any]) -> dict[str, Any]:
         if field != name and field in values:
             raise ValueError(f"{rule}'s {name} is now called {field}; the saved values have both")
         former = VALUES.get(field, {}) if field != name else {}
-        renamed[field] = former.get(value, value)
+        renamed[field] = former[value] if isinstance(value, str) and value in former else value
     return renamed

@@ -140,7 +140,10 @@ def test_every_rule_has_all_that_a_rule_needs() -> None:
 
 
 def test_rule_files_stay_short() -> None:
-    """Docstring and all, a rule is read in a minute; Muon, which chooses between two, in a little more."""
+    """A rule with its docstring is read in a minute, and Muon, which includes Adam, in a little more.
+
+    Fields and coefficients have a line each.
+    """
     for rule in RULES:
         lines = len((ROOT / "reference" / f"{rule.__name__.lower()}.py").read_text().splitlines())
-        assert lines <= (95 if rule is Muon else 70), f"{rule.__name__} has {lines} lines"
+        assert lines <= (150 if rule is Muon else 110), f"{rule.__name__} has {lines} lines"
