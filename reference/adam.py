@@ -1,9 +1,11 @@
 """Adam.
 
 D. P. Kingma, J. Ba: Adam: A Method for Stochastic Optimization. ICLR 2015, arXiv:1412.6980,
-algorithm 1; epsilon-hat is the last remark of section 2. I. Loshchilov, F. Hutter: Decoupled Weight
-Decay Regularization. ICLR 2019, arXiv:1711.05101 (AdamW: decay=DECOUPLED). S. J. Reddi, S. Kale, S.
-Kumar: On the Convergence of Adam and Beyond. ICLR 2018, arXiv:1904.09237, algorithm 2 (AMSGrad).
+algorithm 1; epsilon-hat is the last remark of section 2.
+I. Loshchilov, F. Hutter: Decoupled Weight Decay Regularization. ICLR 2019, arXiv:1711.05101
+(AdamW: decay=DECOUPLED).
+S. J. Reddi, S. Kale, S. Kumar: On the Convergence of Adam and Beyond. ICLR 2018, arXiv:1904.09237,
+algorithm 2 (AMSGrad).
 """
 
 from dataclasses import dataclass

@@ -16,9 +16,9 @@ from .rule import Rule, number
 class Coefficients(NamedTuple):
     """What a step needs beside arrays."""
 
-    first: Scalar
-    later: Scalar
-    share: Scalar
+    first: Scalar  # what starts eta: lr at step 1, later 0
+    later: Scalar  # eta of the next step
+    share: Scalar  # weight of theta in the average
     lambd: Scalar
     shrink: Scalar
 

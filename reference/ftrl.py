@@ -15,11 +15,11 @@ from .rule import Rule, number
 class Coefficients(NamedTuple):
     """What a step needs beside arrays."""
 
-    pace: Scalar
-    power: Scalar
+    pace: Scalar  # 1 / lr
+    power: Scalar  # p
     l1: Scalar
-    ridge: Scalar
-    shrinkage: Scalar
+    ridge: Scalar  # 2 l2 + beta / lr
+    shrinkage: Scalar  # 2 shrinkage
     shrink: Scalar
 
 

@@ -17,7 +17,7 @@ class Coefficients(NamedTuple):
     """What a step needs beside arrays."""
 
     lr: Scalar
-    correct: Scalar
+    correct: Scalar  # bias correction of m
     stretch: Scalar
     keep1: Scalar
     take1: Scalar

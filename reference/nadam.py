@@ -17,9 +17,9 @@ class Coefficients(NamedTuple):
     """What a step needs beside arrays."""
 
     lr: Scalar
-    mu: Scalar
-    rest: Scalar
-    ahead: Scalar
+    mu: Scalar  # mu_t
+    rest: Scalar  # 1 - mu_t
+    ahead: Scalar  # mu_(t+1)
     stretch: Scalar
     keep1: Scalar
     take1: Scalar

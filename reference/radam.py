@@ -62,9 +62,7 @@ class RAdam(Rule):
         longest = 2 / (1 - self.beta2) - 1
         length = longest - 2 * t * power / (1 - power)
         adaptive = length > TRACTABLE
-        known = xp.where(
-            adaptive, length, 6.0
-        )  # below, r is not used; any length that keeps it finite
+        known = xp.where(adaptive, length, 6.0)  # else r is not used, but must be finite
         share = longest / ((longest - 4) * (longest - 2)) if longest > TRACTABLE else 1.0
         r = xp.sqrt((known - 4) * (known - 2) / known * share)
         hat = self.epsilon_at is Epsilon.HAT

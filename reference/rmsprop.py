@@ -1,9 +1,9 @@
 """RMSprop.
 
 T. Tieleman, G. Hinton: Lecture 6.5, rmsprop: Divide the gradient by a running average of its recent
-magnitude. COURSERA: Neural Networks for Machine Learning, 2012, slide 29. A. Graves: Generating
-Sequences With Recurrent Neural Networks. 2013, arXiv:1308.0850, section 4.2, equations 38 to 41:
-the centred form with momentum.
+magnitude. COURSERA: Neural Networks for Machine Learning, 2012, slide 29.
+A. Graves: Generating Sequences With Recurrent Neural Networks. 2013, arXiv:1308.0850, section 4.2,
+equations 38 to 41: the centred form with momentum.
 """
 
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ from .rule import Rule, number
 class Coefficients(NamedTuple):
     """What a step needs beside arrays."""
 
-    first: Scalar
+    first: Scalar  # what starts d: lr at step 1, later 0
     fall: Scalar
     rise: Scalar
     smallest: Scalar

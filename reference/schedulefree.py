@@ -15,16 +15,16 @@ from .rule import Decay, Rule, number, one_of
 class Coefficients(NamedTuple):
     """What a step needs beside arrays."""
 
-    first: Scalar
+    first: Scalar  # 1 at step 1, later 0
     lr: Scalar
-    share: Scalar
-    rest: Scalar
+    share: Scalar  # 1/t
+    rest: Scalar  # (1 - 1/t) / beta1
     stretch: Scalar
     keep2: Scalar
     take2: Scalar
     epsilon: Scalar
     beta1: Scalar
-    rest1: Scalar
+    rest1: Scalar  # 1 - beta1
     shrink: Scalar
 
 

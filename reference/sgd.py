@@ -1,10 +1,11 @@
 """Gradient descent with momentum.
 
 H. Robbins, S. Monro: A Stochastic Approximation Method. Annals of Mathematical Statistics 22
-(1951), 400-407. B. T. Polyak: Some Methods of Speeding up the Convergence of Iteration Methods.
-USSR Computational Mathematics and Mathematical Physics 4 (1964), 1-17. I. Sutskever, J. Martens, G.
-Dahl, G. Hinton: On the Importance of Initialization and Momentum in Deep Learning. ICML 2013,
-section 2, equations 1 to 4.
+(1951), 400-407.
+B. T. Polyak: Some Methods of Speeding up the Convergence of Iteration Methods. USSR Computational
+Mathematics and Mathematical Physics 4 (1964), 1-17.
+I. Sutskever, J. Martens, G. Dahl, G. Hinton: On the Importance of Initialization and Momentum in
+Deep Learning. ICML 2013, section 2, equations 1 to 4.
 """
 
 from dataclasses import dataclass

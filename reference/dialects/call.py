@@ -138,7 +138,7 @@ def parse(text: str) -> tuple[str, str, dict[str, Any]]:
     Nothing is executed: arguments must be literals. ValueError otherwise.
     """
     advice = (
-        f"a call must read like keras:Adam(learning_rate=0.001), with literal arguments, got "
+        "a call must read like keras:Adam(learning_rate=0.001), with literal arguments, got "
         f"{text!r}"
     )
     dialect, colon, call = text.partition(":")

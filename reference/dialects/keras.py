@@ -48,10 +48,8 @@ LEFT_OUT = {
     "MultiOptimizer": "it gives layers optimizers of their own: no rule",
     "OptimizerMap": "it is the table that MultiOptimizer reads",
 }
-CHOICE_BY_NAME = (
-    "exclude_layers",
-    "exclude_embeddings",
-)  # layers whose tensors Muon leaves to Adam
+# Arguments that name the layers whose tensors Muon leaves to Adam.
+CHOICE_BY_NAME = ("exclude_layers", "exclude_embeddings")
 
 _COMMON = {"learning_rate": "lr", "weight_decay": "weight_decay"}
 _BETAS = {**_COMMON, "beta_1": "beta1", "beta_2": "beta2"}
@@ -179,7 +177,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
     for part, switched_off in UNSUPPORTED.items():
         if arguments.get(part, switched_off) != switched_off and part != "ema_momentum":
             instead = (
-                f"read the call without it and give it to "
+                "read the call without it and give it to "
                 f"samestep.frameworks.tensorflow.Optimizer(rule, {part}=...)"
             )
             why = "it acts before or after the update, not in it"
@@ -210,9 +208,8 @@ def spell(rule: Rule) -> Call:
             setting = f"optimizer.momentum = {rule.momentum} * lr / lr_before"
         rule = rule.replace(buffer=Buffer.STEPS)
         condition = "while the learning rate stays constant"
-    decays = (
-        isinstance(rule, Adam) and rule.weight_decay
-    )  # either class can, but then AdamW is meant
+    # Adam and AdamW both have weight decay; a rule with weight decay becomes AdamW.
+    decays = isinstance(rule, Adam) and rule.weight_decay
     for name, native in keras.natives_of(type(rule)).items():
         if isinstance(rule, Muon) and (rule.shape_scale, rule.lr_scale) == (ShapeScale.ONE, 1.0):
             native = _unscaled(native)
@@ -273,22 +270,20 @@ REFUSALS = (
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon) and not rule.adam,
-        "keras.optimizers.Muon moves by Adam what is no matrix, this rule refuses it",
+        "keras.optimizers.Muon moves other tensors than matrices by Adam, this rule refuses them",
         "rule.replace(adam=True), or {ours}",
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon),
         "keras.optimizers.Muon adds 1e-07 to the norm of a sum of gradients, and multiplies lr by "
-        "rms_rate "
-        "sqrt(max(rows, columns)) or not at all, this rule otherwise",
+        "rms_rate sqrt(max(rows, columns)) or not at all, this rule otherwise",
     ),
     Refusal(lambda rule: isinstance(rule, SGD), "keras.optimizers.SGD has no dampening"),
     Refusal(
         lambda rule: isinstance(rule, Adagrad) and rule.lr_decay,
         "keras.optimizers.Adagrad has no lr_decay",
         "learning_rate=keras.optimizers.schedules.InverseTimeDecay(initial_learning_rate={lr}, "
-        "decay_steps=1, "
-        "decay_rate={lr_decay}), or {ours}",
+        "decay_steps=1, decay_rate={lr_decay}), or {ours}",
     ),
     Refusal(
         lambda rule: isinstance(rule, NAdam),
@@ -303,7 +298,7 @@ REFUSALS = (
             "below epsilon"
         ),
     ),
-)  # fmt: skip
+)
 
 keras = Dialect(
     name="keras",

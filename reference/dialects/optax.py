@@ -4,8 +4,8 @@ Read off optax/_src/alias.py, _src/transform.py and transforms/_accumulation.py.
 
 Epsilon stands where PyTorch has it in Adam, under the root in Adagrad and, unless
 ``eps_in_sqrt=False``, in RMSprop. The momentum buffer accumulates gradients in ``sgd`` and steps in
-``rmsprop``. Uphill is a negative learning rate, and ``adadelta``'s default learning rate, None,
-drops the minus sign: it climbs.
+``rmsprop``. A negative learning rate maximizes. ``adadelta``'s default learning rate is None, which
+leaves out the minus sign, so it maximizes.
 """
 
 import math

@@ -1,15 +1,18 @@
 """How the papers write the rules, each in its own letters.
 
-SGD and Nesterov's: Sutskever et al. 2013, section 2, in the parameters at which the gradient is
-taken (Y. Bengio, N. Boulanger-Lewandowski, R. Pascanu: Advances in Optimizing Recurrent Networks.
-2012, arXiv:1212.0901, section 3.5). Adagrad: Duchi et al. 2011. Adadelta: Zeiler 2012, which has no
-learning rate. RMSprop: Tieleman and Hinton's slide 29, without epsilon. Graves: RMSprop of Graves
-2013, equations 38 to 41. Adam: Kingma and Ba 2015, algorithm 1. AdamW: Loshchilov and Hutter 2019,
-algorithm 2, whose decay is not multiplied by alpha. Adamax: Kingma and Ba, algorithm 2, without
-epsilon. Nadam: Dozat 2016, algorithm 2. Lion: Chen et al. 2023, program 1. LAMB: You et al. 2020,
-algorithm 2. FTRL: McMahan et al. 2013, algorithm 1. Rprop: Igel and Huesken 2000, iRprop-. ASGD:
-Bottou 2012, section 5.2. Adafactor: Shazeer and Stern 2018, algorithms 4 and 5. The rules' modules
-have the titles.
+- SGD and Nesterov's: Sutskever et al. 2013, section 2, in the parameters at which the gradient is
+  taken (Y. Bengio, N. Boulanger-Lewandowski, R. Pascanu: Advances in Optimizing Recurrent Networks.
+  2012, arXiv:1212.0901, section 3.5).
+- Adagrad: Duchi et al. 2011. Adadelta: Zeiler 2012, which has no learning rate.
+- RMSprop: Tieleman and Hinton's slide 29, without epsilon. Graves: RMSprop of Graves 2013,
+  equations 38 to 41.
+- Adam: Kingma and Ba 2015, algorithm 1. Adamax: algorithm 2, without epsilon. AdamW: Loshchilov and
+  Hutter 2019, algorithm 2, whose decay is not multiplied by alpha. Nadam: Dozat 2016, algorithm 2.
+- Lion: Chen et al. 2023, program 1. LAMB: You et al. 2020, algorithm 2. FTRL: McMahan et al. 2013,
+  algorithm 1. Rprop: Igel and Huesken 2000, iRprop-. ASGD: Bottou 2012, section 5.2. Adafactor:
+  Shazeer and Stern 2018, algorithms 4 and 5.
+
+The modules of the rules have the titles.
 """
 
 from typing import Any

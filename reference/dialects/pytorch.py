@@ -32,11 +32,9 @@ PAIRS = {  # arguments that hold two hyperparameters, or three
                                                                                  "step_size_max"),
     "eps": ("eps1", "eps2"), "ns_coefficients": ("a", "b", "c"),
 }  # fmt: skip
-READ_ONLY = ("SparseAdam",)  # it takes no dense gradient, so it is never an answer
-MACHINE_EPSILON = (
-    2.0**-23
-)  # of float32: what None means as Adafactor's first eps on such parameters
-LIKE_ADAM = 0.2  # Muon's share of sqrt(max(rows, columns)) under adjust_lr_fn="match_rms_adamw"
+READ_ONLY = ("SparseAdam",)  # it takes no dense gradient, so no rule is spelled with it
+MACHINE_EPSILON = 2.0**-23  # of float32; Adafactor's first eps if it is None
+LIKE_ADAM = 0.2  # Muon's lr_scale under adjust_lr_fn="match_rms_adamw"
 LEFT_OUT = {
     "LBFGS": "it asks for several gradients a step and searches along a line: no first-order rule"
 }
@@ -266,14 +264,16 @@ REFUSALS = (
     Refusal(
         lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.HAT and rule.epsilon,
         "torch.optim adds epsilon after the bias correction of v, this rule before it",
-        size=ADAM_SIZE, each_step="group['eps'] = {epsilon} / (1 - {beta2}**t) ** 0.5",
+        size=ADAM_SIZE,
+        each_step="group['eps'] = {epsilon} / (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
         lambda rule: (
             isinstance(rule, RAdam) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon
         ),
         "torch.optim.RAdam adds epsilon before the bias correction of v, this rule after it",
-        size=ADAM_SIZE, each_step="group['eps'] = {epsilon} * (1 - {beta2}**t) ** 0.5",
+        size=ADAM_SIZE,
+        each_step="group['eps'] = {epsilon} * (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
         lambda rule: (
@@ -290,8 +290,7 @@ REFUSALS = (
             isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.INSIDE and rule.epsilon1
         ),
         "torch.optim.Adafactor takes eps[0] as the least that means and roots may be, this rule "
-        "adds it to the square "
-        "of the gradient",
+        "adds it to the square of the gradient",
         "{ours}; where the root mean square of gradients stays far above sqrt(epsilon1), "
         "eps=(0.0, {epsilon2})",
     ),
@@ -309,7 +308,8 @@ REFUSALS = (
         size="a step longer by the factor 1 / (1 - lr weight_decay)",
     ),
     Refusal(
-        lambda rule: isinstance(rule, Muon) and rule.maximize, "torch.optim.Muon only minimizes",
+        lambda rule: isinstance(rule, Muon) and rule.maximize,
+        "torch.optim.Muon only minimizes",
         "negate the loss, or {ours}",
     ),
     Refusal(
@@ -332,11 +332,10 @@ REFUSALS = (
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon),
-        "torch.optim.Muon multiplies lr by sqrt(max(1, rows / columns)) or by 0.2 sqrt(max(rows, "
-        "columns)), "
-        "this rule otherwise",
+        "torch.optim.Muon multiplies lr by sqrt(max(1, rows / columns)) or by "
+        "0.2 sqrt(max(rows, columns)), this rule otherwise",
     ),
-)  # fmt: skip
+)
 
 pytorch = Dialect(
     name="pytorch",

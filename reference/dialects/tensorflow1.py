@@ -1,10 +1,11 @@
 """How TensorFlow 1 writes the rules: tf.compat.v1.train in TensorFlow 2.21.
 
-Read off
-tensorflow/python/training/{gradient_descent,momentum,adagrad,adadelta,rmsprop,adam,ftrl}.py.
-Adagrad has no epsilon and no empty accumulator; RMSProp's mean square starts at 1, its epsilon
-stands under the root; Adam's epsilon is epsilon-hat. A momentum buffer accumulates gradients in
-Momentum, steps in RMSProp. There is no weight decay.
+Read off gradient_descent.py, momentum.py, adagrad.py, adadelta.py, rmsprop.py, adam.py and ftrl.py
+in tensorflow/python/training.
+
+Adagrad has no epsilon and no empty accumulator. RMSProp's mean square starts at 1, and its epsilon
+stands under the root. Adam's epsilon is epsilon-hat. A momentum buffer accumulates gradients in
+Momentum and steps in RMSProp. There is no weight decay.
 """
 
 from typing import Any

@@ -1,10 +1,11 @@
 """How Keras 2 writes the rules: tf_keras.optimizers.legacy 2.21, in tf.keras up to 2.10.
 
-Read off
-tf_keras/src/optimizers/legacy/{optimizer_v2,gradient_descent,adagrad,adadelta,rmsprop,adam,adamax,nadam,
-ftrl}.py. As in Keras 3, but: Adagrad's epsilon stands outside the root, and RMSprop's too unless
-there is momentum; Nadam warms up as slowly as PyTorch's; there is no weight decay; ``decay`` slows
-the learning rate; and epsilon 0 means 1e-7.
+Read off optimizer_v2.py, gradient_descent.py, adagrad.py, adadelta.py, rmsprop.py, adam.py,
+adamax.py, nadam.py and ftrl.py in tf_keras/src/optimizers/legacy.
+
+The differences from Keras 3: Adagrad's epsilon stands outside the root, and so does RMSprop's
+without momentum. Nadam warms up as slowly as PyTorch's. There is no weight decay. ``decay`` reduces
+the learning rate from step to step. Epsilon 0 means 1e-7.
 """
 
 import dataclasses

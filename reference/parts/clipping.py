@@ -56,10 +56,11 @@ class ClipValue(Clipping):
     """Each element: g <- min(max(g, -limit), limit). Not-a-number stays."""
 
     def _clip(self, gradients: list[Array], xp: Namespace) -> list[Array]:
-        lows = [xp.zeros_like(g) - self.limit for g in gradients]
-        return [
-            -xp.maximum(-xp.maximum(g, low), low) for g, low in zip(gradients, lows, strict=True)
-        ]
+        return [self._clip_elements(gradient, xp) for gradient in gradients]
+
+    def _clip_elements(self, gradient: Array, xp: Namespace) -> Array:
+        low = xp.zeros_like(gradient) - self.limit
+        return -xp.maximum(-xp.maximum(gradient, low), low)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -70,9 +71,8 @@ class ClipNorm(Clipping):
     """
 
     def _clip(self, gradients: list[Array], xp: Namespace) -> list[Array]:
-        return [
-            gradient * _scale(global_norm([gradient], xp), self.limit, xp) for gradient in gradients
-        ]
+        scales = [_scale(global_norm([gradient], xp), self.limit, xp) for gradient in gradients]
+        return [gradient * scale for gradient, scale in zip(gradients, scales, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -1,12 +1,13 @@
 """Schedules: the learning rate of each step.
 
 I. Loshchilov, F. Hutter: SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017,
-arXiv:1608.03983, equation 5 (cosine). P. Goyal et al.: Accurate, Large Minibatch SGD: Training
-ImageNet in 1 Hour. 2017, arXiv:1706.02677, section 2.2 (linear warm-up). The others are folklore;
-what is fixed here is which step is the first with a new rate.
+arXiv:1608.03983, equation 5 (cosine).
+P. Goyal et al.: Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour. 2017, arXiv:1706.02677,
+section 2.2 (linear warm-up).
+The others have no single source; what is fixed here is which step is the first with a new rate.
 
-``rate`` is made of ``+ - * /``, whole powers and whole-number arithmetic, the cosine too, so that a
-host and a graph give the same double. Only a power with a fraction is the platform's.
+``rate`` uses only ``+ - * /``, whole powers and whole-number arithmetic, also for the cosine, so
+that a host and a graph give the same double. Only a power with a fraction is the platform's.
 """
 
 import enum

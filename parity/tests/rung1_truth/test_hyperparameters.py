@@ -43,7 +43,7 @@ DEFAULTS: dict[str, tuple[str, dict[str, Any]]] = {  # whose they are, and what 
             "shape_scale": ShapeScale.ASPECT_RATIO,
             "lr_scale": 1.0,
             "adam_weight_decay": 0.0,
-        },  # fmt: skip
+        },
     ),
 }
 

@@ -150,7 +150,7 @@ def test_decay_that_joins_the_direction_is_refused_by_keras() -> None:
         ("pytorch", {"adam": True}, "moves matrices alone"),
         ("pytorch", {"lr_scale": 0.5}, "or by 0.2 sqrt"),
         ("pytorch", {"shape_scale": ShapeScale.LONGER_SIDE, "lr_scale": 1.0}, "or by 0.2 sqrt"),
-        ("keras", {"epsilon": 0.0}, "moves by Adam what is no matrix"),
+        ("keras", {"epsilon": 0.0}, "moves other tensors than matrices by Adam"),
         ("keras", {"epsilon": 0.0, "adam": True}, "adds 1e-07 to the norm of a sum"),
         ("keras", {"maximize": True}, "Keras only minimizes"),
     ],

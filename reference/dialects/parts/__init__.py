@@ -3,10 +3,11 @@
 Each module has functions ``read_...`` and ``spell_...`` for ``schedule``, ``clipping``, ``average``
 and ``accumulation``.
 
->>> from samestep.reference.dialects import parts >>> schedule =
-parts.keras.read_schedule("PiecewiseConstantDecay", boundaries=[3, 7], values=[0.5, 0.25, 0.125])
->>> str(parts.pytorch.spell_schedule(schedule)) 'MultiStepLR(milestones=[4, 8], gamma=0.5)  # on an
-optimizer with lr=0.5'
+>>> from samestep.reference.dialects import parts
+>>> arguments = {"boundaries": [3, 7], "values": [0.5, 0.25, 0.125]}
+>>> schedule = parts.keras.read_schedule("PiecewiseConstantDecay", **arguments)
+>>> str(parts.pytorch.spell_schedule(schedule))
+'MultiStepLR(milestones=[4, 8], gamma=0.5)  # on an optimizer with lr=0.5'
 """
 
 from . import keras, pytorch

@@ -189,7 +189,7 @@ def read_average(**arguments: Any) -> Average:
         k = a["gradient_accumulation_steps"]
         instead = (
             f"ema_momentum**(1/{k}) and a look just before a step, or "
-            f"samestep.frameworks.tensorflow.parts.Averages"
+            "samestep.frameworks.tensorflow.parts.Averages"
         )
         size = f"ema_momentum acts {k} times a step"
         raise Inexpressible("use_ema with gradient_accumulation_steps", why, instead, size)
@@ -219,7 +219,7 @@ def spell_accumulation(accumulation: Accumulation) -> dict[str, int]:
     if accumulation.total is Total.SUM:
         instead = (
             f"a loss times {accumulation.steps}, or "
-            f"samestep.frameworks.tensorflow.parts.Accumulator(accumulation)"
+            "samestep.frameworks.tensorflow.parts.Accumulator(accumulation)"
         )
         raise Inexpressible(
             f"{accumulation!r} in a Keras optimizer", "Keras takes the mean", instead

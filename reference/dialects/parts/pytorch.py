@@ -62,9 +62,8 @@ def read_schedule(name: str, /, lr: float, **arguments: Any) -> Schedule:
     a = complete("torch.optim.lr_scheduler", SCHEDULERS, name, arguments)
     match name:
         case "ConstantLR":
-            if not a[
-                "total_iters"
-            ]:  # never undone: from 1 on torch asks whether the count equals total_iters
+            if not a["total_iters"]:
+                # torch multiplies back when its count, 1 at first, equals total_iters: never
                 return Constant(lr=lr * a["factor"])
             return Piecewise(boundaries=[a["total_iters"]], rates=[lr * a["factor"], lr])
         case "LinearLR":
@@ -153,7 +152,7 @@ def _milestones(schedule: Piecewise, what: str) -> _Scheduler:
             "ratios"
         )
         instead = (
-            f"torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: schedule.rate(n + 1) / lr), "
+            "torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: schedule.rate(n + 1) / lr), "
             f"or {OURS}"
         )
         raise Inexpressible(what, why, instead)
@@ -215,7 +214,7 @@ def spell_clipping(clipping: Clipping) -> Call:
     if clipping != ClipGlobalNorm(limit=clipping.limit, added=ADDED):
         why = (
             f"clip_grad_norm_ adds {ADDED} to the norm, and makes zeros of finite elements beside "
-            f"infinite ones"
+            "infinite ones"
         )
         size = "a clipped gradient is shorter by the share 1e-6 / (norm + 1e-6)"
         raise Inexpressible(f"{clipping!r} in torch.nn.utils", why, ours, size)
