@@ -28,8 +28,7 @@ from .sgd import SGD
 
 RULES: tuple[type[Rule], ...] = (
     SGD, ASGD, Rprop, Adagrad, FTRL, Adadelta, RMSprop, Adam, Adamax, NAdam, RAdam, ScheduleFree,
-    Lion,
-    LAMB, Adafactor, Muon,
+    Lion, LAMB, Adafactor, Muon,
 )  # fmt: skip
 
 __all__ = [
@@ -59,4 +58,4 @@ __all__ = [
     "dialects",
     "follow",
     "parts",
-]  # fmt: skip
+]

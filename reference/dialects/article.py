@@ -15,8 +15,11 @@ from .dialect import Dialect
 
 NATIVES = {
     "Adagrad": Native(
-        Adagrad, {"lr": "lr", "eps": "epsilon"}, {"lr": 1e-2, "eps": 1e-8},
-        {"epsilon_at": Epsilon.INSIDE, "initial_accumulator": 0.0}, {"G": "G"},
+        Adagrad,
+        arguments={"lr": "lr", "eps": "epsilon"},
+        defaults={"lr": 1e-2, "eps": 1e-8},
+        fixed={"epsilon_at": Epsilon.INSIDE, "initial_accumulator": 0.0},
+        state={"G": "G"},
     ),
 }  # fmt: skip
 INSTEAD = "dialects.pytorch or dialects.keras"

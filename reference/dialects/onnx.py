@@ -23,29 +23,29 @@ from .refusal import refuse
 NATIVES = {
     "Momentum": Native(
         SGD,
-        {"R": "lr", "alpha": "momentum", "beta": "dampening", "mode": "nesterov",
-         "norm_coefficient": "weight_decay"},
-        {},  # the operator has none
-        {"buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
-        {"b": "V"},
-        # beta = 1 - dampening: see read
-        {"mode": {"standard": False, "nesterov": True}, "beta": {1.0: 0.0}},
+        arguments={"R": "lr", "alpha": "momentum", "beta": "dampening", "mode": "nesterov",
+                   "norm_coefficient": "weight_decay"},
+        defaults={},  # the operator has none
+        fixed={"buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
+        state={"b": "V"},
+        literals={"mode": {"standard": False, "nesterov": True},
+                  "beta": {1.0: 0.0}},  # beta = 1 - dampening: see read
     ),
     "Adagrad": Native(
         Adagrad,
-        {"R": "lr", "H": "initial_accumulator", "epsilon": "epsilon", "decay_factor": "lr_decay",
-         "norm_coefficient": "weight_decay"},
-        {"H": 0.0, "epsilon": 1e-6, "decay_factor": 0.0, "norm_coefficient": 0.0},
-        {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED},
-        {"G": "H"},
+        arguments={"R": "lr", "H": "initial_accumulator", "epsilon": "epsilon",
+                   "decay_factor": "lr_decay", "norm_coefficient": "weight_decay"},
+        defaults={"H": 0.0, "epsilon": 1e-6, "decay_factor": 0.0, "norm_coefficient": 0.0},
+        fixed={"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED},
+        state={"G": "H"},
     ),
     "Adam": Native(
         Adam,
-        {"R": "lr", "alpha": "beta1", "beta": "beta2", "epsilon": "epsilon",
-         "norm_coefficient": "weight_decay"},
-        {"alpha": 0.9, "beta": 0.999, "epsilon": 1e-6, "norm_coefficient": 0.0},
-        {"epsilon_at": Epsilon.HAT, "decay": Decay.COUPLED},
-        {"m": "V", "v": "H"},
+        arguments={"R": "lr", "alpha": "beta1", "beta": "beta2", "epsilon": "epsilon",
+                   "norm_coefficient": "weight_decay"},
+        defaults={"alpha": 0.9, "beta": 0.999, "epsilon": 1e-6, "norm_coefficient": 0.0},
+        fixed={"epsilon_at": Epsilon.HAT, "decay": Decay.COUPLED},
+        state={"m": "V", "v": "H"},
     ),
 }  # fmt: skip
 FIRST_T = {"Momentum": 0, "Adagrad": 0, "Adam": 1}  # the T of the first step

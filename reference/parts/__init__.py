@@ -37,8 +37,7 @@ CLIPPINGS: tuple[type[Clipping], ...] = (ClipValue, ClipNorm, ClipGlobalNorm)
 
 __all__ = [
     "CLIPPINGS", "SCHEDULES", "Accumulation", "After", "Average", "ClipGlobalNorm", "ClipNorm",
-    "ClipValue", "Clipping",
-    "Constant", "Cosine", "EqualAverage", "Exponential", "Infinite", "MovingAverage", "Part",
-    "Piecewise", "Polynomial",
-    "Schedule", "Switch", "Total", "WarmUp", "global_norm", "restore",
+    "ClipValue", "Clipping", "Constant", "Cosine", "EqualAverage", "Exponential", "Infinite",
+    "MovingAverage", "Part", "Piecewise", "Polynomial", "Schedule", "Switch", "Total", "WarmUp",
+    "global_norm", "restore",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """The dialects say what the frameworks say: names, defaults, and what cannot be said."""
 
+import importlib
 import inspect
 from typing import Any
 
@@ -126,6 +127,16 @@ def test_call_spelled_back_means_the_same_rule(call: str) -> None:
     spelled = words.spell(rule)
     assert words.read(spelled.name, **spelled.arguments) == rule
     assert not spelled.condition
+
+
+@pytest.mark.parametrize("name", dialects.DIALECTS)
+def test_a_dialect_is_a_value_under_its_own_name(name: str) -> None:
+    """Also after the module of this name, which defines it, has been imported."""
+    module = importlib.import_module(f"samestep.reference.dialects.{name}")
+    dialect = getattr(dialects, name)
+    assert isinstance(dialect, dialects.Dialect)
+    assert dialect is dialects.DIALECTS[name] is dialects.find(name) is getattr(module, name)
+    assert (dialect.name, repr(dialect)) == (name, f"dialects.{name}")
 
 
 @pytest.mark.parametrize("dialect", dialects.DIALECTS)
