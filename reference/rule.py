@@ -2,8 +2,8 @@
 
 A rule is written for one tensor and for any array library, which comes in as ``xp`` (see
 ``samestep.reference.namespace``). Sums over a tensor are taken in a fixed order
-(``samestep.reference.sums``), so that they have the same bits everywhere. Matrix products are not
-(``samestep.reference.matrices``).
+(``samestep.reference.sums``), so that they have the same bits everywhere. Matrix products have the
+array library's own order (``samestep.reference.matrices``).
 
 The scalar work of a step (bias correction, products with the learning rate) is done in
 ``coefficients``, in double precision. Each coefficient is rounded once to the arrays' dtype when it

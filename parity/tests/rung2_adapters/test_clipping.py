@@ -68,7 +68,7 @@ def clip_bounds(clipping: Clipping, arrays: Sequence[np.ndarray], monkeypatch: p
         return xp.sqrt(Bounded(squares, count * ROUNDOFF[dtype] * squares, dtype))
 
     with monkeypatch.context() as patch:
-        patch.setattr(clipping_module, "norm", any_order)
+        patch.setattr(clipping_module, "global_norm", any_order)
         found = clipping._clip([Bounded(array, 0.0, dtype) for array in arrays], limits.namespace("float64"))
     return np.concatenate([np.broadcast_to(one.error, one.value.shape).ravel() for one in found])
 
