@@ -8,14 +8,29 @@ import numpy as np
 import pytest
 
 from samestep.parity.measure import cases, limits, streams
-from samestep.parity.measure import verdict as verdicts
-from samestep.reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, Muon, RMSprop, ShapeScale, dialects
+from samestep.parity.measure.rule_run import run_tensor
+from samestep.parity.measure.verdict import judge_tensor
+from samestep.reference import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Buffer,
+    Decay,
+    Epsilon,
+    Muon,
+    RMSprop,
+    ShapeScale,
+    dialects,
+)
 from samestep.reference.dialects import Inexpressible, Native
 from samestep.reference.dialects.pytorch import PAIRS
 
 pytestmark = pytest.mark.rung(3)
 
-NATIVES = [(name, native) for name in ("pytorch", "keras") for native in dialects.find(name).natives]
+NATIVES = [
+    (name, native) for name in ("pytorch", "keras") for native in dialects.find(name).natives
+]
 
 
 @pytest.mark.parametrize(("dialect", "name"), NATIVES)
@@ -69,7 +84,11 @@ def given(native: Native, argument: str) -> Any:
         for w, meant in native.literals.get(argument, {}).items()
         if isinstance(meant, bool | Epsilon | ShapeScale)
     }
-    return next((w for w, meant in words.items() if meant != words.get(common)), None) if words else other(common)
+    return (
+        next((w for w, meant in words.items() if meant != words.get(common)), None)
+        if words
+        else other(common)
+    )
 
 
 @pytest.mark.parametrize(("dialect", "name"), EVERY)
@@ -115,7 +134,9 @@ def test_sparse_adam_is_read_and_never_spelled() -> None:
 
 def test_article_has_the_defaults_that_it_is_given_here() -> None:
     """Its rate is the article's, its epsilon this project's."""
-    assert dialects.article.read("Adagrad") == Adagrad(lr=0.01, epsilon=1e-8, epsilon_at=Epsilon.INSIDE)
+    assert dialects.article.read("Adagrad") == Adagrad(
+        lr=0.01, epsilon=1e-8, epsilon_at=Epsilon.INSIDE
+    )
 
 
 @pytest.mark.parametrize("call", cases.CALLS)
@@ -151,21 +172,31 @@ def test_translation_moves_alike_or_is_refused(call: str, dialect: str) -> None:
             return
         raise
     translated = dialects.find(dialect).read(spelled.name, **spelled.arguments)
-    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 40))
+    start, gradients = (
+        streams.suit(rule, streams.start()),
+        streams.suit(rule, streams.gradients("spread", 40)),
+    )
     rates = None if spelled.condition else streams.rates(rule.lr, 40)
-    bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    expected = verdicts.run(rule, start, gradients, "float64", rates)
-    actual = verdicts.run(translated, start, gradients, "float64", rates)
-    verdict = verdicts.compare(start, expected, actual, bounds)
+    bounds = limits.of_tensor(rule, start, gradients, "float64", rates)
+    expected = run_tensor(rule, start, gradients, "float64", rates)
+    actual = run_tensor(translated, start, gradients, "float64", rates)
+    verdict = judge_tensor(start, expected, actual, bounds)
     assert verdict.holds, f"{call} as {spelled}: {verdict}"
 
 
 def test_adafactor_without_epsilon1_is_the_same_in_both() -> None:
     """And torch's None, which depends on a dtype, is read as float32's machine epsilon and spelled out."""
     rule = dialects.keras.read("Adafactor", learning_rate=0.25, epsilon_1=0.0)
-    assert dialects.pytorch.spell(rule) == dialects.Call("Adafactor", {"lr": 0.25, "eps": (0.0, 0.001)})
-    assert dialects.pytorch.read("Adafactor").to_dict()["epsilon1"] == float(np.finfo(np.float32).eps)
-    assert dialects.pytorch.spell(dialects.pytorch.read("Adafactor")).arguments["eps"] == (2.0**-23, 0.001)
+    assert dialects.pytorch.spell(rule) == dialects.Call(
+        "Adafactor", {"lr": 0.25, "eps": (0.0, 0.001)}
+    )
+    assert dialects.pytorch.read("Adafactor").to_dict()["epsilon1"] == float(
+        np.finfo(np.float32).eps
+    )
+    assert dialects.pytorch.spell(dialects.pytorch.read("Adafactor")).arguments["eps"] == (
+        2.0**-23,
+        0.001,
+    )
 
 
 def test_muon_of_a_sum_is_muon_of_a_mean_with_a_smaller_epsilon() -> None:
@@ -183,10 +214,13 @@ def test_muon_of_a_sum_is_muon_of_a_mean_with_a_smaller_epsilon() -> None:
     assert call.arguments == {
         "lr": 0.5, "weight_decay": 0.0, "momentum": 0.75, "eps": 0.25, "adjust_lr_fn": "match_rms_adamw",
     }  # fmt: skip
-    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("shrinking", 40))
+    start, gradients = (
+        streams.suit(rule, streams.start()),
+        streams.suit(rule, streams.gradients("shrinking", 40)),
+    )
     both = (rule, dialects.pytorch.read(call.name, **call.arguments))
-    a, b = (verdicts.run(each, start, gradients, "float64") for each in both)
-    assert verdicts.compare(start, a, b, limits.bounds(rule, start, gradients, "float64")).holds
+    a, b = (run_tensor(each, start, gradients, "float64") for each in both)
+    assert judge_tensor(start, a, b, limits.of_tensor(rule, start, gradients, "float64")).holds
 
 
 def test_keras_muon_without_rms_rate_takes_steps_of_the_learning_rate() -> None:
@@ -200,7 +234,9 @@ def test_keras_muon_without_rms_rate_takes_steps_of_the_learning_rate() -> None:
 
 def test_keras_adagrad_is_spelled_exactly_in_torch() -> None:
     """Epsilon under the root is a larger initial accumulator."""
-    call = dialects.pytorch.spell(dialects.keras.read("Adagrad", epsilon=0.25, initial_accumulator_value=0.5))
+    call = dialects.pytorch.spell(
+        dialects.keras.read("Adagrad", epsilon=0.25, initial_accumulator_value=0.5)
+    )
     assert call.arguments == {"lr": 0.001, "initial_accumulator_value": 0.75, "eps": 0.0}
 
 
@@ -230,7 +266,9 @@ def test_nesterov_without_momentum_is_plain_sgd(call: str) -> None:
 
 def test_optax_climbs_at_a_negative_rate() -> None:
     """And by default in ``adadelta``; a rule that climbs is spelled so."""
-    assert dialects.read("optax:adadelta()") == Adadelta(lr=1.0, rho=0.9, epsilon=1e-6, maximize=True)
+    assert dialects.read("optax:adadelta()") == Adadelta(
+        lr=1.0, rho=0.9, epsilon=1e-6, maximize=True
+    )
     assert dialects.read("optax:sgd(learning_rate=-0.5)") == SGD(lr=0.5, maximize=True)
     assert str(dialects.optax.spell(Adam(lr=0.5, maximize=True))) == "adam(learning_rate=-0.5)"
 
@@ -240,7 +278,10 @@ def test_keras_2_reads_epsilon_zero_as_its_own_and_lr_as_learning_rate() -> None
     read = dialects.tf_keras.read
     assert read("Adam", epsilon=0.0) == read("Adam", epsilon=None) == read("Adam", epsilon=1e-7)
     assert read("SGD", lr=0.5) == read("SGD", learning_rate=0.5)
-    assert [read("RMSprop", momentum=m).to_dict()["epsilon_at"] for m in (0.0, 0.5)] == ["OUTSIDE", "INSIDE"]
+    assert [read("RMSprop", momentum=m).to_dict()["epsilon_at"] for m in (0.0, 0.5)] == [
+        "OUTSIDE",
+        "INSIDE",
+    ]
 
 
 def test_papers_adamw_takes_its_decay_apart_from_alpha() -> None:
@@ -293,7 +334,10 @@ def test_rule_is_built_again_from_plain_values(call: str) -> None:
 def test_label_names_what_matters_and_nothing_else() -> None:
     """Fields that change nothing stay out of it."""
     assert repr(SGD(lr=0.1, buffer=Buffer.STEPS, decay=Decay.DECOUPLED)) == "SGD(lr=0.1)"
-    assert repr(SGD(momentum=0.9, buffer=Buffer.STEPS)) == "SGD(lr=0.01, momentum=0.9, buffer=Buffer.STEPS)"
+    assert (
+        repr(SGD(momentum=0.9, buffer=Buffer.STEPS))
+        == "SGD(lr=0.01, momentum=0.9, buffer=Buffer.STEPS)"
+    )
 
 
 @pytest.mark.parametrize("call", [call for call in cases.CALLS if not call.startswith("article")])
