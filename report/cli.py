@@ -220,9 +220,9 @@ def rules() -> None:
 
     for rule in RULES:
         typer.echo(f"{rule.__name__:14}{explained(rule)[0]}")
-    for words in (dialects.pytorch, dialects.keras):
-        for name, reason in words.LEFT_OUT.items():
-            typer.echo(f"left out: {words.__name__.rpartition('.')[2]}'s {name}, since {reason}")
+    for dialect in (dialects.pytorch, dialects.keras):
+        for name, reason in dialect.left_out.items():
+            typer.echo(f"left out: {dialect.name}'s {name}, since {reason}")
 
 
 @app.command()

@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from report_checkout import assert_mistake, content, samestep
-from report_folder import STEPS, add_growth, add_hostile, add_natives, add_steps, again, edit, path_of
+from report_folder import (
+    STEPS,
+    add_growth,
+    add_hostile,
+    add_natives,
+    add_steps,
+    again,
+    edit,
+    path_of,
+)
 
 from samestep.frameworks.experiment import facts, record
 from samestep.frameworks.experiment.run import FRAMEWORKS

@@ -6,7 +6,19 @@ the root, which changes no bit of it, keeps the pattern from matching.
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import abs, concat, matmul, maximum, minimum, ones, reshape, sign, square, transpose, zeros_like
+from tensorflow import (
+    abs,
+    concat,
+    matmul,
+    maximum,
+    minimum,
+    ones,
+    reshape,
+    sign,
+    square,
+    transpose,
+    zeros_like,
+)
 
 from samestep.reference import scalars
 
