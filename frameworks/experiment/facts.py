@@ -31,9 +31,14 @@ def initial_weights() -> list[np.ndarray]:
     """Glorot uniform kernels (in, out) and zero biases, float32, in the order of ``NAMES``."""
     generator, weights = words(_WEIGHTS), []
     for fan_in, fan_out in itertools.pairwise(LAYERS):
-        unit = (generator.random_raw(fan_in * fan_out) >> 11).astype(np.float64) * 2.0**-53  # uniform in [0, 1)
+        unit = (generator.random_raw(fan_in * fan_out) >> 11).astype(
+            np.float64
+        ) * 2.0**-53  # uniform in [0, 1)
         kernel = (2 * unit - 1) * np.sqrt(6 / (fan_in + fan_out))
-        weights += [kernel.reshape(fan_in, fan_out).astype(np.float32), np.zeros(fan_out, np.float32)]
+        weights += [
+            kernel.reshape(fan_in, fan_out).astype(np.float32),
+            np.zeros(fan_out, np.float32),
+        ]
     return weights
 
 
@@ -60,7 +65,10 @@ def draw(epoch: int, size: int) -> Epoch:
     steps = size // BATCH
     order = np.argsort(words(_ORDER, epoch).random_raw(size), kind="stable")[: steps * BATCH]
     kept = np.empty((steps, BATCH * LAYERS[1]), bool)
-    generator, least = words(_MASKS, epoch), math.ceil(DROPOUT * 2**32)  # whole numbers are compared the fastest
+    generator, least = (
+        words(_MASKS, epoch),
+        math.ceil(DROPOUT * 2**32),
+    )  # whole numbers are compared the fastest
     for step in kept:  # one by one: its words stay in the cache
         draws = generator.random_raw(step.size // 2).astype("<u8", copy=False).view("<u4")
         np.greater_equal(draws, least, out=step)

@@ -2,15 +2,13 @@
 
 import base64
 import dataclasses
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from samestep.frameworks.experiment import launch, record
+from samestep.frameworks.experiment import process, record
 from samestep.parity.measure.trial import Trial
 from samestep.parity.runners import numpy as in_numpy
 from samestep.parity.runners.contestants import Contestant
@@ -60,11 +58,10 @@ def write(path: Path, one: tuple[Contestant, RunResult], other: tuple[Contestant
         record.write_whole(path, lambda file: file.write(text.encode()))
     except OSError as error:
         raise ValueError(f"{path} must be a file that can be written: {error}; name another with --repro") from error
-    command = [sys.executable, str(path.resolve())]
-    done = subprocess.run(command, env=launch.environment(), capture_output=True, timeout=PATIENCE, check=False)
-    if done.returncode != SHOWN:
-        words = (launch.last_words(done.stderr.decode()).splitlines() or [launch.ending(done.returncode)])[-1]
-        raise ValueError(f"{path} was written, but does not show the difference by itself: {words}")
+    ended = process.run_python([str(path.resolve())], timeout=PATIENCE)
+    if ended.code != SHOWN:
+        reason = (process.last_lines(ended.stderr).splitlines() or [ended.description])[-1]
+        raise ValueError(f"{path} was written, but does not show the difference by itself: {reason}")
 
 
 def script(one: tuple[Contestant, RunResult], other: tuple[Contestant, RunResult], first: Difference, limit: float, trial: Trial,

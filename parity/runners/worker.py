@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from samestep.frameworks.experiment import launch
+from samestep.frameworks.experiment import process
 from samestep.parity.measure import trajectory as trajectory
 from samestep.parity.measure.nearest_wrong import TensorTrial
 from samestep.parity.measure.trajectory import Trajectory
@@ -72,18 +72,15 @@ def ran_on(contestant: Contestant, trials: Sequence[tuple[Trial, str]]) -> list[
 def apart(module: str, words: list[str]) -> str:
     """What a module printed, run on a contestant in a process of its own; ValueError with its last words if it
     failed."""
-    command = [sys.executable, "-m", module, *words]
     try:
-        done = subprocess.run(
-            command, env=launch.environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
+        ended = process.run_module(module, words, timeout=PATIENCE)
     except subprocess.TimeoutExpired as late:
         raise ValueError(f"{words[0]} must end within {PATIENCE} seconds, and did not; take fewer steps") from late
-    if done.returncode:
-        last = (launch.last_words(done.stderr).splitlines() or ["it left no message"])[-1]
-        ended = "" if done.returncode == MISTAKE else f"{words[0]} {launch.ending(done.returncode)}: "
-        raise ValueError(f"{ended}{last}")
-    return done.stdout
+    if ended.code:
+        reason = (process.last_lines(ended.stderr).splitlines() or ["it left no message"])[-1]
+        context = "" if ended.code == MISTAKE else f"{words[0]} {ended.description}: "
+        raise ValueError(f"{context}{reason}")
+    return ended.stdout
 
 
 def execute(contestant: Contestant, trial: Trial, dtype: str) -> RunResult:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.frameworks.experiment import facts, launch, record
+from samestep.frameworks.experiment import executor, facts, process, record
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run, main
 from samestep.frameworks.numpy import exactness, model
 from samestep.frameworks.numpy.train import Trainer
@@ -50,7 +50,7 @@ def records(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Records:
     out = tmp_path_factory.mktemp("records")
     apart, together = [*WHOLE_STEPS, *THREADS], [*(EVERY if full else [*EPOCH, *CUT]), *XLA, *DOUBLE, *SINGLE]
     train_together(together, out)
-    failed = [f"{outcome.run.name} {outcome.error}" for outcome in launch.launch(apart, out) if outcome.error]
+    failed = [f"{outcome.run.name} {outcome.error}" for outcome in executor.train_all(apart, out) if outcome.error]
     assert not failed, "\n".join(failed)
     return {run: (record.read(out / f"{run.name}.json"), out / f"{run.name}.json") for run in [*apart, *together]}
 
@@ -59,7 +59,7 @@ def train_together(runs: Sequence[Run], out: Path) -> None:
     """Train those of a framework in one process, one after the other: else they would import it longer than train."""
     spawn = get_context("spawn")
     processes = {name: ProcessPoolExecutor(1, spawn) for name in FRAMEWORKS}
-    ends = {run: processes[run.framework].submit(main, run.command(out)[3:]) for run in runs}
+    ends = {run: processes[run.framework].submit(main, [run.request(out)]) for run in runs}
     assert {run.name: end.result() for run, end in ends.items()} == {run.name: 0 for run in runs}
     for process in processes.values():
         process.shutdown()
@@ -228,9 +228,9 @@ def test_altered_forward_pass_changes_its_own_digest_alone(
     records: Records, altered: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """Each framework differentiates its own model, so no other framework notices."""
-    monkeypatch.setattr(launch, "SEARCH_PATH", altered)
+    monkeypatch.setattr(process, "SEARCH_PATH", altered)
     runs = [Run(name, ADAM, steps=50) for name in FRAMEWORKS]
-    outcomes = launch.launch(runs, altered)
+    outcomes = executor.train_all(runs, altered)
     assert all(outcome.record for outcome in outcomes), [outcome.error for outcome in outcomes]
     changed = [
         outcome.run.framework
