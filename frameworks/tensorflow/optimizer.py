@@ -37,9 +37,12 @@ class Optimizer(keras.optimizers.Optimizer):
         if learning_rate is None:
             learning_rate = rule.lr
         fixed = not callable(learning_rate)
-        super().__init__(learning_rate=float(learning_rate) if fixed else learning_rate, name=name, **around)
-        if fixed:  # Keras would hold it in float32 and so change the digits of bias-corrected steps
-            self._untrack_variable(self._learning_rate)  # type: ignore[has-type]  # Keras' own attribute
+        # Keras would make a float32 variable of a number, and so change the digits of
+        # bias-corrected steps. It makes none of a function; the variable is added afterwards.
+        # (Removing Keras' variable instead would break tf.train.Checkpoint.)
+        given = (lambda: learning_rate) if fixed else learning_rate
+        super().__init__(learning_rate=given, name=name, **around)
+        if fixed:
             self._learning_rate = self.add_variable(
                 (), _constant(float(learning_rate)), "float64", name="learning_rate"
             )
