@@ -70,11 +70,23 @@ class Scheduler(torch.optim.lr_scheduler.LRScheduler):
         return {**super().state_dict(), "schedules": [schedule.to_dict() for schedule in self.schedules]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch's; ValueError if the state was saved under other schedules."""
+        """As torch's; it also sets the optimizer's rates to those of the step that comes next.
+
+        Making a scheduler has set them to the first rates, even if the optimizer's state was
+        loaded before. ValueError if the state was saved under other schedules.
+        """
         theirs = [restore(plain) for plain in state_dict.get("schedules", [])]
         if theirs != self.schedules:
             raise ValueError(f"the saved state must belong to {self.schedules}, got {theirs}")
         super().load_state_dict({**state_dict, "schedules": self.schedules})
+        self._last_lr = []
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            if isinstance(group["lr"], torch.Tensor):  # it may be known to a captured graph
+                group["lr"].fill_(lr)
+                self._last_lr.append(group["lr"].clone())
+            else:
+                group["lr"] = lr
+                self._last_lr.append(lr)
 
 
 def averaging(average: Average) -> Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]:

@@ -3,6 +3,7 @@
 Which step is the first with a new rate is a fact of each framework, and stands here as a list of numbers.
 """
 
+import copy
 import hashlib
 import io
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 from samestep.parity.measure.limits import ROUNDOFF
 from samestep.parity.tests.support.parts import SCHEDULES, STEPS, bounds, chained, holds, rates
 from samestep.parity.tests.support.require import require
-from samestep.reference import SGD
+from samestep.reference import SGD, Adam
 from samestep.reference.dialects import Call, Inexpressible, parts
 from samestep.reference.parts import Constant, Cosine, Exponential, Piecewise, Polynomial, Schedule, WarmUp
 
@@ -389,6 +390,43 @@ def test_torch_scheduler_survives_saving_without_pickle() -> None:
     assert optimizer.param_groups[0]["lr"] == SCHEDULES[13].rate(12)
     with pytest.raises(ValueError, match=r"must belong to \[Constant\(lr=0.5\)\], got"):
         in_torch.Scheduler(optimizer, Constant(lr=0.5)).load_state_dict(state)
+
+
+def test_torch_scheduler_made_after_loading_the_optimizer_leaves_no_step_at_the_first_rate() -> None:
+    """Loading sets every group's rate, a number or a tensor, so a resumed run has equal bits."""
+    schedules = [SCHEDULES[13], Constant(lr=0.25)]
+
+    def training() -> tuple[Any, list[Any]]:
+        a, b = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+        groups = [{"params": [a]}, {"params": [b], "lr": torch.tensor(7.0, dtype=torch.float64)}]
+        return samestep.frameworks.pytorch.Optimizer(groups, Adam()), [a, b]
+
+    def train(optimizer: Any, scheduler: Any, thetas: list[Any]) -> None:
+        for _ in range(4):
+            for theta in thetas:
+                theta.grad = theta.detach() * 2
+            optimizer.step()
+            scheduler.step()
+
+    unbroken, thetas = training()
+    scheduler = in_torch.Scheduler(unbroken, schedules)
+    train(unbroken, scheduler, thetas)
+    saved = copy.deepcopy((unbroken.state_dict(), scheduler.state_dict(), [x.detach() for x in thetas]))
+    train(unbroken, scheduler, thetas)
+
+    resumed, others = training()
+    resumed.load_state_dict(saved[0])
+    after = in_torch.Scheduler(resumed, schedules)
+    after.load_state_dict(saved[1])
+    with torch.no_grad():
+        for theta, value in zip(others, saved[2], strict=True):
+            theta.copy_(value)
+    rates = [schedule.rate(5) for schedule in schedules]
+    assert [float(group["lr"]) for group in resumed.param_groups] == rates
+    assert [float(lr) for lr in after.get_last_lr()] == rates
+    assert isinstance(resumed.param_groups[1]["lr"], torch.Tensor)
+    train(resumed, after, others)
+    assert all(map(torch.equal, thetas, others))
 
 
 def test_keras_schedule_survives_its_config() -> None:
