@@ -82,7 +82,7 @@ def test_an_epoch(benchmark: Any, threads: int, framework: str, mode: str, monke
     users write. NumPy's have none. ``public``: compiled by public functions alone, as under an untested release."""
     train = clock.load(framework, threads, f"samestep.frameworks.{framework}.train")
     if mode == "public":
-        monkeypatch.setattr("samestep.frameworks.pytorch.compiled.TESTED", ())
+        monkeypatch.setattr("samestep.frameworks.pytorch.inductor.TESTED", ())
     epoch, first = ours(framework, mode, "float32", train)
     before, compared = epoch(), {}
     if framework != "numpy":

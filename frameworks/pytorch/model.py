@@ -71,7 +71,9 @@ class CrossEntropyOnGrid(torch.autograd.Function):
 
 def parameters(weights: Sequence[np.ndarray], device: str) -> list[torch.nn.Parameter]:
     """The experiment's weights as this model's parameters, kernels transposed."""
-    return [torch.nn.Parameter(torch.tensor(weight.T, device=device).contiguous()) for weight in weights]
+    return [
+        torch.nn.Parameter(torch.tensor(weight.T, device=device).contiguous()) for weight in weights
+    ]
 
 
 def weights(parameters: Sequence[torch.nn.Parameter]) -> list[np.ndarray]:
@@ -79,7 +81,9 @@ def weights(parameters: Sequence[torch.nn.Parameter]) -> list[np.ndarray]:
     return [parameter.detach().cpu().numpy().T for parameter in parameters]
 
 
-def forward(parameters: Sequence[torch.Tensor], images: torch.Tensor, mask: torch.Tensor | float) -> torch.Tensor:
+def forward(
+    parameters: Sequence[torch.Tensor], images: torch.Tensor, mask: torch.Tensor | float
+) -> torch.Tensor:
     """The logits (n, 10), in plain arithmetic."""
     W1, b1, W2, b2 = parameters
     hidden = functional.relu(functional.linear(images, W1, b1)) * mask

@@ -32,7 +32,9 @@ def sqrt(x: torch.Tensor) -> torch.Tensor:
     if isinstance(x, FakeTensor):  # a compiler's stand-in, which has no memory
         return torch.sqrt(x)
     root = torch.empty_like(x, requires_grad=False)
-    with np.errstate(invalid="ignore"):  # the root of a negative number is NaN in silence, as in torch
+    with np.errstate(
+        invalid="ignore"
+    ):  # the root of a negative number is NaN in silence, as in torch
         np.sqrt(x.detach().numpy(), out=root.numpy())
     return root
 

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
+from samestep import SEARCH_PATH
 from samestep.parity.tests.support.require import compiler, require
 from samestep.reference import LAMB, SGD, Adafactor, Adam, Muon, Rule, dialects
 
 torch = require("torch")
 require("ml_dtypes")
 
-from samestep.frameworks.pytorch import Optimizer, compiled  # noqa: E402  # after require
-from samestep.frameworks.pytorch.optimizer import _apply  # noqa: E402
+from samestep.frameworks.pytorch import Optimizer, inductor, stepper, trace  # noqa: E402  # after require
+from samestep.frameworks.pytorch.optimizer import apply_move  # noqa: E402
 from samestep.parity.measure import cases  # noqa: E402
 from samestep.parity.tests.support import bits
 from samestep.parity.tests.support.require import LEFT_OUT  # noqa: E402
@@ -29,8 +30,8 @@ pytestmark = [
     pytest.mark.compiled,
     pytest.mark.skipif(compiler() is None, reason="compiled steps need a C++ compiler; none was found"),
     pytest.mark.skipif(
-        not torch.__version__.startswith(compiled.TESTED),
-        reason=f"the faster way is for torch {', '.join(compiled.TESTED)}; others go by public functions",
+        not torch.__version__.startswith(inductor.TESTED),
+        reason=f"the faster way is for torch {', '.join(inductor.TESTED)}; others go by public functions",
     ),
 ]
 SHAPES = ((17, 3), (5,), (), (40,))
@@ -39,9 +40,9 @@ SHAPES = ((17, 3), (5,), (), (40,))
 @pytest.fixture(autouse=True)
 def _silence() -> Iterator[None]:
     """A fall back would warn, once a process, which fails a test: let it warn in the next one, too."""
-    compiled._warn.cache_clear()
+    inductor.warn_once.cache_clear()
     yield
-    compiled._warn.cache_clear()
+    inductor.warn_once.cache_clear()
 
 
 class Pair:
@@ -113,7 +114,7 @@ def test_step_has_the_bits_of_numpy(call: str, full: bool) -> None:
         actual = [bits.as_numpy(tensor) for tensor in [*some, *states]]
         differences = list(bits.different_bits(bits.in_numpy(rule, *settings[dtype]), actual))
         assert not differences, f"{rule!r} in {dtype}: {len(differences)} elements differ; first: {differences[0]}"
-    assert [type(trace) for trace in optimizer._stepper.traces.values()] == [compiled.Trace]
+    assert [type(each) for each in optimizer._stepper.traces.values()] == [trace.Trace]
 
 
 def test_tensors_rest_and_groups_differ() -> None:
@@ -126,7 +127,7 @@ def test_tensors_rest_and_groups_differ() -> None:
 
 def test_further_sets_are_stepped_tensor_by_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not every set of tensors gets a trace: beyond some, traces are those of single tensors."""
-    monkeypatch.setattr(compiled, "SETS", 1)
+    monkeypatch.setattr(stepper, "SETS", 1)
     pair = Pair(SGD(momentum=0.9), shapes=((3,), (3,), (4,)))
     for resting in ((), (0,), (1,), (2,), ()):
         pair.steps(1, *resting)
@@ -177,7 +178,7 @@ def test_rules_of_one_form_have_one_arithmetic(call: str) -> None:
     for name, value in rule.to_dict().items():
         other = [rule.replace(**{name: x}) for x in (0.37, 1.37) if isinstance(value, float) and allowed(rule, name, x)]
         for changed in other:
-            if compiled._form(changed) == compiled._form(rule):
+            if trace.rule_form(changed) == trace.rule_form(rule):
                 assert traced(changed) == code, f"{rule!r} with {name}={getattr(changed, name)}"
 
 
@@ -200,9 +201,9 @@ def traced(rule: Rule) -> str:
     arrays = [value for name, value in optimizer.state[tensor].items() if name != "step"]
     c = rule.coefficients(1, rule.lr)
     state = {name: value for name, value in optimizer.state[tensor].items() if name != "step"}
-    move = compiled.Move(tensor, tensor.grad, state, rule, c)
+    move = trace.Move(tensor, tensor.grad, state, rule, c)
     arguments = [tensor, *arrays, tensor.grad, torch.zeros(len(c))]
-    return str(make_fx(lambda *x: compiled._together(_apply, [move], [torch.float32], *x))(*arguments).code)
+    return str(make_fx(lambda *x: trace.step_together(apply_move, [move], [torch.float32], *x))(*arguments).code)
 
 
 def test_saved_state_is_loaded_between_steps() -> None:
@@ -263,7 +264,7 @@ def test_a_gradient_may_lie_in_memory_otherwise(change: Any) -> None:
 @pytest.mark.parametrize("own", [False, True], ids=["gradients apart", "gradient of its own memory"])
 def test_tensors_that_share_memory_step_one_after_another(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two views that overlap; a gradient that is a parameter. No trace takes them: its loops may come in any order."""
-    monkeypatch.setattr(compiled.Trace, "__call__", lambda *_: pytest.fail("a trace has taken the step"))
+    monkeypatch.setattr(trace.Trace, "__call__", lambda *_: pytest.fail("a trace has taken the step"))
     ends = []
     for compiling in (True, False):
         base = torch.linspace(1, 2, 320)
@@ -281,7 +282,7 @@ def test_tensors_that_share_memory_step_one_after_another(own: bool, monkeypatch
 
 def test_tensors_of_other_kinds_are_left_to_torch_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     """One among plain ones, too: what lies behind it nobody knows here."""
-    monkeypatch.setattr(compiled, "Trace", lambda *_: pytest.fail("it is traced"))
+    monkeypatch.setattr(stepper, "Trace", lambda *_: pytest.fail("it is traced"))
     other_kind, ends = type("OtherKind", (torch.Tensor,), {}), []
     for compiling in (True, False):
         tensors = [torch.linspace(-1, 1, 9), torch.linspace(-1, 1, 9).as_subclass(other_kind)]
@@ -368,24 +369,24 @@ def most_allocated(step: Any) -> int:
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_under_another_release_public_functions_compile_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """With one line that says so, and the same bits, though nothing is checked: each set of tensors has its trace."""
-    monkeypatch.setattr(compiled, "TESTED", ("1.0",))
+    monkeypatch.setattr(inductor, "TESTED", ("1.0",))
     pair = Pair(Adam(), shapes=((5,), (), (2, 3)))
     pair.sides[0][0][2].data, pair.sides[1][0][2].data = (side[0][2].data.T for side in pair.sides)
     with pytest.warns(UserWarning, match=r"^compiled steps go by public functions: .* with torch \d[^\n]*$"):
         pair.steps(1)
     for resting in ((), (1,), (0, 2), ()):
         pair.steps(1, *resting)
-    assert [type(trace) for trace in pair.fast._stepper.traces.values()] == [compiled.Trace] * 3
+    assert [type(each) for each in pair.fast._stepper.traces.values()] == [trace.Trace] * 3
 
 
-@pytest.mark.parametrize("release", [*compiled.TESTED, "1.0"])
+@pytest.mark.parametrize("release", [*inductor.TESTED, "1.0"])
 def test_without_a_compiler_steps_are_eager(tmp_path: Path, release: str) -> None:
     """With one line that says so, and the same bits, by the fast way and by the public one."""
     code = f"""
 import torch
-from samestep.frameworks.pytorch import Optimizer, compiled
+from samestep.frameworks.pytorch import Optimizer, inductor
 from samestep.reference import Adam
-compiled.TESTED = ({release!r},)
+inductor.TESTED = ({release!r},)
 ends = []
 for compiling in (True, False):
     tensor = torch.nn.Parameter(torch.linspace(1, 2, 9))
@@ -396,10 +397,9 @@ for compiling in (True, False):
     ends.append(tensor)
 print(torch.equal(*ends), [state["step"] for state in optimizer.state.values()])
 """
-    root = Path(compiled.__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-W", "always", "-c", code], cwd=root, capture_output=True, text=True, check=True,
-        env={**os.environ, "PYTHONPATH": str(root), "CXX": "none", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
+        [sys.executable, "-W", "always", "-c", code], cwd=SEARCH_PATH, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(SEARCH_PATH), "CXX": "none", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
     )  # fmt: skip
     assert done.stdout == "True [2]\n"
     assert done.stderr.count("UserWarning: steps are eager, for no C++ compiler works here: ") == 1

@@ -15,7 +15,7 @@ torch = require("torch")
 
 from samestep.frameworks.pytorch import Optimizer  # noqa: E402
 from samestep.frameworks.pytorch import optimizer as module  # noqa: E402
-from samestep.frameworks.pytorch.compiled import Move  # noqa: E402
+from samestep.frameworks.pytorch.trace import Move  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 
@@ -343,26 +343,26 @@ def test_large_tensor_is_cut_into_pieces_and_nothing_else_is(monkeypatch: pytest
         state = {name: torch.zeros_like(theta) for name in "mv"}
         return Move(theta, torch.ones(theta.shape), state, rule, rule.coefficients(1, rule.lr))
 
-    pieces = list(module._pieces(move(torch.zeros(2, 3), adam)))
+    pieces = list(module.pieces_of(move(torch.zeros(2, 3), adam)))
     assert [[len(x) for x in (p.theta, p.gradient, *p.state.values())] for p in pieces] == [[4] * 4, [2] * 4]
     nadam = move(torch.zeros(2, 3), NAdam())
     nadam.state["P"] = torch.ones(())
-    assert [len(p.theta) for p in module._pieces(nadam)] == [4, 2]
+    assert [len(p.theta) for p in module.pieces_of(nadam)] == [4, 2]
     for whole in (move(torch.zeros(4), adam), move(torch.zeros(3, 2).T, adam), move(torch.zeros(2, 3), lamb)):
-        (only,) = module._pieces(whole)
+        (only,) = module.pieces_of(whole)
         assert only is whole
 
 
 def test_eager_step_takes_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """One after the other, so that each stays in the cache from its first operation to its last."""
-    taken, take = [], module._apply
+    taken, take = [], module.apply_move
 
     def apply(theta: Any, *rest: Any) -> None:
         taken.append(len(theta))
         take(theta, *rest)
 
     monkeypatch.setattr(module, "PIECE", 4)
-    monkeypatch.setattr(module, "_apply", apply)
+    monkeypatch.setattr(module, "apply_move", apply)
     params = parameters(1)
     train(params, Optimizer(params, Adam()), range(2))
     assert taken == [4, 2] * 2
