@@ -21,7 +21,11 @@ class Watched(np.ndarray):
     checked = 0
 
     def __matmul__(self, other: Any) -> np.ndarray:
-        plain, (a, unit_a), (b, unit_b) = np.asarray(self) @ np.asarray(other), _whole(self), _whole(other)
+        plain, (a, unit_a), (b, unit_b) = (
+            np.asarray(self) @ np.asarray(other),
+            _whole(self),
+            _whole(other),
+        )
         Watched._count(plain, (a @ b).astype(np.float64) * (unit_a * unit_b))
         return plain
 
@@ -45,7 +49,9 @@ def order_dependent(
     Takes float64 arrays as ``model.loss_and_gradients`` does.
     """
     Watched.faults = Watched.checked = 0
-    model.loss_and_gradients(weights, images, labels, mask, lambda x: model.on_grid(np.asarray(x)).view(Watched))
+    model.loss_and_gradients(
+        weights, images, labels, mask, lambda x: model.on_grid(np.asarray(x)).view(Watched)
+    )
     *_, logits = model.forward(weights, images, mask, model.on_grid)
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     unit = model.unit(exponentials)

@@ -29,7 +29,9 @@ def on_grid(x: np.ndarray) -> np.ndarray:
 def unit(x: np.ndarray) -> np.ndarray:
     """The spacing of the grid for a float64 array: a power of two, 0-d."""
     largest = np.maximum(np.maximum(x.max(), -x.min()), SMALLEST)
-    power = (np.asarray(largest).view(np.int64) & EXPONENT).view(np.float64)  # of two, at most ``largest``
+    power = (np.asarray(largest).view(np.int64) & EXPONENT).view(
+        np.float64
+    )  # of two, at most ``largest``
     return power * 2.0 ** (1 - BITS)
 
 
@@ -59,7 +61,11 @@ def softmax(logits: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def loss_and_gradients(
-    weights: Sequence[np.ndarray], images: np.ndarray, labels: np.ndarray, mask: np.ndarray, grid: Grid
+    weights: Sequence[np.ndarray],
+    images: np.ndarray,
+    labels: np.ndarray,
+    mask: np.ndarray,
+    grid: Grid,
 ) -> tuple[float, list[np.ndarray]]:
     """Mean cross-entropy of a batch and its gradient by each weight; one dtype throughout."""
     images, kernel, hidden, before, logits = forward(weights, images, mask, grid)

@@ -19,7 +19,9 @@ class Optimizer:
     def __init__(self, parameters: Sequence[np.ndarray], rule: Rule) -> None:
         for index, parameter in enumerate(parameters):
             if parameter.dtype.kind in "cbiu":
-                raise ValueError(f"parameter {index} must have a real floating dtype, got {parameter.dtype}")
+                raise ValueError(
+                    f"parameter {index} must have a real floating dtype, got {parameter.dtype}"
+                )
         self.parameters = list(parameters)
         self.rule = rule
         self.lr = rule.lr
@@ -38,9 +40,13 @@ class Optimizer:
                 )
             self.t[index] += 1
             state = {name: _widened(array) for name, array in self.state[index].items()}
-            with np.errstate(all="ignore"):  # NaN and infinity travel on in silence, as in the other frameworks
+            with np.errstate(
+                all="ignore"
+            ):  # NaN and infinity travel on in silence, as in the other frameworks
                 c = self.rule.coefficients(self.t[index], self.lr)
-                theta, state = self.rule.update(_widened(parameter), _widened(gradient), state, c, namespace)
+                theta, state = self.rule.update(
+                    _widened(parameter), _widened(gradient), state, c, namespace
+                )
                 parameter[...] = theta
                 self.state[index] = _rounded(state, parameter.dtype)
 

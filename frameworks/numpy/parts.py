@@ -25,9 +25,16 @@ def clipped(clipping: Clipping, gradients: Gradients) -> list[np.ndarray | None]
     Computed in float64 if one of them is float64, else in float32, and rounded once to each dtype.
     """
     wide = np.result_type(np.float32, *(g.dtype for g in gradients if g is not None))
-    with np.errstate(all="ignore"):  # NaN and infinity travel on in silence, as in the other frameworks
-        found = clipping.clip([None if g is None else g.astype(wide, copy=False) for g in gradients], namespace)
-        return [None if g is None else np.asarray(new, g.dtype) for g, new in zip(gradients, found, strict=True)]
+    with np.errstate(
+        all="ignore"
+    ):  # NaN and infinity travel on in silence, as in the other frameworks
+        found = clipping.clip(
+            [None if g is None else g.astype(wide, copy=False) for g in gradients], namespace
+        )
+        return [
+            None if g is None else np.asarray(new, g.dtype)
+            for g, new in zip(gradients, found, strict=True)
+        ]
 
 
 class Scheduler:
@@ -80,7 +87,9 @@ class Accumulator:
         if not self.accumulation.due(self.count):
             return None
         done, self.sums = self.accumulation.finished(self.sums), []
-        return [None if g is None else np.asarray(g, self.dtypes[index]) for index, g in enumerate(done)]
+        return [
+            None if g is None else np.asarray(g, self.dtypes[index]) for index, g in enumerate(done)
+        ]
 
 
 def _wide(array: np.ndarray) -> np.ndarray:

@@ -11,7 +11,9 @@ def _check(backend: str) -> None:
         )
 
 
-_check(os.environ.get("KERAS_BACKEND") or "tensorflow")  # before keras imports what may not be installed
+_check(
+    os.environ.get("KERAS_BACKEND") or "tensorflow"
+)  # before keras imports what may not be installed
 
 import keras  # noqa: E402
 

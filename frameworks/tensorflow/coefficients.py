@@ -25,7 +25,10 @@ def numbers(steps: Any, learning_rate: Any) -> Known:
 
 def tensors(steps: Any, learning_rate: Any) -> Known:
     """The same in a graph, 0-d, computed in double and rounded once: one trace for all steps and learning rates."""
-    t, lr = tf.cast(steps.value, tf.float64), tf.cast(tf.convert_to_tensor(learning_rate), tf.float64)
+    t, lr = (
+        tf.cast(steps.value, tf.float64),
+        tf.cast(tf.convert_to_tensor(learning_rate), tf.float64),
+    )
     zeros = guarded.zeros(t[0])
 
     @functools.cache
@@ -34,7 +37,9 @@ def tensors(steps: Any, learning_rate: Any) -> Known:
         doubles = [tf.convert_to_tensor(getattr(value, "tensor", value), tf.float64) for value in c]
         zero, *rest = _veiled([zeros[tf.float64], *doubles], t[0] >= 0, dtype)
         columns = _columns(doubles, iter(rest), steps.shape[0])
-        return [c._make([Guarded(x, {dtype: zero}) for x in row]) for row in zip(*columns, strict=True)]
+        return [
+            c._make([Guarded(x, {dtype: zero}) for x in row]) for row in zip(*columns, strict=True)
+        ]
 
     return lambda rule, dtype, index: of_all(rule, dtype)[index]
 
@@ -52,4 +57,7 @@ def _veiled(values: Sequence[Any], always: Any, dtype: tf.DType) -> list[Any]:
 
 def _columns(values: Sequence[Any], elements: Iterator[Any], count: int) -> list[list[Any]]:
     """The elements of each value for ``count`` variables: a vector has one for each, a number the same for all."""
-    return [[next(elements) for _ in range(count)] if x.shape.rank else [next(elements)] * count for x in values]
+    return [
+        [next(elements) for _ in range(count)] if x.shape.rank else [next(elements)] * count
+        for x in values
+    ]

@@ -107,7 +107,9 @@ class Guarded:
 
 def zeros(step: Any) -> dict[Any, Any]:
     """Minus zero of each dtype, unknown until it runs, for a whole step number."""
-    return {dtype: tf.cast(step, dtype) * tf.constant(-0.0, dtype) for dtype in (tf.float32, tf.float64)}
+    return {
+        dtype: tf.cast(step, dtype) * tf.constant(-0.0, dtype) for dtype in (tf.float32, tf.float64)
+    }
 
 
 def _bare(x: Any) -> Any:
@@ -125,9 +127,14 @@ def _of(function: Callable[..., Any], kind: str = "") -> Callable[..., Any]:
     """
 
     def guarded(*arguments: Any, **options: Any) -> Any:
-        found = [x for given in arguments for x in (given if isinstance(given, Sequence) else [given])]
+        found = [
+            x for given in arguments for x in (given if isinstance(given, Sequence) else [given])
+        ]
         found = [x for x in found if isinstance(x, Guarded)]
-        bare = [[_bare(x) for x in given] if isinstance(given, Sequence) else _bare(given) for given in arguments]
+        bare = [
+            [_bare(x) for x in given] if isinstance(given, Sequence) else _bare(given)
+            for given in arguments
+        ]
         told = function(*bare, **options)
         if not found:
             return told
@@ -153,7 +160,9 @@ def _choosing(function: Callable[..., Any]) -> Callable[..., Any]:
 abs = _of(namespace.abs)
 concat = _choosing(namespace.concat)
 integer_power = _of(namespace.integer_power, "any")
-matmul = _of(lambda x, y: namespace.matmul(x, y), "any")  # looked up anew: tests supply products with one order
+matmul = _of(
+    lambda x, y: namespace.matmul(x, y), "any"
+)  # looked up anew: tests supply products with one order
 maximum = _of(namespace.maximum)
 minimum = _of(namespace.minimum)
 ones = namespace.ones

@@ -6,7 +6,19 @@ the root, which changes no bit of it, keeps the pattern from matching.
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import abs, concat, matmul, maximum, minimum, ones, reshape, sign, square, transpose, zeros_like
+from tensorflow import (
+    abs,
+    concat,
+    matmul,
+    maximum,
+    minimum,
+    ones,
+    reshape,
+    sign,
+    square,
+    transpose,
+    zeros_like,
+)
 
 from samestep.reference import scalars
 
@@ -26,13 +38,17 @@ def sqrt(x: tf.Tensor) -> tf.Tensor:
 
 def where(condition: tf.Tensor, yes: tf.Tensor | float, no: tf.Tensor | float) -> tf.Tensor:
     """``tf.where``, with plain numbers taken as doubles and whole ones as int64; TensorFlow would halve both."""
-    return tf.where(condition, *(tf.constant(x, _KIND[type(x)]) if type(x) in _KIND else x for x in (yes, no)))
+    return tf.where(
+        condition, *(tf.constant(x, _KIND[type(x)]) if type(x) in _KIND else x for x in (yes, no))
+    )
 
 
 def integer_power(base: float, exponent: tf.Tensor) -> tf.Tensor:
     """base**exponent to the last bit as ``samestep.reference.scalars`` takes it, for float64 tensors of whole numbers."""
     shape = [scalars.EXPONENT_BITS] + [1] * len(exponent.shape)
-    bits = tf.bitwise.bitwise_and(tf.cast(exponent, tf.int64), np.reshape(2 ** np.arange(scalars.EXPONENT_BITS), shape))
+    bits = tf.bitwise.bitwise_and(
+        tf.cast(exponent, tf.int64), np.reshape(2 ** np.arange(scalars.EXPONENT_BITS), shape)
+    )
     squares = tf.constant(np.reshape(scalars.squares(base), shape))
     factors = tf.where(bits > 0, squares, tf.ones_like(squares))
     half = scalars.EXPONENT_BITS
@@ -58,4 +74,6 @@ def power(base: float | tf.Tensor, exponent: float | tf.Tensor) -> float | tf.Te
     by_roots = scalars.quarters(base, exponent, tf.sqrt) if isinstance(exponent, float) else None
     if by_roots is not None:
         return by_roots
-    return tf.pow(tf.convert_to_tensor(base, tf.float64), tf.convert_to_tensor(exponent, tf.float64))
+    return tf.pow(
+        tf.convert_to_tensor(base, tf.float64), tf.convert_to_tensor(exponent, tf.float64)
+    )

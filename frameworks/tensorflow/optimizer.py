@@ -29,11 +29,15 @@ class Optimizer(keras.optimizers.Optimizer):
     and under XLA, with the same bits.
     """
 
-    def __init__(self, rule: Rule, learning_rate: Any = None, name: str = "samestep", **around: Any) -> None:
+    def __init__(
+        self, rule: Rule, learning_rate: Any = None, name: str = "samestep", **around: Any
+    ) -> None:
         if not isinstance(rule, Rule):
             raise ValueError(f"rule must be a rule such as reference.Adam(lr=1e-3), got {rule!r}")
         if around.get("weight_decay") is not None:
-            raise ValueError("weight_decay must be set on the rule, which says how it acts; got it as an argument")
+            raise ValueError(
+                "weight_decay must be set on the rule, which says how it acts; got it as an argument"
+            )
         if learning_rate is None:
             learning_rate = rule.lr
         fixed = not callable(learning_rate)
@@ -58,28 +62,46 @@ class Optimizer(keras.optimizers.Optimizer):
         super().build(variables)
         self._steps = self.add_variable((len(variables),), dtype="int64", name="steps")
         numbers = functools.cache(functools.partial(self._numbers, len(variables)))
-        self._states = [self._begin(index, variable, numbers) for index, variable in enumerate(variables)]
+        self._states = [
+            self._begin(index, variable, numbers) for index, variable in enumerate(variables)
+        ]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable: what Keras takes that does not know ``_distributed_tf_update_step``."""
-        self._take([(gradient, variable)], learning_rate, lambda moved, move, args=(): move(moved, *args))
+        self._take(
+            [(gradient, variable)], learning_rate, lambda moved, move, args=(): move(moved, *args)
+        )
 
-    def _distributed_tf_update_step(self, distribution: Any, pairs: list[tuple[Any, Any]], learning_rate: Any) -> None:
+    def _distributed_tf_update_step(
+        self, distribution: Any, pairs: list[tuple[Any, Any]], learning_rate: Any
+    ) -> None:
         """One step of all variables in ``pairs`` of gradient and variable; Keras' own goes from one to the next."""
-        self._take(pairs, learning_rate, functools.partial(distribution.extended.update, group=False))
+        self._take(
+            pairs, learning_rate, functools.partial(distribution.extended.update, group=False)
+        )
 
-    def _take(self, pairs: list[tuple[Any, Any]], learning_rate: Any, update: Callable[..., Any]) -> None:
+    def _take(
+        self, pairs: list[tuple[Any, Any]], learning_rate: Any, update: Callable[..., Any]
+    ) -> None:
         """One step, by ``update(variable, function, args)``. The coefficients of all are computed together, before."""
         moved = [self._get_variable_index(variable) for _, variable in pairs]
         counted = np.isin(np.arange(len(self._states)), moved).astype(np.int64)
         update(self._steps.value, lambda steps: steps.assign_add(counted))
-        known = (coefficients.numbers if tf.executing_eagerly() else coefficients.tensors)(self._steps, learning_rate)
+        known = (coefficients.numbers if tf.executing_eagerly() else coefficients.tensors)(
+            self._steps, learning_rate
+        )
         for index, (gradient, variable) in zip(moved, pairs, strict=True):
             rule = self._rule_for(variable)
             c = known(rule, _wide(variable.dtype), index)
-            update(variable, functools.partial(self._move, rule, c, self._states[index]), args=(gradient,))
+            update(
+                variable,
+                functools.partial(self._move, rule, c, self._states[index]),
+                args=(gradient,),
+            )
 
-    def _move(self, rule: Rule, c: Any, slots: dict[str, Any], variable: Any, gradient: Any) -> None:
+    def _move(
+        self, rule: Rule, c: Any, slots: dict[str, Any], variable: Any, gradient: Any
+    ) -> None:
         """One step of one variable and its state."""
         wide = _wide(variable.dtype)
         theta, gradient = tf.cast(variable, wide), tf.cast(_dense(gradient), wide)
@@ -97,7 +119,9 @@ class Optimizer(keras.optimizers.Optimizer):
         return {**config, "rule": type(self.rule).__name__, "hyperparameters": self.rule.to_dict()}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Optimizer":
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "Optimizer":
         """The inverse of ``get_config``."""
         config = dict(config)
         name = config.pop("rule")
@@ -114,9 +138,13 @@ class Optimizer(keras.optimizers.Optimizer):
                 return self.add_variable_from_reference(variable, name, _constant(value))
             if not value.shape:
                 return _Element(numbers(name, variable.dtype, float(value)), index)
-            return self.add_variable(value.shape, _constant(value), variable.dtype, name=f"{variable.name}_{name}")
+            return self.add_variable(
+                value.shape, _constant(value), variable.dtype, name=f"{variable.name}_{name}"
+            )
 
-        start = self.rule.start(np.zeros(variable.shape, _wide(tf.as_dtype(variable.dtype)).as_numpy_dtype), np)
+        start = self.rule.start(
+            np.zeros(variable.shape, _wide(tf.as_dtype(variable.dtype)).as_numpy_dtype), np
+        )
         return {name: slot(name, value) for name, value in start.items()}
 
     def _numbers(self, count: int, name: str, dtype: str, start: float) -> Any:
@@ -125,7 +153,9 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def _rule_for(self, variable: Any) -> Rule:
         """The rule, without any decay where ``exclude_from_weight_decay`` said so."""
-        decays = dict.fromkeys([name for name in self.rule.names() if name.endswith("weight_decay")], 0.0)
+        decays = dict.fromkeys(
+            [name for name in self.rule.names() if name.endswith("weight_decay")], 0.0
+        )
         return self.rule if self._use_weight_decay(variable) else self.rule.replace(**decays)
 
 

@@ -31,7 +31,9 @@ def clipped(clipping: Clipping, gradients: Gradients) -> list[Any]:
     dense = [None if g is None else _dense(g) for g in gradients]
     wide = tf.float64 if any(g.dtype == tf.float64 for g in dense if g is not None) else tf.float32
     found = clipping.clip([None if g is None else tf.cast(g, wide) for g in dense], namespace)
-    return [None if g is None else tf.cast(new, g.dtype) for g, new in zip(dense, found, strict=True)]
+    return [
+        None if g is None else tf.cast(new, g.dtype) for g, new in zip(dense, found, strict=True)
+    ]
 
 
 @keras.saving.register_keras_serializable(package="samestep")
@@ -39,11 +41,18 @@ class Clipped(Optimizer):
     """``Optimizer`` with any of our clippings, where Keras clips: after accumulation, before the rule."""
 
     def __init__(
-        self, rule: Rule, clipping: Clipping, learning_rate: Any = None, name: str = "samestep", **around: Any
+        self,
+        rule: Rule,
+        clipping: Clipping,
+        learning_rate: Any = None,
+        name: str = "samestep",
+        **around: Any,
     ) -> None:
         for argument in ("clipnorm", "global_clipnorm", "clipvalue"):
             if around.get(argument) is not None:
-                raise ValueError(f"clipping must be said once, got {clipping!r} and {argument}={around[argument]!r}")
+                raise ValueError(
+                    f"clipping must be said once, got {clipping!r} and {argument}={around[argument]!r}"
+                )
         if not isinstance(clipping, Clipping):
             raise ValueError(f"clipping must be one such as ClipNorm(limit=1.0), got {clipping!r}")
         super().__init__(rule, learning_rate, name, **around)
@@ -54,11 +63,17 @@ class Clipped(Optimizer):
         return {**super().get_config(), "clipping": self.clipping.to_dict()}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Optimizer":
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "Optimizer":
         """The inverse of ``get_config``."""
-        return super().from_config({**config, "clipping": restore(config["clipping"])}, custom_objects)
+        return super().from_config(
+            {**config, "clipping": restore(config["clipping"])}, custom_objects
+        )
 
-    def _clip_gradients(self, grads: Gradients) -> list[Any]:  # Keras calls it around its own clipping
+    def _clip_gradients(
+        self, grads: Gradients
+    ) -> list[Any]:  # Keras calls it around its own clipping
         return clipped(self.clipping, grads)
 
 
@@ -70,7 +85,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     schedule counts the optimizer's steps.
     """
 
-    def __init__(self, schedule: samestep.reference.parts.Schedule, gradient_accumulation_steps: int = 1) -> None:
+    def __init__(
+        self, schedule: samestep.reference.parts.Schedule, gradient_accumulation_steps: int = 1
+    ) -> None:
         self.schedule = schedule
         self.accumulation = Accumulation(steps=gradient_accumulation_steps)
 
@@ -78,13 +95,18 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step: Any) -> Any:
         """The rate, a float64 tensor, after ``step`` = 0, 1, ... batches."""
         if tf.executing_eagerly():
-            return tf.constant(self.schedule.rate(int(step) // self.accumulation.steps + 1), tf.float64)
+            return tf.constant(
+                self.schedule.rate(int(step) // self.accumulation.steps + 1), tf.float64
+            )
         taken = tf.cast(tf.convert_to_tensor(step), tf.int64) // self.accumulation.steps
         return self.schedule.rate(taken + 1, namespace)
 
     def get_config(self) -> dict[str, Any]:
         """Plain values."""
-        return {"schedule": self.schedule.to_dict(), "gradient_accumulation_steps": self.accumulation.steps}
+        return {
+            "schedule": self.schedule.to_dict(),
+            "gradient_accumulation_steps": self.accumulation.steps,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Schedule":
@@ -106,7 +128,9 @@ class Averages:
     def update(self) -> None:
         """Take in the variables as they are now; the first time copies them."""
         self.count += 1
-        self.averages = self.average.update(self.averages, [_widened(v) for v in self.variables], self.count)
+        self.averages = self.average.update(
+            self.averages, [_widened(v) for v in self.variables], self.count
+        )
 
 
 class Accumulator:
@@ -130,7 +154,9 @@ class Accumulator:
         if not self.accumulation.due(self.count):
             return None
         done, self.sums = self.accumulation.finished(self.sums), []
-        return [None if g is None else tf.cast(g, self.dtypes[index]) for index, g in enumerate(done)]
+        return [
+            None if g is None else tf.cast(g, self.dtypes[index]) for index, g in enumerate(done)
+        ]
 
 
 def _widened(value: Any) -> tf.Tensor:

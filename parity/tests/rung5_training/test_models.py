@@ -11,11 +11,12 @@ import pytest
 
 from samestep.frameworks.experiment import facts, mnist, record
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run, execute
+from samestep.frameworks.experiment.trainer import Observation
 from samestep.frameworks.numpy import model
 from samestep.parity.measure.limits import ROUNDOFF, SAFETY
 from samestep.parity.tests.support import disturbed
 from samestep.parity.tests.support.require import LEFT_OUT, compiler, require
-from samestep.reference import Adam
+from samestep.reference import SGD, Adam
 
 pytestmark = pytest.mark.rung(5)
 
@@ -81,7 +82,7 @@ def test_steps_that_cannot_be_compiled_are_eager(batches: Any, monkeypatch: pyte
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("no compiler works here\nand more about it")
 
-    monkeypatch.setattr("samestep.frameworks.pytorch.compiled._compile", fail)
+    monkeypatch.setattr("samestep.frameworks.pytorch.inductor._compile", fail)
     trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
     with pytest.warns(
         UserWarning, match="steps are eager, for compiling them failed: RuntimeError: no compiler works here$"
@@ -102,7 +103,7 @@ def test_an_untested_torch_compiles_steps_by_public_functions(
     if not full:
         pytest.skip(LEFT_OUT)
     train = importlib.import_module("samestep.frameworks.pytorch.train")
-    monkeypatch.setattr("samestep.frameworks.pytorch.compiled.TESTED", ())
+    monkeypatch.setattr("samestep.frameworks.pytorch.inductor.TESTED", ())
     trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
     with pytest.warns(UserWarning, match="by public functions: the faster way is not tested with torch"):
         trainer.step(*batches[0])
@@ -124,12 +125,48 @@ def test_where_steps_are_not_compiled_as_a_whole_loss_and_optimizer_are_apart(
         raise ValueError("not here")
 
     train = importlib.import_module("samestep.frameworks.pytorch.train")
-    monkeypatch.setattr("samestep.frameworks.pytorch.whole.WholeStep", refuse)
+    monkeypatch.setattr("samestep.frameworks.pytorch.compiled_training.CompiledTrainingStep", refuse)
     with pytest.warns(UserWarning, match="loss and optimizer are compiled apart: not here"):
         trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
     for batch in batches[:STEPS]:
         trainer.step(*batch)
     assert facts.digest(trainer.weights()) == facts.digest(by_definition(batches[:STEPS]))
+
+
+@pytest.mark.parametrize("arithmetic", facts.ARITHMETICS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_an_observed_step_has_the_same_bits(framework: str, arithmetic: str, batches: Any) -> None:
+    """Loss and weights; the observer sees the gradients of the optimizer, kernels (in, out)."""
+    train = importlib.import_module(f"samestep.frameworks.{framework}.train")
+    plain, observed = (train.Trainer(SGD(lr=0.5), arithmetic) for _ in range(2))
+    observations: list[Observation] = []
+    for number, batch in enumerate(batches[:STEPS], start=1):
+        before = [np.array(weight) for weight in observed.weights()]
+        losses = plain.step(*batch), observed.step(*batch, observe=observations.append)
+        assert facts.digest(observed.weights()) == facts.digest(plain.weights())
+        assert len(observations) == number
+        assert losses == (observations[-1].loss,) * 2
+        assert observations[-1].logits.shape == (facts.BATCH, facts.LAYERS[-1])
+        moved = [w - np.float64(0.5).astype(w.dtype) * g for w, g in zip(before, observations[-1].gradients, strict=True)]
+        assert facts.digest(moved) == facts.digest(observed.weights())
+
+
+def test_observers_see_the_same_step_in_every_framework(batches: Any) -> None:
+    """The same bits of logits and gradients; the loss but for the last bit of a logarithm."""
+    seen: dict[str, Observation] = {}
+    for framework in FRAMEWORKS:
+        trainer = importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(Adam(), "lockstep")
+        trainer.step(*batches[0], observe=lambda step, name=framework: seen.__setitem__(name, step))
+    assert len({facts.digest([step.logits]) for step in seen.values()}) == 1
+    assert len({facts.digest(step.gradients) for step in seen.values()}) == 1
+    assert len({np.float32(step.loss) for step in seen.values()}) == 1
+
+
+def test_a_compiled_step_cannot_be_observed(batches: Any) -> None:
+    """PyTorch's whole step is one function; the error says so before anything is compiled."""
+    trainer = importlib.import_module("samestep.frameworks.pytorch.train").Trainer(Adam(), "lockstep", compiled=True)
+    with pytest.raises(ValueError, match="a compiled step cannot be observed"):
+        trainer.step(*batches[0], observe=lambda step: None)
 
 
 def by_definition(batches: Any) -> list[np.ndarray]:

@@ -58,11 +58,11 @@ def records(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Records:
 def train_together(runs: Sequence[Run], out: Path) -> None:
     """Train those of a framework in one process, one after the other: else they would import it longer than train."""
     spawn = get_context("spawn")
-    processes = {name: ProcessPoolExecutor(1, spawn) for name in FRAMEWORKS}
-    ends = {run: processes[run.framework].submit(main, [run.request(out)]) for run in runs}
+    pools = {name: ProcessPoolExecutor(1, spawn) for name in FRAMEWORKS}
+    ends = {run: pools[run.framework].submit(main, [run.request(out)]) for run in runs}
     assert {run.name: end.result() for run, end in ends.items()} == {run.name: 0 for run in runs}
-    for process in processes.values():
-        process.shutdown()
+    for pool in pools.values():
+        pool.shutdown()
 
 
 def digests(records: Records, run: Run) -> dict[int, str]:
