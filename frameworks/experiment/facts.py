@@ -31,10 +31,10 @@ def generator(purpose: int, epoch: int = 0) -> np.random.Philox:
 
 def initial_weights() -> list[np.ndarray]:
     """Glorot uniform kernels (in, out) and zero biases, float32, in the order of ``NAMES``."""
-    words = generator(_WEIGHTS)
+    source = generator(_WEIGHTS)
     weights = []
     for fan_in, fan_out in itertools.pairwise(LAYERS):
-        bits = words.random_raw(fan_in * fan_out) >> 11
+        bits = source.random_raw(fan_in * fan_out) >> 11
         unit = bits.astype(np.float64) * 2.0**-53  # uniform in [0, 1)
         kernel = (2 * unit - 1) * np.sqrt(6 / (fan_in + fan_out))
         weights.append(kernel.reshape(fan_in, fan_out).astype(np.float32))
@@ -76,10 +76,10 @@ def draw(epoch: int, size: int) -> Epoch:
     steps = size // BATCH
     order = np.argsort(generator(_ORDER, epoch).random_raw(size), kind="stable")[: steps * BATCH]
     masks = np.empty((steps, BATCH * LAYERS[1]), bool)
-    words = generator(_MASKS, epoch)
+    source = generator(_MASKS, epoch)
     least = math.ceil(DROPOUT * 2**32)  # whole numbers are compared the fastest
-    for mask in masks:  # one by one, so that the words stay in the cache
-        halves = words.random_raw(mask.size // 2).astype("<u8", copy=False).view("<u4")
+    for mask in masks:  # one by one, so that its draws stay in the cache
+        halves = source.random_raw(mask.size // 2).astype("<u8", copy=False).view("<u4")
         np.greater_equal(halves, least, out=mask)
     return Epoch(order.reshape(steps, BATCH), masks.reshape(steps, BATCH, LAYERS[1]))
 

@@ -1,7 +1,8 @@
-"""The article's network in PyTorch. A kernel is a Linear weight: (out, in), the transpose of the experiment's.
+"""The article's network in PyTorch.
 
-The lockstep grid is that of ``samestep.frameworks.numpy.model``, as functions that autograd differentiates straight through:
-``OnGrid`` rounds on the way forward, ``GradientOnGrid`` the gradient on its way back.
+A kernel is a Linear weight: (out, in), the transpose of the experiment's. The lockstep grid is
+that of ``samestep.frameworks.numpy.model``, as functions that autograd differentiates straight
+through: ``OnGrid`` rounds on the way forward, ``GradientOnGrid`` the gradient on its way back.
 """
 
 from collections.abc import Callable, Sequence

@@ -202,7 +202,7 @@ def _cached_rule(name: str, *hyperparameters: Any) -> Rule:
 
 
 def _begin(state: dict[str, Any], theta: torch.Tensor, rule: Rule) -> dict[str, Any]:
-    """Add to ``state`` what it lacks of the rule's first state; arrays get theta's dtype and device."""
+    """Add the parts of the rule's first state that ``state`` lacks, of theta's dtype and device."""
     state.setdefault("step", 0)
     wide = torch.zeros_like(theta, dtype=compute_dtype(theta))
     start = {name: value.to(theta) for name, value in rule.start(wide, namespace).items()}

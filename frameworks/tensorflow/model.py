@@ -1,6 +1,7 @@
-"""The article's network in TensorFlow. A kernel is a Dense kernel: (in, out), as in the experiment.
+"""The article's network in TensorFlow.
 
-The lockstep grid is that of ``samestep.frameworks.numpy.model``, as functions with gradients of their own: ``on_grid_forward``
+A kernel is a Dense kernel: (in, out), as in the experiment. The lockstep grid is that of
+``samestep.frameworks.numpy.model``, as functions with gradients of their own: ``on_grid_forward``
 rounds on the way forward, ``on_grid_backward`` the gradient on its way back.
 """
 

@@ -212,7 +212,7 @@ def test_without_its_barrier_xla_rounds_once(monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip("XLA has no fused multiply-add in this instruction set")
     rule = dialects.read(WHOLE[-1])
     start, gradients, rates = setting(rule, "float32")
-    monkeypatch.setattr(samestep.frameworks.tensorflow.guarded.Guarded, "shut", lambda self, *kinds: self.tensor)
+    monkeypatch.setattr(samestep.frameworks.tensorflow.guarded.Guarded, "behind_barrier", lambda self, *kinds: self.tensor)
     actual = in_tensorflow("xla")(rule, start, gradients, rates)
     assert list(different_bits(in_numpy(rule, start, gradients, rates), actual))
 

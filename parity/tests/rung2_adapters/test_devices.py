@@ -27,7 +27,7 @@ SHAPES = [(4, 3), (5,), (2, 3, 4), ()]
 CPU_BUILD = torch.version.cuda is None
 UNLINKED = "PyTorch is not linked with support for cuda devices"
 # These rules sum all elements of a tensor and index the sum.
-NOT_ON_FAKE_CUDA = {LAMB: SHAPES, Adafactor: SHAPES, Muon: [(4, 3)]}
+NOT_ON_FAKE_CUDA: dict[Any, Any] = {LAMB: SHAPES, Adafactor: SHAPES, Muon: [(4, 3)]}
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_barrier_changes_no_bit(mode: str, dtype: Any) -> None:
 
     @tf.function(jit_compile=mode == "xla", autograph=False)
     def shut(step: Any, x: Any) -> Any:
-        return Guarded(x, guarded.zeros(step), "product").shut("product")
+        return Guarded(x, guarded.zeros(step), "product").behind_barrier("product")
 
     for step in (1, 2, 10**9):
         found = shut(tf.constant(step, tf.int64), tf.constant(values)).numpy()
