@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from samestep.bench import sizes
 from samestep.frameworks.experiment import record
 from samestep.frameworks.experiment.run import options
 from samestep.parity.tests.support.require import require
 from samestep.reference import dialects
-
-from . import sizes
 
 WARM_STEPS = 3  # the first builds the state and compiles
 

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
+from samestep.bench import clock, sizes
+from samestep.bench.test_steps import FRAMEWORKS
 from samestep.reference import dialects
-
-from . import clock, sizes
-from .test_steps import FRAMEWORKS
 
 CALLS = ("pytorch:Adam(lr=0.001)", "keras:Adam(learning_rate=0.001)")
 MODES = {
@@ -52,7 +51,7 @@ def test_a_point(
     """A warm step on tensors of that size; the first, with its compilation, is timed by itself."""
     if quick and count > QUICK[what]:
         pytest.skip(f"--quick measures up to {QUICK[what]:,} {what}")
-    home = clock.load(framework, threads, f"{__package__}.{framework}")
+    home = clock.load(framework, threads, f"samestep.bench.frameworks.{framework}")
     _, name, arguments = dialects.parse(call)
     measured = dialects.read(call) if whose == "ours" else dialects.Call(name, arguments)
     size = sizes.grown(what, count)

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from samestep.bench import clock, memory, pairs, sizes
+from samestep.bench.test_steps import DEVICES, FRAMEWORKS, MODES, calls, skip_impossible
 from samestep.reference import Rule, dialects
-
-from . import clock, memory, pairs, sizes
-from .test_steps import DEVICES, FRAMEWORKS, MODES, calls, skip_impossible
 
 OURS = {"pytorch": ("compiled", "eager"), "tensorflow": ("xla", "graph")}
 AXPY_BYTES = 12  # a float32 parameter's part of y <- y + x / 2: two read, one written
@@ -65,7 +64,7 @@ def test_a_ratio(
     rule = dialects.read(call)
     if (kind := type(rule).__name__) not in rules or sizes.of(kind)[size] not in chosen_sizes:
         pytest.skip("--rules or --sizes leaves it out")
-    home = clock.load(framework, threads, f"{__package__}.{framework}")
+    home = clock.load(framework, threads, f"samestep.bench.frameworks.{framework}")
     if device == "cuda" and not home.gpu():
         pytest.skip(f"{framework} finds no CUDA device")
     with contextlib.ExitStack() as stack:

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from samestep.bench import clock, sizes
 from samestep.parity.measure import cases
 from samestep.reference import dialects
-
-from . import clock, sizes
 
 DEVICES = ("cpu", "cuda")
 FRAMEWORKS = {"pytorch": "pytorch", "keras": "tensorflow"}  # a dialect's home
@@ -64,7 +63,7 @@ def test_a_step(
     """A warm, synchronised step; the first, with its compilation, is timed by itself."""
     if (kind := type(dialects.read(call)).__name__) not in rules:
         pytest.skip("--rules leaves it out")
-    home = clock.load(framework, threads, f"{__package__}.{framework}")
+    home = clock.load(framework, threads, f"samestep.bench.frameworks.{framework}")
     _, name, arguments = dialects.parse(call)
     skip_impossible(home, name, whose, mode, device, quick)
     what = dialects.read(call) if whose == "ours" else dialects.Call(name, arguments)

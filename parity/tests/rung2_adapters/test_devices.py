@@ -10,15 +10,11 @@ from typing import Any
 
 import pytest
 
-from samestep.parity.tests.support.require import require
+from samestep.parity.tests.support.frameworks import torch
+
+from samestep.frameworks.pytorch import Optimizer, namespace, parts
 from samestep.reference import LAMB, RULES, Adafactor, Muon, Rule
 from samestep.reference import parts as reference_parts
-
-torch = require("torch")
-
-from torch._subclasses import FakeTensorMode  # noqa: E402
-
-from samestep.frameworks.pytorch import Optimizer, namespace, parts  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 
@@ -33,7 +29,7 @@ NOT_ON_FAKE_CUDA: dict[Any, Any] = {LAMB: SHAPES, Adafactor: SHAPES, Muon: [(4, 
 @pytest.fixture
 def fake() -> Iterator[None]:
     """A mode in which new tensors have a device and no memory."""
-    with FakeTensorMode():
+    with torch._subclasses.FakeTensorMode():
         yield
 
 

@@ -4,19 +4,27 @@ from typing import Any
 
 import pytest
 
-from samestep.parity.tests.support.require import compiler, require
+from samestep.parity.tests.support.frameworks import torch
+
+from samestep.frameworks.pytorch import Optimizer, inductor, stepper
+from samestep.parity.tests.support.require import compiler
 from samestep.reference import SGD, Adam
-
-torch = require("torch")
-
-from samestep.frameworks.pytorch import Optimizer, inductor, stepper  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 
 FAULTS = {
-    "InvalidCxxCompiler: none\nand more": ("each", r"steps are eager, for no C\+\+ compiler works here: {}; install g"),
-    "CppCompileError: none\nand more": ("each", r"steps are eager, for no C\+\+ compiler works here: {}; install g"),
-    "no such operator\nand more": ("_publicly", "go by torch.compile, for the faster way failed: RuntimeError: {}$"),
+    "InvalidCxxCompiler: none\nand more": (
+        "each",
+        r"steps are eager, for no C\+\+ compiler works here: {}; install g",
+    ),
+    "CppCompileError: none\nand more": (
+        "each",
+        r"steps are eager, for no C\+\+ compiler works here: {}; install g",
+    ),
+    "no such operator\nand more": (
+        "_publicly",
+        "go by torch.compile, for the faster way failed: RuntimeError: {}$",
+    ),
 }
 
 
@@ -52,18 +60,25 @@ def test_after_a_fault_torch_compile_takes_the_same_steps(monkeypatch: pytest.Mo
             with torch._dynamo.config.patch(error_on_recompile=True):
                 optimizer.step()
             assert [theta.grad.tolist() for theta in thetas] == [(x - 1.25).tolist() for x in start]
-        states = [[value.tolist() for value in (state["m"], state["v"])] for state in optimizer.state.values()]
+        states = [
+            [value.tolist() for value in (state["m"], state["v"])]
+            for state in optimizer.state.values()
+        ]
         ends.append([[theta.tolist() for theta in thetas], states])
     assert ends[0] == ends[1]
 
 
-def test_tensors_of_other_kinds_step_eagerly_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_of_other_kinds_step_eagerly_without_a_compiler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The first step, whose compiling fails, is taken all the same, and once; later ones do not try again."""
     tried = []
 
     def fail(_: Any) -> None:
         tried.append(True)
-        raise torch._dynamo.exc.BackendCompilerFailed("inductor", RuntimeError("InvalidCxxCompiler: none"), None)
+        raise torch._dynamo.exc.BackendCompilerFailed(
+            "inductor", RuntimeError("InvalidCxxCompiler: none"), None
+        )
 
     monkeypatch.setattr(stepper, "PLAIN", ())
     inductor.warn_once.cache_clear()

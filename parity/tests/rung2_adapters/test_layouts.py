@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from samestep.parity.tests.support.require import compiler, require
+from samestep.parity.tests.support.frameworks import torch
 
-torch = require("torch")
-
-from samestep.frameworks.pytorch import Optimizer, inductor, stepper, trace  # noqa: E402
-from samestep.reference import SGD  # noqa: E402
+from samestep.frameworks.pytorch import Optimizer, inductor, stepper, trace
+from samestep.parity.tests.support.require import compiler
+from samestep.reference import SGD
 
 pytestmark = pytest.mark.rung(2)
 
@@ -42,7 +41,9 @@ LYING = [  # tensors, and whether the memory of some of them overlaps, from firs
 ]
 
 
-@pytest.mark.parametrize(("tensors", "shared"), LYING, ids=lambda value: str(value) if isinstance(value, bool) else "")
+@pytest.mark.parametrize(
+    ("tensors", "shared"), LYING, ids=lambda value: str(value) if isinstance(value, bool) else ""
+)
 def test_tensors_that_overlap_are_told(tensors: Any, shared: bool) -> None:
     """By one element as well; an empty one lies nowhere."""
     assert stepper.share_memory(tensors) == shared
@@ -52,7 +53,9 @@ def test_tensors_that_overlap_are_told(tensors: Any, shared: bool) -> None:
 @pytest.mark.skipif(compiler() is None, reason="compiled steps need a C++ compiler; none was found")
 def test_states_that_share_memory_step_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """As tensors do that overlap: no trace takes them."""
-    monkeypatch.setattr(trace.Trace, "__call__", lambda *_: pytest.fail("a trace has taken the step"))
+    monkeypatch.setattr(
+        trace.Trace, "__call__", lambda *_: pytest.fail("a trace has taken the step")
+    )
     ends = []
     for compiling in (True, False):
         tensors, memory = [torch.ones(160), torch.ones(160)], torch.zeros(240)

@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from samestep.parity.tests.support.require import compiler, require
+from samestep.parity.tests.support.frameworks import torch
+
+from samestep.frameworks.pytorch import Optimizer, inductor, trace
+from samestep.frameworks.pytorch.compiled_training import CompiledTrainingStep
+from samestep.parity.tests.support.require import compiler
 from samestep.reference import Adam
-
-torch = require("torch")
-
-from samestep.frameworks.pytorch import Optimizer, inductor, trace  # noqa: E402
-from samestep.frameworks.pytorch.compiled_training import CompiledTrainingStep  # noqa: E402
 
 pytestmark = pytest.mark.rung(5)
 
@@ -19,7 +18,6 @@ pytestmark = pytest.mark.rung(5)
 def made(*devices: str) -> Any:
     """A step of tensors on these devices."""
     thetas = [torch.nn.Parameter(torch.ones(3, device=device)) for device in devices]
-
 
     def training_step(step: Any, thetas: Any) -> None:
         step([torch.ones(3) for _ in thetas])
@@ -47,7 +45,11 @@ def test_an_untested_torch_compiles_by_public_functions(monkeypatch: pytest.Monk
     for lr in (0.5, 0.25, 0.125):
         ours.param_groups[0]["lr"] = usual.param_groups[0]["lr"] = lr
         eager.grad = torch.tensor([lr, 1.0, 0.0])
-        with pytest.warns(UserWarning, match="by public functions") if lr == 0.5 else contextlib.nullcontext():
+        with (
+            pytest.warns(UserWarning, match="by public functions")
+            if lr == 0.5
+            else contextlib.nullcontext()
+        ):
             step(eager.grad / 2)
         usual.step()
         for name in ("m", "v"):

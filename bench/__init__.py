@@ -1,1 +1,0 @@
-"""The clock: how long steps and epochs take, ours and the frameworks' own."""
