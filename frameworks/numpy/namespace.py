@@ -17,6 +17,6 @@ from numpy import (
 )
 
 __all__ = [
-    "abs", "concat", "matmul", "maximum", "minimum", "ones", "reshape", "sign", "sqrt", "square", "transpose",
-    "where", "zeros_like",
+    "abs", "concat", "matmul", "maximum", "minimum", "ones", "reshape", "sign", "sqrt", "square",
+    "transpose", "where", "zeros_like",
 ]  # fmt: skip
