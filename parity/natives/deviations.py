@@ -109,7 +109,7 @@ DEVIATIONS = (
     Deviation(
         "tensorflow_kernel_rest", "tf_keras", "float32",
         "betas rounded to float32 are subtracted from 1, in the kernel: 1 - 0.999 is 1.3e-5 off",
-        KERNEL, {"Adam": 1.2e-6}, imitations.rounded("beta1", "beta2"), "float32",
+        KERNEL, {"Adam": 1.2e-6}, imitations.float32_fields("beta1", "beta2"), "float32",
     ),
     Deviation(
         "tensorflow1_float32_numbers", "tensorflow1", "float64",
@@ -126,17 +126,17 @@ DEVIATIONS = (
     Deviation(
         "tensorflow_kernel_rest", "tensorflow1", "float32",
         "betas rounded to float32 are subtracted from 1, in the kernel: 1 - 0.999 is 1.3e-5 off",
-        KERNEL, {"Adam": 2e-6}, imitations.rounded("beta1", "beta2"), "float32", ("kernel",),
+        KERNEL, {"Adam": 2e-6}, imitations.float32_fields("beta1", "beta2"), "float32", ("kernel",),
     ),
     Deviation(
         "optax_float32_powers", "optax", "float32",
         "optax computes 1 - beta^t in float32: 1 - 0.999 is 1.3e-5 off",
-        POWER, {"Adam": 1.5e-6, "NAdam": 2.1e-6}, imitations.rounded_powers, "float32",
+        POWER, {"Adam": 1.5e-6, "NAdam": 2.1e-6}, imitations.float32_betas, "float32",
     ),
     Deviation(
         "optax_radam_rectifier", "optax", "float32",
         "the length of memory is a difference of float32 numbers that nearly cancel: its root is 1.2 % off at step 6",
-        "", {"RAdam": 9.4e-6}, imitations.rounded_powers, "float32",
+        "", {"RAdam": 9.4e-6}, imitations.float32_betas, "float32",
     ),
     *(
         Deviation(
