@@ -85,8 +85,11 @@ class Recorder:
 
     def _record_torch(self, optimizer: Any, arguments: Any, options: Any) -> None:
         groups = optimizer.param_groups
-        parameters = [parameter for group in groups for parameter in group["params"]]
-        given_names = [name for group in groups for name in group.get("param_names", [])]
+        parameters: list[Any] = []
+        given_names: list[str] = []
+        for group in groups:
+            parameters += group["params"]
+            given_names += group.get("param_names", [])
         numbers = [str(index) for index in range(len(parameters))]
         self._begin(given_names if len(given_names) == len(parameters) else numbers, [_array(p) for p in parameters])
         gradients = [None if p.grad is None else _array(p.grad.to_dense()) for p in parameters]

@@ -1,5 +1,6 @@
 """Assert that your own optimizer takes the steps of a rule, of a call as text, or of another optimizer."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -66,7 +67,7 @@ def assert_same_steps(
     check = _Check(factory, target)
     try:
         wrong = nearest_wrong(target, dtypes)
-        places = [place for dtype in dtypes for place in check.places_beyond(dtype)]
+        places = list(itertools.chain.from_iterable(check.places_beyond(dtype) for dtype in dtypes))
     except GradientWritten as written:
         raise AssertionError(str(written)) from None
     if places:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,8 +104,9 @@ def write_script(comparison: Comparison, path: Path) -> None:
 def growth(comparison: Comparison) -> list[Growth]:
     """The largest distance of any element at steps 1, 2, 5, 10, ... and the last."""
     steps = comparison.trial.steps
-    marks = {m * 10**k for k in range(7) for m in (1, 2, 5)}
-    return [_growth_at(comparison, mark) for mark in sorted({mark for mark in marks if mark < steps} | {steps})]
+    marks = (m * 10**k for m, k in itertools.product((1, 2, 5), range(7)))
+    before_last = {mark for mark in marks if mark < steps}
+    return [_growth_at(comparison, mark) for mark in sorted(before_last | {steps})]
 
 
 def _growth_at(comparison: Comparison, mark: int) -> Growth:

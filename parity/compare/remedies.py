@@ -49,16 +49,16 @@ def _call_for(comparison: Comparison, rule: Rule, name: str) -> str:
         near = dialects.relation.nearest(rule, dialect)
         nearest = f"; the nearest is {name}:{near}" if near else ""
         return f"{name} has no call for it: {refusal.why}{nearest}{setting}"
-    meant: Rule = dialect.read(call.name, **call.arguments)
-    return f"{name}:{call}{_outcome(comparison, rule, meant)}"
+    rule_of_call: Rule = dialect.read(call.name, **call.arguments)
+    return f"{name}:{call}{_outcome(comparison, rule, rule_of_call)}"
 
 
-def _outcome(comparison: Comparison, rule: Rule, meant: Rule) -> str:
+def _outcome(comparison: Comparison, rule: Rule, rule_of_call: Rule) -> str:
     """What came of trying the call's rule against the rule."""
     trial = comparison.trial
     dtype = comparison.dtype
-    bounds = limits.between_rules(rule, meant, trial, dtype)
-    verdict = judge(trial, run_rule(rule, trial, dtype), run_rule(meant, trial, dtype), bounds)
+    bounds = limits.between_rules(rule, rule_of_call, trial, dtype)
+    verdict = judge(trial, run_rule(rule, trial, dtype), run_rule(rule_of_call, trial, dtype), bounds)
     if verdict.holds:
         return " (tried on these gradients: equal)"
     return " (tried on these gradients: not equal while the learning rate changes)"

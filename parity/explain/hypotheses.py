@@ -214,7 +214,10 @@ def _state_faults(rule: Rule, trial: Trial, at: int) -> Iterator[tuple[str, str,
 
 
 def _state_keys(rule: Rule, trial: Trial) -> list[str]:
-    return sorted({key for start in trial.start.values() for key in rule.start(start, np)})
+    keys: set[str] = set()
+    for start in trial.start.values():
+        keys |= rule.start(start, np).keys()
+    return sorted(keys)
 
 
 def _count_from_two(past: list[StepState], start: dict[str, Any]) -> StepState:

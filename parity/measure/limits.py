@@ -39,8 +39,10 @@ class Limits:
     @property
     def nbytes(self) -> int:
         """The size of all arrays in bytes."""
-        states = (array for state in self.states.values() for array in state.values())
-        return sum(array.nbytes for array in (*self.thetas.values(), *states))
+        arrays = list(self.thetas.values())
+        for state in self.states.values():
+            arrays += state.values()
+        return sum(array.nbytes for array in arrays)
 
     def mean(self, second: "Limits") -> "Limits":
         """The mean of two limits. ``SAFETY`` counts both sides of a comparison, so each side brings half of it.
