@@ -63,7 +63,10 @@ def _session(call: Call, dtype: str, size: int) -> Any:
     from onnx.reference import ReferenceEvaluator
 
     element_type = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}[dtype]
-    shapes = {"R": (element_type, []), "T": (TensorProto.INT64, [])}
+    shapes: dict[str, tuple[int, list[int]]] = {
+        "R": (element_type, []),
+        "T": (TensorProto.INT64, []),
+    }
     for name in ("X", "G", *STATES[call.name]):
         shapes[name] = (element_type, [size])
     inputs = [helper.make_tensor_value_info(name, *shape) for name, shape in shapes.items()]
