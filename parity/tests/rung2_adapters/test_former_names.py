@@ -1,9 +1,9 @@
-"""Rung 2: what an adapter saved before hyperparameters were renamed still loads, with the same meaning.
+"""Rung 2: what an adapter saved before hyperparameters were renamed loads with the same meaning.
 
-The JSON file was written by the adapters of 0.1.0 before the renames: after two steps of each rule the
-state_dict of PyTorch's and the parameters, the parameters after a third step, and the optimizer's
-entry in a Keras model's file. The step of Muon's matrix is left out, since its products round
-differently on other machines.
+The JSON file was written by the adapters before the renames. It has, for each rule, the state_dict
+of PyTorch's adapter and the parameters after two steps, the parameters after a third step, and the
+optimizer's entry in the file of a Keras model. The step of Muon's matrix is left out, since its
+products round differently on other machines.
 """
 
 import json
@@ -22,13 +22,22 @@ SAVED = json.loads(Path(__file__).with_name("saved_under_former_names.json").rea
 RULES: dict[str, Rule] = {
     "Adam": Adam(lr=0.25, beta2=0.75, weight_decay=0.5, decay="DECOUPLED", epsilon_at="HAT"),
     "Muon": Muon(
-        lr=0.25, ema=True, shape_scale="LONGER_SIDE", lr_scale=0.5, adam_lr_scale=0.5,
-        momentum=0.75, weight_decay=0.125,
+        lr=0.25,
+        ema=True,
+        shape_scale="LONGER_SIDE",
+        lr_scale=0.5,
+        adam_lr_scale=0.5,
+        momentum=0.75,
+        weight_decay=0.125,
     ),
     "Adafactor": Adafactor(
-        lr=0.25, size_measured_at="AFTER_DECAY", weight_decay=0.5, epsilon1=0.25, epsilon1_at="FLOOR",
+        lr=0.25,
+        size_measured_at="AFTER_DECAY",
+        weight_decay=0.5,
+        epsilon1=0.25,
+        epsilon1_at="FLOOR",
     ),
-}  # fmt: skip
+}
 
 
 def state_dict(name: str) -> dict[str, Any]:
