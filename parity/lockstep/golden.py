@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from samestep.frameworks.experiment import launch, record
+from samestep.frameworks.experiment import executor, record
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run, writable
 from samestep.parity.measure import cases
 from samestep.reference import dialects
@@ -33,16 +33,18 @@ def here() -> str:
     return f"{platform.system()} {platform.machine()}"
 
 
-def train(runs: list[Run], out: Path, jobs: int | None) -> dict[Run, record.Record]:
+def train(
+    runs: list[Run], out: Path, jobs: int | None, cluster: str | None = None
+) -> dict[Run, record.Record]:
     """The records of the runs; ValueError with the message of the first that failed."""
-    outcomes = launch.launch(runs, out, jobs=jobs, on_event=_say)
+    outcomes = executor.train_all(runs, out, jobs=jobs, cluster=cluster, on_event=_say)
     for outcome in outcomes:
         if outcome.record is None:
             raise ValueError(f"{outcome.run.name} {outcome.error}")
     return {outcome.run: record.read(outcome.record) for outcome in outcomes if outcome.record}
 
 
-def _say(event: launch.Event) -> None:
+def _say(event: executor.Event) -> None:
     if event.outcome:
         print(f"{event.outcome.seconds:6.1f} s  {event.run.name} {event.outcome.error or ''}", flush=True)
 
@@ -107,6 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--frameworks", default=",".join(FRAMEWORKS), help="with --verify: these alone")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--jobs", type=int, default=None)
+    parser.add_argument("--cluster", help="train on the workers of this Dask scheduler's address")
     parser.add_argument("--out", type=Path, help="keep the records in this folder")
     options = parser.parse_args(arguments)
     chosen = ["tensorflow"] if options.xla else options.frameworks.split(",")
@@ -118,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
             for call in calls for name in (chosen if options.verify else FRAMEWORKS)
         ]  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
-            records = train(runs, writable(options.out or Path(folder)), options.jobs)
+            records = train(runs, writable(options.out or Path(folder)), options.jobs, options.cluster)
         if options.verify:
             differences = differing(records, load())
             print("\n".join(differences) or f"all {len(runs)} runs end with the recorded digests")

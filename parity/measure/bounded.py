@@ -258,7 +258,7 @@ def _power(base: Any, exponent: float, dtype: str) -> Bounded:
 
 @functools.lru_cache(maxsize=4096)  # the trials need the same powers again and again
 def _integer_power(base: float | Bounded, exponent: int, dtype: str) -> Bounded:
-    return scalars.integer_power(_scalar(base, dtype), exponent)  # type: ignore[arg-type, return-value]
+    return scalars.integer_power(_scalar(base, dtype), exponent)
 
 
 class StepState(NamedTuple):

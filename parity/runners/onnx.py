@@ -8,13 +8,13 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.reference.dialects import Call
 from samestep.reference.dialects import onnx as dialect
-from samestep.reference.dialects.onnx import FIRST, NATIVES, PREFIX
+from samestep.reference.dialects.onnx import FIRST_T
 
 from . import Native
 from .one_tensor import OneTensor, run_each
 
 NEEDS = ("onnx",)
-TITLE = f"onnx.reference {PREFIX}"
+TITLE = f"onnx.reference {dialect.prefix}"
 # The state tensors of each operator, in the order of its inputs.
 STATES = {"Momentum": ["V"], "Adagrad": ["H"], "Adam": ["V", "H"]}
 INPUTS = ("R", "T")  # arguments that are inputs of an operator, not attributes
@@ -42,10 +42,10 @@ def _run_tensor(call: Call, dtype: str, tensor: OneTensor) -> np.ndarray:
     values = {"X": tensor.start.astype(dtype)}
     for state in STATES[call.name]:
         values[state] = np.zeros_like(values["X"])
-    if NATIVES[call.name].state.get("G") in call.arguments:
+    if dialect.natives[call.name].state.get("G") in call.arguments:
         values["H"] += np.asarray(call.arguments["H"], dtype)
     thetas = []
-    for t, (gradient, rate) in enumerate(tensor.steps, start=FIRST[call.name]):
+    for t, (gradient, rate) in enumerate(tensor.steps, start=FIRST_T[call.name]):
         inputs = {
             "R": np.asarray(rate, dtype),
             "T": np.asarray(t, np.int64),
@@ -81,9 +81,9 @@ def _session(call: Call, dtype: str, size: int) -> Any:
         call.name,
         list(shapes),
         [output.name for output in outputs],
-        domain=PREFIX,
+        domain=dialect.prefix,
         **attributes,
     )
     graph = helper.make_graph([node], "step", inputs, outputs)
-    opsets = [helper.make_opsetid("", 22), helper.make_opsetid(PREFIX, 1)]
+    opsets = [helper.make_opsetid("", 22), helper.make_opsetid(dialect.prefix, 1)]
     return ReferenceEvaluator(helper.make_model(graph, opset_imports=opsets))

@@ -11,7 +11,16 @@ from typing import NamedTuple
 import mpmath
 import numpy as np
 
-from samestep.reference import LAMB, Adafactor, Decay, Epsilon, Measure, Muon, Reach, Rule
+from samestep.reference import (
+    LAMB,
+    Adafactor,
+    Decay,
+    Epsilon,
+    Muon,
+    Rule,
+    ShapeScale,
+    SizeMeasuredAt,
+)
 
 from . import equations
 from .digits import DIGITS, fsum, mpfr, sqrt
@@ -127,7 +136,7 @@ def adafactor(rule: Adafactor, history: History, lr: mpfr) -> np.ndarray:
     if is_floor:
         denominator = np.maximum(denominator, mpfr(rule.epsilon1))
     direction = g[-1] / denominator
-    is_before = rule.measure is Measure.BEFORE_DECAY
+    is_before = rule.size_measured_at is SizeMeasuredAt.BEFORE_DECAY
     measured = history.before_decay if is_before else history.after_decay
     size = max(mpfr(rule.epsilon2), root_mean_square(measured))
     excess = max(mpfr(1), root_mean_square(direction) / mpfr(rule.clip))
@@ -163,7 +172,7 @@ def muon(rule: Muon, history: History, lr: mpfr) -> np.ndarray:
     beta = mpfr(rule.momentum)
     buffer = sum(beta**age * x for age, x in enumerate(reversed(g)))
     momentum = g[-1] + beta * buffer if rule.nesterov else buffer
-    if rule.mean:
+    if rule.ema:
         momentum = momentum * (1 - beta)
     size = norm(momentum)
     if rule.epsilon_at is Epsilon.FLOOR:
@@ -176,11 +185,11 @@ def muon(rule: Muon, history: History, lr: mpfr) -> np.ndarray:
     rows, columns = momentum.shape
     one = mpfr(1)
     scales = {
-        Reach.LONG: max(rows, columns) * one,
-        Reach.TALL: max(one, rows * one / columns),
+        ShapeScale.LONGER_SIDE: max(rows, columns) * one,
+        ShapeScale.ASPECT_RATIO: max(one, rows * one / columns),
+        ShapeScale.ONE: one,
     }
-    scale = scales.get(rule.reach, one)
-    return lr * rule.share * sqrt(scale) * (left * values @ right)
+    return lr * rule.lr_scale * sqrt(scales[rule.shape_scale]) * (left * values @ right)
 
 
 def singular(x: np.ndarray) -> list[np.ndarray]:
