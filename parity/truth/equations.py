@@ -205,12 +205,13 @@ def radam(rule: RAdam, history: History, lr: list[mpfr]) -> mpfr:
     mean = running_mean(rule.beta1, g)
     correction = bias_correction(rule.beta1, t)
     power = mpfr(rule.beta2) ** t
-    longest = 2 / (1 - mpfr(rule.beta2)) - 1
-    length = longest - 2 * t * power / (1 - power)
-    if length <= 5:
+    longest_memory = 2 / (1 - mpfr(rule.beta2)) - 1
+    memory = longest_memory - 2 * t * power / (1 - power)
+    if memory <= 5:
         return lr[-1] * mean / correction
-    variance_ratio = (length - 4) * (length - 2) * longest
-    rectifier = sqrt(variance_ratio / ((longest - 4) * (longest - 2) * length))
+    numerator = (memory - 4) * (memory - 2) * longest_memory
+    denominator = (longest_memory - 4) * (longest_memory - 2) * memory
+    rectifier = sqrt(numerator / denominator)
     mean_square = running_mean_square(rule.beta2, g) / (1 - power)
     epsilon = outer_epsilon(rule, 1 - power)
     return lr[-1] * rectifier * mean / correction / (sqrt(mean_square) + epsilon)
