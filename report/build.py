@@ -1,7 +1,7 @@
-"""What the report is made of, and how it is made: training runs, the natives' distances, step times.
+"""Make all parts of a report: training runs, comparisons, planted wrong rules, step times.
 
-Everything goes to one folder, with ``made.json`` to say what was asked and how each part ended. The page is written
-from that folder alone, so working and rendering are two steps joined by files.
+Everything goes to one folder, with ``request.json`` to say what was asked and how each part ended.
+The page is written from that folder alone: working and rendering are two steps, joined by files.
 """
 
 import dataclasses
@@ -9,178 +9,208 @@ import importlib.util
 import json
 import platform
 import shlex
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from samestep import SEARCH_PATH
-from samestep.frameworks.experiment import launch, record
-from samestep.frameworks.experiment.run import FRAMEWORKS, Run
-from samestep.parity.measure import cases
+import samestep
+from samestep.frameworks.experiment import launch, process, record
+from samestep.frameworks.experiment.launch import Event, Outcome
 
-ARTICLE = {"Adagrad": ("article:Adagrad(lr=0.01)",)}  # the rule of the article that the experiment comes from
-DONE, FAILED, LEFT_OUT = "done", "failed", "left out"  # how a part can end
-FORMAT = 4
+from .request import FILES, Ending, Machine, Request, RequestRecord, RunEnding, State, save
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
-    """What the user asked for."""
+class Place:
+    """Where training runs happen.
 
-    rules: tuple[str, ...] = cases.EVERYDAY
-    frameworks: tuple[str, ...] = FRAMEWORKS
-    epochs: int = 1
-    steps: int | None = None
-    data: str | None = None
-    natives: bool = True
-    bench: bool = True
+    ``jobs`` run at a time on this machine; ``cluster`` is the address of a Dask scheduler.
+    """
 
-    def __post_init__(self) -> None:
-        _known("rule", self.rules, tuple(cases.PLAIN))
-        _known("framework", self.frameworks, FRAMEWORKS)
-        if len(self.frameworks) < 2:
-            raise ValueError(f"frameworks must be at least two to be compared, got {', '.join(self.frameworks)}")
-        self.runs()  # checks the numbers
-
-    def calls(self, rule: str) -> tuple[str, ...]:
-        """The calls that stand for a rule, one a dialect."""
-        return cases.PLAIN[rule] + ARTICLE.get(rule, ())
-
-    def runs(self) -> list[Run]:
-        """Every call in lockstep, and Keras' call as users train it, in float32; each in every framework."""
-        asked = [(call, "lockstep") for rule in self.rules for call in self.calls(rule)]
-        asked += [(call, "float32") for rule in self.rules for call in cases.PLAIN[rule] if call.startswith("keras:")]
-        options = {"epochs": self.epochs, "steps": self.steps, "data": self.data}
-        return [
-            Run(framework, call, arithmetic, **options)  # type: ignore[arg-type]
-            for call, arithmetic in asked
-            for framework in self.frameworks
-        ]
-
-    def command(self) -> str:
-        """The command that asks for the same."""
-        words = ["samestep", "report", "--epochs", str(self.epochs)]
-        words += ["--steps", str(self.steps)] if self.steps else []
-        words += ["--data", self.data] if self.data else []
-        if self.rules != cases.EVERYDAY:
-            words += ["--rules", "all" if self.rules == tuple(cases.PLAIN) else ",".join(self.rules)]
-        words += ["--frameworks", ",".join(self.frameworks)] if self.frameworks != FRAMEWORKS else []
-        words += ["--no-natives"] if not self.natives else []
-        words += ["--no-bench"] if not self.bench else []
-        return shlex.join(words)
+    jobs: int | None = None
+    cluster: str | None = None
 
 
-def work(
+def ignore(title: str) -> None:
+    """Do nothing when a part begins."""
+
+
+def run(
     request: Request,
     out: Path,
-    jobs: int | None = None,
-    on_event: Callable[[launch.Event], None] = launch.ignore,
-    on_part: Callable[[str], None] = lambda title: None,
+    place: Place,
+    on_event: Callable[[Event], None] = launch.ignore,
+    on_part: Callable[[str], None] = ignore,
 ) -> None:
-    """Do all that was asked, in the folder ``out``; failures are written down, not raised."""
+    """Do all that was asked, in the existing folder ``out``.
+
+    A part that fails is recorded, not raised.
+
+    ``on_event`` hears of the training runs, ``on_part`` is called with the title of each part that
+    begins.
+    """
     started = time.time()
     (out / "records").mkdir(exist_ok=True)
-    outcomes = launch.launch(request.runs(), out / "records", jobs=jobs, on_event=on_event)
-    made: dict[str, Any] = {
-        "natives": _natives(request, out, on_part), "hostile": _hostile(request, out, on_part),
-        "steps": _steps(request, out, on_part), "growth": _growth(request, out, on_part),
-    }  # fmt: skip
-    made = {
-        "format": FORMAT, "asked": dataclasses.asdict(request), "command": request.command(),
-        "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime(started)) + " UTC", "seconds": time.time() - started,
-        "machine": {**record.machine(), "platform": platform.platform()}, "jobs": jobs or launch.cores(),
-        "runs": [_told(outcome, out) for outcome in outcomes], **made,
-    }  # fmt: skip
-    record.write_whole(out / "made.json", lambda file: file.write(json.dumps(made, indent=1).encode()))
+    outcomes = _train(request, out / "records", place, on_event)
+    natives = _natives(request, out, on_part)
+    hostile = _hostile(request, out, on_part)
+    sensitivity = _sensitivity(request, out, on_part)
+    steps = _steps(request, out, on_part)
+    growth = _growth(request, out, on_part)
+    saved = RequestRecord(
+        request=request,
+        command=request.command(),
+        date=time.strftime("%Y-%m-%d %H:%M", time.gmtime(started)) + " UTC",
+        seconds=time.time() - started,
+        machine=Machine(**record.machine(), platform=platform.platform()),
+        jobs=place.jobs or launch.cores(),
+        runs=[_run_ending(outcome, out) for outcome in outcomes],
+        natives=natives,
+        hostile=hostile,
+        sensitivity=sensitivity,
+        steps=steps,
+        growth=growth,
+    )
+    save(saved, out)
 
 
-def reproduce(run: Run, out: Path) -> str:
-    """The command that makes the record of ``run`` again."""
-    words = ["python", *run.command(out)[1:]]
-    return shlex.join(words)
+def _train(
+    request: Request, records: Path, place: Place, on_event: Callable[[Event], None]
+) -> list[Outcome]:
+    cluster = {"cluster": place.cluster} if place.cluster else {}
+    return launch.launch(request.runs(), records, jobs=place.jobs, on_event=on_event, **cluster)
 
 
-def _told(outcome: launch.Outcome, out: Path) -> dict[str, Any]:
+def _run_ending(outcome: Outcome, out: Path) -> RunEnding:
     path = outcome.record.relative_to(out).as_posix() if outcome.record else None
-    run = dataclasses.asdict(outcome.run)
-    return {"run": run, "record": path, "error": outcome.error, "seconds": outcome.seconds}
+    return RunEnding(outcome.run, path, outcome.error, outcome.seconds)
 
 
-def _natives(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[str, str]:
-    return _measured(request, out / "natives.json", on_part, "the frameworks' own optimizers")
+def _natives(request: Request, out: Path, on_part: Callable[[str], None]) -> Ending:
+    return _on_both_frameworks(request, "natives", "the frameworks' own optimizers", out, on_part)
 
 
-def _hostile(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[str, str]:
-    return _measured(request, out / "hostile.json", on_part, "hostile gradients")
+def _hostile(request: Request, out: Path, on_part: Callable[[str], None]) -> Ending:
+    return _on_both_frameworks(request, "hostile", "hostile gradients", out, on_part)
 
 
-def _measured(request: Request, result: Path, on_part: Callable[[str], None], title: str) -> dict[str, str]:
-    """What a command of ``parity``, named as its result is, measures on both frameworks and their natives."""
+def _on_both_frameworks(
+    request: Request, command: str, title: str, out: Path, on_part: Callable[[str], None]
+) -> Ending:
+    """Run a command that compares natives of PyTorch and Keras, for the rules of the request."""
     if not request.natives:
-        return {"state": LEFT_OUT, "words": "switched off with --no-natives"}
+        return Ending(State.LEFT_OUT, "switched off with --no-natives")
     missing = {"pytorch", "tensorflow"} - set(request.frameworks)
     if missing:
-        return {"state": LEFT_OUT, "words": f"it needs {' and '.join(sorted(missing))}, which --frameworks left out"}
-    on_part(title)
-    words = [
-        "-m",
-        f"samestep.parity.natives.{'check' if result.stem == 'natives' else result.stem}",
-        "--rules",
-        ",".join(request.rules),
-        "--out",
-    ]
-    return _part(words, result, Path.cwd(), told=(0, 1))
+        names = " and ".join(sorted(missing))
+        return Ending(State.LEFT_OUT, f"it needs {names}, which --frameworks left out")
+    result = out / f"{command}.json"
+    arguments = [command, "--rules", ",".join(request.rules), "--out"]
+    program = Program(
+        title=title,
+        arguments=["-m", "samestep.report.cli", *arguments, str(result.resolve())],
+        result=result,
+        command=shlex.join(["samestep", *arguments, result.name]),
+        codes=(0, 1),  # 1: an optimizer differs, which the verdict will say
+    )
+    return _run(program, on_part)
 
 
-def _steps(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[str, str]:
-    return _timed(request, out / "steps.json", on_part, "step times", ["--rules", ",".join(request.rules)])
+def _sensitivity(request: Request, out: Path, on_part: Callable[[str], None]) -> Ending:
+    """Plant wrong rules, with a program that lies in a checkout alone.
+
+    They are made from the files of all rules and of what rules share, unless the user chose rules.
+    """
+    if not request.sensitivity:
+        return Ending(State.LEFT_OUT, "switched off with --no-sensitivity")
+    if samestep.checkout() is None:
+        return Ending(State.LEFT_OUT, "it needs a checkout, and this is an installed package")
+    result = out / FILES.sensitivity
+    module = "samestep.parity.sensitivity"
+    chosen = {} if request.has_usual_rules else {"rules": list(request.rules)}
+    argument = {"out": str(result.resolve()), **chosen}
+    shown = {"out": result.name, **chosen}
+    program = Program(
+        title="planted wrong rules",
+        arguments=["-m", module, json.dumps(argument)],
+        result=result,
+        command=shlex.join(["python", "-m", module, json.dumps(shown)]),
+        codes=(0, 1),  # 1: a wrong rule survived, which the verdict will say
+    )
+    return _run(program, on_part)
 
 
-def _growth(request: Request, out: Path, on_part: Callable[[str], None]) -> dict[str, str]:
-    return _timed(request, out / "growth.json", on_part, "step times as models grow", [])
+def _steps(request: Request, out: Path, on_part: Callable[[str], None]) -> Ending:
+    options = ["--rules", ",".join(request.rules)]
+    return _timed(request, out / FILES.steps, "step times", options, on_part)
+
+
+def _growth(request: Request, out: Path, on_part: Callable[[str], None]) -> Ending:
+    return _timed(request, out / FILES.growth, "step times as models grow", [], on_part)
 
 
 def _timed(
-    request: Request, result: Path, on_part: Callable[[str], None], title: str, words: Sequence[str]
-) -> dict[str, str]:
-    """What the clock's file, named as its result is, measures."""
+    request: Request,
+    result: Path,
+    title: str,
+    options: Sequence[str],
+    on_part: Callable[[str], None],
+) -> Ending:
+    """Run the benchmarks of ``bench/`` in the file that is named like the result."""
     if not request.bench:
-        return {"state": LEFT_OUT, "words": "switched off with --no-bench"}
-    clock = f"bench/test_{result.stem}.py"
-    if not (SEARCH_PATH / clock).exists():
-        return {"state": LEFT_OUT, "words": "the benchmarks lie in a checkout, and this is an installed package"}
+        return Ending(State.LEFT_OUT, "switched off with --no-bench")
+    checkout = samestep.checkout()
+    if checkout is None:
+        return Ending(
+            State.LEFT_OUT, "the benchmarks lie in a checkout, and this is an installed package"
+        )
     for package in ("pytest", "pytest_benchmark"):
         if importlib.util.find_spec(package) is None:
             advice = "pip install pytest pytest-benchmark, or leave step times out with --no-bench"
-            return {"state": FAILED, "words": f"they need {package}, which is not installed; {advice}"}
-    on_part(title)
-    command = ["-m", "pytest", clock, "--benchmark-only", "--quick", "-q", *words, "-p", "no:cacheprovider"]
-    return _part([*command, "--benchmark-json"], result, SEARCH_PATH)
+            return Ending(State.FAILED, f"they need {package}, which is not installed; {advice}")
+    arguments = [
+        "-m",
+        "pytest",
+        f"bench/test_{result.stem}.py",
+        "--benchmark-only",
+        "--quick",
+        "-q",
+        *options,
+    ]
+    arguments += ["-p", "no:cacheprovider", "--benchmark-json"]
+    program = Program(
+        title=title,
+        arguments=[*arguments, str(result.resolve())],
+        result=result,
+        command=shlex.join(["python", *arguments, result.name]),
+        cwd=checkout,
+    )
+    return _run(program, on_part)
 
 
-def _part(words: Sequence[str], result: Path, folder: Path, told: tuple[int, ...] = (0,)) -> dict[str, str]:
-    """Run ``python words result`` in ``folder``; how it ended. ``told``: exit codes with which it has done its work."""
-    command = [sys.executable, *words, str(result.resolve())]
-    result.unlink(missing_ok=True)  # of an earlier report
-    with tempfile.TemporaryFile("w+", errors="replace") as said:
-        ended = subprocess.run(
-            command, cwd=folder, env=launch.environment(), stdin=subprocess.DEVNULL, stdout=said, stderr=said
-        )
-        said.seek(0)
-        last = launch.last_words(said.read())
-    again = {"command": shlex.join(["python", *words, result.name])}
-    if ended.returncode in told and result.exists():
-        return {"state": DONE, "words": "", **again}
-    return {"state": FAILED, "words": f"{launch.ending(ended.returncode)}: {last or 'it left no message'}", **again}
+class Program(NamedTuple):
+    """A child process that makes one part of the report.
+
+    ``python arguments`` in the folder ``cwd`` leaves the file ``result``.
+
+    ``command`` is what a person types to repeat it; ``codes`` are the exit codes with which it has
+    done its work.
+    """
+
+    title: str
+    arguments: Sequence[str]
+    result: Path
+    command: str
+    codes: tuple[int, ...] = (0,)
+    cwd: Path | None = None
 
 
-def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise ValueError(f"{what} must be one of {', '.join(known)}, got {name!r}")
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"each {what} must be named once, got {', '.join(names) or 'none'}")
+def _run(program: Program, on_part: Callable[[str], None]) -> Ending:
+    """Run a program to its end; return how it ended."""
+    on_part(program.title)
+    program.result.unlink(missing_ok=True)  # of an earlier report
+    ended = process.run_python(program.arguments, cwd=program.cwd, merged=True)
+    if ended.code in program.codes and program.result.exists():
+        return Ending(State.DONE, command=program.command)
+    return Ending(State.FAILED, f"{ended.description}: {ended.message}", program.command)

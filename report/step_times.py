@@ -1,52 +1,147 @@
-"""Step times as tables (a table a framework and device, a row a rule, a column an implementation and mode), and as
-curves."""
+"""Step times that pytest-benchmark measured, as tables and as curves."""
 
 from collections.abc import Sequence
 from typing import Any
 
-WHOSE = ("ours", "native")
+import msgspec
+
+from .content import GrowthCurve, StepRow, StepTable
+
+IMPLEMENTATIONS = ("ours", "native")
 
 
-def tables(benchmarks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The tables of what pytest-benchmark measured."""
-    facts = [(row["extra_info"], row["stats"]["median"]) for row in benchmarks]
-    places = dict.fromkeys((told["framework"], told["device"]) for told, _ in facts)
-    return [
-        _table([(told, median) for told, median in facts if (told["framework"], told["device"]) == place])
-        for place in places
-    ]
+class Stats(msgspec.Struct, frozen=True):
+    """The statistics of pytest-benchmark that are used here, in seconds."""
+
+    median: float
 
 
-def _table(facts: Sequence[tuple[dict[str, Any], float]]) -> dict[str, Any]:
-    first = facts[0][0]
-    columns = dict.fromkeys((told["implementation"], told["mode"]) for told, _ in facts)
-    calls = dict.fromkeys(told["call"] for told, _ in facts)
-    shared = ("framework", "device", "gpu", "threads", "parameters", "versions", "machine")
-    return {
-        **{name: first.get(name) for name in shared},
-        "columns": sorted(columns, key=lambda column: WHOSE.index(column[0])),
-        "rows": [_row(call, [fact for fact in facts if fact[0]["call"] == call]) for call in calls],
+class StepFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``bench/test_steps.py`` says of a measured step."""
+
+    framework: str
+    call: str
+    rule: str
+    implementation: str
+    mode: str
+    device: str
+    gpu: str | None
+    threads: int
+    parameters: int
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    first_step_seconds: float
+
+    @property
+    def column(self) -> str:
+        """The implementation and the mode, as one name."""
+        return f"{self.implementation} {self.mode}"
+
+
+class StepBenchmark(msgspec.Struct, frozen=True):
+    """A measured step."""
+
+    stats: Stats
+    extra_info: StepFacts
+
+
+class GrowthFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``bench/test_growth.py`` says of a measured step."""
+
+    framework: str
+    call: str
+    grows: str
+    count: int
+    implementation: str
+    mode: str
+    device: str
+    first_step_seconds: float
+
+
+class GrowthBenchmark(msgspec.Struct, frozen=True):
+    """A measured step at one size of the model."""
+
+    stats: Stats
+    extra_info: GrowthFacts
+
+
+def tables(benchmarks: Sequence[StepBenchmark]) -> list[StepTable]:
+    """Return one table for each framework and device."""
+    by_place: dict[tuple[str, str], list[StepBenchmark]] = {}
+    for benchmark in benchmarks:
+        place = (benchmark.extra_info.framework, benchmark.extra_info.device)
+        by_place.setdefault(place, []).append(benchmark)
+    return [_table(measured) for measured in by_place.values()]
+
+
+def _table(benchmarks: Sequence[StepBenchmark]) -> StepTable:
+    first = benchmarks[0].extra_info
+    columns: dict[tuple[str, str], None] = {}
+    by_call: dict[str, list[StepBenchmark]] = {}
+    for benchmark in benchmarks:
+        facts = benchmark.extra_info
+        columns[facts.implementation, facts.mode] = None
+        by_call.setdefault(facts.call, []).append(benchmark)
+    return StepTable(
+        framework=first.framework,
+        device=first.device,
+        gpu=first.gpu,
+        threads=first.threads,
+        parameters=first.parameters,
+        versions=first.versions,
+        machine=first.machine,
+        columns=sorted(columns, key=lambda column: IMPLEMENTATIONS.index(column[0])),
+        rows=[_row(call, measured) for call, measured in by_call.items()],
+    )
+
+
+def _row(call: str, benchmarks: Sequence[StepBenchmark]) -> StepRow:
+    rule = benchmarks[0].extra_info.rule.partition("(")[0]
+    seconds = {benchmark.extra_info.column: benchmark.stats.median for benchmark in benchmarks}
+    first = {
+        benchmark.extra_info.column: benchmark.extra_info.first_step_seconds
+        for benchmark in benchmarks
     }
+    ratio = _ratio(_fastest(seconds, "ours"), _fastest(seconds, "native"))
+    return StepRow(call, rule, seconds, first, ratio)
 
 
-def curves(benchmarks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A curve for each implementation and mode: the median time of a step by what grows."""
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
-    for row in benchmarks:
-        told = row["extra_info"]
-        names = {name: told[name] for name in ("framework", "call", "grows", "implementation", "mode", "device")}
-        curve = found.setdefault(tuple(names.values()), {**names, "count": [], "seconds": [], "first": []})
-        curve["count"].append(told["count"])
-        curve["seconds"].append(row["stats"]["median"])
-        curve["first"].append(told["first_step_seconds"])
-    return list(found.values())
+def _fastest(seconds: dict[str, float], implementation: str) -> float | None:
+    times = [time for column, time in seconds.items() if column.startswith(implementation)]
+    return min(times, default=None)
 
 
-def _row(call: str, facts: Sequence[tuple[dict[str, Any], float]]) -> dict[str, Any]:
-    """``seconds`` of a step and of the first one by implementation and mode; ``ratio``: our fastest to theirs."""
-    times = {f"{told['implementation']} {told['mode']}": median for told, median in facts}
-    first = {f"{told['implementation']} {told['mode']}": told["first_step_seconds"] for told, _ in facts}
-    ours, native = (min((s for name, s in times.items() if name.startswith(whose)), default=None) for whose in WHOSE)
-    ratio = ours / native if ours and native else None
-    rule = facts[0][0]["rule"].partition("(")[0]
-    return {"call": call, "rule": rule, "seconds": times, "first": first, "ratio": ratio}
+def _ratio(ours: float | None, native: float | None) -> float | None:
+    return ours / native if ours and native else None
+
+
+def curves(benchmarks: Sequence[GrowthBenchmark]) -> list[GrowthCurve]:
+    """Return one curve for each implementation and mode, in the order of measurement."""
+    by_curve: dict[tuple[str, ...], list[GrowthBenchmark]] = {}
+    for benchmark in benchmarks:
+        facts = benchmark.extra_info
+        key = (
+            facts.framework,
+            facts.call,
+            facts.grows,
+            facts.implementation,
+            facts.mode,
+            facts.device,
+        )
+        by_curve.setdefault(key, []).append(benchmark)
+    return [_curve(measured) for measured in by_curve.values()]
+
+
+def _curve(benchmarks: Sequence[GrowthBenchmark]) -> GrowthCurve:
+    first = benchmarks[0].extra_info
+    return GrowthCurve(
+        framework=first.framework,
+        call=first.call,
+        grows=first.grows,
+        implementation=first.implementation,
+        mode=first.mode,
+        device=first.device,
+        count=[benchmark.extra_info.count for benchmark in benchmarks],
+        seconds=[benchmark.stats.median for benchmark in benchmarks],
+        first=[benchmark.extra_info.first_step_seconds for benchmark in benchmarks],
+    )

@@ -34,7 +34,11 @@ def test_the_same_ends_with_nought_and_different_with_one() -> None:
 
 
 def test_a_constant_rate_makes_two_momentum_buffers_equal() -> None:
-    words = ("compare", "keras:SGD(learning_rate=0.1, momentum=0.9)", "pytorch:SGD(lr=0.1, momentum=0.9)")
+    words = (
+        "compare",
+        "keras:SGD(learning_rate=0.1, momentum=0.9)",
+        "pytorch:SGD(lr=0.1, momentum=0.9)",
+    )
     assert samestep(*words).returncode == 1
     assert samestep(*words, "--constant").returncode == 0
 
@@ -45,7 +49,11 @@ def test_a_file_of_gradients_is_compared_on(tmp_path: Path) -> None:
         gradients = 2.0 ** np.arange(-9, 0)[:: 1 if growing else -1, None]
         np.savez(tmp_path / "gradients.npz", **{"gradients/kernel": gradients})
         ended = samestep(
-            "compare", ADAM, "pytorch:Adam(lr=0.001, amsgrad=True)", "--gradients", tmp_path / "gradients.npz"
+            "compare",
+            ADAM,
+            "pytorch:Adam(lr=0.001, amsgrad=True)",
+            "--gradients",
+            tmp_path / "gradients.npz",
         )
         assert ended.returncode == code, ended.stdout
         assert ("first difference: step 6, tensor kernel" in ended.stdout) == (code == 1)
@@ -67,17 +75,32 @@ def test_a_users_own_optimizers_are_found_in_the_current_folder(
     ended = samestep("compare", "mine:torch_sgd", "mine:keras_sgd", cwd=tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "mine:keras_sgd  means SGD(lr=0.25)" in ended.stdout
-    assert_mistake(samestep("compare", "mine:broken", ADAM, cwd=tmp_path), "mine:broken failed when called", "no luck")
-    assert_mistake(samestep("compare", "mine:odd", ADAM, cwd=tmp_path), "must return a torch.optim.Optimizer", "str")
-    assert_mistake(samestep("compare", "mine:none", ADAM, cwd=tmp_path), "mine:none must be a module", "none")
+    assert_mistake(
+        samestep("compare", "mine:broken", ADAM, cwd=tmp_path),
+        "mine:broken failed when called",
+        "no luck",
+    )
+    assert_mistake(
+        samestep("compare", "mine:odd", ADAM, cwd=tmp_path),
+        "must return a torch.optim.Optimizer",
+        "str",
+    )
+    assert_mistake(
+        samestep("compare", "mine:none", ADAM, cwd=tmp_path), "mine:none must be a module", "none"
+    )
 
 
 def test_training_on_mnist_ends_with_the_answer() -> None:
     """Two rules in NumPy: the same calls, then others, with the optimizers' own answer below."""
     same = samestep("compare", ADAM.partition(":")[2], "Adam(lr=0.001)", "--mnist", "--steps", "3")
     assert (same.returncode, same.stderr) == (0, "")
-    assert "SAME: equal bits of data, forward pass, loss, gradient and weights at every step" in same.stdout
-    other = samestep("compare", "Adam(lr=0.001)", "Adam(lr=0.001, beta2=0.99)", "--mnist", "--steps", "3")
+    assert (
+        "SAME: equal bits of data, forward pass, loss, gradient and weights at every step"
+        in same.stdout
+    )
+    other = samestep(
+        "compare", "Adam(lr=0.001)", "Adam(lr=0.001, beta2=0.99)", "--mnist", "--steps", "3"
+    )
     assert other.returncode == 1
     assert "DIFFERENT: other bits from step 1 on" in other.stdout
     assert "in the state" in other.stdout
@@ -91,10 +114,21 @@ def test_training_on_mnist_ends_with_the_answer() -> None:
         ([ADAM, "Adam"], "a contestant must be a rule, a dialect's call"),
         ([ADAM, ADAM, "--dtype", "float8"], "dtype must be one of float32, float64, got 'float8'"),
         ([ADAM, ADAM, "--gradients", "no.npz"], "no.npz must be an .npz file of gradients"),
-        ([ADAM, ADAM, "--mnist", "--constant"], "--mnist trains in lockstep at each one's own rate: leave out"),
-        (["Adam()", "Adam(lr=1.0)", "--repro", "no/such/x.py"], "no/such/x.py must be a file that can be written"),
         (
-            ["Adam(lr=1.0, epsilon_at=Epsilon.HAT, maximize=True)", "adapter:pytorch:Adam()", "--repro", "x.py"],
+            [ADAM, ADAM, "--mnist", "--constant"],
+            "--mnist trains in lockstep at each one's own rate: leave out",
+        ),
+        (
+            ["Adam()", "Adam(lr=1.0)", "--repro", "no/such/x.py"],
+            "no/such/x.py must be a file that can be written",
+        ),
+        (
+            [
+                "Adam(lr=1.0, epsilon_at=Epsilon.HAT, maximize=True)",
+                "adapter:pytorch:Adam()",
+                "--repro",
+                "x.py",
+            ],
             "--repro needs an optimizer of PyTorch's or Keras' among the two, and neither has one",
         ),
     ],
@@ -136,7 +170,9 @@ def test_the_script_shows_the_difference_by_itself(words: tuple[str, str], tmp_p
     assert not [name for name in ("reference", "frameworks", "parity", "samestep") if name in text]
     surroundings = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     command = [sys.executable, str(script)]
-    shown = subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=300)
+    shown = subprocess.run(
+        command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=300
+    )
     assert shown.returncode == 1, shown.stderr
     assert "Traceback" not in shown.stderr
     assert "apart, rounding explains" in shown.stdout
@@ -145,7 +181,12 @@ def test_the_script_shows_the_difference_by_itself(words: tuple[str, str], tmp_p
     equal = text.replace("b = ", "b = a  # ")  # and where nothing differs it says so
     assert equal != text
     script.write_text(equal)
-    assert subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, timeout=300).returncode == 0
+    assert (
+        subprocess.run(
+            command, cwd=tmp_path, env=surroundings, capture_output=True, timeout=300
+        ).returncode
+        == 0
+    )
 
 
 def test_nothing_is_written_where_nothing_differs(tmp_path: Path) -> None:

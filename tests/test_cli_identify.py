@@ -46,7 +46,10 @@ def test_what_is_known_is_named_with_its_numbers_and_calls(folder: Path) -> None
     first, *_ = ended.stdout.splitlines()
     assert first == "mine:good is SGD(lr=0.25, momentum=0.5), in PyTorch"
     assert "  pytorch  SGD(lr=0.25, momentum=0.5)" in ended.stdout
-    assert "equal bits to native:pytorch:SGD(lr=0.25, momentum=0.5) at every step of every trial" in ended.stdout
+    assert (
+        "equal bits to native:pytorch:SGD(lr=0.25, momentum=0.5) at every step of every trial"
+        in ended.stdout
+    )
     assert "float64, 1200 steps: " in ended.stdout
 
 
@@ -55,11 +58,15 @@ def test_what_is_custom_is_none_with_the_nearest(folder: Path) -> None:
     ended = samestep("identify", "mine:jumpy", cwd=folder)
     assert (ended.returncode, ended.stderr) == (1, "")
     first, nearest, leaves = ended.stdout.splitlines()
-    assert first == "mine:jumpy is none of mine, in PyTorch"
-    told = re.fullmatch(r"  the nearest is (\w+)\(.*\): distance (\S+) of the path, limit (\S+)", nearest)
+    assert first == "mine:jumpy is none of the known rules, in PyTorch"
+    told = re.fullmatch(
+        r"  the nearest is (\w+)\(.*\): distance (\S+) of the path, limit (\S+)", nearest
+    )
     assert told, nearest
     assert float(told[2]) > float(told[3])
-    assert re.match(r"  it leaves it at step [1-9]\d*, tensor \w+, element \d+, in float(32|64): ", leaves), leaves
+    assert re.match(
+        r"  it leaves it at step [1-9]\d*, tensor \w+, element \d+, in float(32|64): ", leaves
+    ), leaves
 
 
 def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
@@ -69,15 +76,31 @@ def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     from samestep.parity.identify.trials import Trial
     from samestep.parity.runners import contestants
     from samestep.parity.tests.support.boxes import here
-    from samestep.report.identify import lines
+    from samestep.report.terminal.identity import lines
 
     live = contestants.read("native:pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))")
     assert live.rule
-    trial = Trial(probes.trial(), "float32", here(live, [(probes.trial(), "float32")])[0].trajectory)
+    trial = Trial(
+        probes.trial(), "float32", here(live, [(probes.trial(), "float32")])[0].trajectory
+    )
     held = tuple(court.judge(live.rule, "pytorch", [trial]).held)
-    told = list(lines(Identity(live.text, "pytorch", ("float32",), True, rule=live.rule, held=held, native=live.text)))
+    told = list(
+        lines(
+            Identity(
+                live.text,
+                "pytorch",
+                ("float32",),
+                True,
+                rule=live.rule,
+                held=held,
+                native=live.text,
+            )
+        )
+    )
     assert told[0].startswith(f"{live.text} is Adafactor(lr=0.05, ")
-    assert f"  beyond the limit in float32, but bit for bit the steps of the live {live.text}" in told
+    assert (
+        f"  beyond the limit in float32, but bit for bit the steps of the live {live.text}" in told
+    )
     assert told[-1].startswith("  float32, 64 steps: distance ")
     assert told[-1].endswith(": BEYOND")
 

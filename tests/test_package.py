@@ -36,7 +36,7 @@ def test_wheel_holds_what_users_import_and_nothing_else(wheel: Path) -> None:
     assert not {("samestep", "parity", "tests"), ("samestep", "parity", "sensitivity")} & folders
     assert not [name for name in names if "test_" in name or "conftest" in name or name.endswith(".gz")]
     assert not [name for name in names if name.startswith("samestep/bench")]
-    needed = {"parity/lockstep/golden.json", "report/page.html.jinja", "reference/dialects/keras.py", "py.typed"}
+    needed = {"parity/lockstep/golden.json", "report/page/page.html.jinja", "report/page/page.css", "report/page/page.js", "reference/dialects/keras.py", "py.typed"}
     assert {f"samestep/{name}" for name in needed} <= set(names)
     scripts = {f"samestep/parity/natives/reproductions/{found.name}.py" for found in REPRODUCTIONS}
     assert scripts <= set(names)

@@ -33,9 +33,14 @@ class Ended(NamedTuple):
 
     @property
     def message(self) -> str:
-        """The last lines of its standard error, without what TensorFlow always logs."""
-        lines = [line for line in self.stderr.splitlines() if not CHATTER.match(line)]
-        return "\n".join(lines[-LAST_LINES:]) or "it left no message"
+        """The last lines of standard error, or of standard output if standard error is empty."""
+        return last_lines(self.stderr) or last_lines(self.stdout) or "it left no message"
+
+
+def last_lines(text: str) -> str:
+    """The last lines of a process's output, without what TensorFlow always logs."""
+    lines = [line for line in text.splitlines() if not CHATTER.match(line)]
+    return "\n".join(lines[-LAST_LINES:])
 
 
 def run_module(
@@ -48,17 +53,27 @@ def run_module(
     return run_python(["-m", module, *arguments], timeout=timeout, cwd=cwd)
 
 
-def run_python(arguments: Sequence[str], *, timeout: float | None = None, cwd: Path | None = None) -> Ended:
-    """Run ``python arguments`` as ``run_module`` does: a script's path, or options of the interpreter."""
+def run_python(
+    arguments: Sequence[str],
+    *,
+    timeout: float | None = None,
+    cwd: Path | None = None,
+    merged: bool = False,
+) -> Ended:
+    """Run ``python arguments`` as ``run_module`` does: a script's path, or the interpreter's options.
+
+    With ``merged`` standard error goes to standard output, so that the order of lines is kept.
+    """
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
         env=environment(),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if merged else subprocess.PIPE,
         text=True,
         errors="replace",
         timeout=timeout,
         check=False,
     )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return Ended(done.returncode, done.stdout, done.stderr or "")

@@ -135,7 +135,7 @@ def astray(letter: str, who: Contestant, went: RunResult, rule: Rule, trial: Tri
     words = f"{letter} strays from {rule!r}, {far:.2g} of the path, and nothing that was tried explains it"
     title = f"{witnesses.of(who.home).TITLE}.{who.call.name}" if who.call else ""
     scripts = [found.name for found in REPRODUCTIONS if who.call and found.native == title]
-    also = f"; known of this native: python -m samestep.parity.natives.reproduce {' '.join(scripts)}" if scripts else ""
+    also = f"; known of this native: samestep reproduce {' '.join(scripts)}" if scripts else ""
     return Cause(f"{words}{also}", False)
 
 

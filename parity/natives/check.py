@@ -1,10 +1,8 @@
-"""Rung 3: the natives as witnesses. ``python -m samestep.parity.natives.check --out natives.json`` measures every one of them."""
+"""Rung 3: the natives as witnesses. ``samestep natives --out natives.json`` measures every one of them."""
 
-import argparse
 import dataclasses
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,12 @@ from samestep.parity.measure import cases, limits
 from samestep.parity.measure import nearest_wrong as court
 from samestep.parity.measure import verdict as verdicts
 from samestep.parity.runners import natives as witnesses
-from samestep.reference import Rule, dialects
+from samestep.reference import RULES, Rule, dialects
 
 from . import deviations
 
 DTYPES = ("float32", "float64")
+STEPS = court.STEPS  # of each trial, unless more are asked for
 HOLDS = ("agrees", "deviates as recorded")  # the verdicts that hold
 
 
@@ -66,7 +65,7 @@ class Witness:
     @property
     def command(self) -> str:
         """What repeats this measurement."""
-        return f'python -m samestep.parity.natives.check --call "{self.call}" --kind {self.kind} --dtype {self.dtype}'
+        return f'samestep natives --call "{self.call}" --kind {self.kind} --dtype {self.dtype}'
 
     def run(self, trial: court.TensorTrial) -> np.ndarray:
         """Where the native goes on the trial, (steps, n)."""
@@ -121,39 +120,48 @@ def _explained(
     return verdicts.compare(start, expected, actual, bounds)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measure, print a line each, write JSON if asked; exit code 1 if a native differs."""
-    parser = argparse.ArgumentParser(prog="python -m samestep.parity.natives.check", description=__doc__)
-    parser.add_argument("--out", type=Path, help="write all rows to this JSON file")
-    for choice in ("call", "kind", "dtype"):
-        parser.add_argument(f"--{choice}", help=f"only natives of this {choice}")
-    parser.add_argument("--rules", help="only natives that follow these rules, names with commas between them")
-    parser.add_argument("--steps", type=int, default=court.STEPS)
-    options = parser.parse_args(arguments)
-    rules = options.rules.split(",") if options.rules else None
-    chosen, absent = [], {}
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """Which natives are checked; None and an empty ``rules`` stand for all. ``rules`` are names of classes."""
+
+    call: str | None = None
+    kind: str | None = None
+    dtype: str | None = None
+    rules: tuple[str, ...] = ()
+
+    def includes(self, witness: Witness) -> bool:
+        """Return True if the native belongs to the selection."""
+        for name in ("call", "kind", "dtype"):
+            if getattr(self, name) not in (None, getattr(witness, name)):
+                return False
+        return not self.rules or type(dialects.read(witness.call)).__name__ in self.rules
+
+
+def absent() -> dict[str, str]:
+    """Return the dialects whose natives cannot run here, and the reason for each."""
+    reasons = {}
     for dialect in witnesses.SPOKEN:
         if package := witnesses.missing(dialect):
-            absent[dialect] = f"{package} is not installed"
-            print(f"{'left out':>20}  {witnesses.of(dialect).TITLE}: {absent[dialect]}", flush=True)
-            continue
-        chosen += [
-            witness for witness in every(dialect)
-            if all(getattr(options, c) in (None, getattr(witness, c)) for c in ("call", "kind", "dtype"))
-            and (rules is None or type(dialects.read(witness.call)).__name__ in rules)
-        ]  # fmt: skip
+            reasons[dialect] = f"{package} is not installed"
+    return reasons
+
+
+def select(selection: Selection) -> list[Witness]:
+    """Return the natives of the selection that can run here; ValueError if there are none or a rule is unknown."""
+    known = [rule.__name__ for rule in RULES]
+    if unknown := [name for name in selection.rules if name not in known]:
+        raise ValueError(f"rules must be some of {', '.join(known)}, got {', '.join(unknown)}")
+    left_out = absent()
+    chosen = []
+    for dialect in witnesses.SPOKEN:
+        if dialect not in left_out:
+            chosen += [witness for witness in every(dialect) if selection.includes(witness)]
     if not chosen:
-        print("no native matches; run without --call, --kind, --dtype and --rules to see them all", file=sys.stderr)
-        return 2
-    rows = []
-    for witness in chosen:
-        rows.append(hold(witness, options.steps))
-        print(f"{rows[-1].verdict:>20}  {witness.name} {witness.dtype} {witness.call}: {rows[-1].told}", flush=True)
-    if options.out:
-        body = json.dumps({"rows": [dataclasses.asdict(row) for row in rows], "left_out": absent}, indent=1)
-        record.write_whole(options.out, lambda file: file.write(body.encode()))
-    return int(not all(row.verdict in HOLDS for row in rows))
+        raise ValueError("no native matches; run without --call, --kind, --dtype and --rules to see them all")
+    return chosen
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def save(rows: Sequence[Row], left_out: dict[str, str], path: Path) -> None:
+    """Write the rows, and the dialects that were left out with the reason, to a JSON file."""
+    body = json.dumps({"rows": [dataclasses.asdict(row) for row in rows], "left_out": left_out}, indent=1)
+    record.write_whole(path, lambda file: file.write(body.encode()))

@@ -1,17 +1,15 @@
 """Hostile gradients: what each rule makes of them, and whether our adapters and the natives make the same.
 
-``python -m samestep.parity.natives.hostile --out hostile.json`` measures every rule on every one. Ours must have the bits of the
-reference; what a native does otherwise, or refuses, is a fact to be told.
+``samestep hostile --out hostile.json`` measures every rule on every one. Ours must have the bits of the reference; what
+a native does otherwise, or refuses, is reported and not judged.
 """
 
-import argparse
 import dataclasses
 import json
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -124,6 +122,10 @@ class Row:
         """Whether ours do as the reference does."""
         return all(word in HOLDS for word in self.ours.values())
 
+    def __str__(self) -> str:
+        ours = "; ".join(f"{framework} {result}" for framework, result in self.ours.items())
+        return f"{self.call} {self.case}: {self.reference}; ours: {ours}; native {self.native} {self.told}".rstrip()
+
 
 def measure(name: str, call: str) -> Row:
     """What becomes of one call on one case, in the reference, in our adapters and in the native."""
@@ -218,32 +220,16 @@ def _bounds(rule: Rule, case: Case, scalars_in: str = "float64") -> np.ndarray:
 
 
 def calls(rules: Sequence[str]) -> list[str]:
-    """The calls that stand for these rules in the frameworks' dialects."""
-    return [call for rule in rules for call in cases.PLAIN[rule]]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Measure, print a line each, write JSON if asked; exit code 1 if one of ours differs from the reference."""
-    parser = argparse.ArgumentParser(prog="python -m samestep.parity.natives.hostile", description=__doc__)
-    parser.add_argument("--out", type=Path, help="write all rows to this JSON file")
-    parser.add_argument("--rules", default=",".join(cases.PLAIN), help="only these, names with commas between them")
-    options = parser.parse_args(arguments)
-    rules = options.rules.split(",")
+    """Return the calls that stand for these rules in the frameworks' dialects; ValueError for an unknown rule."""
     if unknown := [rule for rule in rules if rule not in cases.PLAIN]:
-        print(f"rules must be some of {', '.join(cases.PLAIN)}, got {', '.join(unknown)}", file=sys.stderr)
-        return 2
-    rows = []
-    for call in calls(rules):
-        for name in CASES:
-            rows.append(measure(name, call))
-            row: Any = rows[-1]
-            ours = "; ".join(f"{framework} {word}" for framework, word in row.ours.items())
-            print(f"{call} {name}: {row.reference}; ours: {ours}; native {row.native} {row.told}".rstrip(), flush=True)
-    if options.out:
-        body = json.dumps({"rows": [{**dataclasses.asdict(row), "holds": row.holds} for row in rows]}, indent=1)
-        record.write_whole(options.out, lambda file: file.write(body.encode()))
-    return int(not all(row.holds for row in rows))
+        raise ValueError(f"rules must be some of {', '.join(cases.PLAIN)}, got {', '.join(unknown)}")
+    chosen: list[str] = []
+    for rule in rules:
+        chosen += cases.PLAIN[rule]
+    return chosen
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def save(rows: Sequence[Row], path: Path) -> None:
+    """Write the rows to a JSON file."""
+    body = json.dumps({"rows": [{**dataclasses.asdict(row), "holds": row.holds} for row in rows]}, indent=1)
+    record.write_whole(path, lambda file: file.write(body.encode()))

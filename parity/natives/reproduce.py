@@ -1,13 +1,12 @@
-"""Run the reproductions: ``python -m samestep.parity.natives.reproduce [name ...]`` prints a verdict each, exit code 1 if one fails."""
+"""Run the scripts that reproduce recorded deviations; ``samestep reproduce [name ...]`` prints a verdict for each."""
 
-import argparse
 import dataclasses
 import importlib.util
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -65,22 +64,9 @@ def run_all(reproductions: Iterable[Reproduction] = REPRODUCTIONS, jobs: int = 2
         yield from pool.map(run, reproductions)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run what is named, or all; exit code 1 unless all deviate as recorded."""
-    names = [reproduction.name for reproduction in REPRODUCTIONS]
-    parser = argparse.ArgumentParser(
-        prog="python -m samestep.parity.natives.reproduce", description="Run the recorded deviations."
-    )
-    parser.add_argument("names", nargs="*", metavar="name", help=f"some of {', '.join(names)}; default: all")
-    asked = parser.parse_args(arguments).names
-    if unknown := set(asked) - set(names):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are: {', '.join(names)}")
-    holds = True
-    for finding in run_all([r for r in REPRODUCTIONS if not asked or r.name in asked]):
-        holds = holds and finding.verdict == AS_RECORDED
-        print(f"{finding.verdict:>20}  {finding.name}: {finding.told}", flush=True)
-    return int(not holds)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def select(names: Sequence[str]) -> list[Reproduction]:
+    """Return the reproductions of these names, all for no name; ValueError for an unknown one."""
+    known = [reproduction.name for reproduction in REPRODUCTIONS]
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"there is no {', '.join(unknown)}; there are: {', '.join(known)}")
+    return [reproduction for reproduction in REPRODUCTIONS if not names or reproduction.name in names]

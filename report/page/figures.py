@@ -4,194 +4,312 @@ Colours of text and grid are the page's business: it knows whether it is dark.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from . import verdict
+from samestep.report.content import (
+    Agreement,
+    Content,
+    Drift,
+    DriftPair,
+    LossCurve,
+    TrainingRow,
+)
+from samestep.report.phrases import TITLES, counted, titles
 
-COLOURS = {  # Okabe and Ito's, which colour-blind people can tell apart; red is kept for what is wrong
-    "pytorch": "#e69f00", "keras": "#3b8fd6", "article": "#009e73", "numpy": "#8a8f98", "tensorflow": "#3b8fd6",
-}  # fmt: skip
-PAIRS = {
-    ("numpy", "pytorch"): "#e69f00", ("numpy", "tensorflow"): "#3b8fd6", ("pytorch", "tensorflow"): "#b5679f",
-}  # fmt: skip
-WIDTHS = {"pytorch": 4.5, "keras": 2, "article": 1.2}  # equal curves stay visible under each other
+Figure = dict[str, Any]  # as plotly.js reads it
+Trace = Any  # plotly.graph_objects.Scatter
+
+# Okabe and Ito's colours, which colour-blind people can tell apart; red is kept for what is wrong.
+ORANGE, BLUE, GREEN, GREY, PINK = "#e69f00", "#3b8fd6", "#009e73", "#8a8f98", "#b5679f"
+COLOURS = {"pytorch": ORANGE, "keras": BLUE, "article": GREEN}  # of dialects
+PAIR_COLOURS = {
+    ("numpy", "pytorch"): ORANGE,
+    ("numpy", "tensorflow"): BLUE,
+    ("pytorch", "tensorflow"): PINK,
+}
+WIDTHS = {"pytorch": 4.5, "keras": 2, "article": 1.2}  # equal curves stay visible below each other
 DASHES = {"numpy": "dot", "pytorch": "dash", "tensorflow": "solid"}
+SYMBOLS = {"numpy": "diamond-open", "pytorch": "square-open", "tensorflow": "triangle-up-open"}
 OWNERS = {
-    "pytorch": "PyTorch's", "keras": "Keras'", "tf_keras": "Keras 2's", "tensorflow1": "TensorFlow 1's",
-    "optax": "Optax'", "onnx": "ONNX'", "paper": "the paper's", "article": "the article's",
-}  # fmt: skip
-WORDS = {dialect: f"{owner} call" for dialect, owner in OWNERS.items()}
+    "pytorch": "PyTorch's",
+    "keras": "Keras'",
+    "tf_keras": "Keras 2's",
+    "tensorflow1": "TensorFlow 1's",
+    "optax": "Optax'",
+    "onnx": "ONNX'",
+    "paper": "the paper's",
+    "article": "the article's",
+}
 TICKS = {"tickvals": [m * 10.0**k for k in range(-6, 7) for m in (1, 2, 5)], "tickformat": "~g"}
-POWERS = {
+POWERS = {  # a logarithmic axis; plotly would enlarge the powers
     "type": "log",
     "exponentformat": "power",
     "dtick": 1,
     "tickangle": 0,
     "tickfont": {"size": 10},
-}  # plotly enlarges powers
+}
 MARGIN = {"l": 52, "r": 12, "t": 40, "b": 88}
 ROUNDING = 2.0**-24  # half a unit in the last place of a float32 near 1
 
 
-def figure(title: str, x: str, y: str, traces: Sequence[Any], **layout: Any) -> dict[str, Any]:
-    """A figure as plain data: traces with a title, axis titles and a legend below."""
-    found = go.Figure(
-        data=list(traces),
-        layout={
-            "template": "none", "title": {"text": title, "x": 0, "xref": "paper", "font": {"size": 15}},
-            "xaxis": {"title": {"text": x, "standoff": 8}, "automargin": True, **layout.pop("xaxis", {})},
-            "yaxis": {"title": {"text": y, "standoff": 6}, "automargin": True, **layout.pop("yaxis", {})},
-            "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
-            "showlegend": True, "margin": MARGIN, "height": 330,
-            "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "hovermode": "closest", **layout,
-        },
-    )  # fmt: skip
-    return found.to_plotly_json()
+def call_of(dialect: str) -> str:
+    """Return the name of a dialect's call in a legend."""
+    return f"{OWNERS[dialect]} call"
 
 
-def losses(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """A plot for each rule: the loss of each dialect's call. Frameworks with one digest share one line."""
-    found, axis = [], {"type": "log", **TICKS, "range": span(_seen(content["loss"]))}
-    for rule in content["asked"]["rules"]:
-        traces = [
-            trace
-            for curve, row in zip(content["loss"], content["training"], strict=True)
-            if curve["rule"] == rule
-            for trace in _loss(curve, row)
-        ]
-        window = max(curve["window"] for curve in content["loss"])
-        y = f"loss, mean of {verdict.counted(window, 'step')} (nats)"
-        found.append(figure(f"{rule}: loss", "step (one batch of 32)", y, traces, yaxis=axis))
-    return found
+def figure(title: str, axes: tuple[str, str], traces: Iterable[Trace], **layout: Any) -> Figure:
+    """Return a figure as plain data: traces with a title, both axes and a legend below.
 
-
-def _loss(curve: dict[str, Any], row: dict[str, Any]) -> list[Any]:
-    colour, words = COLOURS[row["dialect"]], WORDS[row["dialect"]]
-    equal = row["state"] == "equal"
-    lines = list(curve["loss"].items())[:1] if equal else curve["loss"].items()
-    return [
-        go.Scatter(
-            x=curve["steps"], y=values, mode="lines", name=words if equal else f"{words}, {verdict.TITLES[framework]}",
-            line={"color": colour, "width": WIDTHS[row["dialect"]], "dash": "solid" if equal else DASHES[framework]},
-            hovertemplate="step %{x:,}: %{y:.4f}",
-        )
-        for framework, values in lines
-    ]  # fmt: skip
-
-
-def _seen(curves: Sequence[dict[str, Any]]) -> list[float]:
-    return [value for curve in curves for values in curve["loss"].values() for value in values if value]
-
-
-def span(values: Sequence[float]) -> list[float]:
-    """A logarithmic axis' range: all values with a little room, the same in every plot of a row."""
-    return [math.log10(min(values, default=0.1) / 1.3), math.log10(max(values, default=1) * 1.3)]
-
-
-def accuracy(content: dict[str, Any]) -> dict[str, Any]:
-    """The share of test images that each trained network gets right."""
-    epochs = max((len(a) for row in content["training"] for a in row["accuracy"].values() if a), default=0)
-    when = f"after {verdict.counted(epochs, 'epoch')}" if not content["asked"]["steps"] else "after the last step"
-    traces = [trace for dialect in WORDS for trace in _dots(content["training"], dialect)]
-    traces += _float32(content["float32"])
-    height = 150 + 46 * len(content["asked"]["rules"])
-    return figure(
-        f"Accuracy {when}", "test images recognised (%)", "rule", traces,
-        height=height, yaxis=categories(content["asked"]["rules"]), margin=MARGIN | {"l": 76, "b": 104},
-    )  # fmt: skip
+    ``layout`` are further settings of plotly's layout.
+    """
+    x_title, y_title = axes
+    x_axis = {
+        "title": {"text": x_title, "standoff": 8},
+        "automargin": True,
+        **layout.pop("xaxis", {}),
+    }
+    y_axis = {
+        "title": {"text": y_title, "standoff": 6},
+        "automargin": True,
+        **layout.pop("yaxis", {}),
+    }
+    settings = {
+        "template": "none",
+        "title": {"text": title, "x": 0, "xref": "paper", "font": {"size": 15}},
+        "xaxis": x_axis,
+        "yaxis": y_axis,
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        "showlegend": True,
+        "margin": MARGIN,
+        "height": 330,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "hovermode": "closest",
+        **layout,
+    }
+    plot: Figure = go.Figure(data=list(traces), layout=settings).to_plotly_json()
+    return plot
 
 
 def categories(names: Sequence[str]) -> dict[str, Any]:
-    """An axis of names, the first on top."""
-    return {"type": "category", "categoryorder": "array", "categoryarray": list(names), "autorange": "reversed"}
-
-
-def _dots(rows: Sequence[dict[str, Any]], dialect: str) -> list[Any]:
-    """Lockstep: one dot a call, or one a framework where they differ."""
-    points = {
-        (row["rule"], accuracies[-1])
-        for row in rows
-        for accuracies in row["accuracy"].values()
-        if row["dialect"] == dialect and accuracies
+    """Return an axis of names, the first on top."""
+    return {
+        "type": "category",
+        "categoryorder": "array",
+        "categoryarray": list(names),
+        "autorange": "reversed",
     }
-    if not points:
-        return []
-    return [_markers(sorted(points), f"{WORDS[dialect]}, lockstep", COLOURS[dialect], "circle", 11)]
 
 
-def _float32(rows: Sequence[dict[str, Any]]) -> list[Any]:
-    """Keras' call in plain float32: an open mark for each framework."""
-    symbols = {"numpy": "diamond-open", "pytorch": "square-open", "tensorflow": "triangle-up-open"}
-    found = []
-    for framework, symbol in symbols.items():
-        points = [(row["rule"], a[-1]) for row in rows if (a := row["accuracy"].get(framework))]
-        name = f"Keras' call, float32, {verdict.TITLES[framework]}"
-        found += [_markers(points, name, COLOURS["keras"], symbol, 10)] if points else []
-    return found
-
-
-def _markers(points: Sequence[tuple[str, float]], name: str, colour: str, symbol: str, size: int) -> Any:
-    return go.Scatter(
-        x=[100 * share for _, share in points], y=[rule for rule, _ in points], mode="markers", name=name,
-        marker={"color": colour, "symbol": symbol, "size": size}, hovertemplate="%{y}: %{x:.2f} %",
-    )  # fmt: skip
-
-
-def epochs(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """A plot for each rule with the accuracy after each epoch; none where there was one epoch only."""
-    found = []
-    for rule in content["asked"]["rules"]:
-        rows = [row for row in content["training"] if row["rule"] == rule]
-        traces = [trace for row in rows for trace in _epochs(row)]
-        if traces:
-            found.append(figure(f"{rule}: accuracy", "epoch", "test images recognised (%)", traces, xaxis={"dtick": 1}))
-    return found
-
-
-def _epochs(row: dict[str, Any]) -> list[Any]:
-    lines = [(framework, a) for framework, a in row["accuracy"].items() if a and len(a) > 1]
-    equal = row["state"] == "equal"
+def log_range(values: Sequence[float | None]) -> list[float]:
+    """Return the range of a logarithmic axis that shows all positive values with a little room."""
+    positive = [value for value in values if value]
     return [
-        go.Scatter(
-            x=list(range(1, len(values) + 1)), y=[100 * value for value in values], mode="lines+markers",
-            name=WORDS[row["dialect"]] + ("" if equal else f", {verdict.TITLES[framework]}"),
-            line={"color": COLOURS[row["dialect"]], "dash": "solid" if equal else DASHES[framework],
-                  "width": WIDTHS[row["dialect"]]},
+        math.log10(min(positive, default=0.1) / 1.3),
+        math.log10(max(positive, default=1) * 1.3),
+    ]
+
+
+def losses(content: Content) -> list[Figure]:
+    """Return a plot for each rule: the loss of each dialect's call.
+
+    Frameworks with equal digests share one line.
+    """
+    values: list[float | None] = []
+    for curve in content.loss:
+        for line in curve.loss.values():
+            values += line
+    axis = {"type": "log", **TICKS, "range": log_range(values)}
+    window = max(curve.window for curve in content.loss)
+    axes = ("step (one batch of 32)", f"loss, mean of {counted(window, 'step')} (nats)")
+    plots = []
+    for rule in content.request.rules:
+        traces = []
+        for curve, row in zip(content.loss, content.training, strict=True):
+            if curve.rule == rule:
+                traces += _loss_traces(curve, row)
+        plots.append(figure(f"{rule}: loss", axes, traces, yaxis=axis))
+    return plots
+
+
+def _loss_traces(curve: LossCurve, row: TrainingRow) -> list[Trace]:
+    frameworks = _distinct_frameworks(row, list(curve.loss))
+    traces = []
+    for framework in frameworks:
+        trace = go.Scatter(
+            x=curve.steps,
+            y=curve.loss[framework],
+            mode="lines",
+            name=_line_name(row, framework),
+            line=_line(row, framework),
+            hovertemplate="step %{x:,}: %{y:.4f}",
         )
-        for framework, values in (lines[:1] if equal else lines)
-    ]  # fmt: skip
+        traces.append(trace)
+    return traces
 
 
-def drifts(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """A plot for each rule: how far apart two frameworks' weights are in plain float32, as training goes on."""
-    shares = [s for row in content["float32"] for pair in row["pairs"] for s in pair["share"] if s]
-    found = []
-    for row in content["float32"]:
-        traces = [_drift(pair) for pair in row["pairs"]]
-        steps = [step for pair in row["pairs"] for step in pair["steps"]]
-        traces.append(_rounding(min(steps, default=1), max(steps, default=1)))
-        found.append(
-            figure(
-                f"{row['rule']}: drift in float32", "step (one batch of 32)", "distance (share of the path)", traces,
-                xaxis=POWERS, yaxis={**POWERS, "range": span([*shares, ROUNDING])},
-                height=390, margin=MARGIN | {"b": 140},
+def _distinct_frameworks(row: TrainingRow, frameworks: list[str]) -> list[str]:
+    """Return the frameworks that get a line of their own: one of them if all have the same bits."""
+    return frameworks[:1] if row.agreement is Agreement.EQUAL else frameworks
+
+
+def _line_name(row: TrainingRow, framework: str) -> str:
+    name = call_of(row.dialect)
+    return name if row.agreement is Agreement.EQUAL else f"{name}, {TITLES[framework]}"
+
+
+def _line(row: TrainingRow, framework: str) -> dict[str, Any]:
+    dash = "solid" if row.agreement is Agreement.EQUAL else DASHES[framework]
+    return {"color": COLOURS[row.dialect], "width": WIDTHS[row.dialect], "dash": dash}
+
+
+def accuracy(content: Content) -> Figure:
+    """Return a plot of the share of test images that each trained network recognises."""
+    epochs = 0
+    for row in content.training:
+        for accuracies in row.accuracy.values():
+            epochs = max(epochs, len(accuracies or ()))
+    when = "after the last step" if content.request.steps else f"after {counted(epochs, 'epoch')}"
+    traces = [*_lockstep_accuracies(content.training), *_float32_accuracies(content.float32)]
+    return figure(
+        f"Accuracy {when}",
+        ("test images recognised (%)", "rule"),
+        traces,
+        height=150 + 46 * len(content.request.rules),
+        yaxis=categories(content.request.rules),
+        margin=MARGIN | {"l": 76, "b": 104},
+    )
+
+
+def _lockstep_accuracies(rows: Sequence[TrainingRow]) -> list[Trace]:
+    """Return the markers of each dialect: one for each different accuracy of a call."""
+    traces = []
+    for dialect, colour in COLOURS.items():
+        points: set[tuple[str, float]] = set()
+        for row in rows:
+            if row.dialect == dialect:
+                points.update((row.rule, each[-1]) for each in row.accuracy.values() if each)
+        if points:
+            marker = {"color": colour, "symbol": "circle", "size": 11}
+            traces.append(
+                _accuracy_markers(sorted(points), f"{call_of(dialect)}, lockstep", marker)
             )
-        )  # fmt: skip
-    return found
+    return traces
 
 
-def _drift(pair: dict[str, Any]) -> Any:
-    points = [(step, share) for step, share in zip(pair["steps"], pair["share"], strict=True) if share]
+def _float32_accuracies(rows: Sequence[Drift]) -> list[Trace]:
+    """Return an open marker for each framework: Keras' call in plain float32."""
+    traces = []
+    for framework, symbol in SYMBOLS.items():
+        points = []
+        for row in rows:
+            accuracies = row.accuracy.get(framework)
+            if accuracies:
+                points.append((row.rule, accuracies[-1]))
+        if points:
+            marker = {"color": COLOURS["keras"], "symbol": symbol, "size": 10}
+            name = f"{call_of('keras')}, float32, {TITLES[framework]}"
+            traces.append(_accuracy_markers(points, name, marker))
+    return traces
+
+
+def _accuracy_markers(
+    points: Sequence[tuple[str, float]], name: str, marker: dict[str, Any]
+) -> Trace:
     return go.Scatter(
-        x=[step for step, _ in points], y=[share for _, share in points], mode="lines+markers",
-        name=verdict.titles(pair["frameworks"]), marker={"size": 5},
-        line={"color": PAIRS[tuple(pair["frameworks"])], "width": 1.8}, hovertemplate="step %{x:,}: %{y:.2e}",
-    )  # fmt: skip
+        x=[100 * share for _, share in points],
+        y=[rule for rule, _ in points],
+        mode="markers",
+        name=name,
+        marker=marker,
+        hovertemplate="%{y}: %{x:.2f} %",
+    )
 
 
-def _rounding(first: int, last: int) -> Any:
-    line = {"color": "#8a8f98", "width": 1.2, "dash": "dot"}
-    return go.Scatter(x=[first, last], y=[ROUNDING] * 2, mode="lines", name="one float32 rounding (2⁻²⁴)", line=line)
+def epochs(content: Content) -> list[Figure]:
+    """Return a plot for each rule with the accuracy after each epoch.
+
+    None where there was one epoch only.
+    """
+    axes = ("epoch", "test images recognised (%)")
+    plots = []
+    for rule in content.request.rules:
+        traces = []
+        for row in content.training:
+            if row.rule == rule:
+                traces += _epoch_traces(row)
+        if traces:
+            plots.append(figure(f"{rule}: accuracy", axes, traces, xaxis={"dtick": 1}))
+    return plots
+
+
+def _epoch_traces(row: TrainingRow) -> list[Trace]:
+    lines = {
+        framework: values
+        for framework, values in row.accuracy.items()
+        if values and len(values) > 1
+    }
+    traces = []
+    for framework in _distinct_frameworks(row, list(lines)):
+        values = lines[framework]
+        trace = go.Scatter(
+            x=list(range(1, len(values) + 1)),
+            y=[100 * value for value in values],
+            mode="lines+markers",
+            name=_line_name(row, framework),
+            line=_line(row, framework),
+        )
+        traces.append(trace)
+    return traces
+
+
+def drifts(content: Content) -> list[Figure]:
+    """Return a plot for each rule: how far apart two frameworks' weights are in plain float32."""
+    shares: list[float | None] = [ROUNDING]
+    for row in content.float32:
+        for pair in row.pairs:
+            shares += pair.share
+    axis = {**POWERS, "range": log_range(shares)}
+    axes = ("step (one batch of 32)", "distance (share of the path)")
+    plots = []
+    for row in content.float32:
+        steps = [step for pair in row.pairs for step in pair.steps]
+        traces = [_drift_trace(pair) for pair in row.pairs]
+        traces.append(_rounding_trace(min(steps, default=1), max(steps, default=1)))
+        plot = figure(
+            f"{row.rule}: drift in float32",
+            axes,
+            traces,
+            xaxis=POWERS,
+            yaxis=axis,
+            height=390,
+            margin=MARGIN | {"b": 140},
+        )
+        plots.append(plot)
+    return plots
+
+
+def _drift_trace(pair: DriftPair) -> Trace:
+    points = [point for point in zip(pair.steps, pair.share, strict=True) if point[1]]
+    return go.Scatter(
+        x=[step for step, _ in points],
+        y=[share for _, share in points],
+        mode="lines+markers",
+        name=titles(pair.frameworks),
+        marker={"size": 5},
+        line={"color": PAIR_COLOURS[pair.frameworks], "width": 1.8},
+        hovertemplate="step %{x:,}: %{y:.2e}",
+    )
+
+
+def _rounding_trace(first: int, last: int) -> Trace:
+    return go.Scatter(
+        x=[first, last],
+        y=[ROUNDING, ROUNDING],
+        mode="lines",
+        name="one float32 rounding (2⁻²⁴)",
+        line={"color": GREY, "width": 1.2, "dash": "dot"},
+    )

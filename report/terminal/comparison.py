@@ -1,4 +1,4 @@
-"""The answer of a comparison in lines that a person reads, in the order of the questions."""
+"""``samestep compare``: the answer in lines that a person reads, in the order of the questions."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -6,19 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from samestep.parity.compare import trained
+from samestep.parity.compare import answer as comparison
+from samestep.parity.compare import trained as mnist_comparison
 from samestep.parity.compare.answer import DIFFERS, EQUAL, Answer
-from samestep.parity.compare.answer import compare as answered
 from samestep.parity.compare.difference import Difference
 from samestep.parity.compare.trained import Training
 from samestep.parity.measure import trial as trials
 from samestep.parity.measure.trial import Trial
 from samestep.parity.runners import contestants
 from samestep.parity.runners.contestants import Contestant
+from samestep.report.phrases import TITLES
 
-from .verdict import TITLES
-
-WORDS = {
+STAGES = {
     "start": "where the tensors start",
     "data": "the data",
     "forward": "the forward pass",
@@ -30,11 +29,15 @@ WORDS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """What is compared, on what."""
+class Question:
+    """Which two optimizers are compared, as text, and on which gradients.
 
-    a: str
-    b: str
+    ``gradients`` is a file of them, None for designed ones; ``constant`` keeps the learning rate as
+    it is; ``repro`` is the path of a script to write; with ``mnist`` both are trained instead.
+    """
+
+    first: str
+    second: str
     gradients: Path | None
     dtype: str
     steps: int
@@ -43,101 +46,128 @@ class Asked:
     mnist: bool
 
 
-def compare(asked: Asked, say: Callable[[str], None]) -> bool:
-    """Compare and say the answer; whether the two are the same. ValueError for a user's mistake."""
-    a, b = contestants.read(asked.a), contestants.read(asked.b)
-    if asked.mnist:
-        return _train(asked, a, b, say)
-    trial = trials.read(asked.gradients) if asked.gradients else trials.designed((a.rule, b.rule), asked.steps)
-    if asked.constant:
-        trial = trial._replace(rate_factors=np.ones(trial.steps))
-    answer = answered(a, b, trial, asked.dtype)
-    for line in lines(asked.a, asked.b, answer, given(asked, trial)):
-        say(line)
-    _reproduce(asked, answer, say)
+def compare(question: Question, echo: Callable[[str], None]) -> bool:
+    """Compare two optimizers and print the answer with ``echo``.
+
+    Return True if they take the same steps.
+
+    ValueError for a user's mistake.
+    """
+    first = contestants.read(question.first)
+    second = contestants.read(question.second)
+    if question.mnist:
+        return _train(question, first, second, echo)
+    trial = _trial(question, first, second)
+    answer = comparison.compare(first, second, trial, question.dtype)
+    for line in answer_lines(question, answer, describe_trial(question, trial)):
+        echo(line)
+    _write_script(question, answer, echo)
     return answer.same != DIFFERS
 
 
-def _train(asked: Asked, a: Contestant, b: Contestant, say: Callable[[str], None]) -> bool:
-    """The same on MNIST."""
-    if asked.gradients or asked.constant or asked.dtype != "float32":
+def _trial(question: Question, first: Contestant, second: Contestant) -> Trial:
+    if question.gradients:
+        trial = trials.read(question.gradients)
+    else:
+        trial = trials.designed((first.rule, second.rule), question.steps)
+    if question.constant:
+        trial = trial._replace(rate_factors=np.ones(trial.steps))
+    return trial
+
+
+def _train(
+    question: Question, first: Contestant, second: Contestant, echo: Callable[[str], None]
+) -> bool:
+    """Train both on MNIST and print where they differ."""
+    if question.gradients or question.constant or question.dtype != "float32":
         raise ValueError(
-            "--mnist trains in lockstep at each one's own rate: leave out --gradients, --constant, --dtype"
+            "--mnist trains in lockstep at each one's own rate: "
+            "leave out --gradients, --constant, --dtype"
         )
-    found = trained.train(a, b, asked.steps)
-    for line in trained_lines(found):
-        say(line)
-    if found.optimizers:
-        say("")
-        say("their optimizers, on the same gradients:")
-        for line in lines(asked.a, asked.b, found.optimizers, found.given):
-            say(f"  {line}".rstrip())
-    _reproduce(asked, found.optimizers, say)
-    return found.same
+    training = mnist_comparison.train(first, second, question.steps)
+    for line in training_lines(training):
+        echo(line)
+    if training.optimizers:
+        echo("")
+        echo("their optimizers, on the same gradients:")
+        for line in answer_lines(question, training.optimizers, training.given):
+            echo(f"  {line}".rstrip())
+    _write_script(question, training.optimizers, echo)
+    return training.same
 
 
-def _reproduce(asked: Asked, answer: Answer | None, say: Callable[[str], None]) -> None:
+def _write_script(question: Question, answer: Answer | None, echo: Callable[[str], None]) -> None:
     """Write the script, if one is wanted and there is a difference to show."""
-    if not asked.repro:
+    if not question.repro:
         return
-    say("")
+    echo("")
     if not answer or not answer.write_script:
-        say("no script is written: they are the same")
+        echo("no script is written: they are the same")
         return
-    answer.write_script(asked.repro)
-    say(f"{asked.repro} shows the first difference of positions by itself")
+    answer.write_script(question.repro)
+    echo(f"{question.repro} shows the first difference of positions by itself")
 
 
-def trained_lines(found: Training) -> Iterator[str]:
-    """Where two training runs part."""
-    yield f"A in {TITLES[found.homes[0]]}, B in {TITLES[found.homes[1]]}: MNIST in lockstep, {found.steps} steps"
+def training_lines(training: Training) -> Iterator[str]:
+    """Return where two training runs differ."""
+    first, second = (TITLES[home] for home in training.homes)
+    yield f"A in {first}, B in {second}: MNIST in lockstep, {training.steps} steps"
     yield ""
-    if not found.first:
+    if not training.first:
         yield "SAME: equal bits of data, forward pass, loss, gradient and weights at every step"
         return
-    word = "SAME within rounding" if found.same else "DIFFERENT"
-    yield f"{word}: other bits from step {found.first.step} on"
-    yield from _first(found.first)
+    title = "SAME within rounding" if training.same else "DIFFERENT"
+    yield f"{title}: other bits from step {training.first.step} on"
+    yield from _difference_lines(training.first)
     yield ""
-    yield "largest gap of two weights, as a share of the way that they went:"
-    yield "  " + "  ".join(f"step {step}: {gap:.1e}" for step, gap in found.growth)
+    yield "largest gap of two weights, as a share of the path travelled:"
+    yield "  " + "  ".join(f"step {step}: {gap:.1e}" for step, gap in training.growth)
 
 
-def given(asked: Asked, trial: Trial) -> str:
-    """What both are given, in words."""
-    source = f"the gradients of {asked.gradients}" if asked.gradients else "designed gradients"
+def describe_trial(question: Question, trial: Trial) -> str:
+    """Return in words which gradients both optimizers get."""
+    source = (
+        f"the gradients of {question.gradients}" if question.gradients else "designed gradients"
+    )
     elements = sum(array.size for array in trial.start.values())
-    shares = sorted(set(trial.rate_factors))
-    rate = "its own learning rate" if shares == [1] else f"{shares[0]:g} to {shares[-1]:g} of its own learning rate"
-    return f"{source}: {trial.steps} steps, {elements} elements, {asked.dtype}, each at {rate}"
+    factors = sorted(set(trial.rate_factors))
+    rate = "its own learning rate"
+    if factors != [1]:
+        rate = f"{factors[0]:g} to {factors[-1]:g} of {rate}"
+    return f"{source}: {trial.steps} steps, {elements} elements, {question.dtype}, each at {rate}"
 
 
-def lines(a: str, b: str, answer: Answer, given: str) -> Iterator[str]:
-    """Same or not; the first difference; how it grows; why; what to do."""
-    yield f"A  {_meaning(a, answer.rules[0])}"
-    yield f"B  {_meaning(b, answer.rules[1])}"
-    yield f"on {given}"
+def answer_lines(question: Question, answer: Answer, gradients: str) -> Iterator[str]:
+    """Return whether both are the same; the first difference; how it grows; why; and what to do."""
+    yield f"A  {_meaning(question.first, answer.rules[0])}"
+    yield f"B  {_meaning(question.second, answer.rules[1])}"
+    yield f"on {gradients}"
     yield ""
-    yield from _same(answer)
+    yield from _verdict_lines(answer)
     if answer.first:
-        yield from _first(answer.first)
+        yield from _difference_lines(answer.first)
     if answer.same != EQUAL:
+        growth = [f"step {step}: {gap:.1e} ({limit:.0e})" for step, gap, limit in answer.growth]
         yield ""
         yield "distance, as a share of the path (limit):"
-        yield "  " + "  ".join(f"step {step}: {gap:.1e} ({limit:.0e})" for step, gap, limit in answer.growth)
-    for title, found in (("cause", [cause.words for cause in answer.causes]), ("remedy", answer.remedies)):
-        for i, line in enumerate(found):
-            if not i:
-                yield ""
-                yield f"{title}:"
-            yield f"  {line}"
+        yield "  " + "  ".join(growth)
+    yield from _section("cause", [cause.words for cause in answer.causes])
+    yield from _section("remedy", answer.remedies)
+
+
+def _section(title: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield f"{title}:"
+    for line in lines:
+        yield f"  {line}"
 
 
 def _meaning(text: str, rule: str) -> str:
     return f"{text}  means {rule}" if rule and rule != text else text
 
 
-def _same(answer: Answer) -> Iterator[str]:
+def _verdict_lines(answer: Answer) -> Iterator[str]:
     verdict = answer.verdict
     if answer.same == EQUAL:
         yield "SAME: equal bits at every step"
@@ -151,14 +181,22 @@ def _same(answer: Answer) -> Iterator[str]:
     yield f"  the limit is {answer.limit}"
 
 
-def _first(first: Difference) -> Iterator[str]:
-    seen = f", seen in the state {first.state}" if first.state else ""
-    stage = f"the state {first.state}" if first.stage == "state" and first.state else f"{WORDS[first.stage]}{seen}"
+def _difference_lines(first: Difference) -> Iterator[str]:
+    stage = STAGES[first.stage]
+    if first.state:
+        stage = (
+            f"the state {first.state}"
+            if first.stage == "state"
+            else f"{stage}, seen in the state {first.state}"
+        )
     element = ", ".join(map(str, first.element))
+    name = f"{first.state} " if first.state else ""
     yield ""
-    yield f"first difference: step {first.step}, tensor {first.tensor}, element [{element}], in {stage}"
-    what = f"{first.state} " if first.state else ""
-    yield f"  A {what}{first.values[0]!r}"
-    yield f"  B {what}{first.values[1]!r}  ({first.ulps:.3g} ulps apart)"
+    yield (
+        f"first difference: step {first.step}, tensor {first.tensor}, element [{element}], "
+        f"in {stage}"
+    )
+    yield f"  A {name}{first.values[0]!r}"
+    yield f"  B {name}{first.values[1]!r}  ({first.ulps:.3g} ulps apart)"
     if first.reference:
-        yield f"  reference {what}{first.reference}  ({first.source})"
+        yield f"  reference {name}{first.reference}  ({first.source})"

@@ -1,115 +1,138 @@
-"""The identification of a black box in lines that a person reads, or as JSON."""
+"""``samestep identify``: which rule an optimizer is, in lines that a person reads or as JSON."""
 
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from samestep.parity.identify import answer as identification
 from samestep.parity.identify.answer import Identity
-from samestep.parity.identify.answer import identify as identified
 from samestep.parity.runners import contestants
+from samestep.report.phrases import TITLES
 
-from .verdict import TITLES
 
+def identify(text: str, as_json: bool, echo: Callable[[str], None]) -> bool:
+    """Identify an optimizer and print what it is with ``echo``; return True if it is a known rule.
 
-def identify(text: str, as_json: bool, say: Callable[[str], None]) -> bool:
-    """Identify and say what it is; whether it is known. ValueError for a user's mistake."""
-    found = identified(contestants.read(text))
+    ValueError for a user's mistake.
+    """
+    identity = identification.identify(contestants.read(text))
     if as_json:
-        say(json.dumps(told(found), indent=1))
+        echo(json.dumps(to_json(identity), indent=1))
     else:
-        for line in lines(found):
-            say(line)
-    return found.rule is not None
+        for line in lines(identity):
+            echo(line)
+    return identity.rule is not None
 
 
-def told(found: Identity) -> dict[str, Any]:
-    """What was found, as JSON can hold it."""
+def to_json(identity: Identity) -> dict[str, Any]:
+    """Return the answer as plain values that JSON can hold."""
+    rule = identity.rule
     return {
-        "text": found.text,
-        "home": found.home,
-        "rule": found.rule and repr(found.rule),
-        "hyperparameters": found.rule and {"name": type(found.rule).__name__, **found.rule.to_dict()},
-        "nearest": found.nearest and repr(found.nearest),
-        "calls": found.calls,
-        "native": found.native,
-        "ignores_learning_rate": found.stuck,
-        "alike": [repr(rule) for rule in found.alike],
-        "deviations": found.deviations,
-        "trials": [
-            {
-                "dtype": held.dtype, "steps": held.steps, "tensor": held.tensor, "holds": held.verdict.holds,
-                "equal_bits": held.bits, "distance": held.verdict.distance, "limit": held.verdict.limit,
-                "step": held.verdict.step, "element": held.verdict.element, "values": held.verdict.values,
-            }
-            for held in found.held
-        ],
-    }  # fmt: skip
+        "text": identity.text,
+        "home": identity.home,
+        "rule": rule and repr(rule),
+        "hyperparameters": rule and {"name": type(rule).__name__, **rule.to_dict()},
+        "nearest": identity.nearest and repr(identity.nearest),
+        "calls": identity.calls,
+        "native": identity.native,
+        "ignores_learning_rate": identity.stuck,
+        "alike": [repr(rule) for rule in identity.alike],
+        "deviations": identity.deviations,
+        "trials": [_trial_to_json(result) for result in identity.held],
+    }
 
 
-def lines(found: Identity) -> Iterator[str]:
-    """What it is; how to say it; how near; what cannot be told. Or what is nearest, and where it leaves."""
-    home = TITLES.get(found.home, found.home)
-    if found.rule is None:
-        yield from _none(found, home)
+def _trial_to_json(result: Any) -> dict[str, Any]:
+    verdict = result.verdict
+    return {
+        "dtype": result.dtype,
+        "steps": result.steps,
+        "tensor": result.tensor,
+        "holds": verdict.holds,
+        "equal_bits": result.bits,
+        "distance": verdict.distance,
+        "limit": verdict.limit,
+        "step": verdict.step,
+        "element": verdict.element,
+        "values": verdict.values,
+    }
+
+
+def lines(identity: Identity) -> Iterator[str]:
+    """Return what it is, its calls, and how near.
+
+    Or which rule is nearest, and where it leaves that one.
+    """
+    home = TITLES.get(identity.home, identity.home)
+    if identity.rule is None:
+        yield from _unknown(identity, home)
         return
-    yield f"{found.text} is {found.rule!r}, in {home}"
-    for dtype, cause in found.deviations.items():
+    yield f"{identity.text} is {identity.rule!r}, in {home}"
+    for dtype, cause in identity.deviations.items():
         yield f"  with a known deviation in {dtype}: {cause}"
-    if found.native and found.beyond:
-        dtypes = " and ".join(dict.fromkeys(held.dtype for held in found.beyond))
-        yield f"  beyond the limit in {dtypes}, but bit for bit the steps of the live {found.native}"
+    if identity.native and identity.beyond:
+        dtypes = " and ".join(dict.fromkeys(result.dtype for result in identity.beyond))
+        yield (
+            f"  beyond the limit in {dtypes}, "
+            f"but bit for bit the steps of the live {identity.native}"
+        )
     yield ""
     yield "as a call:"
-    for name, call in found.calls.items():
+    for name, call in identity.calls.items():
         yield f"  {name:8} {call}"
     yield ""
     yield "hyperparameters:"
-    for name, value in found.rule.to_dict().items():
-        if found.rule.is_active(name):
+    for name, value in identity.rule.to_dict().items():
+        if identity.rule.is_active(name):
             yield f"  {name} = {value!r}"
     yield ""
-    yield from _nearness(found)
-    yield from _untold(found)
+    yield from _distances(identity)
+    yield from _indistinguishable(identity)
 
 
-def _nearness(found: Identity) -> Iterator[str]:
-    if found.native:
-        yield f"equal bits to {found.native} at every step of every trial"
-    yield "held to the rule in NumPy, on gradients that did not propose it:"
-    for held in found.held:
-        if held.bits:
-            yield f"  {held.dtype}, {held.steps} steps: equal bits"
-        else:
-            verdict = held.verdict
-            yield (
-                f"  {held.dtype}, {held.steps} steps: distance {verdict.distance:.2g} of the path, limit "
-                f"{verdict.limit:.2g} (step {verdict.step}, tensor {held.tensor})"
-                f"{'' if verdict.holds else ': BEYOND'}"
-            )
+def _distances(identity: Identity) -> Iterator[str]:
+    if identity.native:
+        yield f"equal bits to {identity.native} at every step of every trial"
+    yield "compared with the rule in NumPy, on gradients that were not used to find it:"
+    for result in identity.held:
+        verdict = result.verdict
+        if result.bits:
+            yield f"  {result.dtype}, {result.steps} steps: equal bits"
+            continue
+        yield (
+            f"  {result.dtype}, {result.steps} steps: "
+            f"distance {verdict.distance:.2g} of the path, limit {verdict.limit:.2g} "
+            f"(step {verdict.step}, tensor {result.tensor})"
+            f"{'' if verdict.holds else ': BEYOND'}"
+        )
 
 
-def _untold(found: Identity) -> Iterator[str]:
-    if found.alike:
+def _indistinguishable(identity: Identity) -> Iterator[str]:
+    if identity.alike:
         yield ""
-        yield "cannot be told from:"
-        for rule in found.alike:
+        yield "it cannot be distinguished from:"
+        for rule in identity.alike:
             yield f"  {rule!r}"
 
 
-def _none(found: Identity, home: str) -> Iterator[str]:
-    yield f"{found.text} is none of mine, in {home}"
-    if found.stuck:
+def _unknown(identity: Identity, home: str) -> Iterator[str]:
+    yield f"{identity.text} is none of the known rules, in {home}"
+    if identity.stuck:
         yield (
-            "  it takes the same steps whatever its learning rate is set to, as with a schedule or a number of its "
-            "own; a rule follows its rate: give it a constant one that can be set"
+            "  it takes the same steps whatever its learning rate is set to, "
+            "as with a schedule or a number of its own; a rule follows its rate: "
+            "give it a constant one that can be set"
         )
-    if not found.nearest or not found.held:
+    if not identity.nearest or not identity.held:
         yield "  nothing comes near"
         return
-    worst = max(found.held, key=lambda held: held.excess)
+    worst = max(identity.held, key=lambda result: result.excess)
     verdict = worst.verdict
-    yield f"  the nearest is {found.nearest!r}: distance {verdict.distance:.2g} of the path, limit {verdict.limit:.2g}"
     yield (
-        f"  it leaves it at step {verdict.step}, tensor {worst.tensor}, element {verdict.element}, in {worst.dtype}: "
-        f"{verdict.values[1]!r} where the nearest has {verdict.values[0]!r}"
+        f"  the nearest is {identity.nearest!r}: "
+        f"distance {verdict.distance:.2g} of the path, limit {verdict.limit:.2g}"
+    )
+    yield (
+        f"  it leaves it at step {verdict.step}, tensor {worst.tensor}, element {verdict.element}, "
+        f"in {worst.dtype}: {verdict.values[1]!r} where the nearest has {verdict.values[0]!r}"
     )

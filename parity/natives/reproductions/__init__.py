@@ -1,7 +1,7 @@
 """Deviations that anybody can see: each with a script beside this file that needs the native's framework alone.
 
 A script has at most ten lines of code. It prints what came and what was due, and exits with 1 while they differ, with
-0 once the native is mended. ``python -m samestep.parity.natives.reproduce`` runs them and compares with what is recorded here.
+0 once the native is mended. ``samestep reproduce`` runs them and compares with what is recorded here.
 """
 
 import dataclasses
@@ -57,7 +57,7 @@ class Reproduction:
         words = f"{self.measure}: {self.came} instead of {self.due}"
         sizes = [(rule, share, t.dtype) for t in self.trials for rule, share in t.sizes.items() if share]
         shares = [f"{rule} {share:.2g} in {dtype}" for rule, share, dtype in sizes]
-        met = f"; in the trials of samestep.parity.natives.check, as a share of the path, at most {', '.join(shares)}"
+        met = f"; in the trials of samestep natives, as a share of the path, at most {', '.join(shares)}"
         return words + (met if shares else "")
 
 

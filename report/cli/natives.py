@@ -1,0 +1,48 @@
+"""``samestep natives``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samestep.reference import RULES
+
+from .common import interruptible, mistakes, split_names
+
+
+def natives(
+    out: Annotated[Path | None, typer.Option(help="write all rows to this JSON file")] = None,
+    call: Annotated[str | None, typer.Option(help="only natives of this call")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="only natives of this implementation or mode")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="only natives in float32, or in float64")
+    ] = None,
+    rules: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"only natives that follow some of {', '.join(rule.__name__ for rule in RULES)}"
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="steps of each trial")] = None,
+) -> None:
+    """Compare the frameworks' own optimizers with the rules that their dialects read."""
+    from samestep.parity.natives import check
+
+    absent = check.absent()
+    for title, reason in absent.items():
+        typer.echo(f"{'left out':>20}  {title}: {reason}")
+    with mistakes():
+        chosen = check.select(check.Selection(call, kind, dtype, split_names(rules)))
+    rows = []
+    with interruptible():
+        for witness in chosen:
+            row = check.hold(witness, steps or check.STEPS)
+            rows.append(row)
+            typer.echo(
+                f"{row.verdict:>20}  {witness.name} {witness.dtype} {witness.call}: {row.told}"
+            )
+    if out:
+        check.save(rows, absent, out)
+    raise typer.Exit(0 if all(row.verdict in check.HOLDS for row in rows) else 1)
