@@ -94,6 +94,14 @@ def require_mnist(data: str | None) -> None:
     mnist.load(Path(data) if data else None)
 
 
+def silence_tensorflow() -> None:
+    """Keep most of TensorFlow's start messages from standard error, unless the user wants them.
+
+    It must be called before TensorFlow is imported.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
 @contextlib.contextmanager
 def mistakes() -> Iterator[None]:
     """Turn a ValueError about the user's input into one line and exit code 2."""

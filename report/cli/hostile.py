@@ -7,7 +7,7 @@ import typer
 
 from samestep.parity.measure.cases import PLAIN
 
-from .common import interruptible, mistakes, split_names
+from .common import interruptible, mistakes, silence_tensorflow, split_names
 
 
 def hostile(
@@ -17,6 +17,7 @@ def hostile(
     ] = None,
 ) -> None:
     """Run every rule on gradients that are missing, not finite, subnormal, huge or sparse."""
+    silence_tensorflow()
     from samestep.parity.natives import hostile as difficult_gradients
 
     with mistakes():

@@ -7,7 +7,7 @@ import typer
 
 from samestep.reference import RULES
 
-from .common import interruptible, mistakes, split_names
+from .common import interruptible, mistakes, silence_tensorflow, split_names
 
 
 def natives(
@@ -28,6 +28,7 @@ def natives(
     steps: Annotated[int | None, typer.Option(min=1, help="steps of each trial")] = None,
 ) -> None:
     """Compare the frameworks' own optimizers with the rules that their dialects read."""
+    silence_tensorflow()
     from samestep.parity.natives import check
 
     absent = check.absent()
