@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from samestep.frameworks.experiment import record
+from samestep.parity.natives.check import NativeVerdict
+from samestep.parity.natives.hostile import NativeBehaviour
 
 from .request import FORMAT, Ending, Machine, Request
 
@@ -170,18 +172,18 @@ class KnownDeviation(msgspec.Struct, frozen=True):
 
 
 class NativeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of ``samestep natives``, as ``samestep.parity.natives.check.Row`` declares it."""
+    """One row of ``samestep natives``, as ``samestep.parity.natives.check.NativeRow`` declares it."""
 
     call: str
     rule: str
-    witness: str
+    native: str
     dtype: str
     distance: float | None
     limit: float | None
     nearest_wrong: float | None
     wrong_rule: str
-    verdict: str
-    told: str
+    verdict: NativeVerdict
+    place: str
     deviation: KnownDeviation | None
     command: str
 
@@ -228,15 +230,15 @@ class RecordedDeviation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostileRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of ``samestep hostile``, as ``samestep.parity.natives.hostile.Row`` declares it."""
+    """One row of ``samestep hostile``, as ``samestep.parity.natives.hostile.HostileRow`` declares it."""
 
     case: str
     call: str
     rule: str
     reference: str
     ours: dict[str, str]
-    native: str
-    told: str
+    native: NativeBehaviour
+    message: str
     holds: bool
 
 

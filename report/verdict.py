@@ -5,8 +5,8 @@ The sentences are made here and nowhere else: the terminal and the page only for
 
 from collections.abc import Sequence
 
-from samestep.parity.natives.check import HOLDS as NATIVE_HOLDS
-from samestep.parity.natives.hostile import WITHIN as NATIVE_SAME
+from samestep.parity.natives.check import NativeVerdict
+from samestep.parity.natives.hostile import NativeBehaviour
 
 from .content import (
     Agreement,
@@ -22,8 +22,6 @@ from .content import (
 from .dialect_tables import defaults_differ
 from .phrases import counted, listed, titles
 from .request import Ending, State
-
-AGREES = "agrees"  # the verdict of a native without a deviation
 
 
 def judge(results: Results) -> Verdict:
@@ -115,15 +113,15 @@ def _natives(natives: Natives) -> VerdictPart:
         return _not_run(name, "The frameworks' own optimizers were not compared", natives.ending)
     rows = natives.rows
     comparisons = counted(len(rows), "comparison")
-    differ = [row for row in rows if row.verdict not in NATIVE_HOLDS]
+    differ = [row for row in rows if not row.verdict.holds]
     if differ or not rows:
-        calls = listed(sorted({f"{row.call} in {row.witness}" for row in differ}))
+        calls = listed(sorted({f"{row.call} in {row.native}" for row in differ}))
         message = (
             f"The frameworks' own optimizers: {len(differ)} of {comparisons} without a verdict "
             f"that holds: {calls}."
         )
         return VerdictPart(name, Judgement.FAILS, message)
-    recorded = sum(row.verdict != AGREES for row in rows)
+    recorded = sum(row.verdict is not NativeVerdict.AGREES for row in rows)
     message = f"The frameworks' own optimizers follow their dialects in {comparisons}"
     if recorded:
         message += f", {recorded} of them with a recorded deviation within its recorded size"
@@ -143,7 +141,7 @@ def _hostile(hostile: Hostile) -> VerdictPart:
             f"{listed(wrong)}."
         )
         return VerdictPart(name, Judgement.FAILS, message)
-    others = sum(row.native != NATIVE_SAME for row in rows)
+    others = sum(row.native is not NativeBehaviour.SAME for row in rows)
     message = (
         f"On hostile gradients our optimizers have the reference's bits in {trials}; the "
         f"frameworks' own optimizers do otherwise, or refuse, in {others} of them."

@@ -65,14 +65,14 @@ def add_natives(folder: Path, verdict: str) -> None:
     agreeing = {
         "call": PLAIN["Adam"][0],
         "rule": "Adam(lr=0.001)",
-        "witness": "torch.optim fused",
+        "native": "torch.optim fused",
         "dtype": "float32",
         "distance": 1e-8,
         "limit": 1e-7,
         "nearest_wrong": 1e-3,
         "wrong_rule": "adam: epsilon is forgotten",
         "verdict": "agrees",
-        "told": "distance 1e-08",
+        "place": "distance 1e-08",
         "deviation": None,
         "command": "samestep natives",
     }
@@ -93,14 +93,14 @@ def add_hostile(folder: Path, in_tensorflow: str) -> None:
         "reference": "8 moved",
         "ours": {"pytorch": "equal bits", "tensorflow": "equal bits"},
         "native": "the same",
-        "told": "",
+        "message": "",
         "holds": True,
     }
     refusing = {
         **same,
         "case": "sparse",
         "native": "refuses",
-        "told": "no <sparse> gradients",
+        "message": "no <sparse> gradients",
         "ours": {"pytorch": "equal bits", "tensorflow": in_tensorflow},
         "holds": not in_tensorflow.startswith("differs"),
     }

@@ -524,12 +524,12 @@ def test_natives_and_hostile_gradients_write_what_the_report_reads(tmp_path: Pat
 
     natives = tmp_path / "natives.json"
     call = PLAIN["SGD"][0]
-    options = ("--call", call, "--kind", "for-loop", "--dtype", "float64")
+    options = ("--call", call, "--mode", "for-loop", "--dtype", "float64")
     ended = samestep("natives", *options, "--rules", "SGD,Adam", "--out", natives)
     assert ended.returncode == 0, ended.stderr
     (row,) = json.loads(natives.read_text())["rows"]
     assert msgspec.convert(row, content.NativeRow).verdict == "agrees"
-    assert row["command"] == f'samestep natives --call "{call}" --kind for-loop --dtype float64'
+    assert row["command"] == f'samestep natives --call "{call}" --mode "for-loop" --dtype float64'
 
 
 COMMANDS = [  # in the order in which they are listed

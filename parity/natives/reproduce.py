@@ -27,7 +27,7 @@ class Finding:
 
     name: str
     verdict: str
-    told: str
+    message: str
 
 
 def run(reproduction: Reproduction, script: Path | None = None) -> Finding:
@@ -44,8 +44,8 @@ def run(reproduction: Reproduction, script: Path | None = None) -> Finding:
         return Finding(reproduction.name, "failed", str(late))
     verdict = judge(reproduction, done.returncode, done.stdout.strip(), done.stderr)
     last = (done.stderr.strip().splitlines() or [""])[-1]
-    told = f"printed {done.stdout.strip()!r} and exited with {done.returncode}, recorded is {reproduction.line!r}"
-    return Finding(reproduction.name, verdict, f"{told}; {last}" if verdict == "failed" else told)
+    message = f"printed {done.stdout.strip()!r} and exited with {done.returncode}, recorded is {reproduction.line!r}"
+    return Finding(reproduction.name, verdict, f"{message}; {last}" if verdict == "failed" else message)
 
 
 def judge(reproduction: Reproduction, code: int, printed: str, complaints: str) -> str:

@@ -13,8 +13,8 @@ from .common import interruptible, mistakes, silence_tensorflow, split_names
 def natives(
     out: Annotated[Path | None, typer.Option(help="write all rows to this JSON file")] = None,
     call: Annotated[str | None, typer.Option(help="only natives of this call")] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="only natives of this implementation or mode")
+    mode: Annotated[
+        str | None, typer.Option(help="only natives in this implementation or mode")
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(help="only natives in float32, or in float64")
@@ -29,21 +29,20 @@ def natives(
 ) -> None:
     """Compare the frameworks' own optimizers with the rules that their dialects read."""
     silence_tensorflow()
+    from samestep.parity.measure.nearest_wrong import STEPS
     from samestep.parity.natives import check
 
-    absent = check.absent()
-    for title, reason in absent.items():
-        typer.echo(f"{'left out':>20}  {title}: {reason}")
+    _, absent = check.installed()
+    for dialect, reason in absent.items():
+        typer.echo(f"{'left out':>20}  {dialect}: {reason}")
     with mistakes():
-        chosen = check.select(check.Selection(call, kind, dtype, split_names(rules)))
+        chosen = check.select(check.Selection(call, mode, dtype, split_names(rules)))
     rows = []
     with interruptible():
-        for witness in chosen:
-            row = check.hold(witness, steps or check.STEPS)
+        for case in chosen:
+            row = check.check(case, steps or STEPS)
             rows.append(row)
-            typer.echo(
-                f"{row.verdict:>20}  {witness.name} {witness.dtype} {witness.call}: {row.told}"
-            )
+            typer.echo(f"{row.verdict:>20}  {row.native} {row.dtype} {row.call}: {row.place}")
     if out:
         check.save(rows, absent, out)
-    raise typer.Exit(0 if all(row.verdict in check.HOLDS for row in rows) else 1)
+    raise typer.Exit(0 if all(row.verdict.holds for row in rows) else 1)

@@ -25,5 +25,5 @@ def reproduce(
     with interruptible():
         for finding in reproductions.run_all(chosen):
             holds = holds and finding.verdict == reproductions.AS_RECORDED
-            typer.echo(f"{finding.verdict:>20}  {finding.name}: {finding.told}")
+            typer.echo(f"{finding.verdict:>20}  {finding.name}: {finding.message}")
     raise typer.Exit(0 if holds else 1)

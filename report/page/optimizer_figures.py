@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from samestep.parity.natives.check import NativeVerdict
 from samestep.reference import dialects
 from samestep.report.content import Content, GrowthCurve, NativeRow, StepTable
 from samestep.report.phrases import TITLES
@@ -14,10 +15,10 @@ from .figures import GREEN, GREY, ORANGE, Figure, Trace
 
 RED = "#d7263d"
 VERDICT_MARKERS = {
-    "agrees": (GREEN, "circle"),
-    "deviates as recorded": (ORANGE, "diamond"),
-    "mended": (RED, "square"),
-    "differs": (RED, "square"),
+    NativeVerdict.AGREES: (GREEN, "circle"),
+    NativeVerdict.RECORDED: (ORANGE, "diamond"),
+    NativeVerdict.MENDED: (RED, "square"),
+    NativeVerdict.DIFFERS: (RED, "square"),
 }
 TIMES = {
     "type": "log",
@@ -38,7 +39,7 @@ def natives(content: Content) -> Figure:
     rows = content.natives.rows
     traces = []
     for verdict, (colour, symbol) in VERDICT_MARKERS.items():
-        points = [(row, row.distance) for row in rows if row.verdict == verdict]
+        points = [(row, row.distance) for row in rows if row.verdict is verdict]
         if points:
             traces.append(_distance_markers(verdict, points, colour, symbol))
     wrong = [(row, row.nearest_wrong) for row in rows]
@@ -69,7 +70,7 @@ def _distance_markers(
         y=[_title(row) for row, _ in points],
         mode="markers",
         name=name,
-        text=[f"{row.call}<br>{row.witness}, {row.dtype}" for row, _ in points],
+        text=[f"{row.call}<br>{row.native}, {row.dtype}" for row, _ in points],
         marker={
             "color": colour,
             "symbol": symbol,

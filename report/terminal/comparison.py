@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from samestep.parity.compare import answer as comparison
-from samestep.parity.compare import trained as mnist_comparison
-from samestep.parity.compare.answer import DIFFERS, EQUAL, Answer
+from samestep.parity.compare import mnist_comparison
+from samestep.parity.compare.answer import Answer
 from samestep.parity.compare.difference import Difference
-from samestep.parity.compare.trained import Training
+from samestep.parity.compare.mnist_comparison import MnistAnswer
 from samestep.parity.measure import trial as trials
 from samestep.parity.measure.trial import Trial
+from samestep.parity.measure.verdict import Agreement
 from samestep.parity.runners import contestants
 from samestep.parity.runners.contestants import Contestant
 from samestep.report.phrases import TITLES
@@ -62,7 +63,7 @@ def compare(question: Question, echo: Callable[[str], None]) -> bool:
     for line in answer_lines(question, answer, describe_trial(question, trial)):
         echo(line)
     _write_script(question, answer, echo)
-    return answer.same != DIFFERS
+    return answer.agreement is not Agreement.DIFFERENT
 
 
 def _trial(question: Question, first: Contestant, second: Contestant) -> Trial:
@@ -71,7 +72,7 @@ def _trial(question: Question, first: Contestant, second: Contestant) -> Trial:
     else:
         trial = trials.designed((first.rule, second.rule), question.steps)
     if question.constant:
-        trial = trial._replace(rate_factors=np.ones(trial.steps))
+        trial = trial.replace(rate_factors=np.ones(trial.steps))
     return trial
 
 
@@ -90,7 +91,7 @@ def _train(
     if training.optimizers:
         echo("")
         echo("their optimizers, on the same gradients:")
-        for line in answer_lines(question, training.optimizers, training.given):
+        for line in answer_lines(question, training.optimizers, training.gradients_text):
             echo(f"  {line}".rstrip())
     _write_script(question, training.optimizers, echo)
     return training.same
@@ -108,7 +109,7 @@ def _write_script(question: Question, answer: Answer | None, echo: Callable[[str
     echo(f"{question.repro} shows the first difference of positions by itself")
 
 
-def training_lines(training: Training) -> Iterator[str]:
+def training_lines(training: MnistAnswer) -> Iterator[str]:
     """Return where two training runs differ."""
     first, second = (TITLES[home] for home in training.homes)
     yield f"A in {first}, B in {second}: MNIST in lockstep, {training.steps} steps"
@@ -146,12 +147,12 @@ def answer_lines(question: Question, answer: Answer, gradients: str) -> Iterator
     yield from _verdict_lines(answer)
     if answer.first:
         yield from _difference_lines(answer.first)
-    if answer.same != EQUAL:
-        growth = [f"step {step}: {gap:.1e} ({limit:.0e})" for step, gap, limit in answer.growth]
+    if answer.agreement is not Agreement.EQUAL_BITS:
+        growth = [f"step {row.step}: {row.distance:.1e} ({row.limit:.0e})" for row in answer.growth]
         yield ""
         yield "distance, as a share of the path (limit):"
         yield "  " + "  ".join(growth)
-    yield from _section("cause", [cause.words for cause in answer.causes])
+    yield from _section("cause", [cause.text for cause in answer.causes])
     yield from _section("remedy", answer.remedies)
 
 
@@ -169,16 +170,17 @@ def _meaning(text: str, rule: str) -> str:
 
 def _verdict_lines(answer: Answer) -> Iterator[str]:
     verdict = answer.verdict
-    if answer.same == EQUAL:
+    if answer.agreement is Agreement.EQUAL_BITS:
         yield "SAME: equal bits at every step"
         return
     distance = f"distance {verdict.distance:.2g} of the path, limit {verdict.limit:.2g}"
-    place = f"at step {verdict.step}, tensor {answer.tensor}"
-    if answer.same == DIFFERS:
+    place = f"at step {verdict.step}, tensor {verdict.tensor}"
+    if answer.agreement is Agreement.DIFFERENT:
         yield f"DIFFERENT: {distance} {place}"
     else:
-        yield f"SAME within rounding: {distance} {place}; first other bits at step {answer.bits}"
-    yield f"  the limit is {answer.limit}"
+        bits = f"first other bits at step {answer.first_other_bits}"
+        yield f"SAME within rounding: {distance} {place}; {bits}"
+    yield f"  the limit is {answer.limit_source}"
 
 
 def _difference_lines(first: Difference) -> Iterator[str]:

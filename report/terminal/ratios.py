@@ -15,7 +15,7 @@ from samestep.frameworks.experiment import process
 from samestep.parity.measure.cases import MATRIX, PLAIN
 
 STEPS = SEARCH_PATH / "bench" / "test_ratios.py"
-TRAINING = SEARCH_PATH / "bench" / "test_training.py"
+TRAINING = SEARCH_PATH / "bench" / "test_epochs.py"
 COLOURS = {"faster": "green", "slower": "red", "cannot tell": "yellow"}
 RULES = (*PLAIN, *MATRIX)
 SIZES = ("mnist", "large", "many")

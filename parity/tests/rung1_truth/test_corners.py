@@ -9,7 +9,8 @@ import pytest
 
 from samestep.frameworks.numpy import Optimizer
 from samestep.parity.measure import cases, limits, streams
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure.rule_run import run_tensor
+from samestep.parity.measure.verdict import judge_tensor
 from samestep.parity.truth.digits import mpfr
 from samestep.reference import (
     ASGD,
@@ -82,8 +83,8 @@ def test_floor_lies_under_the_mean_of_the_factors() -> None:
     """1/256 is below 1/64, so V = (1/256)^2 64 = (1/32)^2, U = 2: a step of half of theta's size, twice."""
     rule = Adafactor(lr=0.5, epsilon1=1 / 64, epsilon1_at=Epsilon.FLOOR, clip=4.0)
     start, gradient = np.ones((2, 2)), np.full((1, 2, 2), 1 / 16)
-    actual = verdicts.run(rule, start, gradient, "float64")
-    verdict = verdicts.compare(start, np.zeros((1, 2, 2)), actual, limits.bounds(rule, start, gradient, "float64"))
+    actual = run_tensor(rule, start, gradient, "float64")
+    verdict = judge_tensor(start, np.zeros((1, 2, 2)), actual, limits.of_tensor(rule, start, gradient, "float64"))
     assert verdict.holds, str(verdict)
 
 

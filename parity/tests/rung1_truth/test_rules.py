@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.measure import cases, limits, streams
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure import bounded, cases, limits, streams
+from samestep.parity.measure.rule_run import run_tensor
+from samestep.parity.measure.verdict import judge_tensor
 from samestep.parity.truth import couplings, equations
 from samestep.parity.truth.digits import DIGITS, mpfr, sqrt
 from samestep.reference import (
@@ -78,9 +79,9 @@ def test_rule_follows_its_equation(call: str, stream: str) -> None:
     rule = dialects.read(call)
     start, gradients, rates, truth = setting(rule, stream)
     for dtype in ("float32", "float64"):
-        bounds = limits.bounds(rule, start, gradients, dtype, rates)
-        actual = verdicts.run(rule, start, gradients, dtype, rates)
-        verdict = verdicts.compare(start, truth.astype(np.float64), actual, bounds)
+        bounds = limits.of_tensor(rule, start, gradients, dtype, rates)
+        actual = run_tensor(rule, start, gradients, dtype, rates)
+        verdict = judge_tensor(start, truth.astype(np.float64), actual, bounds)
         assert verdict.holds, f"{rule!r} on {stream} in {dtype}: {verdict}"
 
 
@@ -100,8 +101,8 @@ def test_rule_runs_on_fifty_digits(call: str) -> None:
     exact = with_fifty_digits(rule)
     start, gradients, rates, truth = setting(rule, "spread")
     theta, state = couplings.exact(start), None
-    digits = 10 ** mpfr(-DIGITS) / mpfr(limits.ROUNDOFF["float64"])  # how much finer the rounding is
-    bounds = limits.bounds(rule, start, gradients, "float64", rates)
+    digits = 10 ** mpfr(-DIGITS) / mpfr(bounded.ROUNDOFF["float64"])  # how much finer the rounding is
+    bounds = limits.of_tensor(rule, start, gradients, "float64", rates)
     for t in range(1, STEPS + 1):
         state = exact.start(theta, FIFTY_DIGITS) if state is None else state
         c = exact.coefficients(mpfr(t), mpfr(rates[t - 1]), FIFTY_DIGITS)
@@ -137,8 +138,8 @@ def test_first_step_is_the_one_worked_by_hand(call: str, gradient: float, distan
     """From theta = 1 the first step goes as far as the arithmetic on paper says, up to rounding."""
     rule, start = dialects.read(call), np.ones(1)
     ((theta, _),) = follow(rule, start, [np.full(1, gradient)], np)
-    bound = limits.bounds(rule, start, np.full((1, 1), gradient), "float64")
-    verdict = verdicts.compare(start, np.array([[1 - distance]]), theta[None], bound)
+    bound = limits.of_tensor(rule, start, np.full((1, 1), gradient), "float64")
+    verdict = judge_tensor(start, np.array([[1 - distance]]), theta[None], bound)
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
@@ -178,9 +179,9 @@ UNSAID = [  # combinations of fields that no dialect can say, and everyday value
 def test_rule_that_no_call_means_follows_its_equation(rule: Rule) -> None:
     """Fields combine freely, whatever the dialects can say."""
     start, gradients, rates, truth = setting(rule, "spread")
-    bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    actual = verdicts.run(rule, start, gradients, "float64", rates)
-    verdict = verdicts.compare(start, truth.astype(np.float64), actual, bounds)
+    bounds = limits.of_tensor(rule, start, gradients, "float64", rates)
+    actual = run_tensor(rule, start, gradients, "float64", rates)
+    verdict = judge_tensor(start, truth.astype(np.float64), actual, bounds)
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
@@ -195,8 +196,8 @@ def test_factors_are_those_of_the_last_two_dimensions(call: str, shape: tuple[in
     start = streams.start(len(SCALES)).reshape(shape)
     gradients = streams.gradients("spread", STEPS, SCALES).reshape(STEPS, *shape)
     truth = couplings.truth(rule, start, gradients, rates).astype(np.float64)
-    bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    verdict = verdicts.compare(start, truth, verdicts.run(rule, start, gradients, "float64", rates), bounds)
+    bounds = limits.of_tensor(rule, start, gradients, "float64", rates)
+    verdict = judge_tensor(start, truth, run_tensor(rule, start, gradients, "float64", rates), bounds)
     assert verdict.holds, f"{rule!r} on {shape}: {verdict}"
 
 
@@ -205,8 +206,8 @@ def hold_on(rule: Rule, same: Rule, shape: tuple[int, ...]) -> None:
     rates, start = streams.rates(rule.lr, STEPS), streams.start(len(SCALES)).reshape(shape)
     gradients = streams.gradients("spread", STEPS, SCALES).reshape(STEPS, *shape)
     truth = couplings.truth(same, start, gradients, [rate * same.lr / rule.lr for rate in rates]).astype(np.float64)
-    bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    verdict = verdicts.compare(start, truth, verdicts.run(rule, start, gradients, "float64", rates), bounds)
+    bounds = limits.of_tensor(rule, start, gradients, "float64", rates)
+    verdict = judge_tensor(start, truth, run_tensor(rule, start, gradients, "float64", rates), bounds)
     assert verdict.holds, f"{rule!r} on {shape}: {verdict}"
 
 
@@ -258,8 +259,8 @@ def test_length_of_zero_is_no_ratio(theta: float, gradient: float, distance: flo
     """LAMB's step is then Adam's: 0.5 * 3 / (3 + 1) in each of two elements."""
     rule, start = LAMB(lr=0.5, beta1=0.5, beta2=0.75, epsilon=1.0), np.full(2, theta)
     ((moved, _),) = follow(rule, start, [np.full(2, gradient)], np)
-    bound = limits.bounds(rule, start, np.full((1, 2), gradient), "float64")
-    verdict = verdicts.compare(start, (start - distance)[None], moved[None], bound)
+    bound = limits.of_tensor(rule, start, np.full((1, 2), gradient), "float64")
+    verdict = judge_tensor(start, (start - distance)[None], moved[None], bound)
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
@@ -269,9 +270,9 @@ def test_bias_corrections_are_true_at_every_step(t: int) -> None:
     first, second = (1 - mpfr(beta) ** t for beta in (0.9, 0.999))
     truth = {"step": mpfr(0.1) / first, "stretch": 1 / sqrt(second)}
     doubles = Adam(lr=0.1).coefficients(t, 0.1)
-    bounded = Adam(lr=0.1).coefficients(t, limits.Bounded(0.1), limits.namespace("float64"))
+    analysed = Adam(lr=0.1).coefficients(t, bounded.Bounded(0.1), bounded.namespace("float64"))
     for name, expected in truth.items():
-        gap, limit = abs(getattr(doubles, name) - expected), limits.SAFETY * float(getattr(bounded, name).error)
+        gap, limit = abs(getattr(doubles, name) - expected), limits.SAFETY * float(getattr(analysed, name).error)
         assert gap <= limit, f"{name} at step {t} is {gap} off, limit {limit}"
 
 
@@ -296,7 +297,7 @@ def test_follow_takes_the_steps_of_the_numpy_optimizer(call: str) -> None:
     rule = dialects.read(call)
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 5))
     followed = [theta for theta, _ in follow(rule, start, gradients, np)]
-    np.testing.assert_array_equal(followed, verdicts.run(rule, start, gradients, "float64"))
+    np.testing.assert_array_equal(followed, run_tensor(rule, start, gradients, "float64"))
 
 
 def test_every_rule_has_an_equation_and_a_case() -> None:

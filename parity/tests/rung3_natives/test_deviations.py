@@ -35,8 +35,8 @@ def test_native_deviates_as_recorded(findings: dict[str, reproduce.Finding], rep
         pytest.skip(LEFT_OUT)
     finding = findings[reproduction.name]
     if finding.verdict == reproduce.ABSENT and not os.environ.get("CI"):
-        pytest.skip(finding.told)
-    assert finding.verdict == reproduce.AS_RECORDED, f"{reproduction.native} {finding.verdict}: {finding.told}"
+        pytest.skip(finding.message)
+    assert finding.verdict == reproduce.AS_RECORDED, f"{reproduction.native} {finding.verdict}: {finding.message}"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_script_on_a_native_that_does_what_is_due_says_so(tmp_path: Path) -> Non
     script.write_text(source.replace("nesterov=True, foreach=True).step", "nesterov=True, foreach=False).step"))
     finding = reproduce.run(reproduction, script)
     if finding.verdict == reproduce.ABSENT and not os.environ.get("CI"):
-        pytest.skip(finding.told)
+        pytest.skip(finding.message)
     assert (finding.verdict, script.read_text() != source) == ("mended", True)
 
 
@@ -78,7 +78,7 @@ def test_package_that_is_not_installed_is_named() -> None:
     """It is told apart from a script that fails."""
     example = Reproduction("example", "none", "no_such_package 1, sys 1", "none", "a number", "2", "1")
     finding = reproduce.run(example, Path("no/such/script.py"))
-    assert (finding.verdict, finding.told) == (reproduce.ABSENT, "no_such_package must be installed to run it")
+    assert (finding.verdict, finding.message) == (reproduce.ABSENT, "no_such_package must be installed to run it")
 
 
 def test_scripts_are_selected_by_name() -> None:

@@ -1,0 +1,125 @@
+"""What an epoch of the experiment costs, 1,875 batches of 32 drawn anew: ours, the frameworks' own loops, and the
+matrix products alone, without which no epoch can do."""
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from samestep.bench import clock, pairs
+from samestep.frameworks.experiment import facts, mnist
+from samestep.reference import dialects
+
+CALLS = {
+    "numpy": "keras:Adam(learning_rate=0.001)",
+    "pytorch": "pytorch:Adam(lr=0.001)",
+    "tensorflow": "keras:Adam(learning_rate=0.001)",
+}
+EAGER = {"numpy": "eager", "pytorch": "eager", "tensorflow": "graph"}  # the loop that needs no long compilation
+ASKED = {"compiled": "compiled", "public": "compiled", "xla": "xla"}  # by mode, what a Trainer must be asked for
+ROUNDS = 3  # of a comparison, each of four epochs
+
+Weights = list[np.ndarray]
+
+
+def ours(framework: str, mode: str, arithmetic: str, train: Any) -> tuple[Callable[[], Weights], float]:
+    """Our loop's epoch, drawing and preparing its batches included, and the seconds of the first step."""
+    data, numbers = mnist.load(), itertools.count(1)
+    options = {ASKED[mode]: True} if mode in ASKED else {}
+    trainer = train.Trainer(dialects.read(CALLS[framework]), arithmetic, **options)
+
+    def epoch() -> Weights:
+        draws = facts.draw(next(numbers), len(data.train_labels))
+        trainer.begin(data.train_images, data.train_labels, draws)
+        losses = trainer.advance(0, len(draws.order)).losses
+        assert np.isfinite(losses).all()
+        return [weight.copy() for weight in trainer.weights()]
+
+    trainer.begin(data.train_images, data.train_labels, facts.draw(1, len(data.train_labels)))
+    started = time.perf_counter()
+    trainer.advance(0, 1)
+    return epoch, time.perf_counter() - started
+
+
+def compare(epoch: Callable[[], Weights], name: str, native: Callable[[], Any]) -> dict[str, Any]:
+    """Our epoch in turn with another, as it is written down."""
+    ratio = pairs.compare(epoch, native, seconds=0, rounds=ROUNDS)
+    return {"native": name, "ratio": ratio._asdict(), "verdict": ratio.verdict()}
+
+
+def products(threads: int) -> float:
+    """The seconds, at best, that the matrix products of an epoch's forward and backward passes take in NumPy."""
+    clock.load("numpy", threads, "samestep.frameworks.numpy.train")
+    steps = len(mnist.load().train_labels) // facts.BATCH
+    pixels, hidden, digits = facts.LAYERS
+    x, h, g = (np.ones((facts.BATCH, size), np.float32) for size in facts.LAYERS)
+    first, second = np.ones((pixels, hidden), np.float32), np.ones((hidden, digits), np.float32)
+
+    def epoch() -> None:
+        for _ in range(steps):
+            _ = x @ first, h @ second, h.T @ g, g @ second.T, x.T @ h
+
+    return min(_seconds(epoch) for _ in range(3))
+
+
+MODES = (
+    ("numpy", "eager"), ("pytorch", "eager"), ("pytorch", "public"), ("pytorch", "compiled"), ("tensorflow", "graph"),
+    ("tensorflow", "xla"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("framework", "mode"),
+    [pytest.param(*p, marks=[pytest.mark.compiled] * (ASKED.get(p[1]) == "compiled")) for p in MODES],
+)
+@pytest.mark.filterwarnings("ignore:compiled steps go by public functions")
+def test_an_epoch(benchmark: Any, threads: int, framework: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32: our loop, and in turn with it the one that the framework's tutorials write, and the quickest that its
+    users write. NumPy's have none. ``public``: compiled by public functions alone, as under an untested release."""
+    train = clock.load(framework, threads, f"samestep.frameworks.{framework}.train")
+    if mode == "public":
+        monkeypatch.setattr("samestep.frameworks.pytorch.compiled.TESTED", ())
+    epoch, first = ours(framework, mode, "float32", train)
+    before, compared = epoch(), {}
+    if framework != "numpy":
+        natives = clock.load(framework, threads, f"bench.{framework}").epochs(CALLS[framework])
+        seconds = {name: min(_seconds(native) for _ in range(2)) for name, native in natives.items()}
+        quickest, usual = min(seconds, key=seconds.__getitem__), next(iter(natives))
+        against = compare(epoch, quickest, natives[quickest])
+        usually = against if usual == quickest else compare(epoch, usual, natives[usual])
+        compared = {"native_seconds": seconds, "usual": usually, **against}
+    _finish(benchmark, framework, mode, "float32", train, threads, first, before, epoch, compared)
+
+
+@pytest.mark.parametrize("framework", CALLS)
+def test_an_epoch_in_lockstep(benchmark: Any, threads: int, framework: str) -> None:
+    """Our loop in lockstep, in turn with the same loop in float32."""
+    train = clock.load(framework, threads, f"samestep.frameworks.{framework}.train")
+    epoch, first = ours(framework, EAGER[framework], "lockstep", train)
+    free, _ = ours(framework, EAGER[framework], "float32", train)
+    free()
+    before, compared = epoch(), compare(epoch, f"ours {EAGER[framework]} float32", free)
+    _finish(benchmark, framework, EAGER[framework], "lockstep", train, threads, first, before, epoch, compared)
+
+
+def _finish(
+    benchmark: Any, framework: str, mode: str, arithmetic: str, train: Any, threads: int, first: float,
+    before: Weights, epoch: Callable[[], Weights], compared: dict[str, Any],
+) -> None:  # fmt: skip
+    """Let pytest-benchmark time the epoch by itself, and write down what it was."""
+    benchmark.group = f"epoch {CALLS[framework]} {train.DEVICE}"
+    benchmark.name = f"{framework} {mode} {arithmetic}"
+    clock.describe(
+        benchmark, framework, CALLS[framework], implementation="ours", mode=mode, arithmetic=arithmetic,
+        device=train.DEVICE, threads=threads, first_step_seconds=first, products_seconds=products(threads), **compared,
+    )  # fmt: skip
+    clock.check_moved(before, benchmark.pedantic(epoch, rounds=1))
+
+
+def _seconds(epoch: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    epoch()
+    return time.perf_counter() - started
