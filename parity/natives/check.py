@@ -167,13 +167,19 @@ def installed() -> tuple[list[str], dict[str, str]]:
 class Selection:
     """Which natives are checked; None, and an empty ``rules``, stand for all.
 
-    ``rules`` are the names of rules that the natives follow.
+    ``rules`` are the names of rules that the natives follow; ValueError for an unknown one.
     """
 
     call: str | None = None
     mode: str | None = None
     dtype: str | None = None
     rules: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        known = [rule.__name__ for rule in RULES]
+        unknown = [name for name in self.rules if name not in known]
+        if unknown:
+            raise ValueError(f"rules must be some of {', '.join(known)}, got {', '.join(unknown)}")
 
     def includes(self, case: NativeCase) -> bool:
         """Return True if the native belongs to the selection."""
@@ -184,14 +190,7 @@ class Selection:
 
 
 def select(selection: Selection) -> list[NativeCase]:
-    """Return the natives of the selection that can run here.
-
-    ValueError if there are none, or if a rule is unknown.
-    """
-    known = [rule.__name__ for rule in RULES]
-    unknown = [name for name in selection.rules if name not in known]
-    if unknown:
-        raise ValueError(f"rules must be some of {', '.join(known)}, got {', '.join(unknown)}")
+    """Return the natives of the selection that can run here; ValueError if there are none."""
     present, _ = installed()
     chosen: list[NativeCase] = []
     for dialect in present:

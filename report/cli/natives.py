@@ -32,11 +32,13 @@ def natives(
     from samestep.parity.measure.nearest_wrong import STEPS
     from samestep.parity.natives import check
 
+    with mistakes():
+        selection = check.Selection(call, mode, dtype, split_names(rules))
     _, absent = check.installed()
     for dialect, reason in absent.items():
         typer.echo(f"{'left out':>20}  {dialect}: {reason}")
     with mistakes():
-        chosen = check.select(check.Selection(call, mode, dtype, split_names(rules)))
+        chosen = check.select(selection)
     rows = []
     with interruptible():
         for case in chosen:
