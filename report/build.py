@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import samestep
-from samestep.frameworks.experiment import launch, process, record
-from samestep.frameworks.experiment.launch import Event, Outcome
+from samestep.frameworks.experiment import executor, process, record
+from samestep.frameworks.experiment.executor import Event, Outcome
 
 from .request import FILES, Ending, Machine, Request, RequestRecord, RunEnding, State, save
 
@@ -40,7 +40,7 @@ def run(
     request: Request,
     out: Path,
     place: Place,
-    on_event: Callable[[Event], None] = launch.ignore,
+    on_event: Callable[[Event], None] = executor.ignore,
     on_part: Callable[[str], None] = ignore,
 ) -> None:
     """Do all that was asked, in the existing folder ``out``.
@@ -52,7 +52,13 @@ def run(
     """
     started = time.time()
     (out / "records").mkdir(exist_ok=True)
-    outcomes = _train(request, out / "records", place, on_event)
+    outcomes = executor.train_all(
+        request.runs(),
+        out / "records",
+        jobs=place.jobs,
+        cluster=place.cluster,
+        on_event=on_event,
+    )
     natives = _natives(request, out, on_part)
     hostile = _hostile(request, out, on_part)
     sensitivity = _sensitivity(request, out, on_part)
@@ -64,7 +70,7 @@ def run(
         date=time.strftime("%Y-%m-%d %H:%M", time.gmtime(started)) + " UTC",
         seconds=time.time() - started,
         machine=Machine(**record.machine(), platform=platform.platform()),
-        jobs=place.jobs or launch.cores(),
+        jobs=place.jobs or executor.cores(),
         runs=[_run_ending(outcome, out) for outcome in outcomes],
         natives=natives,
         hostile=hostile,
@@ -73,13 +79,6 @@ def run(
         growth=growth,
     )
     save(saved, out)
-
-
-def _train(
-    request: Request, records: Path, place: Place, on_event: Callable[[Event], None]
-) -> list[Outcome]:
-    cluster = {"cluster": place.cluster} if place.cluster else {}
-    return launch.launch(request.runs(), records, jobs=place.jobs, on_event=on_event, **cluster)
 
 
 def _run_ending(outcome: Outcome, out: Path) -> RunEnding:

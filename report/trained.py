@@ -85,4 +85,4 @@ def read(ending: RunEnding, folder: Path) -> TrainedRun:
 
 def reproduction_command(run: Run, out: Path) -> str:
     """Return the command that makes the record of a run again."""
-    return shlex.join(["python", *run.command(out)[1:]])
+    return shlex.join(["python", *run.arguments(out)])

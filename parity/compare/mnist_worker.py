@@ -1,8 +1,10 @@
-"""The experiment, trained by two optimizers, each in its framework and a process of its own, in lockstep.
+"""The experiment, trained by two optimizers, each in its framework and a process of its own, in
+lockstep.
 
-``python -m samestep.parity.compare.mnist_worker REQUEST`` takes one JSON argument, ``{"text": ..., "steps": N, "keep": K,
-"out": path}``. It trains N steps and writes an .npz file: of every step a digest of each stage, the weights at marks;
-and where K is not 0, all arrays of step K and all gradients.
+``python -m samestep.parity.compare.mnist_worker REQUEST`` takes one JSON argument, ``{"text": ...,
+"steps": N, "keep": K, "out": path}``. It trains N steps and writes an .npz file: of every step a
+digest of each stage, the weights at marks; and where K is not 0, all arrays of step K and all
+gradients.
 """
 
 import hashlib
@@ -20,6 +22,7 @@ import numpy as np
 
 from samestep.frameworks.experiment import facts, mnist, record
 from samestep.frameworks.experiment.run import marks
+from samestep.frameworks.experiment.trainer import Observation, Trainer
 from samestep.parity.measure.trial import Trial, of_arrays
 from samestep.parity.runners import contestants, factories
 from samestep.parity.runners.contestants import Contestant
@@ -39,8 +42,8 @@ Stages = dict[str, dict[str, np.ndarray]]  # by stage, arrays by name; kernels a
 class MnistRun(NamedTuple):
     """A training run.
 
-    ``digests`` (steps, stages), ``kept`` all arrays of the kept step, ``gradients`` by tensor (steps, *shape) if a step
-    is kept, ``weights`` at marks, flat.
+    ``digests`` (steps, stages), ``kept`` all arrays of the kept step, ``gradients`` by tensor
+    (steps, *shape) if a step is kept, ``weights`` at marks, flat.
     """
 
     digests: np.ndarray
@@ -55,38 +58,50 @@ def home(contestant: Contestant) -> str:
         return FACTORY_HOMES[factories.from_text(contestant.text).library]
     dialect = contestant.dialect if contestant.kind == "rule" else contestant.home
     if contestant.kind == "native" and dialect not in ("pytorch", "keras"):
-        raise ValueError(f"{contestant.text} cannot be trained here: natives of pytorch and keras can")
+        raise ValueError(
+            f"{contestant.text} cannot be trained here: natives of pytorch and keras can"
+        )
     return HOMES.get(dialect, "numpy")
 
 
 def steps(contestant: Contestant, total: int) -> Iterator[Stages]:
-    """Train, and say what each stage of each step came to."""
-    where = home(contestant)
-    train: Any = importlib.import_module(f"samestep.frameworks.{where}.train")
-    trainer = train.Trainer(contestant.rule or SGD(), "lockstep")
+    """Train ``total`` steps in this process; yields the arrays of each step by stage."""
+    framework = home(contestant)
+    trainer = _trainer(contestant, framework)
+    states = _state_reader(framework, trainer)
+    data = mnist.load()
+    for images, labels, mask in itertools.islice(_batches(data), total):
+        observations: list[Observation] = []
+        trainer.step(images, labels, mask, observe=observations.append)
+        (seen,) = observations
+        named_states = {
+            f"{tensor} {name}": array
+            for tensor, state in zip(facts.NAMES, states(), strict=True)
+            for name, array in sorted(state.items())
+        }
+        yield {
+            "data": {"images": images, "labels": labels, "mask": mask},
+            "forward": {"logits": seen.logits},
+            # libraries differ in the last bit of a logarithm
+            "loss": {"loss": np.array(seen.loss).astype(np.float32)},
+            "gradient": _named(seen.gradients),
+            "state": named_states,
+            "update": _named(trainer.weights()),
+        }
+
+
+def _trainer(contestant: Contestant, framework: str) -> Trainer:
+    """The trainer of a contestant in its framework, with the contestant's optimizer."""
+    train: Any = importlib.import_module(f"samestep.frameworks.{framework}.train")
+    trainer: Trainer = train.Trainer(contestant.rule or SGD(), "lockstep")
     if contestant.kind in ("native", "factory"):
         make = _maker(contestant)
-        trainer.optimizer = make(trainer.parameters) if where == "pytorch" else make()
-        if where == "tensorflow":
-            trainer.optimizer.build(trainer.variables)
-    step = {"numpy": _in_numpy, "pytorch": _in_pytorch, "tensorflow": _in_tensorflow}[where](trainer)
-    data = mnist.load()
-    for epoch in itertools.count(1):
-        for indices, mask in facts.batches(epoch, len(data.train_labels)):
-            if not total:
-                return
-            total -= 1
-            batch = data.train_images[indices], data.train_labels[indices], mask
-            logits, loss, gradients, states = step(*batch)
-            yield {
-                "data": dict(zip(("images", "labels", "mask"), batch, strict=True)),
-                "forward": {"logits": logits},
-                "loss": {"loss": np.array(loss).astype(np.float32)},  # libraries differ in the last bit of a logarithm
-                "gradient": _named(gradients),
-                "state": {f"{name} {k}": v for name, kept in zip(facts.NAMES, states, strict=True)
-                          for k, v in sorted(kept.items())},
-                "update": _named(trainer.weights()),
-            }  # fmt: skip
+        if framework == "pytorch":
+            trainer.optimizer = make(trainer.parameters)
+        else:
+            trainer.optimizer = make()
+            trainer.optimizer.build(trainer.parameters)
+    return trainer
 
 
 def _maker(contestant: Contestant) -> Callable[..., Any]:
@@ -101,81 +116,24 @@ def _maker(contestant: Contestant) -> Callable[..., Any]:
     return runner.native_maker(contestant.call)
 
 
-Step = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, float, list[Any], list[dict[str, Any]]]]
+def _state_reader(framework: str, trainer: Trainer) -> Callable[[], list[dict[str, np.ndarray]]]:
+    """A function that gives the optimizer's state of each tensor, kernels (in, out)."""
+    if framework == "numpy":
+        return lambda: trainer.optimizer.state
+    runner: Any = importlib.import_module(f"samestep.parity.runners.{RUNNERS[framework]}")
+    if framework == "tensorflow":
+        return lambda: runner.states(trainer.optimizer, trainer.parameters)
+    return lambda: [
+        {name: array.T for name, array in state.items()}
+        for state in runner.states(trainer.optimizer, trainer.parameters)
+    ]
 
 
-def _in_numpy(trainer: Any) -> Step:
-    from samestep.frameworks.numpy import model
-
-    taken: list[Any] = []
-    step = trainer.optimizer.step
-
-    def watched(gradients: Any) -> None:
-        taken.append(gradients)
-        step(gradients)
-
-    trainer.optimizer.step = watched
-
-    def one(images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> Any:
-        scaled = mask * trainer.computed(1 / (1 - facts.DROPOUT))
-        *_, logits = model.forward(trainer._computed(), trainer._pixels(images), scaled, trainer.grid)
-        loss = trainer.step(images, labels, mask)
-        return logits, loss, taken.pop(), trainer.optimizer.state
-
-    return one
-
-
-def _in_pytorch(trainer: Any) -> Step:
-    from samestep.parity.runners import pytorch as in_pytorch
-
-    seen: list[Any] = []
-    logits = trainer._logits
-
-    def watched(*given: Any) -> Any:
-        seen.append(logits(*given))
-        return seen[-1]
-
-    trainer._logits = watched
-
-    def one(*batch: np.ndarray) -> Any:
-        loss = trainer.step(*batch)
-        gradients = [parameter.grad.numpy().T for parameter in trainer.parameters]
-        states = [
-            {k: v.T for k, v in kept.items()} for kept in in_pytorch.states(trainer.optimizer, trainer.parameters)
-        ]
-        return seen.pop().detach().numpy(), loss, gradients, states
-
-    return one
-
-
-def _in_tensorflow(trainer: Any) -> Step:
-    import tensorflow as tf
-
-    from samestep.parity.runners import keras as in_tensorflow
-
-    seen: list[Any] = []
-
-    @tf.function(autograph=False)
-    def step(*batch: Any) -> Any:
-        weights, (images, labels, mask) = trainer._weights(), trainer._batch(*batch)
-        loss, gradients = trainer._gradients(weights, images, labels, mask)
-        logits = trainer._logits(weights, images, mask)
-        trainer.optimizer.apply(gradients)
-        return loss, logits, gradients
-
-    def watched(*given: Any) -> Any:
-        seen.append(step(*given))
-        return seen[-1][0]
-
-    trainer._step = watched
-
-    def one(*batch: np.ndarray) -> Any:
-        loss = trainer.step(*batch)
-        _, logits, gradients = seen.pop()
-        states = in_tensorflow.states(trainer.optimizer, trainer.variables)
-        return logits.numpy(), loss, [gradient.numpy() for gradient in gradients], states
-
-    return one
+def _batches(data: mnist.MNIST) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Images, labels and kept hidden units of step after step, epoch after epoch."""
+    for epoch in itertools.count(1):
+        for indices, mask in facts.batches(epoch, len(data.train_labels)):
+            yield data.train_images[indices], data.train_labels[indices], mask
 
 
 def _named(arrays: list[Any]) -> dict[str, np.ndarray]:
@@ -193,7 +151,8 @@ def train(contestant: Contestant, total: int, keep: int) -> MnistRun:
         if keep:
             gradients.append(stages["gradient"])
         if number == keep:
-            kept = {stage: _copies(stages[stage]) for stage in STAGES}  # torch changes its arrays in place
+            # torch changes its arrays in place
+            kept = {stage: _copies(stages[stage]) for stage in STAGES}
         if number in marks(total, total):
             weights[number] = np.concatenate([array.ravel() for array in stages["update"].values()])
     names = facts.NAMES if gradients else ()
@@ -209,14 +168,19 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
     sha = hashlib.sha256()
     for name, array in arrays.items():
         sha.update(f"{name}{array.shape}".encode())
-        sha.update((np.ascontiguousarray(array) + array.dtype.type(0)).tobytes())  # minus zero is zero
+        # minus zero is zero
+        sha.update((np.ascontiguousarray(array) + array.dtype.type(0)).tobytes())
     return sha.hexdigest()
 
 
-def train_both(pair: tuple[Contestant, Contestant], total: int, keep: int = 0) -> tuple[MnistRun, MnistRun]:
+def train_both(
+    pair: tuple[Contestant, Contestant], total: int, keep: int = 0
+) -> tuple[MnistRun, MnistRun]:
     """Train both, each in a process of its own; ValueError if one cannot be trained."""
     with ThreadPoolExecutor(2) as pool:
-        run_a, run_b = pool.map(lambda contestant: _train_in_subprocess(contestant, total, keep), pair)
+        run_a, run_b = pool.map(
+            lambda contestant: _train_in_subprocess(contestant, total, keep), pair
+        )
     return run_a, run_b
 
 
@@ -257,7 +221,9 @@ def trial_of(run: MnistRun) -> Trial:
     weights = zip(facts.NAMES, facts.initial_weights(), strict=True)
     gradients = {name: array.astype(np.float64) for name, array in run.gradients.items()}
     count = len(next(iter(gradients.values())))
-    return of_arrays({name: weight.astype(np.float64) for name, weight in weights}, gradients, np.ones(count))
+    return of_arrays(
+        {name: weight.astype(np.float64) for name, weight in weights}, gradients, np.ones(count)
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from samestep.frameworks.experiment import launch, record
+from samestep.frameworks.experiment import executor, record
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run
 from samestep.parity.measure import cases
 from samestep.reference import dialects
@@ -57,10 +57,11 @@ def train(
     out: Path,
     *,
     jobs: int | None = None,
-    on_event: Callable[[launch.Event], None] = launch.ignore,
+    cluster: str | None = None,
+    on_event: Callable[[executor.Event], None] = executor.ignore,
 ) -> dict[Run, record.Record]:
     """Return the records of the runs, which go to the folder ``out``; ValueError with the message of a failed run."""
-    outcomes = launch.launch(runs, out, jobs=jobs, on_event=on_event)
+    outcomes = executor.train_all(runs, out, jobs=jobs, cluster=cluster, on_event=on_event)
     for outcome in outcomes:
         if outcome.record is None:
             raise ValueError(f"{outcome.run.name} {outcome.error}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import samestep
-from samestep.frameworks.experiment.launch import Event
+from samestep.frameworks.experiment.executor import Event
 from samestep.frameworks.experiment.run import FRAMEWORKS, writable
 
 from .common import Cluster, Jobs, interruptible, mistakes, split_names
@@ -47,9 +47,12 @@ def golden(
         recorded = digests.load() if add else {}
         conditions = digests.Conditions(chosen if verify else FRAMEWORKS, epochs, threads, xla)
         runs = conditions.runs([call for call in digests.CALLS if call not in recorded])
-        place = {"cluster": cluster} if cluster else {}
         records = digests.train(
-            runs, writable(out or Path(folder)), jobs=jobs, on_event=_print_end, **place
+            runs,
+            writable(out or Path(folder)),
+            jobs=jobs,
+            cluster=cluster,
+            on_event=_print_end,
         )
         if verify:
             differences = digests.differing(records, digests.load())

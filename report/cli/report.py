@@ -1,5 +1,6 @@
 """``samestep report``."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -63,6 +64,8 @@ def report(
     def announce(title: str) -> None:
         screen.print(f"now {title} ...", style="dim")
 
-    with interruptible(), console.Bars(screen, len(request.runs())) as bars:
+    # A cluster may be out of reach; without one, a ValueError is a fault of this program.
+    usage_errors = mistakes() if cluster else contextlib.nullcontext()
+    with usage_errors, interruptible(), console.Bars(screen, len(request.runs())) as bars:
         build.run(request, out, build.Place(jobs, cluster), bars, announce)
     page.page(out)

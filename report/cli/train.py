@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from samestep.frameworks.experiment.launch import launch
+from samestep.frameworks.experiment.executor import train_all
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run, writable
 
 from .common import Data, Steps, interruptible, mistakes, require_installed, require_mnist
@@ -46,7 +46,7 @@ def train(
         require_mnist(data)
         writable(out)
     with interruptible(), console.Bars(console.console(), 1) as bars:
-        (outcome,) = launch([run], out, on_event=bars)
+        (outcome,) = train_all([run], out, on_event=bars)
     if outcome.error:
         raise typer.Exit(1)
     typer.echo(outcome.record)

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Column
 from rich.text import Text
 
-from samestep.frameworks.experiment.launch import Event, Outcome
+from samestep.frameworks.experiment.executor import Event, Outcome
 from samestep.frameworks.experiment.run import Run
 from samestep.report.phrases import TITLES
 
