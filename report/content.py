@@ -172,7 +172,7 @@ class KnownDeviation(msgspec.Struct, frozen=True):
 
 
 class NativeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of ``samestep natives``, as ``samestep.parity.natives.check.NativeRow`` declares it."""
+    """One row of ``samestep natives``: a ``NativeRow`` of ``samestep.parity.natives.check``."""
 
     call: str
     rule: str
@@ -230,7 +230,7 @@ class RecordedDeviation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostileRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of ``samestep hostile``, as ``samestep.parity.natives.hostile.HostileRow`` declares it."""
+    """One row of ``samestep hostile``: a ``HostileRow`` of ``samestep.parity.natives.hostile``."""
 
     case: str
     call: str

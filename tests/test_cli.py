@@ -33,7 +33,7 @@ REPORT = ["report", "--rules", "SGD", "--steps", "1", *PARTS]  # short, if a tes
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (
             ["report", "--rules", "SGD,Adamm"],
@@ -94,8 +94,8 @@ REPORT = ["report", "--rules", "SGD", "--steps", "1", *PARTS]  # short, if a tes
         (["page", "no/such/folder"], "run samestep report --out no/such/folder first"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(words: list[str], message: str) -> None:
-    assert_mistake(samestep(*words), message)
+def test_a_mistake_is_one_line(arguments: list[str], message: str) -> None:
+    assert_mistake(samestep(*arguments), message)
 
 
 @pytest.mark.parametrize("command", [REPORT, ["train", "keras:Adam()", "--framework", "numpy"]])
@@ -120,13 +120,13 @@ def test_mnist_that_is_not_whole_is_named(harm: str, tmp_path: Path) -> None:
         (data / name).write_bytes((mnist.CHECKOUT / name).read_bytes()[:-1000])
     else:
         shutil.copy(mnist.CHECKOUT / "train-images-idx3-ubyte.gz", data / name)
-    words = {
+    reasons = {
         "missing": "found nothing",
         "truncated": "must be a whole gzip file",
         "altered": "must hold MNIST",
     }
     ended = samestep(*REPORT, "--data", data, "--out", tmp_path / "out")
-    assert_mistake(ended, name, words[harm])
+    assert_mistake(ended, name, reasons[harm])
     assert not list(tmp_path.glob("out/records/*"))
 
 
@@ -242,8 +242,8 @@ def test_an_interrupt_ends_the_workers(tmp_path: Path) -> None:
     ) as process:
         started = [worker for worker, _ in _when(lambda: workers(process.pid))]
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert (process.returncode, said.strip()) == (
+        _, printed = process.communicate(timeout=60)
+    assert (process.returncode, printed.strip()) == (
         130,
         "samestep: interrupted; the records of finished runs are kept",
     )
@@ -268,22 +268,22 @@ def test_a_report_with_dead_workers_tells_why_and_does_not_hold(tmp_path: Path) 
     ) as process:
         dead: set[int] = set()
         while len(dead) < 3:
-            found = _when(
+            victims = _when(
                 lambda: [
                     w
                     for w, line in workers(process.pid)
                     if '"framework": "pytorch"' in line and w not in dead
                 ]
             )
-            os.kill(found[0], signal.SIGKILL)
-            dead.add(found[0])
-        said, _ = process.communicate(timeout=120)
+            os.kill(victims[0], signal.SIGKILL)
+            dead.add(victims[0])
+        printed, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     assert (
-        said.count("was killed by SIGKILL: it left no message") == 6
+        printed.count("was killed by SIGKILL: it left no message") == 6
     )  # when it happens, and at the end
-    assert "failed: PyTorch lockstep pytorch:SGD(lr=0.01) was killed by SIGKILL" in said
-    assert "Not shown: a record is missing." in said
+    assert "failed: PyTorch lockstep pytorch:SGD(lr=0.01) was killed by SIGKILL" in printed
+    assert "Not shown: a record is missing." in printed
     assert len(list(tmp_path.glob("records/*.json"))) == 3
     page = (tmp_path / "index.html").read_text()
     assert "was killed by SIGKILL" in page
@@ -291,12 +291,12 @@ def test_a_report_with_dead_workers_tells_why_and_does_not_hold(tmp_path: Path) 
 
 
 def _when(look: Any) -> Any:
-    """What ``look`` finds, once it finds something."""
+    """Return what ``look`` returns, once that is something."""
     for _ in range(600):
-        if found := look():
-            return found
+        if value := look():
+            return value
         time.sleep(0.05)
-    raise AssertionError("nothing came in 30 seconds")
+    raise AssertionError("nothing happened in 30 seconds")
 
 
 def test_a_terminal_shows_a_bar_with_the_loss_for_a_run(tmp_path: Path) -> None:
@@ -313,8 +313,8 @@ def test_a_terminal_shows_a_bar_with_the_loss_for_a_run(tmp_path: Path) -> None:
             bars.progress.refresh()
 
         executor.train_all([run], tmp_path, on_event=show)
-    said = screen.file.getvalue()  # type: ignore[attr-defined]
-    for words in (
+    printed = screen.file.getvalue()  # type: ignore[attr-defined]
+    for part in (
         "NumPy lockstep keras:Adam()",
         "starting",
         "━",
@@ -322,7 +322,7 @@ def test_a_terminal_shows_a_bar_with_the_loss_for_a_run(tmp_path: Path) -> None:
         "1/1 runs",
         "00:0",
     ):
-        assert words in said
+        assert part in printed
 
 
 def test_without_a_terminal_each_run_gets_a_line(tmp_path: Path) -> None:
@@ -356,11 +356,11 @@ def test_the_matrix_relates_every_two_dialects_of_every_rule() -> None:
     assert ended.returncode == 0
     for rule in RULES:
         assert f"\n{rule.__name__} " in ended.stdout
-    for words in (
+    for part in (
         "exact with a setting before each step",
         "initial_accumulator_value=0.10000010000000001, eps=0.0",
     ):
-        assert words in ended.stdout
+        assert part in ended.stdout
 
 
 def test_the_matrix_of_a_rule_has_a_cell_for_every_two_dialects_and_a_note_for_every_number() -> (
@@ -421,13 +421,13 @@ def test_the_deviations_are_listed() -> None:
     assert lines[-1].startswith(
         f"{len(REPRODUCTIONS)} deviations; run their scripts with: samestep reproduce"
     )
-    for words in (
+    for part in (
         "keras_float64_betas.py",
         "SGD 4.2e-10 in",
         "torch 2.13.0",
         "https://github.com/google-deepmind/optax/pull/1725",
     ):
-        assert words in ended.stdout
+        assert part in ended.stdout
 
 
 @pytest.mark.parametrize("width", [80, 160])
@@ -449,10 +449,10 @@ def test_the_list_of_deviations_fits_the_terminal_and_loses_nothing(width: int) 
 
 
 def test_the_deviations_are_listed_as_json() -> None:
-    found = json.loads(samestep("deviations", "--json").stdout)
-    assert [row["name"] for row in found] == [reproduction.name for reproduction in REPRODUCTIONS]
-    assert [row["size"] for row in found] == [reproduction.size for reproduction in REPRODUCTIONS]
-    assert set(found[0]) == {"name", "native", "versions", "cause", "size", "link", "script"}
+    rows = json.loads(samestep("deviations", "--json").stdout)
+    assert [row["name"] for row in rows] == [reproduction.name for reproduction in REPRODUCTIONS]
+    assert [row["size"] for row in rows] == [reproduction.size for reproduction in REPRODUCTIONS]
+    assert set(rows[0]) == {"name", "native", "versions", "cause", "size", "link", "script"}
 
 
 def test_the_rules_are_listed() -> None:
@@ -460,7 +460,8 @@ def test_the_rules_are_listed() -> None:
     listed, left = lines[: len(RULES)], lines[len(RULES) :]
     assert [line.split()[0] for line in listed] == [rule.__name__ for rule in RULES]
     assert [line.partition(", since ")[0] for line in left] == [
-        "left out: pytorch's LBFGS", "left out: keras's LossScaleOptimizer", "left out: keras's MultiOptimizer",
+        "left out: pytorch's LBFGS", "left out: keras's LossScaleOptimizer",
+        "left out: keras's MultiOptimizer",
         "left out: keras's OptimizerMap",
     ]  # fmt: skip
     (adam,) = (line for line in lines if line.startswith("Adam "))

@@ -59,18 +59,18 @@ def test_what_is_custom_is_none_with_the_nearest(folder: Path) -> None:
     assert (ended.returncode, ended.stderr) == (1, "")
     first, nearest, leaves = ended.stdout.splitlines()
     assert first == "mine:jumpy is none of the known rules, in PyTorch"
-    told = re.fullmatch(
+    match = re.fullmatch(
         r"  the nearest is (\w+)\(.*\): distance (\S+) of the path, limit (\S+)", nearest
     )
-    assert told, nearest
-    assert float(told[2]) > float(told[3])
+    assert match, nearest
+    assert float(match[2]) > float(match[3])
     assert re.match(
         r"  it leaves it at step [1-9]\d*, tensor \w+, element \d+, in float(32|64): ", leaves
     ), leaves
 
 
 def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
-    """float32 has no square of 1e-30: torch's Adafactor is no number there, where the rule stands still."""
+    """float32 has no square of 1e-30: torch's Adafactor is NaN there, the rule stands still."""
     from samestep.parity.identify import court, probes
     from samestep.parity.identify.answer import Identity
     from samestep.parity.identify.trials import Trial
@@ -84,7 +84,7 @@ def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
         probes.trial(), "float32", here(live, [(probes.trial(), "float32")])[0].trajectory
     )
     held = tuple(court.judge(live.rule, "pytorch", [trial]).held)
-    told = list(
+    printed = list(
         lines(
             Identity(
                 live.text,
@@ -97,22 +97,23 @@ def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
             )
         )
     )
-    assert told[0].startswith(f"{live.text} is Adafactor(lr=0.05, ")
+    assert printed[0].startswith(f"{live.text} is Adafactor(lr=0.05, ")
     assert (
-        f"  beyond the limit in float32, but bit for bit the steps of the live {live.text}" in told
+        f"  beyond the limit in float32, but bit for bit the steps of the live {live.text}"
+        in printed
     )
-    assert told[-1].startswith("  float32, 64 steps: distance ")
-    assert told[-1].endswith(": BEYOND")
+    assert printed[-1].startswith("  float32, 64 steps: distance ")
+    assert printed[-1].endswith(": BEYOND")
 
 
 @pytest.mark.parametrize(
-    ("what", "words"),
+    ("what", "parts"),
     [
         ("nowhere:factory", ["nowhere:factory must be a module, in this folder or installed"]),
         ("mine:broken", ["mine:broken failed when called", "no luck"]),
         ("mine", ["a contestant must be"]),
     ],
 )
-def test_a_mistake_is_told_in_one_line(what: str, words: list[str], folder: Path) -> None:
-    """Exit code 2; what else can be wrong with a factory is told as by compare."""
-    assert_mistake(samestep("identify", what, cwd=folder), *words)
+def test_a_mistake_is_one_line(what: str, parts: list[str], folder: Path) -> None:
+    """Exit code 2; what else can be wrong with a factory is reported as by compare."""
+    assert_mistake(samestep("identify", what, cwd=folder), *parts)

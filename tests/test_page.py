@@ -104,7 +104,8 @@ def measure(page: Path, folder: Path, width: int) -> dict[str, Any]:
     """Return the page's own measurements in a frame: a window of Chromium cannot be so narrow."""
     probe = """<script>addEventListener("load", () => setTimeout(() => parent.postMessage({
       width: innerWidth, scroll: document.documentElement.scrollWidth,
-      plots: [...document.querySelectorAll("svg.main-svg")].map(svg => svg.getBoundingClientRect().right),
+      plots: [...document.querySelectorAll("svg.main-svg")].map(
+        svg => svg.getBoundingClientRect().right),
     }, "*"), 1000))</script>"""
     (folder / "probed.html").write_text(page.read_text() + probe)
     frame = folder / "frame.html"
