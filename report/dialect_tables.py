@@ -49,7 +49,7 @@ class Native(NamedTuple):
     @property
     def entry(self) -> dialects.Native:
         """The native's entry in its dialect."""
-        entry: dialects.Native = dialects.find(self.dialect).NATIVES[self.name]
+        entry: dialects.Native = dialects.find(self.dialect).natives[self.name]
         return entry
 
 
@@ -96,7 +96,7 @@ def _find(name: str) -> type[Rule]:
 def _natives(rule: type[Rule]) -> list[Native]:
     natives: list[Native] = []
     for dialect in COLUMNS:
-        entries = dialects.find(dialect).NATIVES
+        entries = dialects.find(dialect).natives
         natives += [Native(dialect, name) for name in entries if entries[name].rule is rule]
     return natives
 
@@ -171,7 +171,7 @@ def matrix(name: str) -> RelationMatrix:
     rule = _find(name)
     columns = []
     for dialect_name, dialect in dialects.DIALECTS.items():
-        if any(entry.rule is rule for entry in dialect.NATIVES.values()):
+        if any(entry.rule is rule for entry in dialect.natives.values()):
             columns.append(dialect_name)
     rows: list[RelationRow] = []
     numbers: dict[str, int] = {}  # of the notes

@@ -9,6 +9,7 @@ import torch
 
 from samestep import reference
 from samestep.reference import LAMB, Adafactor, Muon, Rule
+from samestep.reference.former_names import present_names
 
 from . import namespace
 from .hooks import hooked
@@ -69,7 +70,10 @@ class Optimizer(torch.optim.Optimizer):
             raise
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As in torch; ValueError if the state was saved under another rule."""
+        """As in torch; ValueError if the state was saved under another rule.
+
+        Hyperparameters that were saved under former names are renamed.
+        """
         ours = [group["rule"] for group in self.param_groups]
         theirs = [group.get("rule") for group in state_dict["param_groups"]]
         if ours != theirs:
@@ -77,7 +81,8 @@ class Optimizer(torch.optim.Optimizer):
                 f"the saved state must belong to {ours}, got {theirs}; "
                 "build the optimizer with that rule"
             )
-        super().load_state_dict(state_dict)
+        groups = [present_names(group["rule"], group) for group in state_dict["param_groups"]]
+        super().load_state_dict({**state_dict, "param_groups": groups})
         self._rules.clear()
 
     @hooked

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from samestep import reference
 from samestep.reference import Rule
+from samestep.reference.former_names import present_names
 
 from . import coefficients, guarded, namespace
 
@@ -138,12 +139,12 @@ class Optimizer(keras.optimizers.Optimizer):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "Optimizer":
-        """The inverse of ``get_config``."""
+        """The inverse of ``get_config``; hyperparameters saved under former names are renamed."""
         config = dict(config)
         name = config.pop("rule")
         if name not in RULES:
             raise ValueError(f"the saved rule must be one of {', '.join(RULES)}, got {name!r}")
-        config["rule"] = RULES[name](**config.pop("hyperparameters"))
+        config["rule"] = RULES[name](**present_names(name, config.pop("hyperparameters")))
         return super().from_config(config, custom_objects=custom_objects)
 
     def _begin(self, index: int, variable: Any, numbers: Callable[..., Any]) -> dict[str, Any]:

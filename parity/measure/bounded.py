@@ -208,7 +208,7 @@ def _scalar(x: Any, dtype: str) -> Bounded:
 
 @functools.lru_cache(maxsize=4096)  # trials ask for the same powers again and again
 def _integer_power(base: float | Bounded, exponent: int, dtype: str) -> Bounded:
-    return scalars.integer_power(_scalar(base, dtype), exponent)  # type: ignore[arg-type, return-value]
+    return scalars.integer_power(_scalar(base, dtype), exponent)
 
 
 class StepState(NamedTuple):

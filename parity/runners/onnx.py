@@ -8,14 +8,18 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.reference.dialects import Call
 from samestep.reference.dialects import onnx as dialect
-from samestep.reference.dialects.onnx import FIRST, NATIVES, PREFIX
+from samestep.reference.dialects.onnx import FIRST_T
 
 from . import Native
 from .one_tensor import OneTensor, run_each
 
 NEEDS = ("onnx",)
-TITLE = f"onnx.reference {PREFIX}"
-STATES = {"Momentum": ["V"], "Adagrad": ["H"], "Adam": ["V", "H"]}  # in the order of the operator's inputs
+TITLE = f"onnx.reference {dialect.prefix}"
+STATES = {
+    "Momentum": ["V"],
+    "Adagrad": ["H"],
+    "Adam": ["V", "H"],
+}  # in the order of the operator's inputs
 INPUTS = ("R", "T")
 
 
@@ -37,13 +41,20 @@ def _run_tensor(call: Call, dtype: str, tensor: OneTensor) -> np.ndarray:
     values = {"X": tensor.start.astype(dtype)}
     for state in STATES[call.name]:
         values[state] = np.zeros_like(values["X"])
-    if NATIVES[call.name].state.get("G") in call.arguments:
+    if dialect.natives[call.name].state.get("G") in call.arguments:
         values["H"] += np.asarray(call.arguments["H"], dtype)
     thetas = []
-    for t, (gradient, rate) in enumerate(tensor.steps, start=FIRST[call.name]):
-        inputs = {"R": np.asarray(rate, dtype), "T": np.asarray(t, np.int64), "G": gradient.astype(dtype), **values}
+    for t, (gradient, rate) in enumerate(tensor.steps, start=FIRST_T[call.name]):
+        inputs = {
+            "R": np.asarray(rate, dtype),
+            "T": np.asarray(t, np.int64),
+            "G": gradient.astype(dtype),
+            **values,
+        }
         outputs = session.run(None, inputs)
-        values = {name: np.asarray(value, dtype) for name, value in zip(values, outputs, strict=True)}
+        values = {
+            name: np.asarray(value, dtype) for name, value in zip(values, outputs, strict=True)
+        }
         thetas.append(values["X"])
     return np.array(thetas)
 
@@ -55,12 +66,22 @@ def _session(call: Call, dtype: str, size: int) -> Any:
 
     states = STATES[call.name]
     kind = getattr(TensorProto, {"float32": "FLOAT", "float64": "DOUBLE"}[dtype])
-    shapes = {"R": (kind, []), "T": (TensorProto.INT64, []), **{name: (kind, [size]) for name in ("X", "G", *states)}}
+    shapes = {
+        "R": (kind, []),
+        "T": (TensorProto.INT64, []),
+        **{name: (kind, [size]) for name in ("X", "G", *states)},
+    }
     inputs = [helper.make_tensor_value_info(name, *shape) for name, shape in shapes.items()]
-    outputs = [helper.make_tensor_value_info(f"new {name}", kind, [size]) for name in ("X", *states)]
-    attributes = {name: value for name, value in call.arguments.items() if name not in (*INPUTS, "H")}
-    node = helper.make_node(call.name, list(shapes), [o.name for o in outputs], domain=PREFIX, **attributes)
-    opsets = [helper.make_opsetid("", 22), helper.make_opsetid(PREFIX, 1)]
+    outputs = [
+        helper.make_tensor_value_info(f"new {name}", kind, [size]) for name in ("X", *states)
+    ]
+    attributes = {
+        name: value for name, value in call.arguments.items() if name not in (*INPUTS, "H")
+    }
+    node = helper.make_node(
+        call.name, list(shapes), [o.name for o in outputs], domain=dialect.prefix, **attributes
+    )
+    opsets = [helper.make_opsetid("", 22), helper.make_opsetid(dialect.prefix, 1)]
     return ReferenceEvaluator(
         helper.make_model(helper.make_graph([node], "step", inputs, outputs), opset_imports=opsets)
     )

@@ -8,7 +8,6 @@ import numpy as np
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.reference.dialects import Call
-from samestep.reference.dialects import optax as dialect
 
 from . import Native
 from .one_tensor import OneTensor, run_each

@@ -134,7 +134,7 @@ def imports(place: Place, source: Source) -> Iterator[Change]:
 def coefficients(place: Place, source: Source) -> Iterator[Change]:
     """Two neighbours among the coefficients change places."""
     node = place.node
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "named":
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Coefficients":
         told = [keyword.value for keyword in node.keywords if keyword.arg]
         for one, other in itertools.pairwise(told):
             if source.of(one) != source.of(other):

@@ -10,7 +10,16 @@ from typing import NamedTuple
 import mpmath
 import numpy as np
 
-from samestep.reference import LAMB, Adafactor, Decay, Epsilon, Measure, Muon, Reach, Rule
+from samestep.reference import (
+    LAMB,
+    Adafactor,
+    Decay,
+    Epsilon,
+    Muon,
+    Rule,
+    ShapeScale,
+    SizeMeasuredAt,
+)
 
 from . import equations
 from .digits import DIGITS, fsum, mpfr, sqrt
@@ -90,7 +99,7 @@ def adafactor(rule: Adafactor, past: Past, lr: mpfr) -> np.ndarray:
         middle = rows.mean(axis=-2, keepdims=True)
         square = rows * columns / (np.maximum(middle, mpfr(rule.epsilon1)) if floor else middle)
     direction = g[-1] / (np.maximum(root(square), mpfr(rule.epsilon1)) if floor else root(square))
-    measured = past.before if rule.measure is Measure.BEFORE_DECAY else past.decayed
+    measured = past.before if rule.size_measured_at is SizeMeasuredAt.BEFORE_DECAY else past.decayed
     size, long = (length(x) / sqrt(x.size) for x in (measured, direction))
     rate = min(lr, 1 / sqrt(t)) if rule.relative_step else lr
     return rate * max(mpfr(rule.epsilon2), size) / max(mpfr(1), long / mpfr(rule.clip)) * direction
@@ -100,7 +109,7 @@ def muon(rule: Muon, past: Past, lr: mpfr) -> np.ndarray:
     """The singular vectors of all gradients' momentum; each singular value is moved by itself."""
     g, keep = past.gradients, mpfr(rule.momentum)
     m = sum(keep**age * x for age, x in enumerate(reversed(g)))
-    ahead = (g[-1] + keep * m if rule.nesterov else m) * (1 - keep if rule.mean else 1)
+    ahead = (g[-1] + keep * m if rule.nesterov else m) * (1 - keep if rule.ema else 1)
     whole = length(ahead)
     whole = max(whole, mpfr(rule.epsilon)) if rule.epsilon_at is Epsilon.FLOOR else whole + rule.epsilon
     left, values, right = singular(ahead / whole)
@@ -108,8 +117,12 @@ def muon(rule: Muon, past: Past, lr: mpfr) -> np.ndarray:
         values = rule.a * values + rule.b * values**3 + rule.c * values**5
     rows, columns = ahead.shape
     one = mpfr(1)
-    reach = {Reach.LONG: max(rows, columns) * one, Reach.TALL: max(one, rows * one / columns)}.get(rule.reach, one)
-    return lr * rule.share * sqrt(reach) * (left * values @ right)
+    scales = {
+        ShapeScale.LONGER_SIDE: max(rows, columns) * one,
+        ShapeScale.ASPECT_RATIO: max(one, rows * one / columns),
+        ShapeScale.ONE: one,
+    }
+    return lr * rule.lr_scale * sqrt(scales[rule.shape_scale]) * (left * values @ right)
 
 
 def singular(x: np.ndarray) -> list[np.ndarray]:

@@ -12,5 +12,5 @@ def rules() -> None:
     for rule in RULES:
         typer.echo(f"{rule.__name__:14}{explained(rule)[0]}")
     for name in ("pytorch", "keras"):
-        for optimizer, reason in dialects.find(name).LEFT_OUT.items():
+        for optimizer, reason in dialects.find(name).left_out.items():
             typer.echo(f"left out: {name}'s {optimizer}, since {reason}")

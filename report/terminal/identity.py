@@ -6,6 +6,8 @@ from typing import Any
 
 from samestep.parity.identify import answer as identification
 from samestep.parity.identify.answer import Identity
+from samestep.parity.identify.judge import TrialResult
+from samestep.parity.measure.verdict import Agreement
 from samestep.parity.runners import contestants
 from samestep.report.phrases import TITLES
 
@@ -35,21 +37,21 @@ def to_json(identity: Identity) -> dict[str, Any]:
         "nearest": identity.nearest and repr(identity.nearest),
         "calls": identity.calls,
         "native": identity.native,
-        "ignores_learning_rate": identity.stuck,
-        "alike": [repr(rule) for rule in identity.alike],
+        "ignores_learning_rate": identity.ignores_learning_rate,
+        "alike": [repr(rule) for rule in identity.indistinguishable],
         "deviations": identity.deviations,
-        "trials": [_trial_to_json(result) for result in identity.held],
+        "trials": [_trial_to_json(result) for result in identity.results],
     }
 
 
-def _trial_to_json(result: Any) -> dict[str, Any]:
+def _trial_to_json(result: TrialResult) -> dict[str, Any]:
     verdict = result.verdict
     return {
         "dtype": result.dtype,
         "steps": result.steps,
-        "tensor": result.tensor,
+        "tensor": verdict.tensor,
         "holds": verdict.holds,
-        "equal_bits": result.bits,
+        "equal_bits": verdict.agreement is Agreement.EQUAL_BITS,
         "distance": verdict.distance,
         "limit": verdict.limit,
         "step": verdict.step,
@@ -94,45 +96,45 @@ def _distances(identity: Identity) -> Iterator[str]:
     if identity.native:
         yield f"equal bits to {identity.native} at every step of every trial"
     yield "compared with the rule in NumPy, on gradients that were not used to find it:"
-    for result in identity.held:
+    for result in identity.results:
         verdict = result.verdict
-        if result.bits:
+        if verdict.agreement is Agreement.EQUAL_BITS:
             yield f"  {result.dtype}, {result.steps} steps: equal bits"
             continue
         yield (
             f"  {result.dtype}, {result.steps} steps: "
             f"distance {verdict.distance:.2g} of the path, limit {verdict.limit:.2g} "
-            f"(step {verdict.step}, tensor {result.tensor})"
+            f"(step {verdict.step}, tensor {verdict.tensor})"
             f"{'' if verdict.holds else ': BEYOND'}"
         )
 
 
 def _indistinguishable(identity: Identity) -> Iterator[str]:
-    if identity.alike:
+    if identity.indistinguishable:
         yield ""
         yield "it cannot be distinguished from:"
-        for rule in identity.alike:
+        for rule in identity.indistinguishable:
             yield f"  {rule!r}"
 
 
 def _unknown(identity: Identity, home: str) -> Iterator[str]:
     yield f"{identity.text} is none of the known rules, in {home}"
-    if identity.stuck:
+    if identity.ignores_learning_rate:
         yield (
             "  it takes the same steps whatever its learning rate is set to, "
             "as with a schedule or a number of its own; a rule follows its rate: "
             "give it a constant one that can be set"
         )
-    if not identity.nearest or not identity.held:
+    if not identity.nearest or not identity.results:
         yield "  nothing comes near"
         return
-    worst = max(identity.held, key=lambda result: result.excess)
+    worst = max(identity.results, key=lambda result: result.verdict.excess)
     verdict = worst.verdict
     yield (
         f"  the nearest is {identity.nearest!r}: "
         f"distance {verdict.distance:.2g} of the path, limit {verdict.limit:.2g}"
     )
     yield (
-        f"  it leaves it at step {verdict.step}, tensor {worst.tensor}, element {verdict.element}, "
+        f"  it leaves it at step {verdict.step}, tensor {verdict.tensor}, element {verdict.element}, "
         f"in {worst.dtype}: {verdict.values[1]!r} where the nearest has {verdict.values[0]!r}"
     )

@@ -90,7 +90,7 @@ def test_floor_lies_under_the_mean_of_the_factors() -> None:
 
 def test_muon_s_adam_has_a_share_of_its_rate() -> None:
     """It is a rule that can be used by itself."""
-    assert Muon(lr=0.5, adam_share=0.25).others.lr == 0.125
+    assert Muon(lr=0.5, adam_lr_scale=0.25).fallback.lr == 0.125
 
 
 def test_the_smaller_of_both_products_is_taken() -> None:

@@ -152,7 +152,7 @@ def test_kernels_of_convolutions_are_factored(shape: tuple[int, ...]) -> None:
 def test_muon_moves_vectors_by_adam_whatever_the_decay(decay: Decay, share: float, maximize: bool) -> None:
     """And whichever way; decoupled decay is by Muon's own rate, of which Adam has a share."""
     around: dict[str, Any] = {"decay": decay, "maximize": maximize}
-    muon = Muon(lr=0.25, adam_share=0.5, adam_epsilon=0.001, adam_weight_decay=0.125, **around)
+    muon = Muon(lr=0.25, adam_lr_scale=0.5, adam_epsilon=0.001, adam_weight_decay=0.125, **around)
     adam = Adam(
         lr=0.125, beta1=muon.adam_beta1, beta2=muon.adam_beta2, epsilon=0.001, epsilon_at=Epsilon.HAT,
         weight_decay=0.125 / share, **around,

@@ -11,7 +11,7 @@ import pytest
 from samestep.parity.measure import limits, streams
 from samestep.parity.measure.rule_run import run_tensor
 from samestep.parity.measure.verdict import judge_tensor
-from samestep.reference import RULES, Adadelta, Decay, Epsilon, Reach, Rule, dialects
+from samestep.reference import RULES, Adadelta, Decay, Epsilon, Rule, ShapeScale, dialects
 from samestep.reference.rule import flag
 
 pytestmark = pytest.mark.rung(1)
@@ -38,7 +38,13 @@ DEFAULTS: dict[str, tuple[str, dict[str, Any]]] = {  # whose they are, and what 
     "Adafactor": ("paper:Adafactor()", {}),
     "Muon": (
         "keras:Muon()",
-        {"lr": 0.02, "weight_decay": 0.0, "reach": Reach.TALL, "share": 1.0, "adam_weight_decay": 0.0},  # K. Jordan's
+        {  # K. Jordan's
+            "lr": 0.02,
+            "weight_decay": 0.0,
+            "shape_scale": ShapeScale.ASPECT_RATIO,
+            "lr_scale": 1.0,
+            "adam_weight_decay": 0.0,
+        },
     ),
 }
 
@@ -90,33 +96,55 @@ def test_every_rule_has_its_defaults_from_somewhere() -> None:
 def test_numbers_end_where_they_must(kind: type[Rule], field: "dataclasses.Field[Any]") -> None:
     """At an end that belongs to it a finite step is taken; an open end and what is beyond are refused."""
     label = f"{kind.__name__}.{field.name}"
-    interval = next((interval for interval, names in INTERVALS.items() if label in names), "[0, inf)")
+    interval = next(
+        (interval for interval, names in INTERVALS.items() if label in names), "[0, inf)"
+    )
     low, high = (float(bound) for bound in interval[1:-1].split(","))
-    taken = [end for end, closed in ((low, interval[0] == "["), (high, interval[-1] == "]")) if closed]
+    taken = [
+        end for end, closed in ((low, interval[0] == "["), (high, interval[-1] == "]")) if closed
+    ]
     for value in taken:
         moves = [moved(made(kind, field.name, value), flat) for flat in (False, True)]
-        assert all(now is not None and np.isfinite(now.path).all() for now in moves), f"{label} = {value}"
+        assert all(now is not None and np.isfinite(now.path).all() for now in moves), (
+            f"{label} = {value}"
+        )
     whole = "whole" in field.metadata
-    beyond = (low - 1, high + 1) if whole else (math.nextafter(low, -math.inf), math.nextafter(high, math.inf))
+    beyond = (
+        (low - 1, high + 1)
+        if whole
+        else (math.nextafter(low, -math.inf), math.nextafter(high, math.inf))
+    )
     refused = {low, high, *beyond, math.nan} - set(taken)
     for value in refused:
         with pytest.raises(ValueError, match=f"{field.name} must"):
             made(kind, field.name, value)
 
 
-SETTINGS: dict[str, dict[str, Any]] = {  # in which fields that need others matter, and in which they do not
-    "everything off": dict.fromkeys(("weight_decay", "momentum", "epsilon", "epsilon1", "lambd"), 0.0)
+SETTINGS: dict[
+    str, dict[str, Any]
+] = {  # in which fields that need others matter, and in which they do not
+    "everything off": dict.fromkeys(
+        ("weight_decay", "momentum", "epsilon", "epsilon1", "lambd"), 0.0
+    )
     | {"adam": False},
-    "everything on": dict.fromkeys(("weight_decay", "momentum", "epsilon", "epsilon1", "lambd"), 0.25),
+    "everything on": dict.fromkeys(
+        ("weight_decay", "momentum", "epsilon", "epsilon1", "lambd"), 0.25
+    ),
 }
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize(("kind", "field"), FIELDS, ids=labels(FIELDS))
-def test_field_matters_when_it_says_so(kind: type[Rule], field: "dataclasses.Field[Any]", setting: str) -> None:
+def test_field_matters_when_it_says_so(
+    kind: type[Rule], field: "dataclasses.Field[Any]", setting: str
+) -> None:
     """Another value moves parameters elsewhere, beyond rounding, exactly then."""
-    names = set(kind.names()) - ({"epsilon"} if kind is Adadelta else set())  # without epsilon it never starts
-    values: dict[str, Any] = {name: value for name, value in SETTINGS[setting].items() if name in names}
+    names = set(kind.names()) - (
+        {"epsilon"} if kind is Adadelta else set()
+    )  # without epsilon it never starts
+    values: dict[str, Any] = {
+        name: value for name, value in SETTINGS[setting].items() if name in names
+    }
     rule = kind(lr=LARGE, **values)
     others = [other for value in values_of(field) if (other := changed(rule, field.name, value))]
     if others and f"{kind.__name__}.{field.name}" not in UNSEEN:
@@ -170,7 +198,10 @@ class Moved(NamedTuple):
 
 def moved(rule: Rule, flat: bool) -> Moved | None:
     """The rule on gradients that turn and that keep their sign, at a falling rate; None if it refuses what is flat."""
-    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", STEPS))
+    start, gradients = (
+        streams.suit(rule, streams.start()),
+        streams.suit(rule, streams.gradients("spread", STEPS)),
+    )
     if flat:
         start, gradients = start.ravel(), gradients.reshape(STEPS, -1)
     rates = streams.rates(rule.lr, STEPS)
@@ -183,7 +214,11 @@ def moved(rule: Rule, flat: bool) -> Moved | None:
 
 def test_rule_must_bring_its_own_three_parts() -> None:
     """What is only a rule says so, rather than standing still."""
-    for part in (lambda: Rule().start(0.0, np), lambda: Rule().coefficients(1, 0.1), lambda: Rule().update(*"abcde")):
+    for part in (
+        lambda: Rule().start(0.0, np),
+        lambda: Rule().coefficients(1, 0.1),
+        lambda: Rule().update(*"abcde"),
+    ):
         with pytest.raises(NotImplementedError):
             part()
 

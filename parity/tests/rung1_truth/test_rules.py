@@ -27,14 +27,14 @@ from samestep.reference import (
     Decay,
     Epsilon,
     Lion,
-    Measure,
     Muon,
     NAdam,
     RAdam,
-    Reach,
     RMSprop,
     Rule,
     ScheduleFree,
+    ShapeScale,
+    SizeMeasuredAt,
     dialects,
     follow,
     scalars,
@@ -163,13 +163,13 @@ UNSAID = [  # combinations of fields that no dialect can say, and everyday value
     Adafactor(lr=0.5, weight_decay=0.25, relative_step=False),
     Muon(lr=0.01, weight_decay=0.25, decay=Decay.COUPLED, maximize=True),
     Muon(lr=0.5, epsilon=0.5, epsilon_at=Epsilon.FLOOR, momentum=0.0),
-    Muon(lr=0.5, mean=True, momentum=0.75, reach=Reach.LONG, share=0.5, ns_steps=0),
+    Muon(lr=0.5, ema=True, momentum=0.75, shape_scale=ShapeScale.LONGER_SIDE, lr_scale=0.5, ns_steps=0),
     *(kind(lr=0.5, **TURNED) for kind in (FTRL, Adamax, NAdam, ScheduleFree, Lion)),
     FTRL(lr=0.5, lr_power=-1.0),  # another power than that of a root
     RAdam(lr=0.5, beta2=0.75, **TURNED),
     RAdam(lr=0.5, beta2=0.5),  # it never adapts its rate
     Adafactor(lr=0.5, epsilon1=1e-3, epsilon1_at=Epsilon.FLOOR, **TURNED),
-    Adafactor(lr=0.5, weight_decay=0.25, measure=Measure.AFTER_DECAY),
+    Adafactor(lr=0.5, weight_decay=0.25, size_measured_at=SizeMeasuredAt.AFTER_DECAY),
     LAMB(weight_decay=0.25),
     LAMB(lr=0.01, beta1=0.5, beta2=0.75, epsilon=1e-3, weight_decay=0.25, maximize=True),
 ]
@@ -222,7 +222,7 @@ def test_muon_moves_tall_and_wide_matrices(call: str, shape: tuple[int, ...]) ->
 def test_muon_moves_by_adam_what_is_no_matrix(shape: tuple[int, ...]) -> None:
     """At a share of the rate, with epsilon-hat; decay is by the rate itself."""
     muon = Muon(
-        lr=0.25, weight_decay=0.5, adam_share=0.5, adam_beta1=0.75, adam_beta2=0.875, adam_epsilon=0.001,
+        lr=0.25, weight_decay=0.5, adam_lr_scale=0.5, adam_beta1=0.75, adam_beta2=0.875, adam_epsilon=0.001,
         adam_weight_decay=0.125,
     )  # fmt: skip
     adam = Adam(
