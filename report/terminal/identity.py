@@ -135,6 +135,6 @@ def _unknown(identity: Identity, home: str) -> Iterator[str]:
         f"distance {verdict.distance:.2g} of the path, limit {verdict.limit:.2g}"
     )
     yield (
-        f"  it leaves it at step {verdict.step}, tensor {verdict.tensor}, element {verdict.element}, "
-        f"in {worst.dtype}: {verdict.values[1]!r} where the nearest has {verdict.values[0]!r}"
+        f"  it leaves it at step {verdict.step}, tensor {verdict.tensor}, "
+        f"element {verdict.element}, in {worst.dtype}: {verdict.values[1]!r} where the nearest has {verdict.values[0]!r}"
     )
