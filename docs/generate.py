@@ -102,7 +102,7 @@ def deviations() -> Iterator[str]:
     for item in REPRODUCTIONS:
         script = f"[{item.name}](../../parity/natives/reproductions/{item.script.name})"
         cause = f"{item.cause} ([upstream]({item.link}))" if item.link else item.cause
-        size = f"{item.measure}: {item.came} instead of {item.due}"
+        size = f"{item.measure}: {item.got} instead of {item.expected}"
         yield _row(f"{item.native} ({item.versions})", cause, size, script)
 
 

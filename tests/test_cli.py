@@ -480,7 +480,7 @@ def test_reproduce_ends_with_nought_if_all_deviate_as_recorded(
     from samestep.report.cli import app
 
     def run(reproduction: reproduce.Reproduction) -> reproduce.Finding:
-        return reproduce.Finding(reproduction.name, verdict, "so")
+        return reproduce.Finding(reproduction.name, reproduce.ScriptVerdict(verdict), "so")
 
     monkeypatch.setattr(reproduce, "run", run)
     ended = CliRunner().invoke(app, ["reproduce", "torch_counter"])

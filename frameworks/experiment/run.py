@@ -144,7 +144,7 @@ def read_request(text: str) -> tuple[Run, Path]:
 
 def marks(steps: int, epoch: int) -> set[int]:
     """The steps whose weights are recorded: 1, 2, 5, 10, ..., ends of epochs, and the last."""
-    powers = {m * 10**k for k in range(7) for m in (1, 2, 5)}
+    powers = {m * 10**k for m, k in itertools.product((1, 2, 5), range(7))}
     return powers | set(range(epoch, steps + 1, epoch)) | {steps}
 
 

@@ -7,7 +7,7 @@ compiler works, the eager loop takes the step. Either fall back warns once.
 import collections
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -82,7 +82,7 @@ class Stepper:
         if share_memory(tensors[: -len(moves)]):
             return self.each
         try:
-            groups = [pair for group in self._groups(moves) for pair in self._traces(moves, group)]
+            groups = list(self._all_traces(moves, self._groups(moves)))
         except Exception as error:
             return self._fall_back(error)
         if len(groups) == 1:
@@ -97,6 +97,11 @@ class Stepper:
         together = sorted({*range(len(moves))}.difference(alone))
         return [*([index] for index in alone), *([together] if together else [])]
 
+    def _all_traces(self, moves: Sequence[Move], groups: list[list[int]]) -> Iterator[Group]:
+        """The traces of several groups of the moves."""
+        for group in groups:
+            yield from self._traces(moves, group)
+
     def _traces(self, moves: Sequence[Move], group: list[int]) -> list[Group]:
         """The trace of a group of the moves.
 
@@ -107,7 +112,7 @@ class Stepper:
         if key not in self.traces:
             together = sum(len(known[1]) > 1 for known in self.traces)
             if len(group) > 1 and together >= SETS:
-                return [pair for index in group for pair in self._traces(moves, [index])]
+                return list(self._all_traces(moves, [[index] for index in group]))
             self.traces[key] = Trace(self.apply, members, tensors_of(members))
         return [(group, self.traces[key])]
 

@@ -147,19 +147,14 @@ class Trainer:
         return self._eager_step
 
     def _whole_step(
-        self,
-        step: Callable[[Tensors], Any],
-        thetas: Tensors,
-        images: torch.Tensor,
-        labels: torch.Tensor,
-        mask: torch.Tensor,
-        loss: torch.Tensor,
-        length: torch.Tensor,
+        self, step: Callable[[Tensors], Any], thetas: Tensors, *batch: torch.Tensor
     ) -> None:
         """Compute the gradients of ``thetas`` on one batch and give them to ``step``.
 
-        The batch's loss is written to ``loss``, and to ``length`` how far the weights moved.
+        ``batch`` is images, labels, mask, and two numbers that are written to: the batch's loss,
+        and how far the weights moved.
         """
+        images, labels, mask, loss, length = batch
         with torch.enable_grad():
             leaves = [theta.detach().requires_grad_() for theta in thetas]
             value = self._loss(leaves, images, labels, mask)

@@ -42,12 +42,12 @@ Stages = dict[str, dict[str, np.ndarray]]  # by stage, arrays by name; kernels a
 class MnistRun(NamedTuple):
     """A training run.
 
-    ``digests`` (steps, stages), ``kept`` all arrays of the kept step, ``gradients`` by tensor
+    ``digests`` (steps, stages), ``details`` all arrays of the detailed step, ``gradients`` by tensor
     (steps, *shape) if a step is kept, ``weights`` at marks, flat.
     """
 
     digests: np.ndarray
-    kept: Stages
+    details: Stages
     gradients: dict[str, np.ndarray]
     weights: dict[int, np.ndarray]
 
@@ -74,20 +74,24 @@ def steps(contestant: Contestant, total: int) -> Iterator[Stages]:
         observations: list[Observation] = []
         trainer.step(images, labels, mask, observe=observations.append)
         (seen,) = observations
-        named_states = {
-            f"{tensor} {name}": array
-            for tensor, state in zip(facts.NAMES, states(), strict=True)
-            for name, array in sorted(state.items())
-        }
         yield {
             "data": {"images": images, "labels": labels, "mask": mask},
             "forward": {"logits": seen.logits},
             # libraries differ in the last bit of a logarithm
             "loss": {"loss": np.array(seen.loss).astype(np.float32)},
             "gradient": _named(seen.gradients),
-            "state": named_states,
+            "state": _named_states(states()),
             "update": _named(trainer.weights()),
         }
+
+
+def _named_states(states: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The state of all tensors, by the name of the tensor and that of the state."""
+    named = {}
+    for tensor, state in zip(facts.NAMES, states, strict=True):
+        for name, array in sorted(state.items()):
+            named[f"{tensor} {name}"] = array
+    return named
 
 
 def _trainer(contestant: Contestant, framework: str) -> Trainer:
@@ -145,19 +149,19 @@ def train(contestant: Contestant, total: int, keep: int) -> MnistRun:
     digests = []
     gradients: list[dict[str, np.ndarray]] = []
     weights = {}
-    kept: Stages = {}
+    details: Stages = {}
     for number, stages in enumerate(steps(contestant, total), start=1):
         digests.append([_digest(stages[stage]) for stage in STAGES])
         if keep:
             gradients.append(stages["gradient"])
         if number == keep:
             # torch changes its arrays in place
-            kept = {stage: _copies(stages[stage]) for stage in STAGES}
+            details = {stage: _copies(stages[stage]) for stage in STAGES}
         if number in marks(total, total):
             weights[number] = np.concatenate([array.ravel() for array in stages["update"].values()])
     names = facts.NAMES if gradients else ()
     stacked = {name: np.array([step[name] for step in gradients]) for name in names}
-    return MnistRun(np.array(digests), kept, stacked, weights)
+    return MnistRun(np.array(digests), details, stacked, weights)
 
 
 def _copies(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -195,9 +199,9 @@ def _train_in_subprocess(contestant: Contestant, total: int, keep: int) -> Mnist
 
 def _pack(run: MnistRun) -> dict[str, np.ndarray]:
     arrays = {"digests": run.digests}
-    for stage, kept in run.kept.items():
-        for name, array in kept.items():
-            arrays[f"kept/{stage}/{name}"] = array
+    for stage, details in run.details.items():
+        for name, array in details.items():
+            arrays[f"details/{stage}/{name}"] = array
     arrays |= {f"gradients/{name}": array for name, array in run.gradients.items()}
     return arrays | {f"weights/{step}": array for step, array in run.weights.items()}
 
@@ -206,9 +210,9 @@ def _unpack(arrays: dict[str, np.ndarray]) -> MnistRun:
     run = MnistRun(arrays.pop("digests"), {stage: {} for stage in STAGES}, {}, {})
     for path, array in arrays.items():
         part, _, name = path.partition("/")
-        if part == "kept":
+        if part == "details":
             stage, _, name = name.partition("/")
-            run.kept[stage][name] = array
+            run.details[stage][name] = array
         elif part == "gradients":
             run.gradients[name] = array
         else:

@@ -19,16 +19,17 @@ from samestep.reference import dialects
 FILE = Path(__file__).with_name("golden.json")
 CALLS = cases.TRAINED
 EPOCHS = 5
-PLATFORM = "Linux x86_64"  # where the digests were recorded; elsewhere libraries may round exp otherwise
+# The platform of the recorded digests. On others libraries may round exp differently.
+PLATFORM = "Linux x86_64"
 
 
 def load() -> dict[str, Any]:
-    """Call -> rule, digest and accuracy of each epoch."""
+    """The golden entries by call: the rule, and the digest and accuracy of each epoch."""
     return json.loads(FILE.read_text())["cases"]
 
 
 def here() -> str:
-    """This platform, as in ``PLATFORM``."""
+    """The name of this platform, in the form of ``PLATFORM``."""
     return f"{platform.system()} {platform.machine()}"
 
 
@@ -70,29 +71,52 @@ def train(
 
 def agreed(call: str, records: dict[Run, record.Record]) -> dict[str, Any]:
     """The golden entry of a call; ValueError if the frameworks differ."""
-    found = {run.framework: kept for run, kept in records.items() if run.call == call}
-    if len({tuple(kept.digests) for kept in found.values()}) != 1:
-        listing = ", ".join(f"{name} {[d[:12] for d in kept.digests]}" for name, kept in found.items())
-        raise ValueError(f"{call}: the frameworks must agree before anything is recorded, got {listing}")
-    kept = found["numpy"]
-    if kept.order_dependent:
-        raise ValueError(f"{call}: no element may depend on the order of a sum, got {kept.order_dependent}")
-    accuracy = [epoch["accuracy"] for epoch in kept.epochs]
-    return {"rule": repr(dialects.read(call)), "digests": kept.digests, "accuracy": accuracy}
+    of_call = {run.framework: entry for run, entry in records.items() if run.call == call}
+    if len({tuple(entry.digests) for entry in of_call.values()}) != 1:
+        listing = ", ".join(f"{name} {_short(entry.digests)}" for name, entry in of_call.items())
+        raise ValueError(
+            f"{call}: the frameworks must agree before anything is recorded, got {listing}"
+        )
+    in_numpy = of_call["numpy"]
+    if in_numpy.order_dependent:
+        raise ValueError(
+            f"{call}: no element may depend on the order of a sum, got {in_numpy.order_dependent}"
+        )
+    accuracy = [epoch["accuracy"] for epoch in in_numpy.epochs]
+    return {"rule": repr(dialects.read(call)), "digests": in_numpy.digests, "accuracy": accuracy}
+
+
+def _short(digests: list[str]) -> list[str]:
+    return [digest[:12] for digest in digests]
 
 
 def differing(records: dict[Run, record.Record], golden: dict[str, Any]) -> list[str]:
-    """The runs whose digests are not the recorded ones, with the first epoch that differs."""
-    found = []
-    for run, kept in records.items():
-        accuracies = [epoch["accuracy"] for epoch in kept.epochs]
-        if accuracies != golden[run.call]["accuracy"][: len(accuracies)]:
-            found.append(f"{run.name}: accuracies {accuracies}, recorded are {golden[run.call]['accuracy']}")
-        for epoch, (digest, expected) in enumerate(zip(kept.digests, golden[run.call]["digests"], strict=False), 1):
-            if digest != expected:
-                found.append(f"{run.name}: epoch {epoch} ends with {digest[:12]}, recorded is {expected[:12]}")
-                break
-    return found
+    """A message for each run whose digests or accuracies are not the recorded ones.
+
+    It names the first epoch that differs. ``golden`` has the golden entries by call.
+    """
+    messages = []
+    for run, actual in records.items():
+        recorded = golden[run.call]
+        accuracies = [epoch["accuracy"] for epoch in actual.epochs]
+        expected = recorded["accuracy"]
+        if accuracies != expected[: len(accuracies)]:
+            messages.append(f"{run.name}: accuracies {accuracies}, recorded are {expected}")
+        epoch = _first_difference(actual.digests, recorded["digests"])
+        if epoch is not None:
+            digest, expected_digest = _short([actual.digests[epoch], recorded["digests"][epoch]])
+            messages.append(
+                f"{run.name}: epoch {epoch + 1} ends with {digest}, recorded is {expected_digest}"
+            )
+    return messages
+
+
+def _first_difference(digests: list[str], expected: list[str]) -> int | None:
+    """The first epoch (from 0) whose digests differ, among those that both have; None if none."""
+    for epoch, (actual, recorded) in enumerate(zip(digests, expected, strict=False)):
+        if actual != recorded:
+            return epoch
+    return None
 
 
 def save(entries: dict[str, dict[str, Any]], epochs: int) -> None:

@@ -24,6 +24,6 @@ def reproduce(
     holds = True
     with interruptible():
         for finding in reproductions.run_all(chosen):
-            holds = holds and finding.verdict == reproductions.AS_RECORDED
+            holds = holds and finding.holds
             typer.echo(f"{finding.verdict:>20}  {finding.name}: {finding.message}")
     raise typer.Exit(0 if holds else 1)

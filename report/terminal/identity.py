@@ -136,5 +136,6 @@ def _unknown(identity: Identity, home: str) -> Iterator[str]:
     )
     yield (
         f"  it leaves it at step {verdict.step}, tensor {verdict.tensor}, "
-        f"element {verdict.element}, in {worst.dtype}: {verdict.values[1]!r} where the nearest has {verdict.values[0]!r}"
+        f"element {verdict.element}, in {worst.dtype}: "
+        f"{verdict.values[1]!r} where the nearest has {verdict.values[0]!r}"
     )

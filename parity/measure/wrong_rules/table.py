@@ -1,4 +1,7 @@
-"""Wrong rules: one change to a rule, or to what all rules stand on."""
+"""The table of wrong rules: each is one change to a rule, or to a module that all rules use.
+
+A line has the name of the mistake, the text in the right source, and the text that replaces it.
+"""
 
 from .patch import patches_of
 
