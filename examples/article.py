@@ -4,25 +4,28 @@ python examples/article.py            Adagrad of ``reference``, five epochs
 python examples/article.py --keras    keras.optimizers.Adagrad
 """
 
-import argparse
+from typing import Annotated
 
 import keras
+import typer
 
 import samestep.frameworks.tensorflow
 from samestep.frameworks.experiment import mnist
 from samestep.reference import dialects
 
 
-def main() -> None:
+def main(
+    native: Annotated[
+        bool, typer.Option("--keras", help="use keras.optimizers.Adagrad itself")
+    ] = False,
+    epochs: int = 5,
+) -> None:
     """Train the article's network on MNIST and print its accuracy on the test set."""
-    parser = argparse.ArgumentParser(description="The article's script.")
-    parser.add_argument("--keras", action="store_true", help="use keras.optimizers.Adagrad itself")
-    parser.add_argument("--epochs", type=int, default=5)
-    options = parser.parse_args()
-
     keras.utils.set_random_seed(1)
     data = mnist.load()
-    x_train, x_test = (images.reshape(-1, 28, 28) / 255.0 for images in (data.train_images, data.test_images))
+    x_train, x_test = (
+        images.reshape(-1, 28, 28) / 255.0 for images in (data.train_images, data.test_images)
+    )
     model = keras.Sequential([
         keras.Input((28, 28)),
         keras.layers.Flatten(),
@@ -33,14 +36,14 @@ def main() -> None:
     rule = dialects.keras.read("Adagrad", learning_rate=0.01)
     optimizer = (
         keras.optimizers.Adagrad(learning_rate=0.01)
-        if options.keras
+        if native
         else samestep.frameworks.tensorflow.Optimizer(rule)
     )
     model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(x_train, data.train_labels, epochs=options.epochs, verbose=2)
+    model.fit(x_train, data.train_labels, epochs=epochs, verbose=2)
     _, accuracy = model.evaluate(x_test, data.test_labels, verbose=0)
     print(f"accuracy on the test set: {accuracy:.4f}")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,181 +1,453 @@
-"""From the files of a report's folder to its content: one plain dictionary, which is also ``report.json``.
+"""The shape of a report's content, which is also the shape of ``report.json``.
 
-The verdict is computed here, from digests that are held against the weights they name; nothing is assumed.
+The classes are ``msgspec.Struct``s, because one declaration then gives the types that mypy checks,
+the JSON in both directions, and an error that names the field which is wrong. (pydantic would do
+the same, with four more packages; cattrs would need converters beside the classes for enums and
+tuples.) JSON has no number for NaN and infinity: fields that can hold one are ``float | None`` and
+hold None then.
 """
 
-import dataclasses
-import json
-import math
-import zipfile
-from collections import Counter
-from collections.abc import Sequence
+import enum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import msgspec
 
-from samestep.frameworks.experiment import facts, record
-from samestep.frameworks.experiment.run import Run
-from samestep.reference import dialects
+from samestep.frameworks.experiment import record
+from samestep.parity.natives.check import NativeVerdict
+from samestep.parity.natives.hostile import NativeBehaviour
 
-from . import atlas, curves, deviations, speed, verdict, work
+from .request import FORMAT, Ending, Machine, Request
 
-EQUAL, DIFFERENT, MISSING, ALTERED = "equal", "different", "missing", "altered"
+FILE = "report.json"
 
 
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """A run that was asked for, and its record if it left one."""
+class Agreement(enum.StrEnum):
+    """Whether one call ended with the same bits in all frameworks."""
 
-    run: Run
-    path: Path | None
-    record: record.Record | None
-    error: str | None
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    MISSING = "missing"  # a framework has no record
+    ALTERED = "altered"  # the digests of a record are not those of its weights
+
+
+class Judgement(enum.StrEnum):
+    """Whether a part of the verdict holds."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    LEFT_OUT = "left out"
+
+
+class VerdictPart(msgspec.Struct, frozen=True):
+    """One part that the verdict rests on, and its sentence."""
+
+    name: str
+    judgement: Judgement
+    message: str
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The verdict of the whole report in sentences.
+
+    ``warning`` names the rules whose defaults differ.
+    """
+
+    holds: bool
+    headline: str
+    parts: list[VerdictPart]
+    warning: str
+
+
+class TrainingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One call, trained in lockstep in every framework.
+
+    ``marks`` are the steps at which digests were taken. ``first_difference`` is the first mark at
+    which digests differ, and ``disagreeing`` are the frameworks to blame. ``digests``, ``accuracy``
+    (one number for each epoch) and ``commands`` are by framework; None stands for a run without a
+    record.
+    """
+
+    rule: str
+    call: str
+    dialect: str
+    meaning: str
+    agreement: Agreement
+    first_difference: int | None
+    disagreeing: list[str]
+    message: str
+    marks: list[int]
+    steps: int
+    weights: int
+    digests: dict[str, str | None]
+    accuracy: dict[str, list[float] | None]
+    order_dependent: int | None
+    commands: dict[str, str]
+
+
+class DriftPair(msgspec.Struct, frozen=True):
+    """The distance of two frameworks' weights after ``steps``, as a share of the path."""
+
+    frameworks: tuple[str, str]
+    steps: list[int]
+    share: list[float | None]
+
+
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
+    """One call, trained in plain float32 in every framework."""
+
+    rule: str
+    call: str
+    pairs: list[DriftPair]
+    accuracy: dict[str, list[float] | None]
+    commands: dict[str, str]
+
+
+class LossCurve(msgspec.Struct, frozen=True):
+    """The loss of one call by framework.
+
+    Each point is the mean of ``window`` steps; ``steps`` holds the last of them.
+    """
+
+    rule: str
+    call: str
+    window: int
+    steps: list[int]
+    loss: dict[str, list[float | None]]
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """What one dialect writes for one hyperparameter.
+
+    ``is_argument`` is false where the dialect fixes it.
+    """
+
+    is_argument: bool
+    text: str
+
+
+class HyperparameterRow(msgspec.Struct, frozen=True):
+    """One hyperparameter in every dialect.
+
+    It has an effect only if those in ``matters_with`` are set.
+    """
+
+    field: str
+    matters_with: list[str]
+    cells: list[Cell]
+    differ: bool
+
+
+class Spelling(msgspec.Struct, frozen=True):
+    """A dialect's call with its defaults in another dialect.
+
+    ``text`` is the call, or the reason why there is none.
+    """
+
+    call: str
+    into: str
+    possible: bool
+    text: str
+    size: str = ""
+    instead: str = ""
+
+
+class DialectTable(msgspec.Struct, frozen=True):
+    """Everything about one rule in the dialects that have it."""
+
+    rule: str
+    sentence: str
+    equation: str
+    columns: list[str]
+    rows: list[HyperparameterRow]
+    spellings: list[Spelling]
+
+
+class KnownDeviation(msgspec.Struct, frozen=True):
+    """The recorded deviation that explains a native's distance."""
+
+    cause: str
+    size: float
+    link: str
+
+
+class NativeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of ``samestep natives``: a ``NativeRow`` of ``samestep.parity.natives.check``."""
+
+    call: str
+    rule: str
+    native: str
+    dtype: str
+    distance: float | None
+    limit: float | None
+    nearest_wrong: float | None
+    wrong_rule: str
+    verdict: NativeVerdict
+    place: str
+    deviation: KnownDeviation | None
     command: str
 
-    def weights(self) -> dict[int, np.ndarray]:
-        """The weights at the marks, flat, by step; read anew at each call, for all runs together are large."""
-        return record.read_weights(self.path) if self.path else {}
+
+class DeviationSize(msgspec.Struct, frozen=True, kw_only=True):
+    """How often one optimizer showed a deviation in one dtype, and how large it was at most."""
+
+    optimizer: str
+    dtype: str
+    comparisons: int
+    distance: float | None
+    size: float
+
+
+class DeviationSummary(msgspec.Struct, frozen=True):
+    """One cause of deviations, and what it did to which optimizers."""
+
+    cause: str
+    link: str
+    rows: list[DeviationSize]
+
+
+class Natives(msgspec.Struct, frozen=True):
+    """The frameworks' own optimizers, compared with the rules that their dialects read."""
+
+    ending: Ending
+    rows: list[NativeRow]
+    deviations: list[DeviationSummary]
+
+
+class RecordedDeviation(msgspec.Struct, frozen=True, kw_only=True):
+    """A deviation that has a script of its own.
+
+    ``script`` is a path from the folder of the package.
+    """
+
+    name: str
+    native: str
+    versions: str
+    cause: str
+    size: str
+    link: str
+    script: str
+
+
+class HostileRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of ``samestep hostile``: a ``HostileRow`` of ``samestep.parity.natives.hostile``."""
+
+    case: str
+    call: str
+    rule: str
+    reference: str
+    ours: dict[str, str]
+    native: NativeBehaviour
+    message: str
+    holds: bool
+
+
+class HostileTable(msgspec.Struct, frozen=True):
+    """What one call does on every kind of difficult gradients."""
+
+    call: str
+    rows: list[HostileRow]
+
+
+class Hostile(msgspec.Struct, frozen=True):
+    """Difficult gradients: our optimizers and the frameworks' own against the rule in NumPy."""
+
+    ending: Ending
+    tables: list[HostileTable]
 
     @property
-    def digests(self) -> dict[int, str]:
-        """The digest at each mark, by step."""
-        return {mark["step"]: mark["digest"] for mark in self.record.marks} if self.record else {}
-
-    def genuine(self) -> bool:
-        """Whether every digest of the record is that of the weights beside it."""
-        epochs = {epoch["steps"]: epoch["digest"] for epoch in self.record.epochs} if self.record else {}
-        found = {step: facts.digest([array]) for step, array in self.weights().items()}
-        return self.digests == found and epochs.items() <= found.items()
+    def rows(self) -> list[HostileRow]:
+        """The rows of all tables."""
+        return [row for table in self.tables for row in table.rows]
 
 
-def build(folder: Path) -> dict[str, Any]:
-    """The content of the report on what lies in ``folder``; ValueError if nothing was made there."""
-    made = _made(folder)
-    asked = work.Request(**{**made["asked"], **{k: tuple(made["asked"][k]) for k in ("rules", "frameworks")}})
-    trained = [_trained(told, folder) for told in made["runs"]]
-    body: dict[str, Any] = {key: made[key] for key in ("format", "command", "date", "seconds", "jobs", "asked")}
-    calls = [(rule, call) for rule in asked.rules for call in asked.calls(rule)]
-    body["training"] = [_row(rule, call, _of(trained, call, "lockstep")) for rule, call in calls]
-    body["float32"] = [
-        curves.drift(rule, call, runs) for rule, call in calls if (runs := _of(trained, call, "float32"))
-    ]
-    body["loss"] = [curves.loss(rule, call, _of(trained, call, "lockstep")) for rule, call in calls]
-    body["dialects"] = [atlas.table(rule) for rule in asked.rules]
-    natives = _rows(made["natives"], folder / "natives.json", "rows", asked)
-    body["natives"] = {**natives, "deviations": deviations.summed(natives["rows"])}
-    body["recorded"] = deviations.recorded()
-    hostile = _rows(made["hostile"], folder / "hostile.json", "rows", asked)
-    body["hostile"] = {**hostile, "tables": deviations.met(hostile["rows"])}
-    steps = _rows(made["steps"], folder / "steps.json", "benchmarks", asked)
-    body["steps"] = {**steps, "rows": speed.tables(steps["rows"])}
-    growth = _rows(made["growth"], folder / "growth.json", "benchmarks", None)
-    body["growth"] = {**growth, "rows": speed.curves(growth["rows"])}
-    body["suite"] = None
-    body["failures"] = [{"what": t.command, "message": t.error} for t in trained if t.error]
-    body["environment"] = {"machine": made["machine"], **_environment(trained)}
-    return _finite({"verdict": verdict.of(body), **body})
+class PlantedFile(msgspec.Struct, frozen=True):
+    """The wrong rules that were made from one file.
+
+    ``mutants`` is the sum of ``caught``, ``equivalent`` and the number of survivors;
+    ``wrongly_marked`` are marked as equivalent in the source, but the checks notice them.
+    """
+
+    file: str
+    mutants: int
+    caught: int
+    equivalent: int
+    survivors: list[str]
+    wrongly_marked: list[str] = []
 
 
-def _made(folder: Path) -> dict[str, Any]:
-    path = folder / "made.json"
+class Sensitivity(msgspec.Struct, frozen=True):
+    """Whether the checks notice wrong rules that were planted on purpose."""
+
+    ending: Ending
+    rows: list[PlantedFile] = []
+    seconds: float | None = None
+
+
+class StepRow(msgspec.Struct, frozen=True):
+    """Seconds of a step, and of the first step, by implementation and mode.
+
+    ``ratio``: our fastest to theirs.
+    """
+
+    call: str
+    rule: str
+    seconds: dict[str, float]
+    first: dict[str, float]
+    ratio: float | None
+
+
+class StepTable(msgspec.Struct, frozen=True, kw_only=True):
+    """Step times in one framework on one device.
+
+    A column is an implementation (ours, native) and a mode.
+    """
+
+    framework: str
+    device: str
+    gpu: str | None
+    threads: int
+    parameters: int
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    columns: list[tuple[str, str]]
+    rows: list[StepRow]
+
+
+class Steps(msgspec.Struct, frozen=True):
+    """Step times on the weights of the experiment."""
+
+    ending: Ending
+    tables: list[StepTable]
+
+
+class GrowthCurve(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of a step, and of the first step, at each ``count`` of what grows."""
+
+    framework: str
+    call: str
+    grows: str
+    implementation: str
+    mode: str
+    device: str
+    count: list[int]
+    seconds: list[float]
+    first: list[float]
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """Step times as models grow."""
+
+    ending: Ending
+    curves: list[GrowthCurve]
+
+
+class Rung(msgspec.Struct, frozen=True):
+    """The tests of one rung of the ladder.
+
+    ``tests`` counts all of them, also the skipped and the failed ones; ``seconds`` is their sum.
+    """
+
+    name: str
+    tests: int
+    skipped: int
+    failed: int
+    seconds: float
+
+
+class Suite(msgspec.Struct, frozen=True):
+    """The last run of the tests in this checkout; ``message`` says why there is none to show."""
+
+    message: str
+    date: str = ""
+    seconds: float = 0.0
+    rungs: list[Rung] = []
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A training run without a record: its command and the reason."""
+
+    command: str
+    message: str
+
+
+class FrameworkFacts(msgspec.Struct, frozen=True):
+    """What a framework's results may depend on."""
+
+    versions: dict[str, str]
+    device: str
+    threads: int
+    settings: dict[str, Any]
+    options: dict[str, str]
+    seed: int
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """The machine, and the facts of each framework."""
+
+    machine: Machine
+    frameworks: dict[str, FrameworkFacts]
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """All results of a report, before they are judged."""
+
+    format: int = FORMAT
+    request: Request
+    command: str
+    date: str
+    seconds: float
+    jobs: int
+    training: list[TrainingRow]
+    float32: list[Drift]
+    loss: list[LossCurve]
+    dialects: list[DialectTable]
+    natives: Natives
+    recorded: list[RecordedDeviation]
+    hostile: Hostile
+    sensitivity: Sensitivity
+    steps: Steps
+    growth: Growth
+    suite: Suite
+    failures: list[Failure]
+    environment: Environment
+
+
+class Content(Results, frozen=True, kw_only=True):
+    """The results and their verdict."""
+
+    verdict: Verdict
+
+
+def encode(content: Content) -> bytes:
+    """Return the content as JSON."""
+    return msgspec.json.format(msgspec.json.encode(content), indent=1)
+
+
+def decode(body: bytes) -> Content:
+    """Return the content that JSON holds.
+
+    Msgspec.ValidationError names the first field that is wrong.
+    """
+    return msgspec.json.decode(body, type=Content)
+
+
+def save(content: Content, folder: Path) -> Path:
+    """Write ``report.json`` to the folder; return its path."""
+    body = encode(content)
+    return record.write_whole(folder / FILE, lambda file: file.write(body))
+
+
+def load(folder: Path) -> Content:
+    """Read ``report.json`` of the folder.
+
+    ValueError if it is not the content of a report of this format.
+    """
+    path = folder / FILE
     try:
-        made: dict[str, Any] = json.loads(path.read_text())
-        if made["format"] != work.FORMAT:
-            raise ValueError(f"format {made['format']}")
-        return made
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        advice = f"run samestep report --out {folder} first"
-        raise ValueError(f"{path} must say what a report of format {work.FORMAT} made: {error}; {advice}") from error
-
-
-def _trained(told: dict[str, Any], folder: Path) -> Trained:
-    run, path, error, found = Run(**told["run"]), None, told["error"], None
-    if told["record"] is not None:
-        try:
-            path = folder / told["record"]
-            found = record.read(path)
-            if not zipfile.is_zipfile(path.with_suffix(".npz")):
-                raise ValueError(f"{path.with_suffix('.npz')} must be a whole NPZ file; run it again")
-            record.read_weights(path)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as unread:
-            path, found, error = None, None, str(unread)
-    return Trained(run, path, found, error, work.reproduce(run, folder / "records"))
-
-
-def _of(trained: Sequence[Trained], call: str, arithmetic: str) -> list[Trained]:
-    return [t for t in trained if t.run.call == call and t.run.arithmetic == arithmetic]
-
-
-def _row(rule: str, call: str, runs: Sequence[Trained]) -> dict[str, Any]:
-    """One call, trained in lockstep in every framework: did all end with the same bits?"""
-    state, step, odd = judge(runs)
-    ended = [t for t in runs if t.record]
-    return {
-        "rule": rule, "call": call, "dialect": call.partition(":")[0], "means": repr(dialects.read(call)),
-        "state": state, "first_difference": step, "odd": odd,
-        "marks": sorted({mark for t in ended for mark in t.digests}),
-        "steps": max((len(t.record.losses) for t in ended if t.record), default=0),
-        "weights": max((array.size for t in ended[:1] for array in t.weights().values()), default=0),
-        "digests": {t.run.framework: t.digests[max(t.digests)] if t.digests else None for t in runs},
-        "accuracy": {t.run.framework: [e["accuracy"] for e in t.record.epochs] if t.record else None for t in runs},
-        "order_dependent": next((n for t in ended if t.record and (n := t.record.order_dependent) is not None), None),
-        "commands": {t.run.framework: t.command for t in runs},
-    }  # fmt: skip
-
-
-def judge(runs: Sequence[Trained]) -> tuple[str, int | None, list[str]]:
-    """The state of a row, the first mark at which frameworks differ, and the frameworks that made the row so."""
-    missing = [t.run.framework for t in runs if not t.digests]
-    if missing:
-        return MISSING, None, missing
-    altered = [t.run.framework for t in runs if not t.genuine()]
-    step = first_difference([t.digests for t in runs])
-    if step is None and len(runs) > 1:
-        return (ALTERED, None, altered) if altered else (EQUAL, None, [])
-    if step is None:
-        return MISSING, None, []
-    return (ALTERED, step, altered) if altered else (DIFFERENT, step, _odd(runs, step))
-
-
-def first_difference(digests: Sequence[dict[int, str]]) -> int | None:
-    """The first step at which not all have the same digest, None if there is none."""
-    steps = sorted({step for each in digests for step in each})
-    return next((step for step in steps if len({each.get(step) for each in digests}) > 1), None)
-
-
-def _odd(runs: Sequence[Trained], step: int) -> list[str]:
-    """The frameworks that left the majority at that step; all of them where there is none."""
-    (digest, votes), *_ = Counter(t.digests.get(step) for t in runs).most_common(1)
-    return [t.run.framework for t in runs if t.digests.get(step) != digest or 2 * votes <= len(runs)]
-
-
-def _rows(part: dict[str, Any], path: Path, key: str, asked: work.Request | None) -> dict[str, Any]:
-    """What another program wrote, as far as it is about the rules that were asked for; all of it for None."""
-    if part["state"] != work.DONE:
-        return {**part, "rows": []}
-    try:
-        rows = json.loads(path.read_text())[key]
-        told = [row.get("rule") or row["extra_info"]["rule"] for row in rows]
-        return {
-            **part,
-            "rows": [r for r, rule in zip(rows, told, strict=True) if not asked or rule.split("(")[0] in asked.rules],
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return {**part, "state": work.FAILED, "words": f"{path} cannot be read: {error!r}", "rows": []}
-
-
-def _environment(trained: Sequence[Trained]) -> dict[str, Any]:
-    """Versions, devices, threads and options of each framework, as the records state them."""
-    headers = {t.run.framework: t.record.header for t in trained if t.record}
-    names = ("versions", "device", "threads", "settings", "options", "seed")
-    return {"frameworks": {framework: {name: h[name] for name in names} for framework, h in headers.items()}}
-
-
-def _finite(value: Any) -> Any:
-    """The same with None for what is no finite number: JSON has no words for it."""
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return decode(path.read_bytes())
+    except (OSError, ValueError) as error:
+        advice = f"run samestep page {folder}"
+        raise ValueError(
+            f"{path} must be a report of format {FORMAT}: {error}; {advice}"
+        ) from error

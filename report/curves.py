@@ -1,54 +1,56 @@
-"""The numbers behind the curves: loss along a run, and how far apart runs of the same call drift."""
+"""The numbers behind the curves: the loss along a run, and the drift of equal calls."""
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .content import Trained
+from .content import Drift, DriftPair, LossCurve
+from .trained import TrainedRun
 
 POINTS = 75  # of a loss curve: each is the mean of equally many steps
 
 
-def loss(rule: str, call: str, runs: "Sequence[Trained]") -> dict[str, Any]:
-    """The loss of one call in every framework, a mean over equally many steps for each point."""
-    lines = {t.run.framework: _means(t.record.losses) for t in runs if t.record}
-    length = max((len(t.record.losses) for t in runs if t.record), default=0)
-    window = _window(length)
+def loss(rule: str, call: str, runs: Sequence[TrainedRun]) -> LossCurve:
+    """Return the loss of one call in every framework, averaged over equally many steps."""
+    ended = [run for run in runs if run.record]
+    length = max((len(run.losses) for run in ended), default=0)
+    window = max(1, length // POINTS)
     steps = [min(length, start + window) for start in range(0, length, window)]
-    return {"rule": rule, "call": call, "window": window, "steps": steps, "loss": lines}
+    return LossCurve(
+        rule, call, window, steps, {run.run.framework: _means(run.losses) for run in ended}
+    )
 
 
-def drift(rule: str, call: str, runs: "Sequence[Trained]") -> dict[str, Any]:
-    """How far apart plain float32 training drifts: at each mark, the distance as a share of the path travelled."""
-    pairs = itertools.combinations([t for t in runs if t.record], 2)
-    return {
-        "rule": rule, "call": call,
-        "pairs": [{"frameworks": [a.run.framework, b.run.framework], **_apart(a, b)} for a, b in pairs],
-        "accuracy": {t.run.framework: [e["accuracy"] for e in t.record.epochs] if t.record else None for t in runs},
-        "commands": {t.run.framework: t.command for t in runs},
-    }  # fmt: skip
+def _means(losses: Sequence[float]) -> list[float | None]:
+    window = max(1, len(losses) // POINTS)
+    return [
+        float(np.mean(losses[start : start + window])) for start in range(0, len(losses), window)
+    ]
 
 
-def _apart(a: "Trained", b: "Trained") -> dict[str, Any]:
-    """Euclidean distance of all weights over the longer of the two paths."""
-    paths = [{mark["step"]: mark["path"] for mark in t.record.marks} if t.record else {} for t in (a, b)]
-    one, other = a.weights(), b.weights()
-    steps = sorted(one.keys() & other.keys() & paths[0].keys() & paths[1].keys())
-    shares = []
+def drift(rule: str, call: str, runs: Sequence[TrainedRun]) -> Drift:
+    """Return how far plain float32 training drifts apart, for every two frameworks."""
+    ended = [run for run in runs if run.record]
+    return Drift(
+        rule=rule,
+        call=call,
+        pairs=[_pair(first, second) for first, second in itertools.combinations(ended, 2)],
+        accuracy={run.run.framework: run.accuracy for run in runs},
+        commands={run.run.framework: run.command for run in runs},
+    )
+
+
+def _pair(first: TrainedRun, second: TrainedRun) -> DriftPair:
+    """Return the distance of all weights over the longer of the two paths, at each mark.
+
+    The distance is Euclidean, in float64.
+    """
+    weights = (first.weights(), second.weights())
+    steps = sorted(weights[0].keys() & weights[1].keys() & first.paths.keys() & second.paths.keys())
+    shares: list[float | None] = []
     for step in steps:
-        gap = one[step].astype(np.float64) - other[step].astype(np.float64)
-        path = max(paths[0][step], paths[1][step])
+        gap = weights[0][step].astype(np.float64) - weights[1][step].astype(np.float64)
+        path = max(first.paths[step], second.paths[step])
         shares.append(float(np.sqrt((gap * gap).sum())) / path if path else 0.0)
-    return {"steps": steps, "share": shares}
-
-
-def _window(length: int) -> int:
-    return max(1, length // POINTS)
-
-
-def _means(losses: Sequence[float]) -> list[float]:
-    window = _window(len(losses))
-    return [float(np.mean(losses[start : start + window])) for start in range(0, len(losses), window)]
+    return DriftPair((first.run.framework, second.run.framework), steps, shares)

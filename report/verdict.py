@@ -1,148 +1,182 @@
-"""The verdict in words that a stranger understands, and whether it holds."""
+"""The verdict of a report: whether each part holds, and its sentence for a stranger.
+
+The sentences are made here and nowhere else: the terminal and the page only format them.
+"""
 
 from collections.abc import Sequence
-from typing import Any
 
-from samestep.parity.natives.check import HOLDS as NATIVE_HOLDS
-from samestep.parity.natives.hostile import WITHIN as HOSTILE_SAME
-from samestep.reference import dialects
+from samestep.parity.natives.check import NativeVerdict
+from samestep.parity.natives.hostile import NativeBehaviour
 
-from . import work
-
-TITLES = {"numpy": "NumPy", "pytorch": "PyTorch", "tensorflow": "TensorFlow"}
-HOLDS, FAILS, LEFT_OUT = "holds", "fails", "left out"
-TIMED = {"steps": "step times", "growth": "step times as models grow"}  # told, not judged
-
-
-def of(content: dict[str, Any]) -> dict[str, Any]:
-    """The verdict on a report's content: ``holds``, a headline, and the parts it rests on."""
-    parts = [_training(content), _runs(content), _natives(content["natives"])]
-    parts += [_hostile(content["hostile"])]
-    parts += [_timed(content[name], words) for name, words in TIMED.items()]
-    holds = all(part["state"] != FAILS for part in parts)
-    return {"holds": holds, "headline": _headline(content, parts), "parts": [p for p in parts if p["words"]]}
+from .content import (
+    Agreement,
+    Failure,
+    Hostile,
+    Judgement,
+    Natives,
+    Results,
+    Sensitivity,
+    Verdict,
+    VerdictPart,
+)
+from .dialect_tables import defaults_differ
+from .phrases import counted, listed, titles
+from .request import Ending, State
 
 
-def titles(frameworks: Sequence[str]) -> str:
-    """Names of frameworks as a list in a sentence."""
-    return listed([TITLES[framework] for framework in frameworks])
+def judge(results: Results) -> Verdict:
+    """Judge a report; it holds if no part of it fails."""
+    parts = [
+        _training(results),
+        _runs(results.failures),
+        _natives(results.natives),
+        _hostile(results.hostile),
+        _sensitivity(results.sensitivity),
+        _times("step times", results.steps.ending),
+        _times("step times as models grow", results.growth.ending),
+    ]
+    holds = not any(part.judgement is Judgement.FAILS for part in parts)
+    return Verdict(
+        holds=holds,
+        headline=_headline(results, holds),
+        parts=[part for part in parts if part.message],
+        warning=_warning(defaults_differ(results.request.rules)),
+    )
 
 
-def listed(words: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and its noun: ``1 run``, ``1,875 steps``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def row_words(row: dict[str, Any]) -> str:
-    """The state of one row of the training table in words."""
-    odd = titles(row["odd"])
-    if row["state"] == "equal":
-        return f"equal at all {counted(len(row['marks']), 'mark')}"
-    if row["state"] == "different":
-        return f"{odd}: different, first at the mark of step {row['first_difference']:,}"
-    if row["state"] == "altered":
-        return f"{odd}: the record's digests are not those of its weights"
-    return f"{odd}: no record" if odd else "nothing to compare with"
-
-
-def defaults_differ(rules: Sequence[str]) -> list[str]:
-    """The names which, called with default arguments, mean another rule in PyTorch than in Keras."""
-    return [name for name in rules if repr(dialects.pytorch.read(name)) != repr(dialects.keras.read(name))]
-
-
-def _headline(content: dict[str, Any], parts: Sequence[dict[str, str]]) -> str:
-    asked = content["asked"]["frameworks"]
-    states = {row["state"] for row in content["training"]}
-    if "different" in states:
-        return _difference(asked, {f for row in content["training"] if row["state"] == "different" for f in row["odd"]})
-    if states != {"equal"}:
-        return f"Not shown: {'a record contradicts itself' if 'altered' in states else 'a record is missing'}."
-    names = titles([f for f in asked if f != "numpy"] if len(asked) > 2 else asked)
-    if any(part["state"] == FAILS for part in parts):
+def _headline(results: Results, holds: bool) -> str:
+    frameworks = results.request.frameworks
+    agreements = {row.agreement for row in results.training}
+    if Agreement.DIFFERENT in agreements:
+        disagreeing: set[str] = set()
+        for row in results.training:
+            if row.agreement is Agreement.DIFFERENT:
+                disagreeing.update(row.disagreeing)
+        return _difference(frameworks, disagreeing)
+    if Agreement.ALTERED in agreements:
+        return "Not shown: a record contradicts itself."
+    if agreements != {Agreement.EQUAL}:
+        return "Not shown: a record is missing."
+    compared = [framework for framework in frameworks if framework != "numpy"]
+    names = titles(compared if len(frameworks) > 2 else frameworks)
+    if not holds:
         return f"{names} take the same training step, but not every verdict of this report holds."
-    return f"Yes: told the same rule, {names} take the same training step, to the last bit."
+    return f"Yes: given the same rule, {names} take the same training step, to the last bit."
 
 
-def _difference(asked: Sequence[str], odd: set[str]) -> str:
-    others = [framework for framework in asked if framework not in odd]
+def _difference(frameworks: Sequence[str], disagreeing: set[str]) -> str:
+    others = [framework for framework in frameworks if framework not in disagreeing]
     if not others:
-        return f"No: {titles(asked)} did not take the same training steps."
-    return f"No: {titles([f for f in asked if f in odd])} did not take the same training steps as {titles(others)}."
+        return f"No: {titles(frameworks)} did not take the same training steps."
+    names = titles([framework for framework in frameworks if framework in disagreeing])
+    return f"No: {names} did not take the same training steps as {titles(others)}."
 
 
-def _training(content: dict[str, Any]) -> dict[str, str]:
-    rows = content["training"]
-    wrong = [f"{row['call']} ({row_words(row)})" for row in rows if row["state"] != "equal"]
+def _warning(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    verb = "mean" if len(names) > 1 else "means"
+    return (
+        "The same name can stand for two rules: called with default arguments, "
+        f"{listed(names)} {verb} another rule in PyTorch than in Keras."
+    )
+
+
+def _training(results: Results) -> VerdictPart:
+    rows = results.training
+    calls = counted(len(rows), "call")
+    wrong = [f"{row.call} ({row.message})" for row in rows if row.agreement is not Agreement.EQUAL]
     if wrong:
-        return _part("training", FAILS, f"{len(wrong)} of {counted(len(rows), 'call')} without equal digests: "
-                     f"{'; '.join(wrong)}.")  # fmt: skip
-    frameworks = titles(content["asked"]["frameworks"])
-    steps, weights = max(row["steps"] for row in rows), max(row["weights"] for row in rows)
-    words = (
-        f"{counted(len(rows), 'call')} of {counted(len(content['dialects']), 'rule')}, each trained for "
-        f"{counted(steps, 'step')} on MNIST in {frameworks}: all {weights:,} weights have the same bits in all of "
-        "them, at every mark."
+        message = f"{len(wrong)} of {calls} without equal digests: {'; '.join(wrong)}."
+        return VerdictPart("training", Judgement.FAILS, message)
+    rules = counted(len(results.dialects), "rule")
+    steps = counted(max(row.steps for row in rows), "step")
+    weights = max(row.weights for row in rows)
+    message = (
+        f"{calls} of {rules}, each trained for {steps} on MNIST in "
+        f"{titles(results.request.frameworks)}: all {weights:,} weights have the same bits in all "
+        "of them, at every mark."
     )
-    return _part("training", HOLDS, words)
+    return VerdictPart("training", Judgement.HOLDS, message)
 
 
-def _runs(content: dict[str, Any]) -> dict[str, str]:
-    failures = content["failures"]
+def _runs(failures: Sequence[Failure]) -> VerdictPart:
     if not failures:
-        return _part("runs", HOLDS, "")
-    return _part("runs", FAILS, f"{counted(len(failures), 'run')} left no record; the messages are below.")
+        return VerdictPart("runs", Judgement.HOLDS, "")
+    message = f"{counted(len(failures), 'run')} left no record; the messages are below."
+    return VerdictPart("runs", Judgement.FAILS, message)
 
 
-def _natives(natives: dict[str, Any]) -> dict[str, str]:
-    if natives["state"] != work.DONE:
-        return _undone("natives", "The frameworks' own optimizers were not compared", natives)
-    rows = natives["rows"]
-    differ = [row for row in rows if row["verdict"] not in NATIVE_HOLDS]
+def _natives(natives: Natives) -> VerdictPart:
+    name = "natives"
+    if natives.ending.state is not State.DONE:
+        return _not_run(name, "The frameworks' own optimizers were not compared", natives.ending)
+    rows = natives.rows
+    comparisons = counted(len(rows), "comparison")
+    differ = [row for row in rows if not row.verdict.holds]
     if differ or not rows:
-        calls = listed(sorted({f"{row['call']} in {row['witness']}" for row in differ}))
-        which = f"{len(differ)} of {counted(len(rows), 'comparison')}"
-        return _part(
-            "natives", FAILS, f"The frameworks' own optimizers: {which} without a verdict that holds: {calls}."
+        calls = listed(sorted({f"{row.call} in {row.native}" for row in differ}))
+        message = (
+            f"The frameworks' own optimizers: {len(differ)} of {comparisons} without a verdict "
+            f"that holds: {calls}."
         )
-    recorded = sum(row["verdict"] != "agrees" for row in rows)
-    also = f", {recorded} of them with a recorded deviation within its recorded size" if recorded else ""
-    words = f"The frameworks' own optimizers follow their dialects in {counted(len(rows), 'comparison')}{also}."
-    return _part("natives", HOLDS, words)
+        return VerdictPart(name, Judgement.FAILS, message)
+    recorded = sum(row.verdict is not NativeVerdict.AGREES for row in rows)
+    message = f"The frameworks' own optimizers follow their dialects in {comparisons}"
+    if recorded:
+        message += f", {recorded} of them with a recorded deviation within its recorded size"
+    return VerdictPart(name, Judgement.HOLDS, f"{message}.")
 
 
-def _hostile(hostile: dict[str, Any]) -> dict[str, str]:
-    if hostile["state"] != work.DONE:
-        return _undone("hostile gradients", "Hostile gradients were not tried", hostile)
-    rows = hostile["rows"]
-    wrong = [f"{row['call']} ({row['case']})" for row in rows if not row["holds"]]
+def _hostile(hostile: Hostile) -> VerdictPart:
+    name = "hostile gradients"
+    if hostile.ending.state is not State.DONE:
+        return _not_run(name, "Hostile gradients were not tried", hostile.ending)
+    rows = hostile.rows
+    trials = counted(len(rows), "trial")
+    wrong = [f"{row.call} ({row.case})" for row in rows if not row.holds]
     if wrong or not rows:
-        which = f"{len(wrong)} of {counted(len(rows), 'trial')}"
-        return _part(
-            "hostile gradients", FAILS, f"Hostile gradients: {which} without the reference's bits: {listed(wrong)}."
+        message = (
+            f"Hostile gradients: {len(wrong)} of {trials} without the reference's bits: "
+            f"{listed(wrong)}."
         )
-    told = sum(row["native"] != HOSTILE_SAME for row in rows)
-    words = (
-        f"On hostile gradients ours have the reference's bits in {counted(len(rows), 'trial')}; the frameworks' own "
-        f"optimizers do otherwise, or refuse, in {told} of them."
+        return VerdictPart(name, Judgement.FAILS, message)
+    others = sum(row.native is not NativeBehaviour.SAME for row in rows)
+    message = (
+        f"On hostile gradients our optimizers have the reference's bits in {trials}; the "
+        f"frameworks' own optimizers do otherwise, or refuse, in {others} of them."
     )
-    return _part("hostile gradients", HOLDS, words)
+    return VerdictPart(name, Judgement.HOLDS, message)
 
 
-def _timed(part: dict[str, Any], name: str) -> dict[str, str]:
-    if part["state"] != work.DONE:
-        return _undone(name, f"{name.capitalize()} were not measured", part)
-    return _part(name, HOLDS, "")
+def _sensitivity(sensitivity: Sensitivity) -> VerdictPart:
+    name = "sensitivity"
+    if sensitivity.ending.state is not State.DONE:
+        return _not_run(name, "Wrong rules were not planted", sensitivity.ending)
+    rows = sensitivity.rows
+    mutants = sum(row.mutants for row in rows)
+    caught = sum(row.caught for row in rows)
+    equivalent = sum(row.equivalent for row in rows)
+    survivors = sum(len(row.survivors) for row in rows)
+    wrongly_marked = sum(len(row.wrongly_marked) for row in rows)
+    message = f"{counted(mutants, 'wrong rule')} planted in this run: {caught:,} caught"
+    if equivalent:
+        message += f", {equivalent:,} marked as equivalent to the right rule"
+    message += f", {survivors:,} not noticed" if survivors else ", none left over"
+    if wrongly_marked:
+        message += f"; {wrongly_marked:,} of the caught are wrongly marked as equivalent"
+    holds = mutants > 0 and not survivors and not wrongly_marked
+    return VerdictPart(name, Judgement.HOLDS if holds else Judgement.FAILS, f"{message}.")
 
 
-def _undone(name: str, words: str, part: dict[str, Any]) -> dict[str, str]:
-    state = FAILS if part["state"] == work.FAILED else LEFT_OUT
-    return _part(name, state, f"{words}: {part['words'].splitlines()[-1].rstrip('.')}.")
+def _times(name: str, ending: Ending) -> VerdictPart:
+    """Times are shown and not judged; only a measurement that failed counts."""
+    if ending.state is not State.DONE:
+        return _not_run(name, f"{name.capitalize()} were not measured", ending)
+    return VerdictPart(name, Judgement.HOLDS, "")
 
 
-def _part(name: str, state: str, words: str) -> dict[str, str]:
-    return {"name": name, "state": state, "words": words}
+def _not_run(name: str, sentence: str, ending: Ending) -> VerdictPart:
+    judgement = Judgement.FAILS if ending.state is State.FAILED else Judgement.LEFT_OUT
+    lines = ending.message.splitlines() or ["it left no message"]
+    return VerdictPart(name, judgement, f"{sentence}: {lines[-1].rstrip('.')}.")

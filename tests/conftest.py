@@ -12,27 +12,28 @@ from report_folder import RULE, STEPS
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """A folder of this run of pytest, whichever of its workers asks."""
+    """A folder of this run of pytest, the same in each of its workers."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if hasattr(request.config, "workerinput") else base
 
 
 @pytest.fixture(scope="session")
-def made(shared: Path) -> Path:
-    """A report on one rule in three frameworks; made once, copied before it is harmed."""
+def small_report(shared: Path) -> Path:
+    """The folder of a report on one rule in three frameworks; tests must not change it."""
     out = shared / "report"
     with FileLock(shared / "report.lock"):
         if not (out / "index.html").exists():
-            words = ("--rules", RULE, "--steps", str(STEPS), "--no-bench", "--no-natives", "--out", out)
-            ended = samestep("report", *words)
+            options = ("--rules", RULE, "--steps", str(STEPS), "--out", out)
+            parts = ("--no-bench", "--no-natives", "--no-sensitivity")
+            ended = samestep("report", *options, *parts)
             assert ended.returncode == 0, ended.stdout + ended.stderr
     return out
 
 
 @pytest.fixture
-def copied(made: Path, tmp_path: Path) -> Path:
-    """A copy of the report's folder."""
-    return Path(shutil.copytree(made, tmp_path / "report"))
+def copied(small_report: Path, tmp_path: Path) -> Path:
+    """A copy of the report's folder, which a test may change."""
+    return Path(shutil.copytree(small_report, tmp_path / "report"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
-"""Running the command line as a person does, and reading what it left."""
+"""Running the command line as a person does."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,38 +12,44 @@ MISTAKE = 2  # the exit code of a user's mistake
 
 
 def samestep(
-    *words: str | Path, env: Mapping[str, str] | None = None, flags: tuple[str, ...] = (), cwd: Path = ROOT
+    *arguments: str | Path,
+    env: Mapping[str, str] | None = None,
+    flags: tuple[str, ...] = (),
+    cwd: Path = ROOT,
 ) -> Any:
-    """Run ``samestep`` in a process of its own, from the checkout's root; the completed process with its text."""
-    command = [sys.executable, *flags, "-m", "samestep.report.cli", *map(str, words)]
-    surroundings = {**os.environ, **({"PYTHONPATH": str(ROOT)} if cwd != ROOT else {}), **(env or {})}
-    return subprocess.run(command, cwd=cwd, env=surroundings, capture_output=True, text=True, timeout=300)
+    """Run ``samestep`` in a child process, from the checkout's root unless ``cwd`` is given.
+
+    ``flags`` are options of the interpreter. Returns the completed process with its text.
+    """
+    command = [sys.executable, *flags, "-m", "samestep.report.cli", *map(str, arguments)]
+    variables = {**os.environ, **({"PYTHONPATH": str(ROOT)} if cwd != ROOT else {}), **(env or {})}
+    return subprocess.run(
+        command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
-def assert_mistake(ended: Any, *words: str) -> None:
-    """The process ended as for a user's mistake: exit code 2, one line that holds the words, no traceback."""
+def assert_mistake(ended: Any, *parts: str) -> None:
+    """Assert that a process ended as for a user's mistake.
+
+    That is exit code 2, and one line without a traceback that contains all parts.
+    """
     assert ended.returncode == MISTAKE, ended.stderr
     assert "Traceback" not in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
-    for word in words:
-        assert word in ended.stderr
+    for part in parts:
+        assert part in ended.stderr
 
 
 def workers(parent: int) -> list[tuple[int, str]]:
-    """The training runs that a process has started: process id and command line."""
-    found = []
+    """Return process id and command line of the training runs that a process has started."""
+    children = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
             above = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:  # it has ended
             continue
+        line = command.decode(errors="replace")
         if above == parent and "samestep.frameworks.experiment.run" in line:
-            found.append((int(folder.name), line))
-    return found
-
-
-def content(folder: Path) -> dict[str, Any]:
-    """The report's content as it lies on disk."""
-    found: dict[str, Any] = json.loads((folder / "report.json").read_text())
-    return found
+            children.append((int(folder.name), line))
+    return children

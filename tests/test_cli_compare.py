@@ -32,18 +32,29 @@ def test_the_same_ends_with_nought_and_different_with_one() -> None:
 
 
 def test_a_constant_rate_makes_two_momentum_buffers_equal() -> None:
-    words = ("compare", "keras:SGD(learning_rate=0.1, momentum=0.9)", "pytorch:SGD(lr=0.1, momentum=0.9)")
-    assert samestep(*words).returncode == 1
-    assert samestep(*words, "--constant").returncode == 0
+    arguments = (
+        "compare",
+        "keras:SGD(learning_rate=0.1, momentum=0.9)",
+        "pytorch:SGD(lr=0.1, momentum=0.9)",
+    )
+    assert samestep(*arguments).returncode == 1
+    assert samestep(*arguments, "--constant").returncode == 0
 
 
 def test_a_file_of_gradients_is_compared_on(tmp_path: Path) -> None:
-    """AMSGrad is Adam while v grows; where g halves, v first falls at step 6, since 4^-5 < 0.001 (1 + 1/4 + ...)."""
+    """AMSGrad is Adam while v grows.
+
+    Where g halves, v first falls at step 6, since 4^-5 < 0.001 (1 + 1/4 + ...).
+    """
     for growing, code in ((True, 0), (False, 1)):
         gradients = 2.0 ** np.arange(-9, 0)[:: 1 if growing else -1, None]
         np.savez(tmp_path / "gradients.npz", **{"gradients/kernel": gradients})
         ended = samestep(
-            "compare", ADAM, "pytorch:Adam(lr=0.001, amsgrad=True)", "--gradients", tmp_path / "gradients.npz"
+            "compare",
+            ADAM,
+            "pytorch:Adam(lr=0.001, amsgrad=True)",
+            "--gradients",
+            tmp_path / "gradients.npz",
         )
         assert ended.returncode == code, ended.stdout
         assert ("first difference: step 6, tensor kernel" in ended.stdout) == (code == 1)
@@ -56,8 +67,10 @@ def test_a_users_own_optimizers_are_found_in_the_current_folder(
     pytest.importorskip("torch", reason="PyTorch is not installed")
     pytest.importorskip("keras", reason="Keras is not installed")
     (tmp_path / "mine.py").write_text(
-        "def torch_sgd(parameters):\n    import torch\n    return torch.optim.SGD(parameters, lr=0.25)\n\n"
-        "def keras_sgd():\n    import sys\n    assert 'torch' not in sys.modules\n    import keras\n"
+        "def torch_sgd(parameters):\n"
+        "    import torch\n    return torch.optim.SGD(parameters, lr=0.25)\n\n"
+        "def keras_sgd():\n"
+        "    import sys\n    assert 'torch' not in sys.modules\n    import keras\n"
         "    return keras.optimizers.SGD(0.25)\n\n"
         "def broken(parameters):\n    raise RuntimeError('no luck')\n\n"
         "def odd(parameters):\n    return 'SGD'\n"
@@ -65,17 +78,32 @@ def test_a_users_own_optimizers_are_found_in_the_current_folder(
     ended = samestep("compare", "mine:torch_sgd", "mine:keras_sgd", cwd=tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "mine:keras_sgd  means SGD(lr=0.25)" in ended.stdout
-    assert_mistake(samestep("compare", "mine:broken", ADAM, cwd=tmp_path), "mine:broken failed when called", "no luck")
-    assert_mistake(samestep("compare", "mine:odd", ADAM, cwd=tmp_path), "must return a torch.optim.Optimizer", "str")
-    assert_mistake(samestep("compare", "mine:none", ADAM, cwd=tmp_path), "mine:none must be a module", "none")
+    assert_mistake(
+        samestep("compare", "mine:broken", ADAM, cwd=tmp_path),
+        "mine:broken failed when called",
+        "no luck",
+    )
+    assert_mistake(
+        samestep("compare", "mine:odd", ADAM, cwd=tmp_path),
+        "must return a torch.optim.Optimizer",
+        "str",
+    )
+    assert_mistake(
+        samestep("compare", "mine:none", ADAM, cwd=tmp_path), "mine:none must be a module", "none"
+    )
 
 
 def test_training_on_mnist_ends_with_the_answer() -> None:
     """Two rules in NumPy: the same calls, then others, with the optimizers' own answer below."""
     same = samestep("compare", ADAM.partition(":")[2], "Adam(lr=0.001)", "--mnist", "--steps", "3")
     assert (same.returncode, same.stderr) == (0, "")
-    assert "SAME: equal bits of data, forward pass, loss, gradient and weights at every step" in same.stdout
-    other = samestep("compare", "Adam(lr=0.001)", "Adam(lr=0.001, beta2=0.99)", "--mnist", "--steps", "3")
+    assert (
+        "SAME: equal bits of data, forward pass, loss, gradient and weights at every step"
+        in same.stdout
+    )
+    other = samestep(
+        "compare", "Adam(lr=0.001)", "Adam(lr=0.001, beta2=0.99)", "--mnist", "--steps", "3"
+    )
     assert other.returncode == 1
     assert "DIFFERENT: other bits from step 1 on" in other.stdout
     assert "in the state" in other.stdout
@@ -83,22 +111,33 @@ def test_training_on_mnist_ends_with_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["Adamm()", ADAM], "there is no rule 'Adamm'"),
         ([ADAM, "Adam"], "a contestant must be a rule, a dialect's call"),
         ([ADAM, ADAM, "--dtype", "float8"], "dtype must be one of float32, float64, got 'float8'"),
         ([ADAM, ADAM, "--gradients", "no.npz"], "no.npz must be an .npz file of gradients"),
-        ([ADAM, ADAM, "--mnist", "--constant"], "--mnist trains in lockstep at each one's own rate: leave out"),
-        (["Adam()", "Adam(lr=1.0)", "--repro", "no/such/x.py"], "no/such/x.py must be a file that can be written"),
         (
-            ["Adam(lr=1.0, epsilon_at=Epsilon.HAT, maximize=True)", "adapter:pytorch:Adam()", "--repro", "x.py"],
+            [ADAM, ADAM, "--mnist", "--constant"],
+            "--mnist trains in lockstep at each one's own rate: leave out",
+        ),
+        (
+            ["Adam()", "Adam(lr=1.0)", "--repro", "no/such/x.py"],
+            "no/such/x.py must be a file that can be written",
+        ),
+        (
+            [
+                "Adam(lr=1.0, epsilon_at=Epsilon.HAT, maximize=True)",
+                "adapter:pytorch:Adam()",
+                "--repro",
+                "x.py",
+            ],
             "--repro needs an optimizer of PyTorch's or Keras' among the two, and neither has one",
         ),
     ],
 )
-def test_a_mistake_is_told_in_one_line(words: list[str], message: str) -> None:
-    assert_mistake(samestep("compare", *words), message)
+def test_a_mistake_is_one_line(arguments: list[str], message: str) -> None:
+    assert_mistake(samestep("compare", *arguments), message)
 
 
 IDLE = """
@@ -119,14 +158,16 @@ REPRODUCED = [  # the two, on what: elements that go alone, a tensor, a mode, a 
 ]
 
 
-@pytest.mark.parametrize("words", REPRODUCED, ids=" ".join)
-def test_the_script_shows_the_difference_by_itself(words: tuple[str, str], tmp_path: Path) -> None:
-    """In a fresh process, outside the checkout, with nothing of the project to be had; at most thirty lines."""
+@pytest.mark.parametrize("arguments", REPRODUCED, ids=" ".join)
+def test_the_script_shows_the_difference_by_itself(
+    arguments: tuple[str, str], tmp_path: Path
+) -> None:
+    """It runs outside the checkout, imports nothing of samestep, and has at most thirty lines."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     pytest.importorskip("keras", reason="Keras is not installed")
     (tmp_path / "mine.py").write_text(IDLE)
     script = tmp_path / "shown.py"
-    ended = samestep("compare", *words, "--repro", script, cwd=tmp_path)
+    ended = samestep("compare", *arguments, "--repro", script, cwd=tmp_path)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert f"{script} shows the first difference of positions by itself" in ended.stdout
     text = script.read_text()
@@ -134,16 +175,23 @@ def test_the_script_shows_the_difference_by_itself(words: tuple[str, str], tmp_p
     assert not [name for name in ("reference", "frameworks", "parity", "samestep") if name in text]
     surroundings = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     command = [sys.executable, str(script)]
-    shown = subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=300)
+    shown = subprocess.run(
+        command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=300
+    )
     assert shown.returncode == 1, shown.stderr
     assert "Traceback" not in shown.stderr
     assert "apart, rounding explains" in shown.stdout
-    if words != REPRODUCED[0]:  # what follows is asked of one of them
+    if arguments != REPRODUCED[0]:  # what follows is asked of one of them
         return
     equal = text.replace("b = ", "b = a  # ")  # and where nothing differs it says so
     assert equal != text
     script.write_text(equal)
-    assert subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, timeout=300).returncode == 0
+    assert (
+        subprocess.run(
+            command, cwd=tmp_path, env=surroundings, capture_output=True, timeout=300
+        ).returncode
+        == 0
+    )
 
 
 def test_nothing_is_written_where_nothing_differs(tmp_path: Path) -> None:
@@ -160,24 +208,25 @@ PLANTED = [  # a mutant, what is compared in its house, and what the answer says
     ("learning rate is the rule's for ever", "frameworks/tensorflow/coefficients.py",
      (SGD, f"adapter:tensorflow:graph:{SGD}"),
      ["step 21, ", "in the update", "does not follow the learning rate where it changes"]),
-    ("no bias correction of the mean", "reference/adam.py", (HAT, f"native:{HAT}"), ["step 1, ", "in the update"]),
+    ("no bias correction of the mean", "reference/adam.py", (HAT, f"native:{HAT}"),
+     ["step 1, ", "in the update"]),
     ("gradient skips the grid", "frameworks/pytorch/model.py",
      (SGD, f"adapter:pytorch:{SGD}", "--mnist", "--steps", "2"),
      ["step 1, ", "in the gradient", "SAME: equal bits at every step"]),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "file", "words", "told"), PLANTED)
+@pytest.mark.parametrize(("name", "file", "arguments", "parts"), PLANTED)
 def test_a_fault_in_this_house_is_named(
-    name: str, file: str, words: tuple[str, ...], told: list[str], tmp_path: Path
+    name: str, file: str, arguments: tuple[str, ...], parts: list[str], tmp_path: Path
 ) -> None:
-    """Planted in a copy of the project; its step, its stage, and where one exchange explains it, the cause."""
+    """The answer names the step, the stage, and the cause if one exchange explains the fault."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     pytest.importorskip("keras", reason="Keras is not installed")
     tables = (*RULES, *ADAPTERS)
     (patch,) = (p for p in tables if p.file == file and p.name.endswith(f": {name}"))
     altered_checkout(tmp_path, patch)
-    ended = samestep("compare", *words, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    ended = samestep("compare", *arguments, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert ended.returncode == 1, ended.stdout + ended.stderr
-    for word in told:
-        assert word in ended.stdout
+    for part in parts:
+        assert part in ended.stdout

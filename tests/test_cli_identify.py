@@ -60,12 +60,12 @@ def test_what_is_custom_is_none_with_the_nearest(folder: Path) -> None:
     ended = samestep("identify", "mine:jumpy", cwd=folder)
     assert (ended.returncode, ended.stderr) == (1, "")
     first, nearest, leaves = ended.stdout.splitlines()
-    assert first == "mine:jumpy is none of mine, in PyTorch"
-    told = re.fullmatch(
+    assert first == "mine:jumpy is none of the known rules, in PyTorch"
+    match = re.fullmatch(
         r"  the nearest is (\w+)\(.*\): distance (\S+) of the path, limit (\S+)", nearest
     )
-    assert told, nearest
-    assert float(told[2]) > float(told[3])
+    assert match, nearest
+    assert float(match[2]) > float(match[3])
     assert re.match(
         r"  it leaves it at step [1-9]\d*, tensor \w+, element \d+, in float(32|64): ", leaves
     ), leaves
@@ -88,7 +88,7 @@ def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     from samestep.parity.measure.disturbance import Job
     from samestep.parity.runners import contestants
     from samestep.parity.tests.support.boxes import here
-    from samestep.report.identify import lines
+    from samestep.report.terminal.identity import lines
 
     live = contestants.read("native:pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))")
     assert live.rule
@@ -104,23 +104,24 @@ def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
         results=tuple(judgement.results),
         native=live.text,
     )
-    told = list(lines(identity))
-    assert told[0].startswith(f"{live.text} is Adafactor(lr=0.05, ")
+    printed = list(lines(identity))
+    assert printed[0].startswith(f"{live.text} is Adafactor(lr=0.05, ")
     assert (
-        f"  beyond the limit in float32, but bit for bit the steps of the live {live.text}" in told
+        f"  beyond the limit in float32, but bit for bit the steps of the live {live.text}"
+        in printed
     )
-    assert told[-1].startswith("  float32, 64 steps: distance ")
-    assert told[-1].endswith(": BEYOND")
+    assert printed[-1].startswith("  float32, 64 steps: distance ")
+    assert printed[-1].endswith(": BEYOND")
 
 
 @pytest.mark.parametrize(
-    ("what", "words"),
+    ("what", "parts"),
     [
         ("nowhere:factory", ["nowhere:factory must be a module, in this folder or installed"]),
         ("mine:broken", ["mine:broken failed when called", "no luck"]),
         ("mine", ["a contestant must be"]),
     ],
 )
-def test_a_mistake_is_told_in_one_line(what: str, words: list[str], folder: Path) -> None:
-    """Exit code 2; what else can be wrong with a factory is told as by compare."""
-    assert_mistake(samestep("identify", what, cwd=folder), *words)
+def test_a_mistake_is_one_line(what: str, parts: list[str], folder: Path) -> None:
+    """Exit code 2; what else can be wrong with a factory is reported as by compare."""
+    assert_mistake(samestep("identify", what, cwd=folder), *parts)

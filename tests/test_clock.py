@@ -1,5 +1,6 @@
 """The clock convicts: a planted slowdown is found, equal steps are not told apart, missing waits are caught."""
 
+import json
 import os
 import queue
 import threading
@@ -135,7 +136,7 @@ def test_a_step_that_moves_nothing_is_caught() -> None:
 
 def test_the_table_says_what_was_measured() -> None:
     """A table a size, a row a call and mode; every number of the row is in it."""
-    ratios = pytest.importorskip("samestep.report.ratios", reason="the table is the extra 'report'")
+    ratios = pytest.importorskip("samestep.report.terminal.ratios", reason="the table is the extra 'report'")
     assert tuple(sizes.SHAPES) == ratios.SIZES
     ratio = pairs.Ratio(
         value=0.5, low=0.45, high=0.55, a=1e-4, b=2e-4, rounds=20, again=1, stalled=0
@@ -148,9 +149,10 @@ def test_the_table_says_what_was_measured() -> None:
         "usual": {"native": "for-loop", "ratio": ratio._replace(value=0.1, low=0.09, high=0.11)._asdict()},
     }  # fmt: skip
     rows = [{"extra_info": fact}, {"extra_info": {**fact, "size": "large", "parameters": 2**24}}]
-    told = {"benchmarks": rows, "machine_info": {"machine": "x86_64"}}
-    assert str(ratios.heading(told)) == "x86_64, 2 cores, load 0.5 to 0.5; threads: 1; torch 2.13.0"
-    first, second = ratios.tables(told)
+    body = {"benchmarks": rows, "machine_info": {"machine": "x86_64"}}
+    measured = ratios.read(json.dumps(body).encode())
+    assert str(ratios.heading(measured)) == "x86_64, 2 cores, load 0.5 to 0.5; threads: 1; torch 2.13.0"
+    first, second = ratios.tables(measured)
     assert str(second.columns[0].header) == "large: 16,777,216 parameters, cpu"
     assert [str(next(iter(column.cells))) for column in first.columns] == [
         "pytorch:Adam(lr=0.001)", "compiled", "100", "fused", "200", "0.50", "0.45 to 0.55", "faster", "0.02",
@@ -160,7 +162,7 @@ def test_the_table_says_what_was_measured() -> None:
 
 def test_the_table_of_training_says_what_was_measured() -> None:
     """A row an epoch and whom it was timed in turn with, how many times as fast it was; who had none stands alone."""
-    ratios = pytest.importorskip("samestep.report.ratios", reason="the table is the extra 'report'")
+    ratios = pytest.importorskip("samestep.report.terminal.ratios", reason="the table is the extra 'report'")
     ratio = pairs.Ratio(value=0.5, low=0.4, high=0.8, a=0.25, b=0.5, rounds=3, again=1, stalled=0)
     fact = {
         "framework": "pytorch",
@@ -179,10 +181,12 @@ def test_the_table_of_training_says_what_was_measured() -> None:
         {**fact, **usual, "usual": usual},
         {**fact, "framework": "numpy"},
     ]
-    told = {"benchmarks": [{"extra_info": row, "stats": {"min": 0.75}} for row in rows]}
+    benchmarks = [{"extra_info": row, "stats": {"min": 0.75}} for row in rows]
+    body = {"benchmarks": benchmarks, "machine_info": {}}
+    measured = ratios.read(json.dumps(body).encode())
     own = ("pytorch compiled float32", "0.25", "0.12")
     slower = (*own, "DataLoader", "1.00", "4.00", "1.25 to 2.50", "faster")
-    columns = [[str(cell) for cell in column.cells] for column in ratios.training(told).columns]
+    columns = [[str(cell) for cell in column.cells] for column in ratios.training(measured).columns]
     assert list(zip(*columns, strict=True)) == [
         slower, (*own, "DataLoader fused", "0.50", "2.00", "1.25 to 2.50", "faster"), slower,
         ("numpy compiled float32", "0.75", "0.12", *[""] * 5),

@@ -31,7 +31,7 @@ def test_wheel_holds_what_users_import_and_nothing_else(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(left_out)]
     assert not [name for name in names if re.search(r"test_|conftest|mutant|audit|\.gz$", name)]
     suffixes = {Path(name).suffix for name in names}
-    assert suffixes == {".py", ".json", ".jinja", ".typed"}
+    assert suffixes == {".py", ".json", ".jinja", ".css", ".js", ".typed"}
     modes = [info.external_attr >> 16 for info in zipfile.ZipFile(wheel).infolist()]
     assert not any(stat.S_ISLNK(mode) for mode in modes), "the wheel must hold no links"
 
@@ -41,7 +41,9 @@ def test_wheel_holds_what_is_read_by_name(wheel: Path) -> None:
     needed = {
         "parity/lockstep/golden.json",
         "parity/measure/wrong_rules/table.py",
-        "report/page.html.jinja",
+        "report/page/page.html.jinja",
+        "report/page/page.css",
+        "report/page/page.js",
         "reference/dialects/keras.py",
         "py.typed",
     }

@@ -9,14 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_folder import add_growth, add_hostile, add_natives, add_steps, again, edit
+from report_folder import (
+    add_growth,
+    add_hostile,
+    add_natives,
+    add_sensitivity,
+    add_steps,
+    edit,
+    write_again,
+)
 
 from samestep.parity.tests.support.require import require
 
 for module in ("typer", "rich", "jinja2", "plotly", "torch", "tensorflow"):
     require(module)
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to open the page in")
 
 
@@ -25,26 +35,45 @@ def full(copied: Path) -> Path:
     """The page with all its parts and plots."""
     add_natives(copied, "deviates as recorded")
     add_hostile(copied, "flushes subnormals")
+    add_sensitivity(copied, [])
     add_steps(copied)
     add_growth(copied)
     edit_epochs(copied)
-    assert again(copied)[0] == 0
+    assert write_again(copied)[0] == 0
     return copied / "index.html"
 
 
 def edit_epochs(folder: Path) -> None:
-    """As if each run had gone on for a second epoch: then the page has a curve of accuracies, too."""
+    """Add a second epoch to each record, so that the page has a curve of accuracies, too."""
     for path in (folder / "records").glob("*.json"):
         edit(path, lambda body: body["epochs"].insert(0, {**body["epochs"][-1], "accuracy": 0.5}))
 
 
 def chromium(page: Path, folder: Path, *flags: str) -> str:
-    """The page's document after its scripts have run."""
+    """Return the page's document after its scripts have run."""
     assert CHROMIUM
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-default-apps"]
-    command += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=10000", *flags, "--dump-dom"]
-    return subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=120).stdout
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-sync",
+    ]
+    command += [
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-default-apps",
+    ]
+    command += [
+        f"--user-data-dir={folder / 'profile'}",
+        "--virtual-time-budget=10000",
+        *flags,
+        "--dump-dom",
+    ]
+    return subprocess.run(
+        [*command, page.as_uri()], capture_output=True, text=True, timeout=120
+    ).stdout
 
 
 @BROWSER
@@ -72,53 +101,64 @@ def test_the_page_does_not_scroll_sideways(full: Path, tmp_path: Path, width: in
 
 
 def measure(page: Path, folder: Path, width: int) -> dict[str, Any]:
-    """The page's own measurements in a frame of that width: a window of Chromium's cannot be so narrow."""
+    """Return the page's own measurements in a frame: a window of Chromium cannot be so narrow."""
     probe = """<script>addEventListener("load", () => setTimeout(() => parent.postMessage({
       width: innerWidth, scroll: document.documentElement.scrollWidth,
-      plots: [...document.querySelectorAll("svg.main-svg")].map(svg => svg.getBoundingClientRect().right),
+      plots: [...document.querySelectorAll("svg.main-svg")].map(
+        svg => svg.getBoundingClientRect().right),
     }, "*"), 1000))</script>"""
     (folder / "probed.html").write_text(page.read_text() + probe)
     frame = folder / "frame.html"
-    frame.write_text(f"""<iframe src="probed.html" width="{width}" height="800" style="border: 0"></iframe><script>
-      addEventListener("message", event => document.body.dataset.told = JSON.stringify(event.data))</script>""")
-    measured: dict[str, Any] = told(chromium(frame, folder))
+    frame.write_text(
+        f"""<iframe src="probed.html" width="{width}" height="800" style="border: 0"></iframe>
+        <script>addEventListener("message", event => {{
+          document.body.dataset.probe = JSON.stringify(event.data);
+        }})</script>"""
+    )
+    measured: dict[str, Any] = probed(chromium(frame, folder))
     return measured
 
 
 @BROWSER
 def test_the_page_asks_the_network_for_nothing(full: Path, tmp_path: Path) -> None:
-    assert asked(full, tmp_path) == []
+    assert requested(full, tmp_path) == []
 
 
 @BROWSER
-@pytest.mark.parametrize("policed", [True, False])
-def test_a_page_that_asked_the_network_would_be_noticed(full: Path, tmp_path: Path, policed: bool) -> None:
-    page = full.read_text().replace("</main>", '<script src="http://127.0.0.1:9/x.js"></script></main>')
-    full.write_text(page if policed else page.replace("Content-Security-Policy", "none"))
-    assert "http://127.0.0.1:9/x.js" in asked(full, tmp_path)
+@pytest.mark.parametrize("with_policy", [True, False])
+def test_a_page_that_asked_the_network_would_be_noticed(
+    full: Path, tmp_path: Path, with_policy: bool
+) -> None:
+    script = '<script src="http://127.0.0.1:9/x.js"></script></main>'
+    page = full.read_text().replace("</main>", script)
+    full.write_text(page if with_policy else page.replace("Content-Security-Policy", "none"))
+    assert "http://127.0.0.1:9/x.js" in requested(full, tmp_path)
 
 
-def asked(page: Path, folder: Path) -> list[str]:
-    """The addresses that the page fetched or tried to."""
-    probe = """<script>const asked = [];
-      addEventListener("securitypolicyviolation", event => asked.push(event.blockedURI));
-      addEventListener("load", () => setTimeout(() => document.documentElement.dataset.told = JSON.stringify(
-        [...asked, ...performance.getEntriesByType("resource").map(entry => entry.name)]), 1000));</script>"""
+def requested(page: Path, folder: Path) -> list[str]:
+    """Return the addresses that the page fetched, or tried to fetch."""
+    probe = """<script>const refused = [];
+      addEventListener("securitypolicyviolation", event => refused.push(event.blockedURI));
+      addEventListener("load", () => setTimeout(() => {
+        const fetched = performance.getEntriesByType("resource").map(entry => entry.name);
+        document.documentElement.dataset.probe = JSON.stringify([...refused, ...fetched]);
+      }, 1000));</script>"""
     (folder / "probed.html").write_text(page.read_text().replace("<head>", "<head>" + probe))
-    return told(chromium(folder / "probed.html", folder))
+    return probed(chromium(folder / "probed.html", folder))
 
 
-def told(document: str) -> Any:
-    """What a probe wrote into the document."""
-    found = re.search(r'data-told="([^"]*)"', document)
-    assert found, "the probe wrote nothing"
-    return json.loads(html.unescape(found[1]))
+def probed(document: str) -> Any:
+    """Return what a probe wrote into the document."""
+    written = re.search(r'data-probe="([^"]*)"', document)
+    assert written, "the probe wrote nothing"
+    return json.loads(html.unescape(written[1]))
 
 
-def test_the_page_names_no_outside_source(made: Path) -> None:
-    page = (made / "index.html").read_text()
+def test_the_page_names_no_outside_source(small_report: Path) -> None:
+    page = (small_report / "index.html").read_text()
     tags = re.findall(
-        r"<(?:script|link|img|iframe|source|video)\b[^>]*>", re.sub(r"(?s)<script>.*?</script>", "", page)
+        r"<(?:script|link|img|iframe|source|video)\b[^>]*>",
+        re.sub(r"(?s)<script>.*?</script>", "", page),
     )
     assert not [tag for tag in tags if re.search(r"(src|href)\s*=\s*.?(https?:)?//", tag)]
     assert "default-src 'none'" in page

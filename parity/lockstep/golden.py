@@ -1,23 +1,23 @@
-"""The golden digests of lockstep: ``python -m samestep.parity.lockstep.golden`` trains every case in every framework and records them.
+"""The golden digests of lockstep: ``samestep golden`` trains every case in every framework and records them.
 
-It writes nothing unless the frameworks agree. ``--verify`` compares with what is recorded instead, also under other
+It writes nothing unless the frameworks agree. ``--verify`` compares with the recorded digests instead, also under other
 conditions: ``--threads 2``, ``--xla``.
 """
 
-import argparse
+import dataclasses
 import json
 import platform
-import sys
-import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from samestep.frameworks.experiment import executor, record
-from samestep.frameworks.experiment.run import FRAMEWORKS, Run, writable
+from samestep.frameworks.experiment.run import FRAMEWORKS, Run
 from samestep.parity.measure import cases
 from samestep.reference import dialects
 
 FILE = Path(__file__).with_name("golden.json")
+CALLS = cases.TRAINED
 EPOCHS = 5
 # The platform of the recorded digests. On others libraries may round exp differently.
 PLATFORM = "Linux x86_64"
@@ -33,20 +33,40 @@ def here() -> str:
     return f"{platform.system()} {platform.machine()}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """Under which conditions the cases are trained."""
+
+    frameworks: tuple[str, ...] = FRAMEWORKS
+    epochs: int = EPOCHS
+    threads: int = 1
+    xla: bool = False
+
+    def runs(self, calls: Sequence[str]) -> list[Run]:
+        """Return the runs of these calls in every framework; ValueError for impossible conditions."""
+        runs: list[Run] = []
+        for call in calls:
+            runs += [self._run(framework, call) for framework in self.frameworks]
+        return runs
+
+    def _run(self, framework: str, call: str) -> Run:
+        return Run(framework, call, epochs=self.epochs, threads=self.threads, xla=self.xla)
+
+
 def train(
-    runs: list[Run], out: Path, jobs: int | None, cluster: str | None = None
+    runs: Sequence[Run],
+    out: Path,
+    *,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    on_event: Callable[[executor.Event], None] = executor.ignore,
 ) -> dict[Run, record.Record]:
-    """The records of the runs; ValueError with the message of the first that failed."""
-    outcomes = executor.train_all(runs, out, jobs=jobs, cluster=cluster, on_event=_say)
+    """Return the records of the runs, which go to the folder ``out``; ValueError with the message of a failed run."""
+    outcomes = executor.train_all(runs, out, jobs=jobs, cluster=cluster, on_event=on_event)
     for outcome in outcomes:
         if outcome.record is None:
             raise ValueError(f"{outcome.run.name} {outcome.error}")
     return {outcome.run: record.read(outcome.record) for outcome in outcomes if outcome.record}
-
-
-def _say(event: executor.Event) -> None:
-    if event.outcome:
-        print(f"{event.outcome.seconds:6.1f} s  {event.run.name} {event.outcome.error or ''}", flush=True)
 
 
 def agreed(call: str, records: dict[Run, record.Record]) -> dict[str, Any]:
@@ -99,42 +119,7 @@ def _first_difference(digests: list[str], expected: list[str]) -> int | None:
     return None
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m samestep.parity.lockstep.golden", description=__doc__)
-    parser.add_argument("--verify", action="store_true", help="compare with the recorded digests; write nothing")
-    parser.add_argument("--add", action="store_true", help="record only the cases that are not recorded yet")
-    parser.add_argument("--xla", action="store_true", help="with --verify: TensorFlow alone, under XLA")
-    parser.add_argument("--threads", type=int, default=1, help="with --verify: threads of each run")
-    parser.add_argument("--frameworks", default=",".join(FRAMEWORKS), help="with --verify: these alone")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--jobs", type=int, default=None)
-    parser.add_argument("--cluster", help="train on the workers of this Dask scheduler's address")
-    parser.add_argument("--out", type=Path, help="keep the records in this folder")
-    options = parser.parse_args(arguments)
-    chosen = ["tensorflow"] if options.xla else options.frameworks.split(",")
-    try:
-        recorded = load() if options.add else {}
-        calls = [call for call in cases.TRAINED if call not in recorded]
-        runs = [
-            Run(name, call, epochs=options.epochs, threads=options.threads, xla=options.xla)
-            for call in calls for name in (chosen if options.verify else FRAMEWORKS)
-        ]  # fmt: skip
-        with tempfile.TemporaryDirectory() as folder:
-            records = train(runs, writable(options.out or Path(folder)), options.jobs, options.cluster)
-        if options.verify:
-            differences = differing(records, load())
-            print("\n".join(differences) or f"all {len(runs)} runs end with the recorded digests")
-            return int(bool(differences))
-        found = {call: recorded.get(call) or agreed(call, records) for call in cases.TRAINED}
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
-    body = json.dumps({"platform": here(), "epochs": options.epochs, "cases": found}, indent=1)
+def save(entries: dict[str, dict[str, Any]], epochs: int) -> None:
+    """Write the golden entries, by call, to the file that lies in the repository."""
+    body = json.dumps({"platform": here(), "epochs": epochs, "cases": entries}, indent=1)
     record.write_whole(FILE, lambda file: file.write(f"{body}\n".encode()))
-    print(f"{FILE.name}: {len(found)} cases recorded")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

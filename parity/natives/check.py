@@ -2,9 +2,12 @@
 
 import dataclasses
 import enum
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from samestep.frameworks.experiment import record
 from samestep.parity.measure import cases, limits
 from samestep.parity.measure.nearest_wrong import STEPS, designed_trial, expectation, nearest_wrong
 from samestep.parity.measure.rule_run import run_rule
@@ -12,7 +15,7 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.parity.measure.verdict import Verdict, judge
 from samestep.parity.runners import LIBRARIES, Native, missing_package, runner_of
-from samestep.reference import Rule, dialects
+from samestep.reference import RULES, Rule, dialects
 
 from . import deviations
 from .deviations import Deviation
@@ -162,3 +165,49 @@ def installed() -> tuple[list[str], dict[str, str]]:
         else:
             present.append(dialect)
     return present, absent
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """Which natives are checked; None, and an empty ``rules``, stand for all.
+
+    ``rules`` are the names of rules that the natives follow; ValueError for an unknown one.
+    """
+
+    call: str | None = None
+    mode: str | None = None
+    dtype: str | None = None
+    rules: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        known = [rule.__name__ for rule in RULES]
+        unknown = [name for name in self.rules if name not in known]
+        if unknown:
+            raise ValueError(f"rules must be some of {', '.join(known)}, got {', '.join(unknown)}")
+
+    def includes(self, case: NativeCase) -> bool:
+        """Return True if the native belongs to the selection."""
+        for name in ("call", "mode", "dtype"):
+            if getattr(self, name) not in (None, getattr(case, name)):
+                return False
+        return not self.rules or type(dialects.read(case.call)).__name__ in self.rules
+
+
+def select(selection: Selection) -> list[NativeCase]:
+    """Return the natives of the selection that can run here; ValueError if there are none."""
+    present, _ = installed()
+    chosen: list[NativeCase] = []
+    for dialect in present:
+        chosen += [case for case in every(dialect) if selection.includes(case)]
+    if not chosen:
+        raise ValueError(
+            "no native matches; run without --call, --mode, --dtype and --rules to see them all"
+        )
+    return chosen
+
+
+def save(rows: Sequence[NativeRow], absent: dict[str, str], path: Path) -> None:
+    """Write the rows, and why dialects were left out, to a JSON file."""
+    body = {"rows": [dataclasses.asdict(row) for row in rows], "left_out": absent}
+    text = json.dumps(body, indent=1)
+    record.write_whole(path, lambda file: file.write(text.encode()))

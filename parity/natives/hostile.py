@@ -6,12 +6,15 @@ Our adapters must have the bits of the reference. What a native does otherwise, 
 import dataclasses
 import enum
 import itertools
+import json
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from samestep.frameworks.experiment import record
 from samestep.parity.measure import cases, limits, streams
 from samestep.parity.measure.dtypes import numpy_dtype
 from samestep.parity.measure.rule_run import run_rule
@@ -150,6 +153,11 @@ class HostileRow:
         """True if our adapters do as the reference does."""
         return all(text in (AdapterVerdict.EQUAL_BITS, AdapterVerdict.FLUSHES) for text in self.ours.values())
 
+    def __str__(self) -> str:
+        ours = "; ".join(f"{framework} {result}" for framework, result in self.ours.items())
+        native = f"{self.native} {self.message}".rstrip()
+        return f"{self.call} {self.case}: {self.reference}; ours: {ours}; native: {native}"
+
 
 def measure(name: str, call: str) -> HostileRow:
     """What becomes of one call on one case, in the reference, in our adapters and in the native."""
@@ -262,5 +270,16 @@ def _recorded_cause(rule: Rule, case: HostileCase, actual: np.ndarray, call: str
 
 
 def calls(rules: Sequence[str]) -> list[str]:
-    """The calls that stand for these rules in the frameworks' dialects."""
+    """The calls that stand for these rules in the frameworks' dialects; ValueError for others."""
+    unknown = [rule for rule in rules if rule not in cases.PLAIN]
+    if unknown:
+        known = ", ".join(cases.PLAIN)
+        raise ValueError(f"rules must be some of {known}, got {', '.join(unknown)}")
     return list(itertools.chain.from_iterable(cases.PLAIN[rule] for rule in rules))
+
+
+def save(rows: Sequence[HostileRow], path: Path) -> None:
+    """Write the rows, and whether each holds, to a JSON file."""
+    body = {"rows": [{**dataclasses.asdict(row), "holds": row.holds} for row in rows]}
+    text = json.dumps(body, indent=1)
+    record.write_whole(path, lambda file: file.write(text.encode()))

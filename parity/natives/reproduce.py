@@ -1,10 +1,9 @@
 """Run the scripts that reproduce recorded deviations, and compare with the record.
 
-``python -m samestep.parity.natives.reproduce [name ...]`` prints a verdict for each script. Its
-exit code is 1 if a native does not deviate as recorded.
+``samestep reproduce [name ...]`` prints a verdict for each script. Its exit code is 1 if a native
+does not deviate as recorded.
 """
 
-import argparse
 import dataclasses
 import enum
 import importlib.util
@@ -12,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -100,22 +99,10 @@ def run_all(
         yield from pool.map(run, reproductions)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run what is named, or all; exit code 1 unless all deviate as recorded."""
-    names = [reproduction.name for reproduction in REPRODUCTIONS]
-    parser = argparse.ArgumentParser(
-        prog="python -m samestep.parity.natives.reproduce", description="Run the recorded deviations."
-    )
-    parser.add_argument("names", nargs="*", metavar="name", help=f"some of {', '.join(names)}; default: all")
-    asked = parser.parse_args(arguments).names
-    if unknown := set(asked) - set(names):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are: {', '.join(names)}")
-    holds = True
-    for finding in run_all([r for r in REPRODUCTIONS if not asked or r.name in asked]):
-        holds = holds and finding.holds
-        print(f"{finding.verdict:>20}  {finding.name}: {finding.message}", flush=True)
-    return int(not holds)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def select(names: Sequence[str]) -> list[Reproduction]:
+    """Return the reproductions of these names, all for no name; ValueError for an unknown one."""
+    known = [reproduction.name for reproduction in REPRODUCTIONS]
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ValueError(f"there is no {', '.join(unknown)}; there are: {', '.join(known)}")
+    return [each for each in REPRODUCTIONS if not names or each.name in names]

@@ -2,8 +2,7 @@
 
 A script needs nothing but the native's own framework and has at most ten lines of code. It prints
 ``got X, expected Y`` and exits with 1 while the two differ, with 0 once the native is corrected.
-``python -m samestep.parity.natives.reproduce`` runs the scripts and compares with the values
-recorded here.
+``samestep reproduce`` runs the scripts and compares with the values recorded here.
 """
 
 import dataclasses
@@ -67,7 +66,7 @@ class Reproduction:
                     shares.append(f"{rule} {share:.2g} in {deviation.dtype}")
         if not shares:
             return text
-        trials = "in the trials of samestep.parity.natives.check, as a share of the path, at most"
+        trials = "in the trials of samestep natives, as a share of the path, at most"
         return f"{text}; {trials} {', '.join(shares)}"
 
 

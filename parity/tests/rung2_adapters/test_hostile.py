@@ -1,7 +1,9 @@
 """Rung 2 where it hurts: extreme values, large tensors, rising rates, late steps; the bits are still NumPy's."""
 
+import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -237,3 +239,17 @@ def test_hostile_cases_are_what_they_are_called() -> None:
     assert np.isfinite(gradients["the largest finite"]).all()
     assert not hostile.CASES["no gradient"].trial.present[hostile.TENSOR][1]
     assert hostile.CASES["not contiguous"].trial.transposed
+
+
+def test_hostile_table_is_written(tmp_path: Path) -> None:
+    """There is a row for each call and case; an unknown rule is refused by name."""
+    rows = []
+    for call in hostile.calls(["SGD"]):
+        rows += [hostile.measure(case, call) for case in ("zero", "no gradient")]
+    hostile.save(rows, tmp_path / "hostile.json")
+    written = json.loads((tmp_path / "hostile.json").read_text())["rows"]
+    expected = [(call, case) for call in cases.PLAIN["SGD"] for case in ("zero", "no gradient")]
+    assert [(row["call"], row["case"]) for row in written] == expected
+    assert all(row["holds"] for row in written)
+    with pytest.raises(ValueError, match=r"rules must be some of SGD, .*, got Atom"):
+        hostile.calls(["Adam", "Atom"])

@@ -84,15 +84,12 @@ def test_package_that_is_not_installed_is_named() -> None:
     assert (finding.verdict, finding.message) == (ScriptVerdict.ABSENT, "no_such_package must be installed to run it")
 
 
-def test_command_runs_what_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its exit code says whether all deviate as recorded."""
-    for verdict, code in ((ScriptVerdict.RECORDED, 0), (ScriptVerdict.MENDED, 1), (ScriptVerdict.ABSENT, 1)):
-        monkeypatch.setattr(reproduce, "run", lambda r, shown=verdict: reproduce.Finding(r.name, shown, "so"))
-        assert reproduce.main(["torch_counter"]) == code
-        assert capsys.readouterr().out == f"{verdict:>20}  torch_counter: so\n"
-    with pytest.raises(SystemExit):
-        reproduce.main(["torch_clock"])
-    assert "there is no torch_clock; there are: keras_schedule_free_fit, " in capsys.readouterr().err
+def test_scripts_are_selected_by_name() -> None:
+    """No name stands for all; an unknown one is refused, with the names that there are."""
+    assert reproduce.select([]) == list(REPRODUCTIONS)
+    assert [each.name for each in reproduce.select(["torch_counter"])] == ["torch_counter"]
+    with pytest.raises(ValueError, match="there is no torch_clock; there are: keras_schedule_free"):
+        reproduce.select(["torch_clock"])
 
 
 def test_every_deviation_has_a_script_and_every_script_a_deviation() -> None:

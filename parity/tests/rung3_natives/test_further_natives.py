@@ -173,3 +173,5 @@ def test_natives_that_are_not_installed_fail_in_ci_and_are_left_out_elsewhere(
     present, absent = natives.installed()
     assert "optax" not in present
     assert absent["optax"] == "no_such_module is not installed"
+    with pytest.raises(ValueError, match="no native matches; run without --call"):
+        natives.select(natives.Selection(call="optax:adam(learning_rate=0.001)"))

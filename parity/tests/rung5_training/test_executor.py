@@ -1,14 +1,11 @@
 """Many runs: on this machine, and on a Dask cluster of a scheduler and two workers on loopback."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +13,7 @@ from samestep.frameworks.experiment import executor, process, record
 from samestep.frameworks.experiment.executor import Event, Outcome, train_all
 from samestep.frameworks.experiment.run import Run, main, read_request
 from samestep.parity.lockstep import golden
+from samestep.parity.tests.support.cluster import PATIENCE, Cluster, wait_for
 from samestep.parity.tests.support.require import require
 
 pytestmark = pytest.mark.rung(5)
@@ -26,7 +24,6 @@ STEPS = 50
 ADAM, SGD = "keras:Adam(learning_rate=0.001)", "keras:SGD(learning_rate=0.01)"
 SHORT = [Run("numpy", ADAM, steps=STEPS), Run("numpy", SGD, steps=STEPS)]
 LONG = [Run("numpy", ADAM, steps=250), Run("numpy", SGD, steps=250)]
-PATIENCE = 60  # seconds
 LINUX = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="finds child processes in Linux' /proc"
 )
@@ -60,16 +57,6 @@ def children(parent: int) -> list[int]:
         if above == parent and b"samestep.frameworks.experiment.run" in command:
             listing.append(int(folder.name))
     return listing
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    """Wait until ``condition`` gives something true, and return that."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"nothing happened in {PATIENCE} seconds")
 
 
 # ---- on this machine
@@ -219,44 +206,6 @@ def test_the_end_of_a_process_is_described() -> None:
 # ---- on a cluster
 
 
-class Cluster:
-    """A Dask scheduler and workers, each a process of its own, on loopback."""
-
-    def __init__(self, folder: Path) -> None:
-        self.processes: list[subprocess.Popen[bytes]] = []
-        file = folder / "scheduler.json"
-        where = ["--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1"]
-        self._start("dask_scheduler", *where, "--port", "0")
-        self.address: str = json.loads(wait_for(lambda: file.exists() and file.read_text()))[
-            "address"
-        ]
-        self.folder = folder
-        self.workers = [self.add_worker() for _ in range(2)]
-
-    def _start(self, program: str, *options: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", f"distributed.cli.{program}", *options]
-        started = subprocess.Popen(
-            command,
-            env=process.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.processes.append(started)
-        return started
-
-    def add_worker(self) -> "subprocess.Popen[bytes]":
-        """Start one more worker, with one thread and no process that would start it again."""
-        place = ["--host", "127.0.0.1", "--no-dashboard", "--local-directory", str(self.folder)]
-        return self._start("dask_worker", self.address, *place, "--nthreads", "1", "--no-nanny")
-
-    def close(self) -> None:
-        """Kill all of them."""
-        for started in reversed(self.processes):
-            started.kill()
-            started.wait()
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster for the tests of this module."""
@@ -284,11 +233,11 @@ def test_a_cluster_gives_the_same_records(cluster: Cluster, tmp_path: Path) -> N
 
 def test_the_golden_digests_come_from_a_cluster_as_well(cluster: Cluster, tmp_path: Path) -> None:
     """By the function that the command uses; with a run that fails, its reason is raised."""
-    records = golden.train(SHORT, tmp_path, None, cluster.address)
+    records = golden.train(SHORT, tmp_path, cluster=cluster.address)
     assert [len(records[run].losses) for run in SHORT] == [STEPS, STEPS]
     absent = Run("numpy", ADAM, steps=1, data=str(tmp_path))
     with pytest.raises(ValueError, match=r"ended with exit code 2: train-images.* must lie in"):
-        golden.train([absent], tmp_path, None, cluster.address)
+        golden.train([absent], tmp_path, cluster=cluster.address)
 
 
 @LINUX

@@ -1,0 +1,52 @@
+"""``samestep train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samestep.frameworks.experiment.executor import train_all
+from samestep.frameworks.experiment.run import FRAMEWORKS, Run, writable
+
+from .common import Data, Steps, interruptible, mistakes, require_installed, require_mnist
+
+
+def train(
+    call: Annotated[
+        str, typer.Argument(help='what to train with, like "keras:Adam(learning_rate=0.001)"')
+    ],
+    framework: Annotated[str, typer.Option(help=f"one of {', '.join(FRAMEWORKS)}")],
+    arithmetic: Annotated[str, typer.Option(help="lockstep, float32 or float64")] = "lockstep",
+    epochs: Annotated[int, typer.Option(help="how often to go through MNIST")] = 1,
+    steps: Steps = None,
+    threads: Annotated[int, typer.Option(help="threads of the framework")] = 1,
+    xla: Annotated[bool, typer.Option(help="the whole loop under XLA, in TensorFlow")] = False,
+    compiled: Annotated[
+        bool, typer.Option(help="each step compiled as a whole, in PyTorch")
+    ] = False,
+    data: Data = None,
+    out: Annotated[Path, typer.Option(help="the folder for the record")] = Path("out/records"),
+) -> None:
+    """Train once and write the record."""
+    from samestep.report.terminal import console
+
+    with mistakes():
+        run = Run(
+            framework,
+            call,
+            arithmetic,
+            epochs=epochs,
+            steps=steps,
+            threads=threads,
+            xla=xla,
+            compiled=compiled,
+            data=data,
+        )
+        require_installed((framework,))
+        require_mnist(data)
+        writable(out)
+    with interruptible(), console.Bars(console.console(), 1) as bars:
+        (outcome,) = train_all([run], out, on_event=bars)
+    if outcome.error:
+        raise typer.Exit(1)
+    typer.echo(outcome.record)
