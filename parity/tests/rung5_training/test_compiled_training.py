@@ -36,7 +36,7 @@ def test_another_device_than_the_cpu_is_refused(devices: tuple[str, ...]) -> Non
 @pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_an_untested_torch_compiles_by_public_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One trace serves all steps and rates, with a line that says so; the bits are those of eager steps."""
+    """One trace serves all steps and rates, with one warning; the bits are those of eager steps."""
     monkeypatch.setattr("samestep.frameworks.pytorch.inductor.TESTED", ())
     inductor.warn_once.cache_clear()
     theta, eager = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))

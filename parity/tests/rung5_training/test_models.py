@@ -44,7 +44,7 @@ def trained(framework: str, arithmetic: str, batches: Any) -> Any:
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_first_lockstep_steps_have_the_bits_of_the_definition(framework: str, batches: Any) -> None:
-    """Forward and backward written out once more, in whole numbers of grid units, give the same weights."""
+    """Forward and backward passes in whole numbers of grid units give the same weights."""
     expected = by_definition(batches[:STEPS])
     actual = trained(framework, "lockstep", batches).weights()
     assert facts.digest(actual) == facts.digest(expected)
@@ -61,7 +61,7 @@ MODES = [
 def test_stretches_of_an_epoch_have_the_bits_of_the_definition(
     framework: str, mode: Any, batches: Any
 ) -> None:
-    """Loops that take many steps at once take the same ones; the losses are NumPy's, the lengths those of the steps."""
+    """A loop over many steps takes the same steps; losses are NumPy's, lengths are the steps'."""
     data, draws = mnist.load(), facts.draw(1, 60000).first(STEPS)
     trainer = importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(
         Adam(lr=0.01), "lockstep", **mode
@@ -142,7 +142,7 @@ def test_an_untested_torch_compiles_steps_by_public_functions(
 def test_where_steps_are_not_compiled_as_a_whole_loss_and_optimizer_are_apart(
     batches: Any, monkeypatch: pytest.MonkeyPatch, full: bool
 ) -> None:
-    """As on a device, whose way is taken here on the CPU: with the same bits, and a warning that says why."""
+    """As on a device, tried here on the CPU: with the same bits, and a warning that says why."""
     if not full:
         pytest.skip(LEFT_OUT)
 
@@ -204,7 +204,7 @@ def test_a_compiled_step_cannot_be_observed(batches: Any) -> None:
 
 
 def by_definition(batches: Any) -> list[np.ndarray]:
-    """Lockstep from its definition alone: exact integer products, the gradient by the chain rule, Adam by its paper."""
+    """Lockstep from its definition: exact integer products, the chain rule, Adam by its paper."""
     weights = facts.initial_weights()
     m, v = ([np.zeros_like(weight) for weight in weights] for _ in range(2))
     for t, (images, labels, mask) in enumerate(batches, start=1):
@@ -260,7 +260,7 @@ def _gradients(
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_draws_of_an_epoch_are_those_of_the_definition(epoch: int) -> None:
-    """Order and masks from Philox' words by whole-number arithmetic: a unit stays if its draw is at least 2^32 / 5."""
+    """Order and masks by whole-number arithmetic; a unit stays if its draw is at least 2^32 / 5."""
     size, order, masks = 640, _words(1, epoch), _words(2, epoch)
     drawn = order.random_raw(size).tolist()
     expected = sorted(range(size), key=lambda i: (drawn[i], i))
@@ -302,7 +302,7 @@ def test_accuracy_is_the_share_of_right_answers(framework: str, batches: Any) ->
 
 @pytest.mark.parametrize("framework", FRAMEWORKS[1:])
 def test_first_plain_steps_stay_within_the_derived_limit(framework: str, batches: Any) -> None:
-    """In plain float64 a framework is no farther from NumPy than sums in the worst order could bring it."""
+    """In plain float64 no framework is farther from NumPy than the worst order of sums allows."""
     gaps = disturbed.response(Adam(lr=0.01), batches[:STEPS], seed=3)
     ours, theirs = (trained(name, "float64", batches).weights() for name in ("numpy", framework))
     apart = np.concatenate([(a - b).ravel() for a, b in zip(ours, theirs, strict=True)])

@@ -50,7 +50,7 @@ Records = dict[Run, tuple[record.Record, Path]]
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Records:
-    """The records of all runs of this module; what is compiled or has threads of its own is so in its own process."""
+    """The records of all runs; compiled runs and runs with two threads have their own process."""
     out = tmp_path_factory.mktemp("records")
     apart, together = (
         [*WHOLE_STEPS, *THREADS],
@@ -70,7 +70,7 @@ def records(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Records:
 
 
 def train_together(runs: Sequence[Run], out: Path) -> None:
-    """Train those of a framework in one process, one after the other: else they would import it longer than train."""
+    """Train the runs of each framework in one process: importing it takes longer than training."""
     spawn = get_context("spawn")
     pools = {name: ProcessPoolExecutor(1, spawn) for name in FRAMEWORKS}
     ends = {run: pools[run.framework].submit(main, [run.request(out)]) for run in runs}
@@ -86,8 +86,10 @@ def digests(records: Records, run: Run) -> dict[int, str]:
 
 @pytest.mark.parametrize("call", cases.TRAINED)
 def test_frameworks_train_with_one_digest(records: Records, call: str, full: bool) -> None:
-    """At every mark all weights have the same bits in NumPy, PyTorch and TensorFlow: of an epoch for Keras' everyday
-    calls, of the first steps for the other rules."""
+    """At every mark all weights have the same bits in NumPy, PyTorch and TensorFlow.
+
+    Keras' everyday calls are trained for an epoch, the other rules for some steps.
+    """
     if not full and call not in cases.SHARE:
         pytest.skip(LEFT_OUT)
     steps = None if full or call in WHOLE else SHORT
@@ -111,7 +113,7 @@ def test_epoch_ends_with_the_golden_digest(records: Records, run: Run, full: boo
 
 
 def test_golden_digests_are_those_of_the_present_cases() -> None:
-    """Every trained call has five epochs on record, under the rule that it means now; no other call has."""
+    """Every trained call, and no other, has five epochs on record, under its present rule."""
     recorded = golden.load()
     assert set(recorded) == set(cases.TRAINED)
     assert all(entry["rule"] == repr(dialects.read(call)) for call, entry in recorded.items())
@@ -135,7 +137,7 @@ def test_recorder_refuses_frameworks_that_differ() -> None:
 
 @pytest.mark.parametrize("run", XLA, ids=lambda run: run.call)
 def test_loop_under_xla_has_the_same_digests(records: Records, run: Run) -> None:
-    """XLA sums in another order; lockstep does not notice. The rule's products are kept out of its sums."""
+    """XLA sums in another order, and joins no product of the rule to a sum."""
     expected, actual = digests(records, Run("numpy", run.call)), digests(records, run)
     assert len(actual) > 7
     assert actual == {step: expected[step] for step in actual}
@@ -169,7 +171,7 @@ def test_no_element_depends_on_the_order_of_a_sum(records: Records) -> None:
 def test_coarser_check_finds_sums_that_are_not_exact(
     batches: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With 28 bits an operand the products no longer fit, and the check says so; with 20 it counts every element."""
+    """With 28 bits an operand the products do not fit; with 20 every element is counted."""
     images, labels, mask = batches[0]
     arguments = facts.initial_weights(), images / 255, labels, mask * 1.25
     faults, checked = exactness.order_dependent(
@@ -201,7 +203,7 @@ class Spied:
 
 
 def digest_with(rule: Rule, batches: Any, alter: str | None) -> tuple[str, set[str]]:
-    """The digest after the first batches with one coefficient altered by 2^-20, and the coefficients that were used."""
+    """The digest after the batches with one coefficient altered by 2^-20, and the used ones."""
     trainer, used = Trainer(rule, "lockstep"), set[str]()
 
     class Altered(type(rule)):  # type: ignore[misc]
@@ -225,7 +227,7 @@ ABSORBED = {
         "keras:Adafactor(learning_rate=0.05)",
         "epsilon1",
     ),  # 1e-30; where squares are smaller, gradients are zero
-    # beside an initial accumulator of 0.1 float32 rounds this epsilon the same, whatever its last digits
+    # beside an initial accumulator of 0.1 float32 rounds this epsilon alike
     ("keras:Adagrad(learning_rate=0.01)", "epsilon"),
     ("keras:Adagrad(learning_rate=0.01, weight_decay=0.01)", "epsilon"),
     ("pytorch:Adagrad(lr=0.01, lr_decay=0.001, initial_accumulator_value=0.1)", "epsilon"),
@@ -236,7 +238,7 @@ ABSORBED = {
 def test_change_of_a_millionth_in_any_coefficient_changes_the_digest(
     call: str, batches: Any, full: bool
 ) -> None:
-    """A digest is no blunt instrument: 2^-20 of any coefficient that reaches the update shows in it."""
+    """A digest shows a change by 2^-20 of any coefficient that reaches the update."""
     if not full and call not in cases.SHARE:
         pytest.skip(LEFT_OUT)
     rule = dialects.read(call)
@@ -289,7 +291,7 @@ def test_altered_forward_pass_changes_its_own_digest_alone(
 def test_plain_float64_training_stays_within_the_derived_limit(
     records: Records, call: str, batches: Any
 ) -> None:
-    """No two frameworks are farther apart, at any mark, than sums in the worst order could bring them."""
+    """At no mark are two frameworks farther apart than the worst order of sums allows."""
     gaps = disturbed.response(dialects.read(call), batches, seed=3)
     kept = {
         name: record.read_weights(records[Run(name, call, "float64", steps=SHORT)][1])
@@ -332,6 +334,6 @@ def test_every_run_writes_the_same_kind_of_record(records: Records) -> None:
 
 
 def test_plain_float32_training_differs_in_bits(records: Records) -> None:
-    """What users really do: without lockstep no digest is shared. How far apart they are is shown, not judged."""
+    """Without lockstep no digest is shared; the distances are shown in the report, not judged."""
     kept = [records[run][0] for run in SINGLE]
     assert len({record.marks[-1]["digest"] for record in kept}) == len(kept)
