@@ -5,6 +5,8 @@ example is computed once in a process.
 """
 
 import functools
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,7 @@ from samestep.reference import (
 from . import couplings
 
 STEPS = 24
+FEW_STEPS = 8  # where a step costs much: 50 digits of a singular value decomposition take 10 ms
 SCALES = np.logspace(-10, 1, 8)
 SHAPES_OF_ADAFACTOR = ((8,), (2, 2, 2), (1, 8), (8, 1))
 SHAPES_OF_MUON = ((8, 1), (4, 2), (2, 4), (1, 8))
@@ -117,24 +120,27 @@ class Example:
         return limits.bounds(self.rule, self.start, self.gradients, "float64", self.rates)
 
 
-def on_stream(rule: Rule, stream: str) -> Example:
+def on_stream(rule: Rule, stream: str, steps: int = STEPS) -> Example:
     """A rule on one designed stream of gradients of eight sizes, in the shape that the rule is tried on."""
     start = streams.suit(rule, streams.start(len(SCALES)))
-    return Example(rule, start, streams.suit(rule, streams.gradients(stream, STEPS, SCALES)))
+    return Example(rule, start, streams.suit(rule, streams.gradients(stream, steps, SCALES)))
 
 
-def of_shape(rule: Rule, shape: tuple[int, ...], equation: Rule | None = None) -> Example:
-    """A rule on a tensor of eight elements in the given shape, which moves by the equation of another rule if one is
-    given."""
+def of_shape(rule: Rule, shape: tuple[int, ...], equation: Rule | None = None, steps: int = STEPS) -> Example:
+    """A rule on a tensor of eight elements in the given shape; ``equation`` as of ``Example``."""
     start = streams.start(len(SCALES)).reshape(shape)
-    gradients = streams.gradients("spread", STEPS, SCALES).reshape(STEPS, *shape)
+    gradients = streams.gradients("spread", steps, SCALES).reshape(steps, *shape)
     return Example(rule, start, gradients, equation)
 
 
 def on_all_streams(rule: Rule) -> list[Example]:
-    """A rule on all designed streams: side by side in one tensor if its elements do not act on each other."""
+    """A rule on all designed streams: side by side in one tensor if its elements do not act on each other.
+
+    If they do, all streams but the first have few steps.
+    """
     if type(rule) in couplings.STEPS:
-        return [on_stream(rule, stream) for stream in streams.PATTERNS]
+        first, *others = streams.PATTERNS
+        return [on_stream(rule, first), *(on_stream(rule, stream, FEW_STEPS) for stream in others)]
     gradients = [streams.gradients(stream, STEPS, SCALES) for stream in streams.PATTERNS]
     start = np.tile(streams.start(len(SCALES)), len(streams.PATTERNS))
     return [Example(rule, start, np.concatenate(gradients, axis=1))]
@@ -147,8 +153,12 @@ def examples_of(kind: type[Rule]) -> tuple[Example, ...]:
     examples = [example for rule in calls for example in on_all_streams(rule)]
     examples += [on_stream(rule, "spread") for rule in UNSAID if type(rule) is kind]
     if kind is Adafactor:
-        examples += [of_shape(rule, shape) for rule in calls for shape in SHAPES_OF_ADAFACTOR]
+        examples += _of_shapes(calls, SHAPES_OF_ADAFACTOR)
     if kind is Muon:
-        examples += [of_shape(rule, shape) for rule in calls for shape in SHAPES_OF_MUON]
+        examples += _of_shapes(calls, SHAPES_OF_MUON)
         examples += [of_shape(MUON_WITH_ADAM, shape, ADAM_OF_MUON) for shape in SHAPES_OF_MUONS_ADAM]
     return tuple(examples)
+
+
+def _of_shapes(rules: list[Rule], shapes: Sequence[tuple[int, ...]]) -> list[Example]:
+    return [of_shape(rule, shape, steps=FEW_STEPS) for rule, shape in itertools.product(rules, shapes)]
