@@ -93,9 +93,7 @@ class Example:
     equation gives the exact trajectory, if it is not ``rule`` itself; its rates are in proportion to its own.
     """
 
-    def __init__(
-        self, rule: Rule, start: np.ndarray, gradients: np.ndarray, equation: Rule | None = None
-    ) -> None:
+    def __init__(self, rule: Rule, start: np.ndarray, gradients: np.ndarray, equation: Rule | None = None) -> None:
         self.rule = rule
         self.start = start
         self.gradients = gradients

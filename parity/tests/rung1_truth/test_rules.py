@@ -3,7 +3,6 @@
 import copy
 import math
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,37 +11,28 @@ from samestep.parity.measure import cases, limits, streams
 from samestep.parity.measure import verdict as verdicts
 from samestep.parity.truth import couplings, equations
 from samestep.parity.truth.digits import DIGITS, mpfr, sqrt
+from samestep.parity.truth.examples import (
+    ADAM_OF_MUON,
+    MUON_WITH_ADAM,
+    SHAPES_OF_ADAFACTOR,
+    SHAPES_OF_MUON,
+    SHAPES_OF_MUONS_ADAM,
+    STEPS,
+    UNSAID,
+    Example,
+    of_shape,
+    on_stream,
+)
 from samestep.reference import (
-    FTRL,
-    LAMB,
     RULES,
-    SGD,
-    Adadelta,
-    Adafactor,
-    Adagrad,
     Adam,
-    Adamax,
-    Buffer,
-    Decay,
-    Epsilon,
-    Lion,
-    Measure,
     Muon,
-    NAdam,
-    RAdam,
-    Reach,
-    RMSprop,
     Rule,
-    ScheduleFree,
     dialects,
     follow,
-    scalars,
 )
 
 pytestmark = pytest.mark.rung(1)
-
-STEPS = 24
-SCALES = np.logspace(-10, 1, 8)
 
 FIFTY_DIGITS = SimpleNamespace(
     abs=np.abs,
@@ -63,25 +53,23 @@ FIFTY_DIGITS = SimpleNamespace(
 )
 
 
-def setting(rule: Rule, stream: str) -> tuple[np.ndarray, np.ndarray, list[float], np.ndarray]:
-    """Start, gradients and rates of a short trial, and the truth about it as doubles."""
-    start = streams.suit(rule, streams.start(len(SCALES)))
-    gradients = streams.suit(rule, streams.gradients(stream, STEPS, SCALES))
-    rates = streams.rates(rule.lr, STEPS)
-    return start, gradients, rates, couplings.truth(rule, start, gradients, rates)
-
-
 @pytest.mark.parametrize("stream", streams.PATTERNS)
 @pytest.mark.parametrize("call", cases.CALLS)
 def test_rule_follows_its_equation(call: str, stream: str) -> None:
     """In float32 and float64 no element is farther from 50-digit arithmetic than rounding allows."""
     rule = dialects.read(call)
-    start, gradients, rates, truth = setting(rule, stream)
+    example = on_stream(rule, stream)
     for dtype in ("float32", "float64"):
-        bounds = limits.bounds(rule, start, gradients, dtype, rates)
-        actual = verdicts.run(rule, start, gradients, dtype, rates)
-        verdict = verdicts.compare(start, truth.astype(np.float64), actual, bounds)
-        assert verdict.holds, f"{rule!r} on {stream} in {dtype}: {verdict}"
+        assert_follows(example, dtype)
+
+
+def assert_follows(example: Example, dtype: str = "float64") -> None:
+    """No element is farther from the exact trajectory than rounding in ``dtype`` allows."""
+    rule, start, gradients, rates = example.rule, example.start, example.gradients, example.rates
+    bounds = limits.bounds(rule, start, gradients, dtype, rates)
+    actual = verdicts.run(rule, start, gradients, dtype, rates)
+    verdict = verdicts.compare(start, example.truth, actual, bounds)
+    assert verdict.holds, f"{rule!r} on {start.shape} in {dtype}: {verdict}"
 
 
 def with_fifty_digits(rule: Rule) -> Rule:
@@ -98,7 +86,8 @@ def test_rule_runs_on_fifty_digits(call: str) -> None:
     """The same rule on 50-digit numbers equals its equation, up to rounding in the fiftieth digit."""
     rule = dialects.read(call)
     exact = with_fifty_digits(rule)
-    start, gradients, rates, truth = setting(rule, "spread")
+    example = on_stream(rule, "spread")
+    start, gradients, rates = example.start, example.gradients, example.rates
     theta, state = couplings.exact(start), None
     digits = 10 ** mpfr(-DIGITS) / mpfr(limits.ROUNDOFF["float64"])  # how much finer the rounding is
     bounds = limits.bounds(rule, start, gradients, "float64", rates)
@@ -107,7 +96,7 @@ def test_rule_runs_on_fifty_digits(call: str) -> None:
         c = exact.coefficients(mpfr(t), mpfr(rates[t - 1]), FIFTY_DIGITS)
         theta, state = exact.update(theta, couplings.exact(gradients[t - 1]), state, c, FIFTY_DIGITS)
         limit = limits.SAFETY * couplings.exact(bounds[t - 1]) * digits
-        beyond = np.argwhere(np.abs(theta - truth[t - 1]) > limit).tolist()
+        beyond = np.argwhere(np.abs(theta - example.fifty_digits[t - 1]) > limit).tolist()
         assert not beyond, f"{rule!r} leaves its equation at step {t} in elements {beyond}"
 
 
@@ -142,99 +131,33 @@ def test_first_step_is_the_one_worked_by_hand(call: str, gradient: float, distan
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
-TURNED: dict[str, Any] = {
-    "weight_decay": 0.25,
-    "decay": Decay.COUPLED,
-    "maximize": True,
-}  # the gradient is not taken as it comes
-
-UNSAID = [  # combinations of fields that no dialect can say, and everyday values that no case has
-    SGD(momentum=0.9, dampening=0.5, buffer=Buffer.STEPS),
-    SGD(momentum=0.9, nesterov=True, maximize=True, weight_decay=0.25),
-    SGD(weight_decay=1e-4),
-    Adagrad(lr_decay=0.1, weight_decay=0.25, decay=Decay.DECOUPLED),
-    Adadelta(lr=0.5, weight_decay=0.25, decay=Decay.DECOUPLED),
-    RMSprop(momentum=0.9, buffer=Buffer.STEPS),
-    RMSprop(momentum=0.9, epsilon_at=Epsilon.INSIDE, centered=True),
-    Adam(weight_decay=1e-4),
-    Adam(epsilon_at=Epsilon.HAT, weight_decay=0.25, amsgrad=True, maximize=True),
-    Adafactor(weight_decay=0.25, decay=Decay.COUPLED, maximize=True),
-    Adafactor(lr=0.5, weight_decay=0.25, relative_step=False),
-    Muon(lr=0.01, weight_decay=0.25, decay=Decay.COUPLED, maximize=True),
-    Muon(lr=0.5, epsilon=0.5, epsilon_at=Epsilon.FLOOR, momentum=0.0),
-    Muon(lr=0.5, mean=True, momentum=0.75, reach=Reach.LONG, share=0.5, ns_steps=0),
-    *(kind(lr=0.5, **TURNED) for kind in (FTRL, Adamax, NAdam, ScheduleFree, Lion)),
-    FTRL(lr=0.5, lr_power=-1.0),  # another power than that of a root
-    RAdam(lr=0.5, beta2=0.75, **TURNED),
-    RAdam(lr=0.5, beta2=0.5),  # it never adapts its rate
-    Adafactor(lr=0.5, epsilon1=1e-3, epsilon1_at=Epsilon.FLOOR, **TURNED),
-    Adafactor(lr=0.5, weight_decay=0.25, measure=Measure.AFTER_DECAY),
-    LAMB(weight_decay=0.25),
-    LAMB(lr=0.01, beta1=0.5, beta2=0.75, epsilon=1e-3, weight_decay=0.25, maximize=True),
-]
-
-
 @pytest.mark.parametrize("rule", UNSAID, ids=repr)
 def test_rule_that_no_call_means_follows_its_equation(rule: Rule) -> None:
     """Fields combine freely, whatever the dialects can say."""
-    start, gradients, rates, truth = setting(rule, "spread")
-    bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    actual = verdicts.run(rule, start, gradients, "float64", rates)
-    verdict = verdicts.compare(start, truth.astype(np.float64), actual, bounds)
-    assert verdict.holds, f"{rule!r}: {verdict}"
+    assert_follows(on_stream(rule, "spread"))
 
 
 ADAFACTOR = [call for call in cases.CALLS if "Adafactor" in call]
 
 
-@pytest.mark.parametrize("shape", [(8,), (2, 2, 2), (1, 8), (8, 1)])
+@pytest.mark.parametrize("shape", SHAPES_OF_ADAFACTOR)
 @pytest.mark.parametrize("call", ADAFACTOR)
 def test_factors_are_those_of_the_last_two_dimensions(call: str, shape: tuple[int, ...]) -> None:
     """A vector is not factored, three dimensions are a row of matrices."""
-    rule, rates = dialects.read(call), streams.rates(dialects.read(call).lr, STEPS)
-    start = streams.start(len(SCALES)).reshape(shape)
-    gradients = streams.gradients("spread", STEPS, SCALES).reshape(STEPS, *shape)
-    truth = couplings.truth(rule, start, gradients, rates).astype(np.float64)
-    bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    verdict = verdicts.compare(start, truth, verdicts.run(rule, start, gradients, "float64", rates), bounds)
-    assert verdict.holds, f"{rule!r} on {shape}: {verdict}"
+    assert_follows(of_shape(dialects.read(call), shape))
 
 
-def hold_on(rule: Rule, same: Rule, shape: tuple[int, ...]) -> None:
-    """The rule on tensors of a shape moves as the equation of another says."""
-    rates, start = streams.rates(rule.lr, STEPS), streams.start(len(SCALES)).reshape(shape)
-    gradients = streams.gradients("spread", STEPS, SCALES).reshape(STEPS, *shape)
-    truth = couplings.truth(same, start, gradients, [rate * same.lr / rule.lr for rate in rates]).astype(np.float64)
-    bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    verdict = verdicts.compare(start, truth, verdicts.run(rule, start, gradients, "float64", rates), bounds)
-    assert verdict.holds, f"{rule!r} on {shape}: {verdict}"
-
-
-@pytest.mark.parametrize("shape", [(8, 1), (4, 2), (2, 4), (1, 8)])
+@pytest.mark.parametrize("shape", SHAPES_OF_MUON)
 @pytest.mark.parametrize("call", cases.MATRICES)
 def test_muon_moves_tall_and_wide_matrices(call: str, shape: tuple[int, ...]) -> None:
     """Down to one row, or one column, whose one singular value is its length."""
-    hold_on(dialects.read(call), dialects.read(call), shape)
+    assert_follows(of_shape(dialects.read(call), shape))
 
 
-@pytest.mark.parametrize("shape", [(8,), (2, 2, 2)])
+@pytest.mark.parametrize("shape", SHAPES_OF_MUONS_ADAM)
 def test_muon_moves_by_adam_what_is_no_matrix(shape: tuple[int, ...]) -> None:
     """At a share of the rate, with epsilon-hat; decay is by the rate itself."""
-    muon = Muon(
-        lr=0.25, weight_decay=0.5, adam_share=0.5, adam_beta1=0.75, adam_beta2=0.875, adam_epsilon=0.001,
-        adam_weight_decay=0.125,
-    )  # fmt: skip
-    adam = Adam(
-        lr=0.125, beta1=0.75, beta2=0.875, epsilon=0.001, epsilon_at=Epsilon.HAT, weight_decay=0.25,
-        decay=Decay.DECOUPLED,
-    )  # fmt: skip
-    hold_on(muon, adam, shape)
-
-
-def test_muon_without_adam_refuses_what_is_no_matrix() -> None:
-    """As torch's does."""
-    with pytest.raises(ValueError, match=r"Muon moves matrices, got shape \(2, 2, 2\); set adam, or use another rule"):
-        dialects.pytorch.read("Muon").start(np.zeros((2, 2, 2)), np)
+    assert_follows(of_shape(MUON_WITH_ADAM, shape, ADAM_OF_MUON))
 
 
 def test_muon_makes_singular_values_about_one() -> None:
@@ -253,16 +176,6 @@ def test_rows_and_columns_of_zeros_stay_where_they_are() -> None:
     assert theta.tolist() == [[0.5, 1.0], [1.0, 1.0]]
 
 
-@pytest.mark.parametrize(("theta", "gradient", "distance"), [(0.0, 3.0, 0.375), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0)])
-def test_length_of_zero_is_no_ratio(theta: float, gradient: float, distance: float) -> None:
-    """LAMB's step is then Adam's: 0.5 * 3 / (3 + 1) in each of two elements."""
-    rule, start = LAMB(lr=0.5, beta1=0.5, beta2=0.75, epsilon=1.0), np.full(2, theta)
-    ((moved, _),) = follow(rule, start, [np.full(2, gradient)], np)
-    bound = limits.bounds(rule, start, np.full((1, 2), gradient), "float64")
-    verdict = verdicts.compare(start, (start - distance)[None], moved[None], bound)
-    assert verdict.holds, f"{rule!r}: {verdict}"
-
-
 @pytest.mark.parametrize("t", [1, 100, 255, 256, 2000, 2**16 - 1, 2**16, 10**6, 2**24 + 1, 2**31 + 1])
 def test_bias_corrections_are_true_at_every_step(t: int) -> None:
     """Against 50 digits, within the rounding of the squares and products of a power, far beyond any trial's length."""
@@ -273,21 +186,6 @@ def test_bias_corrections_are_true_at_every_step(t: int) -> None:
     for name, expected in truth.items():
         gap, limit = abs(getattr(doubles, name) - expected), limits.SAFETY * float(getattr(bounded, name).error)
         assert gap <= limit, f"{name} at step {t} is {gap} off, limit {limit}"
-
-
-def test_ftrl_cannot_stand_still() -> None:
-    """It divides by the rate; a schedule that ends at zero is told so."""
-    with pytest.raises(ValueError, match=r"lr must lie in \(0, inf\) at every step of FTRL, got 0.0"):
-        FTRL().coefficients(5, 0.0)
-
-
-def test_root_of_a_negative_variance_is_not_a_number() -> None:
-    """As in the natives: nothing hides it."""
-    rule = RMSprop(centered=True, rho=0.5)
-    state = {"v": np.zeros(1), "m": np.ones(1)}
-    with np.errstate(invalid="ignore"):
-        theta, _ = rule.update(np.ones(1), np.full(1, 1e-9), state, rule.coefficients(2, 0.1), np)
-    assert np.isnan(theta).all()
 
 
 @pytest.mark.parametrize("call", cases.CALLS)
@@ -314,10 +212,3 @@ def test_update_changes_none_of_its_arguments() -> None:
         before = [theta.copy(), gradient.copy(), {name: array.copy() for name, array in state.items()}]
         rule.update(theta, gradient, state, rule.coefficients(2, rule.lr), np)
         np.testing.assert_equal([theta, gradient, state], before)
-
-
-def test_power_of_an_equal_number_is_computed_in_its_own_arithmetic() -> None:
-    """What is kept of a float's powers is not taken for those of a number with more digits."""
-    double, exact = scalars.integer_power(0.999, 1000), scalars.integer_power(mpfr(0.999), 1000)
-    assert (type(double), type(exact)) == (float, mpfr)
-    assert 0 < abs(double - exact) < abs(mpfr(0.999) ** 1000 * 2 ** mpfr(-40))
