@@ -84,12 +84,12 @@ def mutants_of_source(file: str, text: str) -> Iterator[Mutant]:
             continue
         known_texts.add(mutated)
         function = f", {location.function_name}" if location.function_name else ""
-        name = f"{module}{function}: {shown(text, edit, WINDOW)}"
+        name = f"{module}{function}: {shown(source.code, edit, WINDOW)}"
         name_counts[name] += 1
         if name_counts[name] > 1:
             name = f"{name} ({name_counts[name]})"
-        line, change = source.line_of(edit.begin), described(text, edit)
-        context = shown(text, edit, len(text))
+        line, change = source.line_of(edit.begin), described(source.code, edit)
+        context = shown(source.code, edit, len(text))
         mark = next((mark for mark in marks if mark.covers(line, change, context)), None)
         yield Mutant(Patch(name, file, *surrounding_lines(text, edit)), line, mark)
 
@@ -152,7 +152,7 @@ def shown(text: str, edit: Edit, window: int) -> str:
     """The line of the edit with the change in braces; at most ``window`` characters on each side."""
     begin = text.rfind("\n", 0, edit.begin) + 1
     end = text.find("\n", edit.end) % (len(text) + 1)
-    left, right = text[begin : edit.begin].lstrip(), text[edit.end : end]
+    left, right = text[begin : edit.begin].lstrip(), text[edit.end : end].rstrip()
     if len(left) > window:
         left = f"...{left[-window:]}"
     if len(right) > window:

@@ -4,8 +4,10 @@ A kind is a function ``(location, source) -> Iterator[Edit]``. ``KINDS`` lists t
 """
 
 import ast
+import io
 import itertools
 import re
+import tokenize
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ class Source:
         if not text.isascii():  # a syntax tree counts columns in bytes, not in characters
             raise ValueError("a source that mutants are made from must be ASCII; write other letters as escapes")
         self.text = text
+        self.code = _without_comments(text)
         lengths = map(len, text.splitlines(keepends=True))
         self.line_begins = list(itertools.accumulate(lengths, initial=0))
 
@@ -33,6 +36,17 @@ class Source:
     def line_of(self, offset: int) -> int:
         """The number, from 1, of the line in which an offset lies."""
         return self.text.count("\n", 0, offset) + 1
+
+
+def _without_comments(text: str) -> str:
+    """The text with a space for each character of a comment."""
+    lines = text.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start[0] - 1, token.start[1]
+            end = column + len(token.string)
+            lines[row] = lines[row][:column] + " " * len(token.string) + lines[row][end:]
+    return "".join(lines)
 
 
 class Location(NamedTuple):
