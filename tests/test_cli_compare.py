@@ -1,15 +1,13 @@
 """``samestep compare``: what a person sees, exit codes, mistakes."""
 
 import os
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from report_checkout import ROOT, assert_mistake, samestep
+from report_checkout import assert_mistake, samestep
 
 from samestep.parity.measure.wrong_rules import RULES
 from samestep.parity.tests.support.planted import FAULTS_OF_ADAPTERS, altered_checkout
@@ -182,11 +180,3 @@ def test_a_fault_in_this_house_is_named(
     assert ended.returncode == 1, ended.stdout + ended.stderr
     for word in told:
         assert word in ended.stdout
-
-
-def test_the_readme_shows_what_is_printed() -> None:
-    """Word for word; both rules run in NumPy, so that every machine prints the same."""
-    text = (ROOT / "README.md").read_text()
-    (shown,) = re.findall(r"<!-- compare -->\n```text\n(.*?)\n```\n<!-- end -->", text, re.DOTALL)
-    (command,) = re.findall(r"^samestep (compare .*)$", text, re.MULTILINE)
-    assert samestep(*shlex.split(command)).stdout == f"{shown}\n"

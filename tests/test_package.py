@@ -87,7 +87,7 @@ def test_keras(same_steps):
 def example() -> str:
     """The test file that the README shows."""
     readme = (ROOT / "README.md").read_text()
-    (shown,) = re.findall(r"<!-- test example -->\n```python\n(.*?)```", readme, re.DOTALL)
+    (shown,) = re.findall(r"<!-- file: test_mine.py -->\n```python\n(.*?)```", readme, re.DOTALL)
     return str(shown)
 
 

@@ -1,166 +1,164 @@
-"""What somebody's optimizer is held to: a rule, or another optimizer; and the limit that follows from either.
+"""What a user's optimizer is compared with: a rule, or another optimizer; and the limits that follow from either.
 
-A rule derives its own limit (``samestep.parity.measure.limits``). Of an optimizer nobody knows the formula, so its limit is measured:
-the response of its steps when gradients, parameters and state are disturbed by one unit in the last place, each number
-up or down, time and again. Either limit must keep out what is wrong on purpose.
+The limits of a rule are derived. Of another optimizer nobody knows the formula, so the limits between the two are
+measured. Either must reject what is wrong on purpose.
 """
 
 import functools
-import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Protocol
 
 import numpy as np
 
-from samestep.parity.measure import limits, streams, wrong_rules
-from samestep.parity.measure import nearest_wrong as court
-from samestep.parity.measure import verdict as verdicts
-from samestep.parity.runners.yours import Push, Subject
+from samestep.parity.measure import limits, streams
+from samestep.parity.measure.disturbance import DISTURBANCES, Job, jobs
+from samestep.parity.measure.limits import Limits
+from samestep.parity.measure.nearest_wrong import STEPS, Expectation, Wrong, compare_wrong, run_wrong
+from samestep.parity.measure.rule_run import run_rule
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial, designed_for_unknown, of_arrays
+from samestep.parity.measure.verdict import by_tensor
+from samestep.parity.measure.wrong_rules import wrong_rules
+from samestep.parity.runners.factories import OptimizerFactory
+from samestep.parity.runners.result import RunOptions
 from samestep.reference import Rule
 
-STEPS = court.STEPS
-DISTURBANCES = 4  # all numbers up, all down, and twice each at random
-
-Course = tuple[np.ndarray, np.ndarray]  # where something goes on a trial, and how far rounding can move it
+__all__ = ["DISTURBANCES", "ByOptimizer", "ByRule", "Expected", "nearest_wrong"]
 
 
-class Tensor(NamedTuple):
-    """One tensor of a trial and what comes to it."""
-
-    stream: str
-    start: np.ndarray
-    gradients: np.ndarray
-
-
-class Standard(NamedTuple):
-    """What is expected. ``courses(dtype)`` has one a tensor; ``wrongs(dtype)`` are held to them, tensor by tensor.
-
-    ``factors`` multiply the learning rate, step by step.
-    """
+class Expected(Protocol):
+    """What is expected of the user's optimizer, on which trial."""
 
     name: str
-    tensors: list[Tensor]
-    factors: list[float]
-    courses: Callable[[str], list[Course]]
-    wrongs: Callable[[str], list[court.Wrong]]
-    rule: Rule | None = None
+    trial: Trial
+    rule: Rule | None
 
-    def nearest_wrong(self, dtypes: Sequence[str]) -> court.Wrong | None:
-        """The wrong one that is kept out by the least, each in the dtype and on the tensor that tell it best."""
-        best: dict[str, court.Wrong] = {}
-        for dtype in dtypes:
-            for wrong in self.wrongs(dtype):
-                if wrong.distance and (wrong.name not in best or best[wrong.name].excess < wrong.excess):
-                    best[wrong.name] = wrong
-        return min(best.values(), key=lambda wrong: wrong.excess, default=None)
+    def trajectory(self, dtype: str) -> Trajectory:
+        """The expected trajectory."""
+        ...
 
+    def limits(self, dtype: str) -> Limits:
+        """How far rounding can part the user's optimizer from it."""
+        ...
 
-@functools.lru_cache(maxsize=16)
-def by_rule(rule: Rule, chosen: tuple[str, ...], schedule: bool) -> Standard:
-    """The rule in NumPy, on each stream."""
-    tensors = [
-        Tensor(stream, streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients(stream, STEPS)))
-        for stream in chosen
-    ]
-    factors = _factors(schedule)
-    trials = [court.TensorTrial(tensor.start, tensor.gradients, rates(rule.lr, factors)) for tensor in tensors]
-
-    @functools.cache
-    def courses(dtype: str) -> list[Course]:
-        return [course(rule, trial, dtype) for trial in trials]
-
-    @functools.cache
-    def wrongs(dtype: str) -> list[court.Wrong]:
-        kinds = wrong_rules.wrong_rules(type(rule).__name__)
-        return [
-            court.held(name, kind(**rule.to_dict()), trial, *right)
-            for name, kind in kinds.items()
-            for trial, right in zip(trials, courses(dtype), strict=True)
-        ]
-
-    return Standard(repr(rule), tensors, factors, courses, wrongs, rule)
+    def wrong(self, dtype: str) -> list[Wrong]:
+        """What is wrong on purpose, and how far it is from what is expected, tensor by tensor."""
+        ...
 
 
-def by_optimizer(other: Subject, chosen: Sequence[str], schedule: bool) -> Standard:
-    """The other optimizer, on each stream, and on the first as a matrix, too."""
-    tensors = [Tensor(stream, streams.start(), streams.gradients(stream, STEPS)) for stream in chosen]
-    matrix = (8, streams.SIZE // 8)
-    first = [x[..., : math.prod(matrix)] for x in tensors[0][1:]]
-    tensors.append(Tensor(f"{chosen[0]}, as a matrix", first[0].reshape(matrix), first[1].reshape(STEPS, *matrix)))
-    starts, gradients = [tensor.start for tensor in tensors], [tensor.gradients for tensor in tensors]
-    factors, mode = _factors(schedule), other.framework.MODES[0]
-    run = functools.partial(other.run, starts)
-
-    @functools.cache
-    def courses(dtype: str) -> list[Course]:
-        plain = run(gradients, factors, dtype, mode)
-        pushed = [run(gradients, factors, dtype, mode, push(seed, dtype)) for seed in range(DISTURBANCES)]
-        return [
-            (here, np.max([np.abs(moved[k].astype(np.float64) - here) for moved in pushed], axis=0) + last(start, here))
-            for k, (start, here) in enumerate(zip(starts, plain, strict=True))
-        ]
-
-    def wrongs(dtype: str) -> list[court.Wrong]:
-        found = []
-        for name, change in WRONG_FROM_OUTSIDE.items():
-            actual = run(*change(gradients, factors), dtype, mode)
-            for tensor, right, wrong in zip(tensors, courses(dtype), actual, strict=True):
-                verdict = verdicts.compare(tensor.start, right[0], wrong, right[1])
-                found.append(court.Wrong(name, verdict.distance, verdict.limit))
-        return found
-
-    return Standard(other.name, tensors, factors, courses, wrongs)
+def nearest_wrong(expected: Expected, dtypes: Sequence[str]) -> Wrong | None:
+    """The wrong one that the limits reject by the least, each in the dtype and on the tensor that tell it best."""
+    best: dict[str, Wrong] = {}
+    for dtype in dtypes:
+        for wrong in expected.wrong(dtype):
+            if wrong.distance and (wrong.name not in best or best[wrong.name].excess < wrong.excess):
+                best[wrong.name] = wrong
+    return min(best.values(), key=lambda wrong: wrong.excess, default=None)
 
 
-def course(rule: Rule, trial: court.TensorTrial, dtype: str) -> Course:
-    """Where the rule goes on the trial (NumPy, float64), and how far rounding in ``dtype`` can move it."""
-    expected = verdicts.run(rule, trial.start, trial.gradients, "float64", trial.rates)
-    return expected, limits.bounds(rule, trial.start, trial.gradients, dtype, trial.rates)
+class ByRule:
+    """A rule in NumPy, on each of the chosen streams."""
+
+    def __init__(self, rule: Rule, streams_chosen: Sequence[str], schedule: bool) -> None:
+        self.name = repr(rule)
+        self.rule: Rule | None = rule
+        self._rule = rule
+        self.trial = of_arrays(
+            {stream: streams.suit(rule, streams.start()) for stream in streams_chosen},
+            {stream: streams.suit(rule, streams.gradients(stream, STEPS)) for stream in streams_chosen},
+            _rate_factors(schedule),
+        )
+
+    def trajectory(self, dtype: str) -> Trajectory:
+        """The rule's trajectory in float64, whatever the dtype."""
+        return self._trajectory
+
+    @functools.cached_property
+    def _trajectory(self) -> Trajectory:
+        return run_rule(self._rule, self.trial, "float64")
+
+    def limits(self, dtype: str) -> Limits:
+        """The limits of the rule."""
+        return limits.of_rule(self._rule, self.trial, dtype)
+
+    def wrong(self, dtype: str) -> list[Wrong]:
+        """The wrong rules, each on the tensor that tells it best."""
+        expected = Expectation(self.trial, self._trajectory, self.limits(dtype))
+        return [compare_wrong(name, trajectory, expected) for name, trajectory in self._wrong_trajectories.items()]
+
+    @functools.cached_property
+    def _wrong_trajectories(self) -> dict[str, Trajectory | None]:
+        kinds = wrong_rules(type(self._rule).__name__)
+        return {name: run_wrong(kind(**self._rule.to_dict()), self.trial) for name, kind in kinds.items()}
 
 
-def rates(lr: float, factors: Sequence[float]) -> list[float]:
-    """Learning rates that float32 can hold."""
-    return [float(np.float32(lr * factor)) for factor in factors]
+class ByOptimizer:
+    """Another optimizer, on each of the chosen streams, and on the first as a matrix, too."""
+
+    def __init__(
+        self, mine: OptimizerFactory, expected: OptimizerFactory, streams_chosen: Sequence[str], schedule: bool
+    ) -> None:
+        self.name = expected.name
+        self.rule: Rule | None = None
+        self._mine = mine
+        self._expected = expected
+        whole = designed_for_unknown(STEPS, streams_chosen)
+        self.trial = whole.replace(rate_factors=np.array(_rate_factors(schedule)))
+        self._runs = functools.cache(self._run_jobs)
+
+    def _run_jobs(self, factory: OptimizerFactory, dtype: str) -> list[Trajectory]:
+        """The plain trajectory of an optimizer, then the disturbed ones."""
+        return [self._run(factory, job, self.trial) for job in jobs(dtype)]
+
+    def _run(self, factory: OptimizerFactory, job: Job, trial: Trial) -> Trajectory:
+        return factory.run(trial, job.dtype, RunOptions(factory.modes[0], job.disturb())).trajectory
+
+    def trajectory(self, dtype: str) -> Trajectory:
+        """The trajectory of the expected optimizer."""
+        return self._runs(self._expected, dtype)[0]
+
+    def limits(self, dtype: str) -> Limits:
+        """The measured limits between the two, as ``samestep compare`` has them."""
+        plain_mine, *disturbed_mine = self._runs(self._mine, dtype)
+        plain, *disturbed = self._runs(self._expected, dtype)
+        return limits.between_unknown((plain_mine, disturbed_mine), (plain, disturbed))
+
+    def wrong(self, dtype: str) -> list[Wrong]:
+        """The expected optimizer on changed input, tensor by tensor."""
+        compared = []
+        for name, change in CHANGED_INPUT.items():
+            actual = self._run(self._expected, Job(dtype), change(self.trial))
+            for verdict in by_tensor(self.trial, self.trajectory(dtype), actual, self.limits(dtype)):
+                compared.append(Wrong(name, verdict.distance, verdict.limit))
+        return compared
 
 
-def _factors(schedule: bool) -> list[float]:
+def _rate_factors(schedule: bool) -> list[float]:
     return streams.rates(1.0, STEPS) if schedule else [1.0] * STEPS
 
 
-def push(seed: int, dtype: str) -> Push:
-    """A disturbance by one unit in the last place: all up, all down, or drawn."""
-    unit, generator = np.finfo(dtype).eps, np.random.Philox(key=seed)
-
-    def disturbed(x: np.ndarray) -> np.ndarray:
-        words = generator.random_raw(x.size).reshape(x.shape)
-        up = {0: True, 1: False}.get(seed, words & 1 > 0)
-        return np.asarray(x * np.where(up, 1 + unit, 1 - unit), x.dtype)
-
-    return disturbed
+def _previous_gradients(trial: Trial) -> Trial:
+    """Each step has the gradient of the step before, the first its own."""
+    taken = np.maximum(np.arange(trial.steps) - 1, 0)
+    return trial.replace(gradients={name: array[taken] for name, array in trial.gradients.items()})
 
 
-def last(start: np.ndarray, thetas: np.ndarray) -> np.ndarray:
-    """The last place of every step so far, and of the largest that the parameter has been: neither is better known."""
-    course = np.concatenate([start[None], thetas]).astype(np.float64)
-    moved, largest = np.cumsum(np.abs(np.diff(course, axis=0)), axis=0), np.maximum.accumulate(np.abs(course))[1:]
-    return np.asarray(np.finfo(thetas.dtype).eps * (moved + largest))
-
-
-Given = tuple[list[np.ndarray], list[float]]  # gradients and factors
-
-WRONG_FROM_OUTSIDE: dict[str, Callable[[list[np.ndarray], list[float]], Given]] = {  # of any optimizer, formula unknown
-    "the gradient is that of the step before": lambda gradients, factors: ([stale(g) for g in gradients], factors),
-    "the gradient has 16 digits of binary": lambda gradients, factors: ([_coarse(g) for g in gradients], factors),
-    "the learning rate is a thousandth too high": lambda gradients, factors: (gradients, [f * 1.001 for f in factors]),
-}
-
-
-def stale(gradients: np.ndarray) -> np.ndarray:
-    """Each step's gradient is that of the step before, the first its own."""
-    return gradients[np.maximum(np.arange(len(gradients)) - 1, 0)]
+def _coarse_gradients(trial: Trial) -> Trial:
+    """Gradients rounded to 16 binary digits."""
+    return trial.replace(gradients={name: _coarse(array) for name, array in trial.gradients.items()})
 
 
 def _coarse(gradients: np.ndarray) -> np.ndarray:
-    """Gradients rounded to 16 binary digits."""
     fraction, exponent = np.frexp(gradients)
     return np.ldexp(np.rint(np.ldexp(fraction, 16)), exponent - 16)
+
+
+def _higher_rate(trial: Trial) -> Trial:
+    return trial.replace(rate_factors=trial.rate_factors * 1.001)
+
+
+CHANGED_INPUT: dict[str, Callable[[Trial], Trial]] = {  # what is wrong with any optimizer, its formula unknown
+    "the gradient is that of the step before": _previous_gradients,
+    "the gradient has 16 digits of binary": _coarse_gradients,
+    "the learning rate is a thousandth too high": _higher_rate,
+}

@@ -1,6 +1,6 @@
-"""Records the gradients that an optimizer is given in a script of yours, PyTorch's or Keras'.
+"""Record the gradients of your own training, in PyTorch or Keras, for ``samestep compare``.
 
->>> from samestep.parity.assertion.recorder import Recorder
+>>> from samestep.parity import Recorder
 >>> recorder = Recorder(optimizer)           # doctest: +SKIP
 >>> ...                                      # train
 >>> recorder.save("gradients.npz")           # doctest: +SKIP
@@ -13,7 +13,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,96 +21,113 @@ from samestep.frameworks.experiment.run import writable
 from samestep.parity.measure.trial import Trial, write
 
 
-class Recorder:
-    """Listens to a ``torch.optim.Optimizer`` or a ``keras.optimizers.Optimizer`` on TensorFlow from now on.
+class _Step(NamedTuple):
+    """The gradient of each tensor, None where it has none, and the learning rate."""
 
-    Takes down, at each step, every gradient and the learning rate; at the first, where the tensors are. The learning
-    rates of further torch groups are taken to change as the first's. ValueError for anything else.
+    gradients: list[np.ndarray | None]
+    rate: float
+
+
+class Recorder:
+    """Records, from now on, what an optimizer is given: a ``torch.optim.Optimizer``, or a Keras optimizer on TensorFlow.
+
+    At each step it records every gradient and the learning rate, before the first also the tensors. The learning rates
+    of further torch parameter groups are taken to change as the first group's. ValueError for any other optimizer.
     """
 
     def __init__(self, optimizer: Any) -> None:
         self.names: list[str] = []
         self.start: list[np.ndarray] = []
-        self.steps: list[list[np.ndarray | None]] = []
-        self.rates: list[float] = []
-        loaded: dict[str, Any] = {
-            kind: _optimizer(kind) for kind in ("torch.optim", "keras.optimizers") if kind in sys.modules
-        }
-        if isinstance(optimizer, loaded.get("torch.optim", ())):
-            optimizer.register_step_pre_hook(self._torch)
-        elif isinstance(optimizer, loaded.get("keras.optimizers", ())):
-            self._listen_to_keras(optimizer)
+        self.steps: list[_Step] = []
+        if isinstance(optimizer, _optimizer_class("torch.optim")):
+            optimizer.register_step_pre_hook(self._record_torch)
+        elif isinstance(optimizer, _optimizer_class("keras.optimizers")):
+            self._record_keras(optimizer)
         else:
             kind = f"{type(optimizer).__module__}.{type(optimizer).__name__}"
             raise ValueError(f"optimizer must be a torch.optim.Optimizer or a keras.optimizers.Optimizer, got {kind}")
 
     def save(self, path: str | Path) -> Path:
-        """Write what was recorded, whole or not at all; ValueError if no step was taken or the folder is none."""
+        """Write the recorded steps to ``path`` (.npz), whole or not at all.
+
+        Tensors that never had a gradient are left out. ValueError if no step was taken, or if the folder cannot be
+        written to.
+        """
         if not self.steps:
             raise ValueError("the optimizer must have taken a step before the recorder is saved, but it took none")
-        none = [np.zeros_like(array) for array in self.start]
-        told = {
-            name: [step[i] for step in self.steps] for i, name in enumerate(self.names)
-            if any(step[i] is not None for step in self.steps)
-        }  # fmt: skip
-        zeros = dict(zip(self.names, none, strict=True))
-        trial = Trial(
-            {name: array for name, array in zip(self.names, self.start, strict=True) if name in told},
-            {name: np.array([zeros[name] if g is None else g for g in came]) for name, came in told.items()},
-            {name: np.array([g is not None for g in came]) for name, came in told.items()},
-            np.array(self.rates) / (max(self.rates) or 1.0),
-        )
         writable(Path(path).resolve().parent)
-        return write(trial, Path(path))
+        return write(self._trial(), Path(path))
 
-    def _take(self, names: Sequence[str], positions: Sequence[Any], gradients: Sequence[Any], rate: float) -> None:
+    def _trial(self) -> Trial:
+        start = {}
+        gradients = {}
+        present = {}
+        for index, name in enumerate(self.names):
+            of_steps = [step.gradients[index] for step in self.steps]
+            if all(gradient is None for gradient in of_steps):
+                continue
+            nothing = np.zeros_like(self.start[index])
+            start[name] = self.start[index]
+            gradients[name] = np.array([nothing if gradient is None else gradient for gradient in of_steps])
+            present[name] = np.array([gradient is not None for gradient in of_steps])
+        rates = np.array([step.rate for step in self.steps])
+        return Trial(start, gradients, present, rates / (rates.max() or 1.0))
+
+    def _add(self, gradients: Sequence[Any], rate: float) -> None:
+        copies = [None if gradient is None else np.array(gradient) for gradient in gradients]
+        self.steps.append(_Step(copies, rate))
+
+    def _begin(self, names: Sequence[str], tensors: Sequence[Any]) -> None:
+        """Record the names and values of the tensors, before the first step."""
         if not self.start:
             self.names = [name if names.count(name) == 1 else f"{name}:{i}" for i, name in enumerate(names)]
-            self.start = [np.array(position) for position in positions]
-        self.steps.append([None if gradient is None else np.array(gradient) for gradient in gradients])
-        self.rates.append(rate)
+            self.start = [np.array(tensor) for tensor in tensors]
 
-    def _torch(self, optimizer: Any, arguments: Any, options: Any) -> None:
+    def _record_torch(self, optimizer: Any, arguments: Any, options: Any) -> None:
         groups = optimizer.param_groups
         parameters = [parameter for group in groups for parameter in group["params"]]
-        named = [name for group in groups for name in group.get("param_names", [])]
-        names = named if len(named) == len(parameters) else [str(i) for i in range(len(parameters))]
-        gradients = [p.grad if p.grad is None else _from_torch(p.grad.to_dense()) for p in parameters]
-        self._take(names, [_from_torch(p) for p in parameters], gradients, float(groups[0]["lr"]))
+        given_names = [name for group in groups for name in group.get("param_names", [])]
+        numbers = [str(index) for index in range(len(parameters))]
+        self._begin(given_names if len(given_names) == len(parameters) else numbers, [_array(p) for p in parameters])
+        gradients = [None if p.grad is None else _array(p.grad.to_dense()) for p in parameters]
+        self._add(gradients, float(groups[0]["lr"]))
 
-    def _listen_to_keras(self, optimizer: Any) -> None:
-        """Put a listener before ``apply``, which works in graphs, too."""
+    def _record_keras(self, optimizer: Any) -> None:
+        """Put the recorder before ``apply``, which works in graphs, too."""
         import tensorflow as tf
 
         apply = optimizer.apply
 
-        def listening(grads: Any, trainable_variables: Any = None) -> Any:
+        def recording_apply(grads: Any, trainable_variables: Any = None) -> Any:
             variables = list(trainable_variables or optimizer._trainable_variables)
-            there = [gradient is not None for gradient in grads]
+            present = [gradient is not None for gradient in grads]
             dense = [tf.convert_to_tensor(gradient) for gradient in grads if gradient is not None]
-            count = len(variables)
+            names = [str(getattr(variable, "path", variable.name)) for variable in variables]
 
-            def take(rate: Any, *arrays: Any) -> None:
-                positions, rest = arrays[:count], iter(arrays[count:])
-                gradients = [_wide(next(rest).numpy()) if is_there else None for is_there in there]
-                names = [str(getattr(variable, "path", variable.name)) for variable in variables]
-                self._take(names, [_wide(position.numpy()) for position in positions], gradients, float(rate))
+            def record(rate: Any, *tensors: Any) -> None:
+                arrays = [_widened(tensor.numpy()) for tensor in tensors]
+                self._begin(names, arrays[: len(variables)])
+                rest = iter(arrays[len(variables) :])
+                self._add([next(rest) if is_present else None for is_present in present], float(rate))
 
             values = [tf.convert_to_tensor(getattr(variable, "value", variable)) for variable in variables]
-            tf.py_function(take, [tf.convert_to_tensor(optimizer.learning_rate), *values, *dense], [])
+            tf.py_function(record, [tf.convert_to_tensor(optimizer.learning_rate), *values, *dense], [])
             return apply(grads, trainable_variables)
 
-        optimizer.apply = listening
+        optimizer.apply = recording_apply
 
 
-def _optimizer(module: str) -> Any:
-    return importlib.import_module(module).Optimizer
+def _optimizer_class(module: str) -> Any:
+    """The class ``Optimizer`` of a module that is loaded; no class if it is not."""
+    return importlib.import_module(module).Optimizer if module in sys.modules else ()
 
 
-def _from_torch(tensor: Any) -> np.ndarray:
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.dtype.itemsize == 2 else tensor).numpy()
+def _array(tensor: Any) -> np.ndarray:
+    """A torch tensor as an array, half precision as float32."""
+    plain = tensor.detach().cpu()
+    return (plain.float() if plain.dtype.itemsize == 2 else plain).numpy()
 
 
-def _wide(array: np.ndarray) -> np.ndarray:
+def _widened(array: np.ndarray) -> np.ndarray:
+    """Half precision as float32."""
     return array.astype(np.float32) if array.dtype.itemsize == 2 else array

@@ -1,5 +1,6 @@
-"""Two optimizers side by side: the same or not, where they first part, why, and what makes them equal.
+"""``samestep compare``: two optimizers side by side. The same or not; where they first differ; why; what to change.
 
-``contestants`` says what either may be, ``trial`` what both are given, ``trajectory`` what each did with it, ``allowed``
-how far rounding can have parted them, ``difference`` where they did part, ``cause`` why.
+``answer`` runs the comparison from start to end. ``comparison`` holds the two sides, the trial and the limits,
+``difference`` finds the first difference, ``causes`` explains it (with ``parity.explain``), ``remedies`` says what to
+write instead, ``repro`` writes a script that shows it. ``mnist_comparison`` compares two training runs.
 """

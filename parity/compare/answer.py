@@ -1,124 +1,119 @@
-"""The comparison of two contestants on one trial, from start to end."""
+"""The comparison of two optimizers on one trial, from start to end."""
 
 import dataclasses
 import functools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from samestep.parity.measure import limits
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure.limits import SAFETY
 from samestep.parity.measure.trial import Trial
+from samestep.parity.measure.verdict import Agreement, Verdict, judge, measure_gaps, paths
 from samestep.parity.runners.contestants import Contestant
-from samestep.parity.runners.worker import RunResult, ran
+from samestep.parity.runners.worker import run_all
 
-from . import cause, difference, remedy, repro
-from .allowed import Limits, pair
-from .cause import Cause
+from . import causes, difference, remedies, repro
+from .causes import Cause
+from .comparison import Comparison, Run, run_both
 from .difference import Difference
 
-EQUAL, WITHIN, DIFFERS = "equal bits", "equal within rounding", "differ"
-DTYPES = ("float32", "float64")
+
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    """How far apart two trajectories are at a step (from 1): the largest distance, and the limit there, as shares of
+    the path."""
+
+    step: int
+    distance: float
+    limit: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """``same`` is one of EQUAL, WITHIN and DIFFERS.
+    """What came of a comparison.
 
-    ``verdict`` is that of the tensor that comes closest to its limit; ``limit`` says where limits come from; ``bits``
-    is the first step with other bits; ``first`` the first difference beyond the limit. ``growth`` holds, at marks, the
-    step, the largest distance as a share of the path, and the limit there. ``write_script`` writes a stand-alone script
-    that shows a difference, and raises ValueError if it cannot.
+    ``verdict`` is that of the tensor that comes closest to its limit; ``limit_source`` says where limits come from;
+    ``first_other_bits`` is the first step after which any bit differs, None if none does; ``first`` is the first
+    difference beyond the limit. ``rules`` are the rules that the two follow, as text. ``write_script`` writes a
+    stand-alone script that shows the difference, and raises ValueError if it cannot; None if there is no difference.
     """
 
-    same: str
-    tensor: str
-    verdict: verdicts.Verdict
-    limit: str
-    bits: int | None
+    agreement: Agreement
+    verdict: Verdict
+    limit_source: str
+    first_other_bits: int | None
     first: Difference | None
-    growth: list[tuple[int, float, float]]
+    growth: list[Growth]
     causes: list[Cause]
     remedies: list[str]
     rules: tuple[str, str]
     write_script: Callable[[Path], None] | None = None
 
 
-def compare(
-    a: Contestant, b: Contestant, trial: Trial, dtype: str = "float32",
-    run: Callable[[Contestant, Trial, str], RunResult] = ran,
-) -> Answer:  # fmt: skip
-    """Run both, hold one to the other, and say where, why and what to do. ValueError if one cannot run.
+def compare(a: Contestant, b: Contestant, trial: Trial, dtype: str = "float32", run: Run = run_all) -> Answer:
+    """Run both optimizers over the trial, compare them, and say where they differ, why and what to change.
 
-    ``run`` is how a contestant runs: in a process of its own, unless a test knows better.
+    ``run`` is how an optimizer runs: in a process of its own, unless a test knows better. ValueError if one cannot run.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-
-    def both(given: Trial) -> tuple[RunResult, RunResult]:
-        with ThreadPoolExecutor(2) as pool:
-            one, other = pool.map(lambda contestant: run(contestant, given, dtype), (a, b))
-        return one, other
-
-    one, other = both(trial)
-    allowed = pair(one, other, trial, dtype, both)
-    by_tensor = {
-        name: verdicts.compare(trial.start[name], one.trajectory.thetas[name], other.trajectory.thetas[name], bound)
-        for name, bound in allowed.thetas.items()
-    }
-    tensor = max(by_tensor, key=lambda name: _excess(by_tensor[name]))
-    bits = difference.bits(one.trajectory, other.trajectory)
-    first = difference.first(one, other, allowed, trial, dtype)
-    causes, remedies = [], []
+    comparison = run_both(a, b, trial, dtype, run)
+    verdict = judge(trial, comparison.a.trajectory, comparison.b.trajectory, comparison.limits)
+    bits = difference.first_other_bits(comparison)
+    first = difference.first(comparison)
+    found_causes: list[Cause] = []
+    found_remedies: list[str] = []
     if first:
-        causes = cause.find((a, one), (b, other), trial, dtype, max(first.step, 1))
-        remedies = remedy.find((a, one), (b, other), trial, dtype)
-        accused = next((found.stage for found in causes if found.equal and found.stage), "")
+        found_causes = causes.find(comparison, max(first.step, 1))
+        found_remedies = remedies.find(comparison)
+        accused = next((cause.stage for cause in found_causes if cause.explains and cause.stage), "")
         first = first._replace(stage=accused or first.stage)
-    same = DIFFERS if first else EQUAL if bits is None else WITHIN
-    rules = repr(one.rule) if one.rule else "", repr(other.rule) if other.rule else ""
     return Answer(
-        same, tensor, by_tensor[tensor], allowed.words, bits, first, growth(one, other, allowed, trial), causes, remedies,
-        rules, functools.partial(script, (a, one), (b, other), allowed, trial, dtype) if first else None,
-    )  # fmt: skip
+        agreement=_agreement(first, bits),
+        verdict=verdict,
+        limit_source=comparison.limits.source,
+        first_other_bits=bits,
+        first=first,
+        growth=growth(comparison),
+        causes=found_causes,
+        remedies=found_remedies,
+        rules=(_label(comparison.a.rule), _label(comparison.b.rule)),
+        write_script=functools.partial(write_script, comparison) if first else None,
+    )
 
 
-def script(
-    one: tuple[Contestant, RunResult],
-    other: tuple[Contestant, RunResult],
-    allowed: Limits,
-    trial: Trial,
-    dtype: str,
-    path: Path,
-) -> None:
-    """Write the script for the first difference of positions: state cannot be seen in all frameworks alike."""
-    part = difference.first(one[1], other[1], allowed, trial, dtype, states=False)
-    assert part
-    if not part.step:
+def _agreement(first: Difference | None, first_other_bits: int | None) -> Agreement:
+    if first:
+        return Agreement.DIFFERENT
+    return Agreement.EQUAL_BITS if first_other_bits is None else Agreement.WITHIN_ROUNDING
+
+
+def _label(rule: object) -> str:
+    return repr(rule) if rule else ""
+
+
+def write_script(comparison: Comparison, path: Path) -> None:
+    """Write the script for the first difference of the tensors: state cannot be seen in all frameworks alike."""
+    first = difference.first(comparison, states=False)
+    if first is None or not first.step:
         raise ValueError("--repro shows steps that differ, and here the tensors differ before the first")
-    limit = float(limits.SAFETY * allowed.thetas[part.tensor][(part.step - 1, *part.element)])
-    repro.write(path, one, other, part, limit, trial, dtype)
+    bound = comparison.limits.thetas[first.tensor][(first.step - 1, *first.element)]
+    repro.write(path, comparison, first, float(SAFETY * bound))
 
 
-def growth(one: RunResult, other: RunResult, allowed: Limits, trial: Trial) -> list[tuple[int, float, float]]:
-    """At steps 1, 2, 5, 10, ... and the last: the largest gap of any element, and the limit there, as shares of the
-    path."""
-    marks = sorted({m * 10**k for k in range(7) for m in (1, 2, 5) if m * 10**k < trial.steps} | {trial.steps})
+def growth(comparison: Comparison) -> list[Growth]:
+    """The largest distance of any element at steps 1, 2, 5, 10, ... and the last."""
+    steps = comparison.trial.steps
+    marks = {m * 10**k for k in range(7) for m in (1, 2, 5)}
+    return [_growth_at(comparison, mark) for mark in sorted({mark for mark in marks if mark < steps} | {steps})]
+
+
+def _growth_at(comparison: Comparison, mark: int) -> Growth:
     rows = []
-    for mark in marks:
-        found = []
-        for name, bound in allowed.thetas.items():
-            a, b = (went.trajectory.thetas[name].astype(np.float64) for went in (one, other))
-            gap, limit, _ = verdicts.held(a[mark - 1].ravel(), b[mark - 1].ravel(), bound[mark - 1].ravel())
-            path = verdicts.paths(trial.start[name], np.nan_to_num(a[:mark]))[-1] or 1.0
-            found.append((float(gap.max() / path), float(limit[np.argmax(gap)] / path)))
-        rows.append((mark, *max(found)))
-    return rows
-
-
-def _excess(verdict: verdicts.Verdict) -> float:
-    if not verdict.distance:
-        return 0.0
-    return verdict.distance / verdict.limit if verdict.limit else np.inf
+    for name, bound in comparison.limits.thetas.items():
+        first = comparison.a.trajectory.thetas[name].astype(np.float64)
+        second = comparison.b.trajectory.thetas[name].astype(np.float64)
+        gaps = measure_gaps(first[mark - 1].ravel(), second[mark - 1].ravel(), bound[mark - 1].ravel())
+        path = paths(comparison.trial.start[name], np.nan_to_num(first[:mark]))[-1] or 1.0
+        largest = np.argmax(gaps.gap)
+        rows.append(Growth(mark, float(gaps.gap[largest] / path), float(gaps.limit[largest] / path)))
+    return max(rows, key=lambda row: (row.distance, row.limit))

@@ -3,27 +3,27 @@
 import base64
 import dataclasses
 import subprocess
-import sys
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from samestep.frameworks.experiment import launch, record
+from samestep.frameworks.experiment import record
+from samestep.frameworks.experiment.process import run_python
+from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.trial import Trial
-from samestep.parity.runners import numpy as in_numpy
-from samestep.parity.runners.contestants import Contestant
-from samestep.parity.runners.worker import PATIENCE, RunResult
-from samestep.reference import Rule, dialects
+from samestep.parity.runners.worker import PATIENCE
+from samestep.reference import dialects
 
+from .comparison import Comparison, Side
 from .difference import Difference
 
-MOST = 30  # lines
-SHOWN = 1  # the script's exit code where it shows the difference
+MOST_LINES = 30
+SHOWS_DIFFERENCE = 1  # the script's exit code where it shows the difference
 
 IMPORTS = {"torch": "import torch", "keras": "import keras", "tf": "import tensorflow as tf"}  # torch goes first
-RUNS = {
+FUNCTIONS = {
     "torch": """def in_torch(make):
     theta = torch.nn.Parameter(torch.tensor(START))
     optimizer = make([theta])
@@ -44,122 +44,181 @@ RUNS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Side:
-    """One side of the script: an expression for where the tensor ends, and the framework it needs."""
+class Code:
+    """One side of the script: an expression for where the tensor ends, and the framework it needs ("" for none)."""
 
-    code: str
-    needs: str
+    expression: str
+    framework: str
 
 
-def write(path: Path, one: tuple[Contestant, RunResult], other: tuple[Contestant, RunResult], first: Difference, limit: float,
-          trial: Trial, dtype: str) -> None:  # fmt: skip
-    """Write the script for the first difference of positions, and run it; ValueError if it cannot be written, or does
-    not show it."""
-    text = script(one, other, first, limit, trial, dtype)
+class _Excerpt(NamedTuple):
+    """What the script runs: the tensor of the difference, up to its step; one element, if it moves by itself."""
+
+    start: np.ndarray
+    gradients: np.ndarray
+    present: np.ndarray
+    rate_factors: np.ndarray
+    place: str  # of the element within the tensor, "" for one element
+
+    @property
+    def steps(self) -> str:
+        """The gradients and rate factors as code."""
+        gradients = "GRADIENTS"
+        if not self.present.all():
+            pairs = f"zip(GRADIENTS, {self.present.tolist()})"
+            gradients = f"(g if come else None for g, come in {pairs})"
+        return f"list(zip({gradients}, {_repetitions(self.rate_factors)}))"
+
+
+def write(path: Path, comparison: Comparison, first: Difference, limit: float) -> None:
+    """Write the script for the first difference of a tensor, and run it.
+
+    ``limit`` is the largest distance that rounding explains. ValueError if the script cannot be written, or does not
+    show the difference by itself.
+    """
+    text = script(comparison, first, limit)
     try:
         record.write_whole(path, lambda file: file.write(text.encode()))
     except OSError as error:
         raise ValueError(f"{path} must be a file that can be written: {error}; name another with --repro") from error
-    command = [sys.executable, str(path.resolve())]
-    done = subprocess.run(command, env=launch.environment(), capture_output=True, timeout=PATIENCE, check=False)
-    if done.returncode != SHOWN:
-        words = (launch.last_words(done.stderr.decode()).splitlines() or [launch.ending(done.returncode)])[-1]
-        raise ValueError(f"{path} was written, but does not show the difference by itself: {words}")
+    try:
+        ended = run_python([str(path.resolve())], timeout=PATIENCE)
+    except subprocess.TimeoutExpired as late:
+        raise ValueError(f"{path} was written, but does not end within {PATIENCE} seconds") from late
+    if ended.code != SHOWS_DIFFERENCE:
+        reason = ended.message.splitlines()[-1] if ended.stderr.strip() else ended.description
+        raise ValueError(f"{path} was written, but does not show the difference by itself: {reason}")
 
 
-def script(one: tuple[Contestant, RunResult], other: tuple[Contestant, RunResult], first: Difference, limit: float, trial: Trial,
-           dtype: str) -> str:  # fmt: skip
-    """The script's text."""
-    trial = _cut(trial, first)
-    alone = all(_apart(who, went.rule, trial, first, dtype) for who, went in (one, other))
-    a, b = (_side(who, went, first, alone) for who, went in (one, other))
-    needs = [name for name in IMPORTS if name in (a.needs, b.needs)]
-    if not needs:
+def script(comparison: Comparison, first: Difference, limit: float) -> str:
+    """The text of the script, at most ``MOST_LINES`` lines."""
+    excerpt = _excerpt(comparison, first)
+    a, b = (_code(side, first) for side in comparison.sides)
+    frameworks = [name for name in IMPORTS if name in (a.framework, b.framework)]
+    if not frameworks:
         raise ValueError("--repro needs an optimizer of PyTorch's or Keras' among the two, and neither has one")
-    needs += ["tf"] * ("tf." in a.code + b.code)
-    start, gradients, come = (part[first.tensor] for part in (trial.start, trial.gradients, trial.present))
-    if alone:
-        start, gradients = start[first.element], np.array([g[first.element] for g in gradients])
-    at = "" if alone else f"[{', '.join(map(str, first.element))}]"
-    steps = "GRADIENTS" if come.all() else f"(g if come else None for g, come in zip(GRADIENTS, {come.tolist()}))"
+    if "tf." in a.expression + b.expression:
+        frameworks.append("tf")
+    imports = ["import numpy as np", *(IMPORTS[name] for name in frameworks)]
+    data = [
+        f"START = {_literal(excerpt.start, comparison.dtype)}",
+        f"GRADIENTS = {_literal(excerpt.gradients, comparison.dtype)}",
+        f"STEPS = {excerpt.steps}  # with shares of the learning rate",
+        f"LIMIT = {limit!r}  # how far rounding may part them",
+    ]
+    result = [
+        f"a = {a.expression}{excerpt.place if a.framework else ''}",
+        f"b = {b.expression}{excerpt.place if b.framework else ''}",
+        'print(f"A {float(a)!r}, B {float(b)!r}: {abs(a - b):.3g} apart, rounding explains {LIMIT:.3g}")',
+        "sys.exit(not abs(a - b) <= LIMIT)",
+    ]
     parts = [
         f'"""Exit code 1: at step {first.step} A and B are farther apart than rounding explains."""',
-        f"import {'base64, sys, zlib' if gradients.ndim > 1 else 'sys'}",
-        "\n".join(["import numpy as np", *(IMPORTS[name] for name in needs)]),
-        "\n".join([
-            f"START = {_said(start, dtype)}", f"GRADIENTS = {_said(gradients, dtype)}",
-            f"STEPS = list(zip({steps}, {_runs(trial.rate_factors)}))  # with shares of the learning rate",
-            f"LIMIT = {limit!r}  # how far rounding may part them",
-        ]),
-        *(RUNS[name] for name in needs if name in RUNS),
-        "\n".join([
-            f"a = {a.code}{at if a.needs else ''}", f"b = {b.code}{at if b.needs else ''}",
-            'print(f"A {float(a)!r}, B {float(b)!r}: {abs(a - b):.3g} apart, rounding explains {LIMIT:.3g}")',
-            "sys.exit(not abs(a - b) <= LIMIT)",
-        ]),
-    ]  # fmt: skip
-    blank = MOST - sum(part.count("\n") + 1 for part in parts)  # lines that may stand between parts
-    return "".join(part + ("\n\n" if i < blank and i < len(parts) - 1 else "\n") for i, part in enumerate(parts))
+        f"import {'base64, sys, zlib' if excerpt.gradients.ndim > 1 else 'sys'}",
+        "\n".join(imports),
+        "\n".join(data),
+        *(FUNCTIONS[name] for name in frameworks if name in FUNCTIONS),
+        "\n".join(result),
+    ]
+    return _joined(parts)
 
 
-def _cut(trial: Trial, first: Difference) -> Trial:
-    """The trial up to the step of the difference, of its tensor alone."""
-    name, end = first.tensor, max(first.step, 1)
-    gradients = {name: trial.gradients[name][:end]}
-    return Trial({name: trial.start[name]}, gradients, {name: trial.present[name][:end]}, trial.rate_factors[:end])
+def _joined(parts: list[str]) -> str:
+    """The parts of the script, with blank lines between them as long as the lines suffice."""
+    blank_lines = MOST_LINES - sum(part.count("\n") + 1 for part in parts)
+    text = ""
+    for index, part in enumerate(parts):
+        last = index == len(parts) - 1
+        text += part + ("\n" if last or index >= blank_lines else "\n\n")
+    return text
 
 
-def _apart(who: Contestant, rule: Rule | None, trial: Trial, first: Difference, dtype: str) -> bool:
-    """Whether the element goes its way without the others: tried, and taken for granted of nobody's own optimizer."""
-    if who.kind == "factory" or rule is None:
+def _excerpt(comparison: Comparison, first: Difference) -> _Excerpt:
+    trial = comparison.trial
+    end = max(first.step, 1)
+    start = trial.start[first.tensor]
+    gradients = trial.gradients[first.tensor][:end]
+    place = f"[{', '.join(map(str, first.element))}]"
+    if all(_moves_alone(comparison, side, first) for side in comparison.sides):
+        start = start[first.element]
+        gradients = np.array([gradient[first.element] for gradient in gradients])
+        place = ""
+    return _Excerpt(start, gradients, trial.present[first.tensor][:end], trial.rate_factors[:end], place)
+
+
+def _moves_alone(comparison: Comparison, side: Side, first: Difference) -> bool:
+    """True if this element's trajectory is the same when the tensor holds only this element.
+
+    It is checked by running the rule; a user's own optimizer is never taken to move elements alone.
+    """
+    if side.contestant.kind == "factory" or side.rule is None:
         return False
-    name, whole = first.tensor, in_numpy.run(rule, trial, dtype).thetas[first.tensor]
-    place: Any = (slice(None), *first.element)
-    one = Trial({name: trial.start[name][first.element].reshape(1)}, {name: trial.gradients[name][place][:, None]},
-               trial.present, trial.rate_factors)  # fmt: skip
+    trial = comparison.trial
+    name = first.tensor
+    at: Any = (slice(None), *first.element)
+    whole = Trial(
+        {name: trial.start[name]}, {name: trial.gradients[name]}, {name: trial.present[name]}, trial.rate_factors
+    )
+    alone = whole.replace(
+        start={name: trial.start[name][first.element].reshape(1)},
+        gradients={name: trial.gradients[name][at][:, None]},
+    )
     try:
-        return np.array_equal(in_numpy.run(rule, one, dtype).thetas[name][:, 0], whole[place], equal_nan=True)
+        moved = run_rule(side.rule, alone, comparison.dtype).thetas[name][:, 0]
     except (ValueError, IndexError):  # it needs a matrix
         return False
+    expected = run_rule(side.rule, whole, comparison.dtype).thetas[name][at]
+    return bool(np.array_equal(moved[: first.step], expected[: first.step], equal_nan=True))
 
 
-def _side(who: Contestant, went: RunResult, first: Difference, alone: bool) -> Side:
-    """Live code where a framework has the optimizer, else the value that it came to."""
-    if who.kind == "factory":
-        module, _, name = who.text.partition(":")
+def _code(side: Side, first: Difference) -> Code:
+    """Live code if a framework has the optimizer, else the value that it came to."""
+    contestant = side.contestant
+    if contestant.kind == "factory":
+        module, _, name = contestant.text.partition(":")
         factory = f"(sys.path.insert(0, '.'), __import__({module!r}, fromlist=['']))[1].{name}"
-        if went.home == "pytorch":
-            return Side(f"in_torch({factory})", "torch")
-        return Side(f"in_keras({factory}())", "keras")
-    home, name, arguments, mode = _native(who)
-    given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-    if home == "pytorch":
-        more = f"{', ' * bool(given)}{mode}=True" if mode in ("foreach", "fused") else ""
-        return Side(f"in_torch(lambda p: torch.optim.{name}(p, {given}{more}))", "torch")
-    if home == "keras":
-        wrap = {"graph": ", tf.function", "xla": ", lambda f: tf.function(f, jit_compile=True)"}.get(mode, "")
-        code = f"in_keras(keras.optimizers.{name}({given}){wrap})"
-        return Side(code, "keras")
-    value = float(went.trajectory.thetas[first.tensor][(first.step - 1, *first.element)])
-    return Side(f"{value!r}  # {who.text}", "")
+        if side.result.home == "pytorch":
+            return Code(f"in_torch({factory})", "torch")
+        return Code(f"in_keras({factory}())", "keras")
+    native = _native_call(side)
+    if native is None:
+        value = float(side.trajectory.thetas[first.tensor][(first.step - 1, *first.element)])
+        return Code(f"{value!r}  # {contestant.text}", "")
+    arguments = ", ".join(f"{key}={value!r}" for key, value in native.arguments.items())
+    if native.dialect == "pytorch":
+        implementation = f"{', ' * bool(arguments)}{native.mode}=True" if native.mode in ("foreach", "fused") else ""
+        return Code(f"in_torch(lambda p: torch.optim.{native.name}(p, {arguments}{implementation}))", "torch")
+    wrap = {"graph": ", tf.function", "xla": ", lambda f: tf.function(f, jit_compile=True)"}.get(native.mode, "")
+    return Code(f"in_keras(keras.optimizers.{native.name}({arguments}){wrap})", "keras")
 
 
-def _native(who: Contestant) -> tuple[str, str, dict[str, object], str]:
-    """The dialect, name, arguments and mode of the framework's optimizer that means the contestant, if there is one."""
-    if who.kind == "native" and who.call:
-        return who.home, who.call.name, who.call.arguments, who.mode
-    if who.kind == "rule" and who.dialect in ("pytorch", "keras"):
-        dialect, name, arguments = dialects.parse(who.text)
-        return dialect, name, arguments, ""
-    for dialect in ("pytorch", "keras") if who.kind == "rule" else ():
-        assert who.rule
-        relation = dialects.relate(who.rule, dialects.find(dialect))
-        if relation.call and not relation.call.condition:
-            return dialect, relation.call.name, relation.call.arguments, ""
-    return "", "", {}, ""
+class _NativeCall(NamedTuple):
+    dialect: str
+    name: str
+    arguments: dict[str, Any]
+    mode: str
 
 
-def _said(array: np.ndarray, dtype: str) -> str:
+def _native_call(side: Side) -> _NativeCall | None:
+    """The call of PyTorch or Keras that means the side's optimizer, if there is one."""
+    contestant = side.contestant
+    if contestant.kind == "native" and contestant.call:
+        if contestant.home not in ("pytorch", "keras"):
+            return None
+        return _NativeCall(contestant.home, contestant.call.name, dict(contestant.call.arguments), contestant.mode)
+    if contestant.kind != "rule" or contestant.rule is None:
+        return None
+    if contestant.dialect in ("pytorch", "keras"):
+        dialect, name, arguments = dialects.parse(contestant.text)
+        return _NativeCall(dialect, name, arguments, "")
+    for dialect in ("pytorch", "keras"):
+        call = dialects.relate(contestant.rule, dialects.find(dialect)).call
+        if call and not call.condition:
+            return _NativeCall(dialect, call.name, dict(call.arguments), "")
+    return None
+
+
+def _literal(array: np.ndarray, dtype: str) -> str:
     """Numbers as code: few as they are, many packed."""
     if np.ndim(array) < 2:
         return f'np.array({np.asarray(array).tolist()}, "{dtype}")'
@@ -168,8 +227,11 @@ def _said(array: np.ndarray, dtype: str) -> str:
     return f'{unpacked}.reshape({array.shape}).astype("{dtype}")'
 
 
-def _runs(shares: np.ndarray) -> str:
-    """A list with its repetitions told, ``[1.0] * 20 + [0.25] * 40``."""
-    ends = [*(np.flatnonzero(np.diff(shares)) + 1).tolist(), len(shares)]
-    parts = [f"[{float(shares[begin])!r}] * {end - begin}" for begin, end in zip([0, *ends], ends, strict=False)]
-    return " + ".join(parts) if len(parts) <= MOST else repr(shares.tolist())
+def _repetitions(factors: np.ndarray) -> str:
+    """A list as code with repeated numbers multiplied out: ``[1.0] * 20 + [0.25] * 40``."""
+    ends = [*(np.flatnonzero(np.diff(factors)) + 1).tolist(), len(factors)]
+    begins = [0, *ends[:-1]]
+    parts = [
+        f"[{float(factors[begin])!r}] * {end - begin}" for begin, end in zip(begins, ends, strict=True)
+    ]
+    return " + ".join(parts) if len(parts) <= MOST_LINES else repr(factors.tolist())

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-
 from samestep.parity.compare.allowed import of_rule
+
 from samestep.parity.measure import verdict as verdicts
 from samestep.parity.measure.limits import SAFETY
 from samestep.parity.measure.trial import Trial

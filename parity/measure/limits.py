@@ -1,272 +1,175 @@
-"""Limits, derived from the rules themselves by running error analysis.
+"""Limits: how far rounding can move a trajectory. Nothing here is chosen by hand.
 
-The rules run on any arithmetic, so they also run on numbers that carry a bound of their own rounding error
-(``Bounded``). What comes out beside each parameter is how far rounding can have moved it, for this rule, these
-gradients, this dtype, whatever order of operations a sane compiler chose (N. J. Higham: Accuracy and Stability of
-Numerical Algorithms, 2nd edition, SIAM 2002, section 3.3).
+The limit of a rule is derived from the rule by running error analysis (``bounded``). The limit of an optimizer whose
+formula nobody knows is measured: the response of its trajectory to disturbances of one unit in the last place. Every
+limit must reject the nearest wrong rule (``nearest_wrong``).
 """
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
 
-from samestep.reference import Rule, scalars
-from samestep.reference.matrices import quintic
+from samestep.reference import Rule
+
+from .bounded import AnalysedRule, BeforeStep, follow
+from .trajectory import Trajectory
+from .trial import Trial
 
 SAFETY = 4.0
-"""The one safety factor. Both sides of a comparison round, which is 2; and a native may take up to twice the operations
-of the rule's own formula (a lerp for a sum, a square root of a correction instead of a factor), which is 2 again."""
+"""The one safety factor: a trajectory may be this many bounds away. Both sides of a comparison round, which is 2; and a
+native may take up to twice the operations of the rule's own formula (a lerp for a sum, a square root of a correction
+instead of a factor), which is 2 again."""
 
-ROUNDOFF = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
-SMALLEST = {"bfloat16": 2.0**-126, "float16": 2.0**-14, "float32": 2.0**-126, "float64": 2.0**-1022}  # normal numbers
+MOST_BYTES = 500_000_000  # of the limits that are kept in memory
 
 
-class Bounded:
-    """A number, or array, and a bound on how far its computed value lies from the true one."""
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Bounds on the rounding error of a trajectory, by tensor: of the tensor (steps, *shape), and of its state.
 
-    __array_ufunc__ = None  # NumPy leaves the arithmetic to us
+    A trajectory may be ``SAFETY`` bounds away from another. ``source`` says in words where the bounds come from.
+    """
 
-    def __init__(self, value: Any, error: Any = 0.0, dtype: str = "float64") -> None:
-        self.value, self.error, self.dtype = np.asarray(value, np.float64), np.asarray(error, np.float64), dtype
-
-    def _rounded(self, value: np.ndarray, error: np.ndarray) -> "Bounded":
-        """The result of one operation: it rounds, and it may flush to zero."""
-        rounding = ROUNDOFF[self.dtype] * (np.abs(value) + error)
-        flushed = np.where((value != 0) | (error != 0), SMALLEST[self.dtype], 0.0)
-        return Bounded(value, error + rounding + flushed, self.dtype)
-
-    def _other(self, x: Any) -> "Bounded":
-        return x if isinstance(x, Bounded) else Bounded(x, 0.0, self.dtype)
-
-    def __neg__(self) -> "Bounded":
-        return Bounded(-self.value, self.error, self.dtype)
-
-    def __add__(self, other: Any) -> "Bounded":
-        other = self._other(other)
-        return self._rounded(self.value + other.value, self.error + other.error)
-
-    def __sub__(self, other: Any) -> "Bounded":
-        return self + -self._other(other)
-
-    def __mul__(self, other: Any) -> "Bounded":
-        other = self._other(other)
-        error = np.abs(self.value) * other.error + np.abs(other.value) * self.error + self.error * other.error
-        return self._rounded(self.value * other.value, error)
-
-    def __truediv__(self, other: Any) -> "Bounded":
-        other = self._other(other)
-        with np.errstate(all="ignore"):
-            value = self.value / other.value
-            room = np.abs(other.value) - other.error  # how close to zero the divisor can be
-            error = np.where(room > 0, (self.error + np.abs(value) * other.error) / room, np.inf)
-        return self._rounded(value, error)
-
-    def __radd__(self, other: Any) -> "Bounded":
-        return self + other
-
-    def __rsub__(self, other: Any) -> "Bounded":
-        return self._other(other) - self
-
-    def __rmul__(self, other: Any) -> "Bounded":
-        return self * other
-
-    def __rtruediv__(self, other: Any) -> "Bounded":
-        return self._other(other) / self
-
-    def __pow__(self, exponent: "Bounded") -> "Bounded":
-        """A real power; libraries are good for a few units in the last place, and so counted as two operations."""
-        value, p = self.value**exponent.value, exponent.value
-        with np.errstate(all="ignore"):
-            ends = [np.maximum(self.value + sign * self.error, 0) ** p for sign in (-1, 1)]
-            slope = np.abs(np.log(self.value)) * np.abs(value) * exponent.error
-        error = np.maximum(*(np.abs(end - value) for end in ends)) + np.where(value == 0, 0.0, slope)
-        return self._rounded(value, self._rounded(value, error).error)
-
-    def __gt__(self, other: Any) -> np.ndarray:
-        return self.value > self._other(other).value
-
-    def __lt__(self, other: Any) -> np.ndarray:
-        return self.value < self._other(other).value
-
-    def __getitem__(self, key: Any) -> "Bounded":
-        return Bounded(self.value[key], self.error[key], self.dtype)
+    thetas: dict[str, np.ndarray]
+    states: dict[str, dict[str, np.ndarray]]
+    source: str = ""
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """That of the value."""
-        return self.value.shape
+    def nbytes(self) -> int:
+        """The size of all arrays in bytes."""
+        states = (array for state in self.states.values() for array in state.values())
+        return sum(array.nbytes for array in (*self.thetas.values(), *states))
+
+    def mean(self, second: "Limits") -> "Limits":
+        """The mean of two limits. ``SAFETY`` counts both sides of a comparison, so each side brings half of it.
+
+        States that only one side has are left out.
+        """
+        thetas = {name: (bound + second.thetas[name]) / 2 for name, bound in self.thetas.items()}
+        states = {name: _mean_state(state, second.states[name]) for name, state in self.states.items()}
+        return Limits(thetas, states, self.source)
 
 
-def _sqrt(x: Bounded) -> Bounded:
+def _mean_state(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {key: (bound + second[key]) / 2 for key, bound in first.items() if key in second}
+
+
+def of_rule(rule: Rule, trial: Trial, dtype: str, scalars_in: str = "float64") -> Limits:
+    """The limits of a rule in ``dtype``, by error analysis; its coefficients are computed in ``scalars_in``.
+
+    They are computed once for each rule, trial and dtypes, and kept in memory.
+    """
+    key = (AnalysedRule(rule, dtype, scalars_in), trial)
+    if key not in _CACHE:
+        _CACHE.add(key, of_faulty_rule(*key, before=None))
+    return _CACHE.get(key)
+
+
+class _Cache:
+    """The limits that were used last, up to ``MOST_BYTES`` of arrays."""
+
+    def __init__(self) -> None:
+        self.entries: OrderedDict[tuple[AnalysedRule, Trial], Limits] = OrderedDict()
+        self.bytes = 0
+
+    def __contains__(self, key: tuple[AnalysedRule, Trial]) -> bool:
+        return key in self.entries
+
+    def get(self, key: tuple[AnalysedRule, Trial]) -> Limits:
+        """The limits of the key, which count as used now."""
+        self.entries.move_to_end(key)
+        return self.entries[key]
+
+    def add(self, key: tuple[AnalysedRule, Trial], limits: Limits) -> None:
+        """Keep the limits; drop those that were not used for longest, if there are too many."""
+        self.entries[key] = limits
+        self.bytes += limits.nbytes
+        while self.bytes > MOST_BYTES and len(self.entries) > 1:
+            _, dropped = self.entries.popitem(last=False)
+            self.bytes -= dropped.nbytes
+
+
+_CACHE = _Cache()
+
+
+def of_faulty_rule(analysed: AnalysedRule, trial: Trial, before: BeforeStep | None) -> Limits:
+    """The limits of a rule with a planted fault: ``before`` changes what a step begins with."""
+    thetas: dict[str, np.ndarray] = {}
+    states: dict[str, dict[str, np.ndarray]] = {}
+    for name, start in trial.start.items():
+        present = trial.present[name]
+        rates = [trial.rate_at(analysed.rule.lr, int(step)) for step in np.flatnonzero(present)]
+        steps = list(follow(analysed, start, trial.gradients[name][present], rates, before))
+        row_of_step = np.cumsum(present)  # row 0 is before the first gradient
+        thetas[name] = _rows(np.zeros_like(start), [theta.error for theta, _ in steps])[row_of_step]
+        states[name] = {}
+        for key, last in (steps[-1][1] if steps else {}).items():
+            errors = [state[key].error for _, state in steps]
+            states[name][key] = _rows(np.zeros_like(last.error), errors)[row_of_step]
+    return Limits(thetas, states)
+
+
+def _rows(first: np.ndarray, errors: list[np.ndarray]) -> np.ndarray:
+    return np.array([first, *(np.broadcast_to(error, np.shape(first)) for error in errors)])
+
+
+def of_tensor(
+    rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str, rates: Sequence[float] | None = None
+) -> np.ndarray:
+    """The bounds of one tensor, (steps, *shape), at these learning rates, else at the rule's own."""
+    analysed = AnalysedRule(rule, dtype)
+    steps = follow(analysed, theta, gradients, rates or [rule.lr] * len(gradients))
+    return np.array([moved.error for moved, _ in steps])
+
+
+def between_rules(first: Rule, second: Rule, trial: Trial, dtype: str) -> Limits:
+    """The limits between two trajectories that follow two rules, or one rule twice."""
+    if first == second:
+        return of_rule(first, trial, dtype)
+    return of_rule(first, trial, dtype).mean(of_rule(second, trial, dtype))
+
+
+def measured(plain: Trajectory, disturbed: Sequence[Trajectory]) -> Limits:
+    """The limits of an optimizer whose formula is not known, from its response to disturbances of the last place.
+
+    ``plain`` is its trajectory, ``disturbed`` are those of runs in which gradients, parameters and state were disturbed
+    by one unit in the last place (``disturbance``). A bound is the largest response, and a rounding floor.
+    """
+    thetas = {}
+    states = {}
+    for name, theta in plain.thetas.items():
+        begin = plain.begin[name]
+        thetas[name] = _response(theta, [run.thetas[name] for run in disturbed]) + _floor(begin, theta)
+        states[name] = {}
+        for key, array in plain.states[name].items():
+            moved = [run.states[name][key] for run in disturbed if key in run.states[name]]
+            known = np.nan_to_num(array)  # NaN before the state exists
+            states[name][key] = _response(known, moved) + _floor(known[0], known)
+    source = "measured: the response to disturbances of one unit in the last place, and the last place of every step"
+    return Limits(thetas, states, source)
+
+
+Runs = tuple[Trajectory, Sequence[Trajectory]]  # the plain run of an optimizer, and its disturbed runs
+
+
+def between_unknown(first: Runs, second: Runs) -> Limits:
+    """The limits between two optimizers of unknown formulas: each brings half of its own, as two rules do."""
+    return measured(*first).mean(measured(*second))
+
+
+def _response(plain: np.ndarray, disturbed: Sequence[np.ndarray]) -> np.ndarray:
+    """The largest distance of the disturbed arrays from the plain one, element by element."""
     with np.errstate(invalid="ignore"):
-        root = np.sqrt(x.value)
-        error = np.maximum(np.sqrt(x.value + x.error) - root, root - np.sqrt(np.maximum(x.value - x.error, 0)))
-    return x._rounded(root, error)
+        gaps = [np.abs(moved.astype(np.float64) - plain) for moved in disturbed]
+    return np.nan_to_num(np.max([np.zeros(plain.shape), *gaps], axis=0))
 
 
-def _abs(x: Bounded) -> Bounded:
-    return Bounded(np.abs(x.value), x.error, x.dtype)
-
-
-def _sign(x: Bounded) -> Bounded:
-    """Where rounding may turn the sign around, it is wrong by 2."""
-    return Bounded(np.sign(x.value), np.where(x.error >= np.abs(x.value), 2.0 * (x.error > 0), 0.0), x.dtype)
-
-
-def _chosen(x: Bounded, y: Bounded, choose: Callable[..., np.ndarray]) -> Bounded:
-    """The larger or smaller of two, with its error; where rounding may change the choice, with the larger of both."""
-    value = choose(x.value, y.value)
-    unsure = np.abs(x.value - y.value) <= x.error + y.error
-    error = np.where(unsure, np.maximum(x.error, y.error), np.where(value == x.value, x.error, y.error))
-    return Bounded(value, error, x.dtype)
-
-
-def _where(condition: Any, yes: Any, no: Any) -> Any:
-    """For scalars a plain choice. Between arrays the condition is taken as certain: rules ask for exact signs alone."""
-    if not isinstance(condition, np.ndarray) or not condition.ndim:
-        return yes if condition else no
-    return Bounded(np.where(condition, yes.value, no.value), np.where(condition, yes.error, no.error), yes.dtype)
-
-
-def _total(x: Bounded, axis: int) -> Bounded:
-    """A sum in any order: each of the n - 1 additions rounds, and no partial sum exceeds the sum of magnitudes (Higham,
-    section 4.2)."""
-    additions = max(x.shape[axis] - 1, 0)
-    sizes = (np.abs(x.value) + x.error).sum(axis=axis, keepdims=True)
-    growth = additions * ROUNDOFF[x.dtype] / (1 - additions * ROUNDOFF[x.dtype])
-    flushed = np.where(sizes > 0, additions * SMALLEST[x.dtype], 0.0)
-    error = x.error.sum(axis=axis, keepdims=True) + growth * sizes + flushed
-    return Bounded(x.value.sum(axis=axis, keepdims=True), error, x.dtype)
-
-
-def _matmul(x: Bounded, y: Bounded) -> Bounded:
-    """A matrix product, its sums in any order: n products and n - 1 additions round (Higham, section 3.5)."""
-    n = x.shape[-1]
-    error = np.abs(x.value) @ y.error + x.error @ np.abs(y.value) + x.error @ y.error
-    sizes = (np.abs(x.value) + x.error) @ (np.abs(y.value) + y.error)
-    growth = n * ROUNDOFF[x.dtype] / (1 - n * ROUNDOFF[x.dtype])
-    flushed = np.where(sizes > 0, 2 * n * SMALLEST[x.dtype], 0.0)
-    return Bounded(x.value @ y.value, error + growth * sizes + flushed, x.dtype)
-
-
-def _orthogonalized(x: Bounded, a: Bounded, b: Bounded, c: Bounded, steps: int) -> Bounded:
-    """``samestep.reference.matrices.orthogonalized``; its error is bounded as a whole, by its Euclidean norm.
-
-    Element by element the bounds of products of products grow without need. As a map of matrices a polynomial of
-    singular values spreads errors by the slope of that polynomial at most, and so each step does what came before it.
-    """
-    value, far = x.value, float(np.linalg.norm(x.error))
-    products, numbers = SimpleNamespace(matmul=_matmul, transpose=_transpose), [float(n.value) for n in (a, b, c)]
-    for _ in range(steps):
-        step = quintic(Bounded(value, np.zeros_like(value), x.dtype), a, b, c, products)
-        far = _slope(value, far, *numbers) * far + float(np.linalg.norm(step.error))
-        value = step.value
-    return Bounded(value, np.full(value.shape, far), x.dtype)
-
-
-def _slope(x: np.ndarray, far: float, a: float, b: float, c: float) -> float:
-    """How much a s + b s^3 + c s^5 of the singular values can spread, in the Euclidean norm, what lies within ``far``.
-
-    It is the largest slope of a chord between any two of them, their negatives and zero: the eigenvalues of
-    [[0, x], [x', 0]] (R. Bhatia: Matrix Analysis, Springer 1997, theorem V.3.3).
-    """
-    if not np.isfinite(x).all() or not np.isfinite(far):
-        return np.inf
-    s = np.linalg.svd(x, compute_uv=False)
-    ends = np.concatenate([s, s + far, np.maximum(s - far, 0), [0.0]])
-    u, v = np.meshgrid(ends, np.concatenate([ends, -ends]))
-    cubes, fifths = u * u + u * v + v * v, u**4 + u**3 * v + u**2 * v**2 + u * v**3 + v**4
-    return float(np.abs(a + b * cubes + c * fifths).max())
-
-
-def _transpose(x: Bounded) -> Bounded:
-    return Bounded(x.value.T, x.error.T, x.dtype)
-
-
-def namespace(scalars_in: str) -> SimpleNamespace:
-    """The ``xp`` of bounded numbers."""
-    return SimpleNamespace(
-        abs=_abs,
-        sign=_sign,
-        sqrt=lambda x: _sqrt(_scalar(x, scalars_in)),
-        square=lambda x: x * x,
-        maximum=lambda x, y: _chosen(x, y, np.maximum),
-        minimum=lambda x, y: _chosen(x, y, np.minimum),
-        where=_where,
-        total=_total,
-        orthogonalized=_orthogonalized,
-        reshape=lambda x, shape: Bounded(x.value.reshape(shape), x.error.reshape(shape), x.dtype),
-        ones=lambda shape, dtype: Bounded(np.ones(shape), 0.0, dtype),
-        zeros_like=lambda x: Bounded(np.zeros_like(x.value), 0.0, x.dtype),
-        integer_power=lambda base, t: _integer_power(base, t, scalars_in),
-        power=lambda base, exponent: _scalar(base, scalars_in) ** Bounded(exponent, 0.0, scalars_in),
-    )
-
-
-def _scalar(x: Any, dtype: str) -> Bounded:
-    return x if isinstance(x, Bounded) else Bounded(x, 0.0, dtype)
-
-
-@functools.lru_cache(maxsize=4096)  # trials ask for the same powers again and again
-def _integer_power(base: float | Bounded, exponent: int, dtype: str) -> Bounded:
-    return scalars.integer_power(_scalar(base, dtype), exponent)  # type: ignore[arg-type, return-value]
-
-
-class Standing(NamedTuple):
-    """A parameter, its state, and how many steps it has counted."""
-
-    theta: Any
-    state: dict[str, Any]
-    t: int
-
-
-Before = Callable[[list[Standing], dict[str, Any]], Standing]  # given all that stood, now last, and the state at first
-
-
-def bounds(
-    rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str,
-    rates: Sequence[float] | None = None, scalars_in: str = "float64",
-) -> np.ndarray:  # fmt: skip
-    """How far rounding in ``dtype`` can have moved each parameter after each step, by the rule's formula.
-
-    ``theta`` of any shape, ``gradients`` and the bounds (steps, *theta.shape). They and the learning rates (``rates``,
-    else the rule's own) are taken as exact. Coefficients are computed in ``scalars_in``.
-    """
-    followed = follow(rule, theta, gradients, dtype, rates, scalars_in)
-    return np.array([now.error for now, _ in followed])
-
-
-def follow(
-    rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str,
-    rates: Sequence[float] | None = None, scalars_in: str = "float64", before: Before | None = None,
-) -> Iterator[tuple[Bounded, dict[str, Bounded]]]:  # fmt: skip
-    """The parameters and the state after each step, each with its bound; arguments as of ``bounds``.
-
-    ``before`` may replace what stands before a step.
-    """
-    now = Bounded(theta, 0.0, dtype)
-    xp = namespace(scalars_in)
-    start, past = rule.start(now, xp), []
-    standing = Standing(now, start, 0)
-    for gradient, lr in zip(gradients, rates or [rule.lr] * len(gradients), strict=True):
-        past.append(standing)
-        now, state, t = before(past, start) if before else standing
-        c = _coefficients(rule, t + 1, lr, dtype, scalars_in)
-        standing = Standing(*rule.update(now, Bounded(gradient, 0.0, dtype), state, c, xp), t + 1)
-        yield standing.theta, standing.state
-
-
-@functools.lru_cache(maxsize=4096)
-def _coefficients(rule: Rule, t: int, lr: float, dtype: str, scalars_in: str) -> Any:
-    """What a step needs besides arrays, kept: tensors that step together need the same."""
-    doubles = rule.coefficients(t, Bounded(lr, 0.0, scalars_in), namespace(scalars_in))
-    return doubles._make(_once_rounded(value, dtype) for value in doubles)
-
-
-def _once_rounded(coefficient: Any, dtype: str) -> Bounded:
-    """A coefficient as it meets the arrays: a double with its own error, rounded to ``dtype``."""
-    exact = coefficient if isinstance(coefficient, Bounded) else Bounded(coefficient)
-    return Bounded(exact.value, exact.error + ROUNDOFF[dtype] * np.abs(exact.value), dtype)
+def _floor(begin: np.ndarray, thetas: np.ndarray) -> np.ndarray:
+    """Rounding floor: one unit in the last place of the path travelled plus one of the largest value reached."""
+    course = np.nan_to_num(np.concatenate([begin[None], thetas]).astype(np.float64))
+    with np.errstate(over="ignore"):
+        path = np.cumsum(np.abs(np.diff(course, axis=0)), axis=0)
+    largest = np.maximum.accumulate(np.abs(course))[1:]
+    return np.asarray(np.finfo(thetas.dtype).eps * (path + largest))

@@ -1,4 +1,4 @@
-"""The separation: a limit is worth something only if it keeps out the nearest wrong rule."""
+"""The nearest wrong rule: a limit is worth something only if it rejects it."""
 
 import functools
 import math
@@ -9,13 +9,19 @@ import numpy as np
 from samestep.reference import Rule
 
 from . import limits, streams
-from . import verdict as verdicts
-from . import wrong_rules as mutants
+from .limits import Limits
+from .rule_run import run_rule
+from .trajectory import Trajectory
+from .trial import Trial, of_arrays
+from .verdict import judge
+from .wrong_rules import wrong_rules
 
 STEPS = 60
 LONG = 200  # steps of ``tox -e parity-full``
+TENSOR = "all streams"  # the one tensor of the trial
 
-UNTOLD = {  # what a dtype cannot tell in some calls, since the difference is below its rounding; float64 tells them all
+INDISTINGUISHABLE: dict[str, set[str]] = {
+    # wrong rules that a dtype cannot reject in some calls, since the difference is below its rounding
     "float64": set(),
     "float32": {
         "adagrad: epsilon is in the wrong place",
@@ -28,40 +34,34 @@ UNTOLD = {  # what a dtype cannot tell in some calls, since the difference is be
 
 
 class Wrong(NamedTuple):
-    """A wrong rule at the step and element that tell it best from the right one; distances are shares of the path."""
+    """A wrong rule, and how far it is from the right one where that shows best; both figures are shares of the path."""
 
     name: str
     distance: float
     limit: float
 
     @property
-    def kept_out(self) -> bool:
-        """Whether the limit tells it from the right rule."""
+    def rejected(self) -> bool:
+        """True if the limit tells the wrong rule from the right one."""
         return self.distance > self.limit
 
     @property
     def excess(self) -> float:
-        """How many limits away it is."""
+        """How many limits away the wrong rule is."""
         return self.distance / self.limit if self.limit else math.inf
 
 
-class TensorTrial(NamedTuple):
-    """A rule on all streams at once: where it starts (n,), what comes (steps, n), at which rates; n counts them all.
+def designed_trial(rule: Rule, steps: int = STEPS) -> Trial:
+    """The trial on which a rule and its natives are judged: every element of every stream, in one tensor.
 
-    Rules that need a matrix have (rows, columns) for n.
+    The tensor has shape (n,), or (rows, columns) for rules that need a matrix. The learning rate falls once.
     """
-
-    start: np.ndarray
-    gradients: np.ndarray
-    rates: list[float]
-
-
-def trial(rule: Rule, steps: int = STEPS) -> TensorTrial:
-    """The trial of a rule: every element of every stream, side by side, at a falling rate that float32 can hold."""
-    gradients = _gradients(steps)
-    rates = [float(np.float32(rate)) for rate in streams.rates(rule.lr, steps)]
     start = np.tile(streams.start(), len(streams.PATTERNS))
-    return TensorTrial(streams.suit(rule, start), streams.suit(rule, gradients), rates)
+    return of_arrays(
+        {TENSOR: streams.suit(rule, start)},
+        {TENSOR: streams.suit(rule, _gradients(steps))},
+        streams.rates(1.0, steps),
+    )
 
 
 @functools.cache
@@ -69,53 +69,68 @@ def _gradients(steps: int) -> np.ndarray:
     return np.concatenate([streams.gradients(stream, steps) for stream in streams.PATTERNS], axis=1)
 
 
-@functools.cache
-def expectation(rule: Rule, dtype: str, steps: int = STEPS) -> tuple[np.ndarray, np.ndarray]:
-    """Where the rule goes on its trial (NumPy, float64), and how far rounding in ``dtype`` can move it."""
-    start, gradients, rates = trial(rule, steps)
-    expected = verdicts.run(rule, start, gradients, "float64", rates)
-    return expected, limits.bounds(rule, start, gradients, dtype, rates)
+class Expectation(NamedTuple):
+    """The designed trial of a rule, the rule's trajectory on it (NumPy, float64), and its limits in a dtype."""
+
+    trial: Trial
+    trajectory: Trajectory
+    limits: Limits
 
 
 @functools.cache
-def wrong_rules(rule: Rule, dtype: str, steps: int = STEPS) -> tuple[Wrong, ...]:
+def expectation(rule: Rule, dtype: str, steps: int = STEPS) -> Expectation:
+    """The rule on its designed trial, and how far rounding in ``dtype`` can move it."""
+    trial, trajectory = _run(rule, steps)
+    return Expectation(trial, trajectory, limits.of_rule(rule, trial, dtype))
+
+
+@functools.cache
+def _run(rule: Rule, steps: int) -> tuple[Trial, Trajectory]:
+    trial = designed_trial(rule, steps)
+    return trial, run_rule(rule, trial, "float64")
+
+
+@functools.cache
+def all_wrong(rule: Rule, dtype: str, steps: int = STEPS) -> tuple[Wrong, ...]:
     """The wrong rules that differ from ``rule`` at all, the nearest to its limit first; ValueError if there is none."""
-    start, (expected, bounds) = trial(rule, steps).start, expectation(rule, dtype, steps)
-    told = [_compared(name, course, start, expected, bounds) for name, course in _courses(rule, steps).items()]
-    if not any(wrong.distance for wrong in told):
-        raise ValueError(f"no mutant changes {rule!r}; add one to parity/mutants/rules.py")
-    return tuple(sorted((wrong for wrong in told if wrong.distance), key=lambda wrong: wrong.excess))
+    expected = expectation(rule, dtype, steps)
+    compared = [
+        compare_wrong(name, trajectory, expected) for name, trajectory in _wrong_trajectories(rule, steps).items()
+    ]
+    different = [wrong for wrong in compared if wrong.distance]
+    if not different:
+        raise ValueError(f"no wrong rule differs from {rule!r}; add one to parity/measure/wrong_rules/table.py")
+    return tuple(sorted(different, key=lambda wrong: wrong.excess))
 
 
 def nearest_wrong(rule: Rule, dtype: str, steps: int = STEPS) -> Wrong:
-    """The nearest of the wrong rules, but for those that the dtype is known not to tell from ``rule``."""
-    return next(wrong for wrong in wrong_rules(rule, dtype, steps) if wrong.kept_out or wrong.name not in UNTOLD[dtype])
+    """The nearest wrong rule, except those that the dtype is known not to tell from ``rule``."""
+    return next(
+        wrong
+        for wrong in all_wrong(rule, dtype, steps)
+        if wrong.rejected or wrong.name not in INDISTINGUISHABLE[dtype]
+    )
 
 
 @functools.cache
-def _courses(rule: Rule, steps: int) -> dict[str, np.ndarray | None]:
-    """The course of each wrong rule on the trial of the right one, which no dtype changes."""
-    kinds = mutants.wrong_rules(type(rule).__name__)
-    return {name: _course(kind(**rule.to_dict()), trial(rule, steps)) for name, kind in kinds.items()}
+def _wrong_trajectories(rule: Rule, steps: int) -> dict[str, Trajectory | None]:
+    """The trajectory of each wrong rule on the designed trial of the right one, in float64."""
+    trial, _ = _run(rule, steps)
+    kinds = wrong_rules(type(rule).__name__)
+    return {name: run_wrong(kind(**rule.to_dict()), trial) for name, kind in kinds.items()}
 
 
-def held(name: str, wrong: Rule, trial: TensorTrial, expected: np.ndarray, bounds: np.ndarray) -> Wrong:
-    """A wrong rule on a trial, held to where the right one goes there and how far rounding can move it."""
-    return _compared(name, _course(wrong, trial), trial.start, expected, bounds)
-
-
-def _course(wrong: Rule, trial: TensorTrial) -> np.ndarray | None:
-    """Where it goes (NumPy, float64); None if it is so wrong that it cannot take the steps."""
+def run_wrong(wrong: Rule, trial: Trial) -> Trajectory | None:
+    """The trajectory of a wrong rule (NumPy, float64); None if it is so wrong that it cannot take the steps."""
     try:
-        return verdicts.run(wrong, trial.start, trial.gradients, "float64", trial.rates)
-    except ArithmeticError:
+        return run_rule(wrong, trial, "float64")
+    except ValueError:
         return None
 
 
-def _compared(
-    name: str, course: np.ndarray | None, start: np.ndarray, expected: np.ndarray, bounds: np.ndarray
-) -> Wrong:
-    if course is None:
+def compare_wrong(name: str, trajectory: Trajectory | None, expected: Expectation) -> Wrong:
+    """How far the trajectory of a wrong rule is from the expected one."""
+    if trajectory is None:
         return Wrong(name, math.inf, 0.0)
-    verdict = verdicts.compare(start, expected, course, bounds)
+    verdict = judge(expected.trial, expected.trajectory, trajectory, expected.limits)
     return Wrong(name, verdict.distance, verdict.limit)

@@ -1,4 +1,4 @@
-"""What a contestant did with its trial: where its tensors went, and what it kept."""
+"""The output of a run: where each step took the tensors, and what the optimizer kept."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +12,10 @@ from .trial import Trial
 
 
 class Trajectory(NamedTuple):
-    """By tensor: where it stood before the first step (*shape) and after each (steps, *shape).
+    """By tensor: its value before the first step (*shape), and after each step (steps, *shape).
 
-    ``states`` holds by tensor what was kept, under our names where they are known, (steps, *its shape); NaN before it
-    exists.
+    ``states`` holds by tensor the optimizer's state after each step, (steps, *its shape), under our names where they are
+    known. A state is NaN before it exists.
     """
 
     begin: dict[str, np.ndarray]
@@ -24,45 +24,60 @@ class Trajectory(NamedTuple):
 
 
 class TrajectoryRecorder:
-    """Takes down an trajectory, a step at a time; tensors come in the trial's order."""
+    """Builds a trajectory step by step. Tensors come in the trial's order; all arrays are copied."""
 
     def __init__(self, trial: Trial, begin: Sequence[np.ndarray]) -> None:
         self.names = list(trial.start)
         self.begin = {name: np.array(array) for name, array in zip(self.names, begin, strict=True)}
-        self.steps: list[tuple[list[np.ndarray], list[dict[str, np.ndarray]]]] = []
+        self.thetas: list[list[np.ndarray]] = []
+        self.states: list[list[dict[str, np.ndarray]]] = []
 
     def add(self, thetas: Sequence[np.ndarray], states: Sequence[Mapping[str, np.ndarray]]) -> None:
-        """Copies of the tensors and what is kept for each, after a step."""
-        kept = [{name: np.array(array) for name, array in state.items()} for state in states]
-        self.steps.append(([np.array(theta) for theta in thetas], kept))
+        """Record the tensors and the state of each after a step."""
+        self.thetas.append([np.array(theta) for theta in thetas])
+        self.states.append([{key: np.array(array) for key, array in state.items()} for state in states])
 
     def trajectory(self) -> Trajectory:
-        """All that was taken down."""
-        thetas = {name: np.array([step[0][i] for step in self.steps]) for i, name in enumerate(self.names)}
-        states = {name: self._kept([step[1][i] for step in self.steps]) for i, name in enumerate(self.names)}
+        """All recorded steps."""
+        thetas = {}
+        states = {}
+        for index, name in enumerate(self.names):
+            thetas[name] = np.array([step[index] for step in self.thetas])
+            states[name] = _stacked([step[index] for step in self.states])
         return Trajectory(self.begin, thetas, states)
 
-    def _kept(self, states: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        none = {name: np.full_like(array, np.nan) for name, array in states[-1].items() if array.dtype.kind == "f"}
-        return {name: np.array([state.get(name, nan) for state in states]) for name, nan in none.items()}
+
+def _stacked(states: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The real arrays of a state, each with its steps in one array; NaN before it exists."""
+    stacked = {}
+    for key, last in states[-1].items():
+        if last.dtype.kind == "f" or last.dtype.name == "bfloat16":
+            missing = np.full_like(last, np.nan)
+            stacked[key] = np.array([state.get(key, missing) for state in states])
+    return stacked
 
 
 def write(trajectory: Trajectory, path: Path) -> Path:
-    """Write an trajectory as .npz; tensors go by number, since their names may be any text."""
+    """Write a trajectory as .npz. Tensors are numbered in the file, since their names may be any text."""
     arrays: dict[str, np.ndarray] = {}
-    for i, name in enumerate(trajectory.thetas):
-        arrays |= {f"begin.{i}": trajectory.begin[name], f"theta.{i}": trajectory.thetas[name]}
-        arrays |= {f"state.{i}.{kept}": array for kept, array in trajectory.states[name].items()}
+    for index, name in enumerate(trajectory.thetas):
+        arrays[f"begin.{index}"] = trajectory.begin[name]
+        arrays[f"theta.{index}"] = trajectory.thetas[name]
+        for key, array in trajectory.states[name].items():
+            arrays[f"state.{index}.{key}"] = array
     return record.write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
 
 def read(path: Path, trial: Trial) -> Trajectory:
-    """The trajectory at ``path`` of a contestant that was given ``trial``."""
+    """Read the trajectory of a run on ``trial``."""
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
-    states = {
-        name: {key.split(".", 2)[2]: array for key, array in arrays.items() if key.startswith(f"state.{i}.")}
-        for i, name in enumerate(trial.start)
-    }
-    begin, thetas = ({name: arrays[f"{part}.{i}"] for i, name in enumerate(trial.start)} for part in ("begin", "theta"))
+    begin = {}
+    thetas = {}
+    states = {}
+    for index, name in enumerate(trial.start):
+        begin[name] = arrays[f"begin.{index}"]
+        thetas[name] = arrays[f"theta.{index}"]
+        prefix = f"state.{index}."
+        states[name] = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
     return Trajectory(begin, thetas, states)

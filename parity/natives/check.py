@@ -1,56 +1,45 @@
-"""Rung 3: the natives as witnesses. ``python -m samestep.parity.natives.check --out natives.json`` measures every one of them."""
+"""Rung 3: every native optimizer is compared with the rule that its dialect says it follows."""
 
-import argparse
 import dataclasses
-import json
-import sys
+import enum
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from samestep.frameworks.experiment import record
 from samestep.parity.measure import cases, limits
-from samestep.parity.measure import nearest_wrong as court
-from samestep.parity.measure import verdict as verdicts
-from samestep.parity.runners import natives as witnesses
+from samestep.parity.measure.nearest_wrong import STEPS, designed_trial, expectation, nearest_wrong
+from samestep.parity.measure.rule_run import run_rule
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
+from samestep.parity.measure.verdict import Verdict, judge
+from samestep.parity.runners import LIBRARIES, Native, missing_package, runner_of
 from samestep.reference import Rule, dialects
 
 from . import deviations
+from .deviations import Deviation
 
 DTYPES = ("float32", "float64")
-HOLDS = ("agrees", "deviates as recorded")  # the verdicts that hold
+
+
+class NativeVerdict(enum.StrEnum):
+    """What came of comparing a native with its dialect's rule."""
+
+    AGREES = "agrees"
+    RECORDED = "deviates as recorded"
+    DIFFERS = "differs"
+    MENDED = "mended"
+
+    @property
+    def holds(self) -> bool:
+        """True if nothing new was seen. A recorded deviation that is gone must be noticed, too."""
+        return self in (NativeVerdict.AGREES, NativeVerdict.RECORDED)
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """One native held to its dialect. Distances and limits are shares of the path.
-
-    ``verdict`` is "agrees", "deviates as recorded", "differs", or "mended" where a recorded deviation is gone; the
-    first two hold. ``told`` describes the place closest to the limit.
-    """
+class NativeCase:
+    """A native optimizer in one implementation or mode, in one dtype."""
 
     call: str
-    rule: str
-    witness: str
-    dtype: str
-    distance: float
-    limit: float
-    nearest_wrong: float
-    wrong_rule: str
-    verdict: str
-    told: str
-    deviation: dict[str, Any] | None
-    command: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Witness:
-    """A native optimizer in one implementation or mode, on one dtype."""
-
-    call: str
-    kind: str
+    mode: str
     dtype: str
 
     @property
@@ -59,101 +48,113 @@ class Witness:
         return dialects.parse(self.call)[0]
 
     @property
-    def name(self) -> str:
-        """As the report prints it."""
-        return f"{witnesses.of(self.dialect).TITLE} {self.kind}"
+    def title(self) -> str:
+        """The native's library and mode, as the report prints them."""
+        return f"{runner_of(self.dialect).TITLE} {self.mode}"
 
     @property
     def command(self) -> str:
-        """What repeats this measurement."""
-        return f'python -m samestep.parity.natives.check --call "{self.call}" --kind {self.kind} --dtype {self.dtype}'
+        """The command that repeats this measurement."""
+        return f'samestep natives --call "{self.call}" --mode "{self.mode}" --dtype {self.dtype}'
 
-    def run(self, trial: court.TensorTrial) -> np.ndarray:
-        """Where the native goes on the trial, (steps, n)."""
+    def run(self, trial: Trial) -> Trajectory:
+        """The native's trajectory on the trial."""
         _, name, arguments = dialects.parse(self.call)
-        return witnesses.of(self.dialect).run(dialects.Call(name, arguments), self.kind, self.dtype, trial)
+        native = Native(dialects.Call(name, arguments), self.mode)
+        return runner_of(self.dialect).run_native(native, trial, self.dtype)
 
 
-def every(dialect: str) -> Iterator[Witness]:
-    """Every native of the dialect on every case, in every implementation or mode and dtype."""
+@dataclasses.dataclass(frozen=True)
+class NativeRow:
+    """The result for one native. Distances and limits are shares of the path.
+
+    ``native`` is the library and mode, ``place`` describes the place closest to the limit, ``deviation`` has the cause,
+    size and link of a recorded deviation.
+    """
+
+    call: str
+    rule: str
+    native: str
+    dtype: str
+    distance: float
+    limit: float
+    nearest_wrong: float
+    wrong_rule: str
+    verdict: NativeVerdict
+    place: str
+    deviation: dict[str, Any] | None
+    command: str
+
+
+def every(dialect: str) -> Iterator[NativeCase]:
+    """Every native of the dialect on every call, in every implementation or mode and dtype."""
     for call in (*cases.CALLS, *cases.FURTHER.get(dialect, ())):
-        spoken, name, _ = dialects.parse(call)
-        if spoken == dialect:
-            kinds = witnesses.of(dialect).kinds(name)
-            yield from (Witness(call, kind, dtype) for kind in kinds for dtype in DTYPES)
-
-
-def hold(witness: Witness, steps: int = court.STEPS) -> Row:
-    """Hold a native to its dialect's rule; where it is known to deviate, to the recorded cause as well."""
-    rule = dialects.read(witness.call)
-    trial = court.trial(rule, steps)
-    actual = witness.run(trial)
-    expected, bounds = court.expectation(rule, witness.dtype, steps)
-    verdict = verdicts.compare(trial.start, expected, actual, bounds)
-    word, excuse = "agrees" if verdict.holds else "differs", None
-    known = deviations.find(witness.dialect, witness.kind, witness.dtype, rule)
-    if known and (size := known[0].sizes[type(rule).__name__]):
-        deviation, imitation = known
-        excuse = {"cause": deviation.cause, "size": size, "link": deviation.link}
-        word = "mended" if verdict.holds else "differs"
-        if deviation.without:
-            explained = hold(dataclasses.replace(witness, kind=deviation.without), steps).verdict == "agrees"
-        else:
-            explained = _explained(imitation, witness.dtype, deviation.scalars_in, trial, actual).holds
-        if explained and not verdict.holds and (steps > court.STEPS or verdict.distance <= size):
-            word = "deviates as recorded"
-    wrong = court.nearest_wrong(rule, witness.dtype, steps)
-    return Row(
-        call=witness.call, rule=repr(rule), witness=witness.name, dtype=witness.dtype,
-        distance=verdict.distance, limit=verdict.limit, nearest_wrong=wrong.distance, wrong_rule=wrong.name,
-        verdict=word, told=str(verdict), deviation=excuse,
-        command=witness.command,
-    )  # fmt: skip
-
-
-def _explained(
-    imitation: Rule, dtype: str, scalars_in: str, trial: court.TensorTrial, actual: np.ndarray
-) -> verdicts.Verdict:
-    """The native against the rule that makes its mistake; its scalars round in ``scalars_in``."""
-    start, gradients, rates = trial
-    expected = verdicts.run(imitation, start, gradients, "float64", rates)
-    bounds = limits.bounds(imitation, start, gradients, dtype, rates, scalars_in=scalars_in)
-    return verdicts.compare(start, expected, actual, bounds)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Measure, print a line each, write JSON if asked; exit code 1 if a native differs."""
-    parser = argparse.ArgumentParser(prog="python -m samestep.parity.natives.check", description=__doc__)
-    parser.add_argument("--out", type=Path, help="write all rows to this JSON file")
-    for choice in ("call", "kind", "dtype"):
-        parser.add_argument(f"--{choice}", help=f"only natives of this {choice}")
-    parser.add_argument("--rules", help="only natives that follow these rules, names with commas between them")
-    parser.add_argument("--steps", type=int, default=court.STEPS)
-    options = parser.parse_args(arguments)
-    rules = options.rules.split(",") if options.rules else None
-    chosen, absent = [], {}
-    for dialect in witnesses.SPOKEN:
-        if package := witnesses.missing(dialect):
-            absent[dialect] = f"{package} is not installed"
-            print(f"{'left out':>20}  {witnesses.of(dialect).TITLE}: {absent[dialect]}", flush=True)
+        of_call, name, _ = dialects.parse(call)
+        if of_call != dialect:
             continue
-        chosen += [
-            witness for witness in every(dialect)
-            if all(getattr(options, c) in (None, getattr(witness, c)) for c in ("call", "kind", "dtype"))
-            and (rules is None or type(dialects.read(witness.call)).__name__ in rules)
-        ]  # fmt: skip
-    if not chosen:
-        print("no native matches; run without --call, --kind, --dtype and --rules to see them all", file=sys.stderr)
-        return 2
-    rows = []
-    for witness in chosen:
-        rows.append(hold(witness, options.steps))
-        print(f"{rows[-1].verdict:>20}  {witness.name} {witness.dtype} {witness.call}: {rows[-1].told}", flush=True)
-    if options.out:
-        body = json.dumps({"rows": [dataclasses.asdict(row) for row in rows], "left_out": absent}, indent=1)
-        record.write_whole(options.out, lambda file: file.write(body.encode()))
-    return int(not all(row.verdict in HOLDS for row in rows))
+        for mode in runner_of(dialect).modes(name):
+            for dtype in DTYPES:
+                yield NativeCase(call, mode, dtype)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def check(case: NativeCase, steps: int = STEPS) -> NativeRow:
+    """Compare a native with its dialect's rule; where it is known to deviate, with the recorded cause as well."""
+    rule = dialects.read(case.call)
+    expected = expectation(rule, case.dtype, steps)
+    actual = case.run(expected.trial)
+    verdict = judge(expected.trial, expected.trajectory, actual, expected.limits)
+    outcome = NativeVerdict.AGREES if verdict.holds else NativeVerdict.DIFFERS
+    recorded = None
+    known = deviations.find(case.dialect, case.mode, case.dtype, rule)
+    if known and (size := known[0].sizes[type(rule).__name__]):
+        recorded = {"cause": known[0].cause, "size": size, "link": known[0].link}
+        outcome = NativeVerdict.MENDED if verdict.holds else NativeVerdict.DIFFERS
+        within_size = steps > STEPS or verdict.distance <= size
+        if not verdict.holds and within_size and _is_explained(case, *known, actual):
+            outcome = NativeVerdict.RECORDED
+    wrong = nearest_wrong(rule, case.dtype, steps)
+    return NativeRow(
+        call=case.call,
+        rule=repr(rule),
+        native=case.title,
+        dtype=case.dtype,
+        distance=verdict.distance,
+        limit=verdict.limit,
+        nearest_wrong=wrong.distance,
+        wrong_rule=wrong.name,
+        verdict=outcome,
+        place=str(verdict),
+        deviation=recorded,
+        command=case.command,
+    )
+
+
+def _is_explained(case: NativeCase, deviation: Deviation, imitation: Rule, actual: Trajectory) -> bool:
+    """True if the recorded cause explains the native: the rule that makes its mistake agrees, or the native without it."""
+    steps = len(next(iter(actual.thetas.values())))
+    if deviation.without:
+        repaired = check(dataclasses.replace(case, mode=deviation.without), steps)
+        return repaired.verdict is NativeVerdict.AGREES
+    trial = designed_trial(dialects.read(case.call), steps)
+    return compare_with(imitation, trial, actual, case.dtype, deviation.scalars_in).holds
+
+
+def compare_with(
+    imitation: Rule, trial: Trial, actual: Trajectory, dtype: str, scalars_in: str
+) -> Verdict:
+    """Compare a native with the rule that makes its mistake, and computes its scalars in ``scalars_in``."""
+    expected = run_rule(imitation, trial, "float64")
+    return judge(trial, expected, actual, limits.of_rule(imitation, trial, dtype, scalars_in))
+
+
+def installed() -> tuple[list[str], dict[str, str]]:
+    """The dialects whose natives can run here; and why the others are left out, by dialect."""
+    present = []
+    absent = {}
+    for dialect in LIBRARIES:
+        package = missing_package(dialect)
+        if package:
+            absent[dialect] = f"{package} is not installed"
+        else:
+            present.append(dialect)
+    return present, absent

@@ -90,7 +90,7 @@ DEVIATIONS = (
         "which takes a Python number through float32 on its way to float64",
         CAST,
         {"SGD": 4.2e-10, "Adagrad": 1.4e-9, "FTRL": 3.7e-10, "RMSprop": 6.8e-14, "Adam": 6.7e-6, "Adamax": 2.4e-7,
-         "NAdam": 1.8e-8, "Lion": 1.3e-12, "LAMB": 1.6e-6, "Adadelta": 0.0, "Adafactor": 0.0},
+         "NAdam": 1.8e-8, "Lion": 1.3e-12, "LAMB": 1.6e-6, "Adadelta": 0.0, "Adafactor": 0.0, "Muon": 0.0},
         imitations.keras_float64, "float64",
     ),
     Deviation(

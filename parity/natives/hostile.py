@@ -1,102 +1,127 @@
 """Hostile gradients: what each rule makes of them, and whether our adapters and the natives make the same.
 
-``python -m samestep.parity.natives.hostile --out hostile.json`` measures every rule on every one. Ours must have the bits of the
-reference; what a native does otherwise, or refuses, is a fact to be told.
+Our adapters must have the bits of the reference. What a native does otherwise, or refuses, is reported, not judged.
 """
 
-import argparse
 import dataclasses
-import json
-import sys
+import enum
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-import samestep.frameworks.numpy
-from samestep.frameworks.experiment import record
 from samestep.parity.measure import cases, limits, streams
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure.dtypes import numpy_dtype
+from samestep.parity.measure.rule_run import run_rule
+from samestep.parity.measure.trial import SparseGradient, Trial
+from samestep.parity.measure.verdict import Verdict, judge_tensor
+from samestep.parity.runners import Native, runner_of
+from samestep.parity.runners.result import RunOptions
 from samestep.reference import Rule, dialects
 
 from . import deviations
-from . import hostile_runs as meetings
 
-STEPS, SIZE = 5, 8
-EQUAL, FLUSHED, DIFFERS = "equal bits", "flushes subnormals", "differs"
-WITHIN, RECORDED, NO_LIMIT, REFUSES = "the same", "deviates as recorded", "no limit", "refuses"
-HOLDS = (EQUAL, FLUSHED)  # what ours may do
-KINDS = {"pytorch": "for-loop", "keras": "eager"}  # how a native is run
-
-
-class Sparse(NamedTuple):
-    """Some rows of a matrix; a row that is named twice counts twice."""
-
-    rows: tuple[int, ...]
-    values: np.ndarray
-
-    def dense(self, shape: tuple[int, ...]) -> np.ndarray:
-        """All rows, duplicates summed."""
-        found = np.zeros(shape, self.values.dtype)
-        np.add.at(found, list(self.rows), self.values)
-        return found
+STEPS = 5
+SIZE = 8
+TENSOR = "hostile"
+CALM = "calm"  # beside it; it always has a gradient, since Keras refuses a step in which there is none at all
+FRAMEWORKS = {"pytorch": "pytorch", "tensorflow": "keras"}  # of our adapters, and their runners
+NATIVE_MODES = {"pytorch": "for-loop", "keras": "eager"}
 
 
-Gradient = np.ndarray | Sparse | None
+class AdapterVerdict(enum.StrEnum):
+    """What an adapter of ours does with hostile gradients, beside the reference."""
+
+    EQUAL_BITS = "equal bits"
+    FLUSHES = "flushes subnormals"
+    DIFFERS = "differs"
 
 
-class Case(NamedTuple):
-    """One tensor's way through hostile gradients, in float64 until they are cast to ``dtype``."""
+class NativeBehaviour(enum.StrEnum):
+    """What a native does with hostile gradients, beside the reference."""
 
-    start: np.ndarray
-    gradients: list[Gradient]
+    SAME = "the same"
+    RECORDED = "deviates as recorded"
+    DIFFERS = "differs"
+    NO_LIMIT = "no limit"
+    REFUSES = "refuses"
+
+
+class HostileCase(NamedTuple):
+    """A trial with hostile gradients in its tensor ``TENSOR``, and the dtype in which it is run."""
+
+    trial: Trial
     dtype: str = "float32"
-    contiguous: bool = True
 
-    def cast(self, gradient: Gradient) -> Gradient:
-        """A gradient in the case's dtype."""
-        if isinstance(gradient, Sparse):
-            return gradient._replace(values=gradient.values.astype(meetings.numpy_dtype(self.dtype)))
-        return gradient if gradient is None else gradient.astype(meetings.numpy_dtype(self.dtype))
-
-    def dense(self, gradient: Gradient) -> np.ndarray | None:
-        """As the reference sees it."""
-        cast = self.cast(gradient)
-        return cast.dense(self.start.shape) if isinstance(cast, Sparse) else cast
+    @property
+    def start(self) -> np.ndarray:
+        """The start of the hostile tensor."""
+        return self.trial.start[TENSOR]
 
 
-def _changed(gradients: np.ndarray, step: int, **elements: float) -> list[Gradient]:
-    """A copy with some elements of one step replaced."""
+def _case(
+    start: np.ndarray, gradients: Sequence[np.ndarray | SparseGradient | None], dtype: str = "float32"
+) -> HostileCase:
+    """A case of one hostile tensor and a calm one; None is a step without a gradient."""
+    arrays = [_dense(gradient, start.shape, dtype) for gradient in gradients]
+    sparse = [gradient for gradient in gradients if isinstance(gradient, SparseGradient)]
+    trial = Trial(
+        {TENSOR: start, CALM: np.ones(2)},
+        {TENSOR: np.array(arrays), CALM: np.ones((STEPS, 2))},
+        {TENSOR: np.array([gradient is not None for gradient in gradients]), CALM: np.ones(STEPS, bool)},
+        np.ones(STEPS),
+        {TENSOR: sparse} if sparse else {},
+    )
+    return HostileCase(trial, dtype)
+
+
+def _dense(gradient: np.ndarray | SparseGradient | None, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """The gradient in float64, rounded to ``dtype``; zeros where there is none."""
+    if gradient is None:
+        return np.zeros(shape)
+    if isinstance(gradient, SparseGradient):
+        rounded = gradient._replace(values=gradient.values.astype(numpy_dtype(dtype)))
+        return rounded.dense(shape).astype(np.float64)
+    return gradient.astype(numpy_dtype(dtype)).astype(np.float64)
+
+
+def _changed(gradients: np.ndarray, step: int, elements: dict[int, float]) -> list[np.ndarray]:
+    """The gradients of all steps; in one step some elements are replaced."""
     copy = gradients.copy()
-    for name, value in elements.items():
-        copy[step, int(name.removeprefix("at"))] = value
+    for element, value in elements.items():
+        copy[step, element] = value
     return list(copy)
 
 
-def _cases() -> dict[str, Case]:
-    start, g = streams.start(SIZE), streams.gradients("spread", STEPS, np.logspace(-3, 0, SIZE))
-    nothing, signs, fading = np.zeros(SIZE), np.where(np.arange(SIZE) % 2, 1.0, -1.0), np.logspace(0, -12, STEPS)
+def _cases() -> dict[str, HostileCase]:
+    start = streams.start(SIZE)
+    g = streams.gradients("spread", STEPS, np.logspace(-3, 0, SIZE))
+    nothing = np.zeros(SIZE)
+    signs = np.where(np.arange(SIZE) % 2, 1.0, -1.0)
+    fading = np.logspace(0, -12, STEPS)[:, None]
+    largest = float(np.finfo(np.float32).max) * signs
     matrix = start.reshape(4, 2)
-    rows = [Sparse((2, 0, 2), each[:6].reshape(3, 2)) for each in g]
+    matrices = [each.reshape(4, 2) for each in g]
+    rows = [SparseGradient((2, 0, 2), each[:6].reshape(3, 2)) for each in g]
+    not_contiguous = _case(matrix, matrices)
     return {
-        "zero": Case(start, [nothing, nothing, g[2], nothing, nothing]),
-        "no gradient": Case(start, [g[0], None, None, g[3], g[4]]),
-        "not a number": Case(start, _changed(g, 1, at3=np.nan)),
-        "infinite": Case(start, _changed(g, 1, at2=np.inf, at5=-np.inf)),
-        "subnormal": Case(start, [g[0], *[1e-40 * signs] * (STEPS - 1)]),
-        "the largest finite": Case(start, [g[0], *[float(np.finfo(np.float32).max) * signs] * (STEPS - 1)]),
-        "alternating signs": Case(start, [np.abs(g[0]) * (-1) ** t for t in range(STEPS)]),
-        "one huge element": Case(start, _changed(g, 1, at4=1e30)),
-        "shrinking by 12 orders": Case(start, list(g * fading[:, None])),
-        "growing by 12 orders": Case(start, list(g * fading[::-1, None])),
-        "no dimension": Case(np.asarray(start[0]), [np.asarray(each[0]) for each in g]),
-        "empty": Case(start[:0], [each[:0] for each in g]),
-        "not contiguous": Case(matrix, [each.reshape(4, 2) for each in g], contiguous=False),
-        "float16": Case(start, list(g), "float16"),
-        "bfloat16": Case(start, list(g), "bfloat16"),
-        "sparse with duplicates": Case(matrix, list(rows)),
+        "zero": _case(start, [nothing, nothing, g[2], nothing, nothing]),
+        "no gradient": _case(start, [g[0], None, None, g[3], g[4]]),
+        "not a number": _case(start, _changed(g, 1, {3: np.nan})),
+        "infinite": _case(start, _changed(g, 1, {2: np.inf, 5: -np.inf})),
+        "subnormal": _case(start, [g[0], *[1e-40 * signs] * (STEPS - 1)]),
+        "the largest finite": _case(start, [g[0], *[largest] * (STEPS - 1)]),
+        "alternating signs": _case(start, [np.abs(g[0]) * (-1) ** t for t in range(STEPS)]),
+        "one huge element": _case(start, _changed(g, 1, {4: 1e30})),
+        "shrinking by 12 orders": _case(start, list(g * fading)),
+        "growing by 12 orders": _case(start, list(g * fading[::-1])),
+        "no dimension": _case(np.asarray(start[0]), [np.asarray(each[0]) for each in g]),
+        "empty": _case(start[:0], [each[:0] for each in g]),
+        "not contiguous": not_contiguous._replace(trial=not_contiguous.trial.replace(transposed=True)),
+        "float16": _case(start, list(g), "float16"),
+        "bfloat16": _case(start, list(g), "bfloat16"),
+        "sparse with duplicates": _case(matrix, rows),
     }
 
 
@@ -104,11 +129,11 @@ CASES = _cases()
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """One call on one case. ``reference`` says what became of the elements; ``ours``, framework by framework, is "equal
-    bits" or "flushes subnormals" where it holds. ``native`` is "the same" within the limit; "deviates as recorded"
-    where a cause in ``samestep.parity.natives.deviations`` explains it; "differs"; "no limit" where rounding may do anything; or
-    "refuses".
+class HostileRow:
+    """One call on one case. ``reference`` says in words what became of the elements.
+
+    ``ours`` has, by framework, an ``AdapterVerdict``, after "differs" followed by the place. ``native`` is a
+    ``NativeBehaviour``; ``message`` says where a native differs, or why it refuses.
     """
 
     case: str
@@ -116,134 +141,125 @@ class Row:
     rule: str
     reference: str
     ours: dict[str, str]
-    native: str
-    told: str
+    native: NativeBehaviour
+    message: str
 
     @property
     def holds(self) -> bool:
-        """Whether ours do as the reference does."""
-        return all(word in HOLDS for word in self.ours.values())
+        """True if our adapters do as the reference does."""
+        return all(text in (AdapterVerdict.EQUAL_BITS, AdapterVerdict.FLUSHES) for text in self.ours.values())
 
 
-def measure(name: str, call: str) -> Row:
+def measure(name: str, call: str) -> HostileRow:
     """What becomes of one call on one case, in the reference, in our adapters and in the native."""
-    case, rule = CASES[name], dialects.read(call)
+    case = CASES[name]
+    rule = dialects.read(call)
     expected = reference(rule, case)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that gradients are missing, made dense, or no numbers
-        went = {framework: meetings.ours(framework, rule, case) for framework in meetings.FRAMEWORKS}
-        ours = {framework: _ours(rule, case, expected, actual) for framework, actual in went.items()}
-        native, told = _native(rule, case, expected, call)
-    return Row(name, call, repr(rule), fate(case, expected), ours, native, told)
+        ours = {framework: _judge_adapter(rule, case, expected, framework) for framework in FRAMEWORKS}
+        native, message = _judge_native(rule, case, expected, call)
+    return HostileRow(name, call, repr(rule), fate(case, expected), ours, native, message)
 
 
-def reference(rule: Rule, case: Case, flush: bool = False) -> np.ndarray:
-    """Where NumPy goes, (steps, *shape); ``flush`` takes subnormal gradients for zero."""
-    dtype = meetings.numpy_dtype(case.dtype)
-    parameter, thetas = case.start.astype(dtype), []
-    optimizer = samestep.frameworks.numpy.Optimizer([parameter], rule)
-    for gradient in case.gradients:
-        dense = case.dense(gradient)
-        if flush and dense is not None:
-            dense = np.where(np.abs(dense) < np.finfo(np.float32).tiny, 0, dense).astype(dtype)
-        optimizer.step([dense])
-        thetas.append(parameter.copy())
-    return np.array(thetas)
+def reference(rule: Rule, case: HostileCase, flush: bool = False) -> np.ndarray:
+    """The rule's trajectory in NumPy, (steps, *shape); with ``flush`` subnormal gradients are taken for zero."""
+    trial = case.trial
+    if flush:
+        gradients = trial.gradients[TENSOR]
+        flushed = np.where(np.abs(gradients) < np.finfo(np.float32).tiny, 0, gradients)
+        trial = trial.replace(gradients={**trial.gradients, TENSOR: flushed})
+    return run_rule(rule, trial, case.dtype).thetas[TENSOR]
 
 
-def fate(case: Case, thetas: np.ndarray) -> str:
-    """What has become of the elements in the end."""
-    end, start = thetas[-1].astype(np.float64), case.start.astype(thetas.dtype).astype(np.float64)
-    nan, infinite = np.isnan(end), np.isinf(end)
+def run_adapter(framework: str, rule: Rule, case: HostileCase) -> np.ndarray:
+    """The trajectory of our adapter, (steps, *shape)."""
+    runner: Any = runner_of(FRAMEWORKS[framework])
+    result = runner.run(runner.adapter_maker(rule), case.trial, case.dtype, RunOptions("eager"))
+    return np.asarray(result.trajectory.thetas[TENSOR])
+
+
+def run_native(call: str, case: HostileCase) -> np.ndarray:
+    """The trajectory of the native that the call names: torch.optim's for-loop, or Keras' optimizer, eagerly."""
+    dialect, name, arguments = dialects.parse(call)
+    native = Native(dialects.Call(name, arguments), NATIVE_MODES[dialect])
+    return runner_of(dialect).run_native(native, case.trial, case.dtype).thetas[TENSOR]
+
+
+def fate(case: HostileCase, thetas: np.ndarray) -> str:
+    """What has become of the elements in the end, in words."""
+    end = thetas[-1].astype(np.float64)
+    start = case.start.astype(thetas.dtype).astype(np.float64)
+    nan = np.isnan(end)
+    infinite = np.isinf(end)
     counts = {
-        "moved": (end != start) & ~nan & ~infinite, "at rest": end == start, "not a number": nan, "infinite": infinite,
-    }  # fmt: skip
-    return ", ".join(f"{int(np.sum(which))} {word}" for word, which in counts.items() if np.any(which)) or "no elements"
+        "moved": (end != start) & ~nan & ~infinite,
+        "at rest": end == start,
+        "not a number": nan,
+        "infinite": infinite,
+    }
+    parts = [f"{int(np.sum(which))} {word}" for word, which in counts.items() if np.any(which)]
+    return ", ".join(parts) or "no elements"
 
 
-def _ours(rule: Rule, case: Case, expected: np.ndarray, actual: np.ndarray) -> str:
+def _judge_adapter(rule: Rule, case: HostileCase, expected: np.ndarray, framework: str) -> str:
+    actual = run_adapter(framework, rule, case)
     if np.array_equal(expected, actual, equal_nan=True):
-        return EQUAL
+        return AdapterVerdict.EQUAL_BITS
     if np.array_equal(reference(rule, case, flush=True), actual, equal_nan=True):
-        return FLUSHED
-    return f"{DIFFERS}: {first_difference(expected, actual)}"
+        return AdapterVerdict.FLUSHES
+    return f"{AdapterVerdict.DIFFERS}: {first_difference(expected, actual)}"
 
 
 def first_difference(expected: np.ndarray, actual: np.ndarray) -> str:
-    """Step, element and both values."""
-    step, *element = np.argwhere((expected != actual) & ~(np.isnan(expected) & np.isnan(actual)))[0].tolist()
-    a, b = (float(thetas[(step, *element)]) for thetas in (expected, actual))
-    return f"step {step + 1}, element {tuple(element)}: {a!r} against {b!r}"
+    """Step, element and both values of the first difference."""
+    different = (expected != actual) & ~(np.isnan(expected) & np.isnan(actual))
+    step, *element = np.argwhere(different)[0].tolist()
+    values = [float(thetas[(step, *element)]) for thetas in (expected, actual)]
+    return f"step {step + 1}, element {tuple(element)}: {values[0]!r} against {values[1]!r}"
 
 
-def _native(rule: Rule, case: Case, expected: np.ndarray, call: str) -> tuple[str, str]:
-    """Whether the native does the same; and where not, or why it refuses."""
+def _judge_native(rule: Rule, case: HostileCase, expected: np.ndarray, call: str) -> tuple[NativeBehaviour, str]:
+    """What the native does; and where it differs, or why it refuses."""
     try:
-        actual = meetings.native(call, case)
-    except Exception as error:  # whatever the native says
-        return REFUSES, (str(error).strip().splitlines() or [type(error).__name__])[0]
+        actual = run_native(call, case)
+    except Exception as error:  # whatever the native raises
+        return NativeBehaviour.REFUSES, (str(error).strip().splitlines() or [type(error).__name__])[0]
     if not expected.size:
-        return WITHIN, ""
-    bounds = _bounds(rule, case)
-    verdict = verdicts.compare(case.start, expected, actual, bounds)
+        return NativeBehaviour.SAME, ""
+    verdict = _compare(rule, case, expected, actual)
     if verdict.holds:
-        return WITHIN, ""
-    if cause := _recorded(rule, case, actual, call):
-        return RECORDED, cause
+        return NativeBehaviour.SAME, ""
+    cause = _recorded_cause(rule, case, actual, call)
+    if cause:
+        return NativeBehaviour.RECORDED, cause
     if np.isfinite(verdict.limit):
-        return DIFFERS, f"{fate(case, actual)}; {verdict}"
-    told = f"{fate(case, actual)}; {first_difference(expected, actual)}"
-    return (NO_LIMIT if np.isfinite(actual).all() and np.isfinite(expected).all() else DIFFERS), told
+        return NativeBehaviour.DIFFERS, f"{fate(case, actual)}; {verdict}"
+    message = f"{fate(case, actual)}; {first_difference(expected, actual)}"
+    finite = np.isfinite(actual).all() and np.isfinite(expected).all()
+    return (NativeBehaviour.NO_LIMIT if finite else NativeBehaviour.DIFFERS), message
 
 
-def _recorded(rule: Rule, case: Case, actual: np.ndarray, call: str) -> str:
-    """The cause of a recorded deviation, if a rule that makes the same mistake goes where the native went."""
+def _compare(
+    rule: Rule, case: HostileCase, expected: np.ndarray, actual: np.ndarray, scalars_in: str = "float64"
+) -> Verdict:
+    """The verdict within the limits of the rule; in a step without a gradient rounding moves nothing."""
+    with np.errstate(all="ignore"):
+        bounds = limits.of_rule(rule, case.trial, case.dtype, scalars_in).thetas[TENSOR]
+    return judge_tensor(case.start, expected, actual, bounds)
+
+
+def _recorded_cause(rule: Rule, case: HostileCase, actual: np.ndarray, call: str) -> str:
+    """The cause of a recorded deviation, if a rule that makes the same mistake has the native's trajectory."""
     dialect = call.partition(":")[0]
-    known = deviations.find(dialect, KINDS[dialect], case.dtype, rule)
+    known = deviations.find(dialect, NATIVE_MODES[dialect], case.dtype, rule)
     if known is None:
         return ""
     deviation, imitation = known
-    bounds = _bounds(imitation, case, deviation.scalars_in)
-    explained = verdicts.compare(case.start, reference(imitation, case), actual, bounds)
-    return deviation.cause if explained.holds else ""
-
-
-def _bounds(rule: Rule, case: Case, scalars_in: str = "float64") -> np.ndarray:
-    """How far rounding can move the parameters; nowhere in a step without a gradient."""
-    given = [case.dense(gradient) for gradient in case.gradients]
-    taken = np.array([gradient.astype(np.float64) for gradient in given if gradient is not None])
-    with np.errstate(all="ignore"):
-        found = limits.bounds(rule, case.start, taken, case.dtype, scalars_in=scalars_in)
-    return np.asarray(found[np.cumsum([gradient is not None for gradient in given]) - 1])
+    verdict = _compare(imitation, case, reference(imitation, case), actual, deviation.scalars_in)
+    return deviation.cause if verdict.holds else ""
 
 
 def calls(rules: Sequence[str]) -> list[str]:
     """The calls that stand for these rules in the frameworks' dialects."""
     return [call for rule in rules for call in cases.PLAIN[rule]]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Measure, print a line each, write JSON if asked; exit code 1 if one of ours differs from the reference."""
-    parser = argparse.ArgumentParser(prog="python -m samestep.parity.natives.hostile", description=__doc__)
-    parser.add_argument("--out", type=Path, help="write all rows to this JSON file")
-    parser.add_argument("--rules", default=",".join(cases.PLAIN), help="only these, names with commas between them")
-    options = parser.parse_args(arguments)
-    rules = options.rules.split(",")
-    if unknown := [rule for rule in rules if rule not in cases.PLAIN]:
-        print(f"rules must be some of {', '.join(cases.PLAIN)}, got {', '.join(unknown)}", file=sys.stderr)
-        return 2
-    rows = []
-    for call in calls(rules):
-        for name in CASES:
-            rows.append(measure(name, call))
-            row: Any = rows[-1]
-            ours = "; ".join(f"{framework} {word}" for framework, word in row.ours.items())
-            print(f"{call} {name}: {row.reference}; ours: {ours}; native {row.native} {row.told}".rstrip(), flush=True)
-    if options.out:
-        body = json.dumps({"rows": [{**dataclasses.asdict(row), "holds": row.holds} for row in rows]}, indent=1)
-        record.write_whole(options.out, lambda file: file.write(body.encode()))
-    return int(not all(row.holds for row in rows))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

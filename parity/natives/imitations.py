@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.measure.limits import Bounded
+from samestep.parity.measure.bounded import Bounded
 from samestep.reference import (
     ASGD,
     FTRL,
@@ -139,6 +139,7 @@ _KERAS_FLOAT64: dict[type[Rule], tuple[type[Rule], tuple[str, ...]]] = {  # what
     SGD: (SGD, ("momentum",)), Adagrad: (Adagrad, ("initial_accumulator",)), FTRL: (FTRL, ("initial_accumulator",)),
     Adam: (_KerasAdam, ()), Adamax: (_KerasAdamax, ()), NAdam: (_KerasNAdam, ()),
     LAMB: (_KerasLAMB, ()), Adafactor: (Adafactor, ("epsilon2",)),
+    Muon: (_KerasMuon, ("adam_weight_decay",)),
 }  # fmt: skip
 
 

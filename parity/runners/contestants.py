@@ -19,7 +19,7 @@ from samestep import reference
 from samestep.reference import Rule, dialects
 from samestep.reference.dialects import Call
 
-from . import natives as witnesses
+from . import LIBRARIES, missing_package, runner_of
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
 WORDS = {kind.__name__: kind for kind in (reference.Buffer, reference.Decay, reference.Epsilon, reference.Measure)}
@@ -96,14 +96,14 @@ def _value(node: ast.expr) -> Any:
 def _native(text: str, rest: str) -> Contestant:
     head, parenthesis, arguments = rest.partition("(")
     dialect, *mode, name = head.split(":")
-    if dialect not in witnesses.SPOKEN or len(mode) > 1 or not parenthesis:
-        spoken = ", ".join(witnesses.SPOKEN)
+    if dialect not in LIBRARIES or len(mode) > 1 or not parenthesis:
+        spoken = ", ".join(LIBRARIES)
         raise ValueError(f"a native must read like native:keras:Adam(), its dialect one of {spoken}, got {text!r}")
-    if package := witnesses.missing(dialect):
+    if package := missing_package(dialect):
         raise ValueError(f"{text} needs {package}, which is not installed; install it, or compare the call {rest}")
     call = f"{dialect}:{name}({arguments}"
     _, name, given = dialects.parse(call)
-    modes = witnesses.of(dialect).kinds(name)
+    modes = runner_of(dialect).modes(name)
     if mode and mode[0] not in modes:
         raise ValueError(f"the mode of native:{dialect} must be one of {', '.join(modes)}, got {mode[0]!r}")
     return Contestant(text, "native", dialect, mode[0] if mode else modes[0], _meant(call), Call(name, given))

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure.rule_run import run_tensor
+from samestep.parity.measure.verdict import judge_tensor
 from samestep.parity.measure.wrong_rules import SHARED, PlantedPackage
 from samestep.parity.truth import corners
 from samestep.parity.truth.examples import Example, examples_of
@@ -118,8 +119,8 @@ def _departures(reference: corners.Reference, example: Example) -> Iterator[str]
     truth, bounds = example.truth, example.bounds  # outside of the time limit, as they are computed once
     with _limited_time():
         rule = reference.rule(type(example.rule).__name__)(**example.rule.to_dict())
-        trajectory = verdicts.run(rule, example.start, example.gradients, "float64", example.rates)
-        verdict = verdicts.compare(example.start, truth, trajectory, bounds)
+        trajectory = run_tensor(rule, example.start, example.gradients, "float64", example.rates)
+        verdict = judge_tensor(example.start, truth, trajectory, bounds)
     if not verdict.holds:
         yield f"{example.rule!r} leaves the truth: {verdict}"
 

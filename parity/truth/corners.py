@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from samestep.frameworks.numpy import namespace
-from samestep.parity.measure import cases, limits, streams
+from samestep.parity.measure import bounded, cases, limits, streams
 from samestep.reference import Adam, Rule, dialects
 
 from . import facts
@@ -212,7 +212,7 @@ def late_powers_are_near_the_truth(reference: Reference) -> Iterator[Fact]:
     """Powers of 0.999 at every width of the exponent are as near to 50 digits as rounding allows."""
     power = reference.module("scalars").integer_power
     for exponent in (255, 256, 2000, 2**16 - 1, 2**16, 10**5):
-        limit = limits.SAFETY * float(limits.namespace("float64").integer_power(0.999, exponent).error)
+        limit = limits.SAFETY * float(bounded.namespace("float64").integer_power(0.999, exponent).error)
         gap = abs(power(0.999, exponent) - mpfr(0.999) ** exponent)
         yield Fact(f"0.999**{exponent} is within rounding of the truth", True, bool(gap <= limit))
 
@@ -393,9 +393,9 @@ def adam_corrects_late_steps(reference: Reference) -> Iterator[Fact]:
         first, second = (1 - mpfr(beta) ** t for beta in (0.9, 0.999))
         truth = {"step": mpfr(0.1) / first, "stretch": 1 / sqrt(second)}
         doubles = reference.rule("Adam")(lr=0.1).coefficients(t, 0.1)
-        bounded = Adam(lr=0.1).coefficients(t, limits.Bounded(0.1), limits.namespace("float64"))
+        analysed = Adam(lr=0.1).coefficients(t, bounded.Bounded(0.1), bounded.namespace("float64"))
         for name, expected in truth.items():
-            gap, limit = abs(getattr(doubles, name) - expected), limits.SAFETY * float(getattr(bounded, name).error)
+            gap, limit = abs(getattr(doubles, name) - expected), limits.SAFETY * float(getattr(analysed, name).error)
             yield Fact(f"{name} at step {t} is within rounding of the truth", True, bool(gap <= limit))
 
 

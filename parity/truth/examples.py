@@ -115,7 +115,7 @@ class Example:
     @functools.cached_property
     def bounds(self) -> np.ndarray:
         """How far float64 rounding can move each parameter after each step."""
-        return limits.bounds(self.rule, self.start, self.gradients, "float64", self.rates)
+        return limits.of_tensor(self.rule, self.start, self.gradients, "float64", self.rates)
 
 
 def on_stream(rule: Rule, stream: str, steps: int = STEPS) -> Example:

@@ -1,20 +1,23 @@
 """``samestep compare``: same or not, where two optimizers part, why, and what makes them equal."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from samestep.parity.compare import difference
-from samestep.parity.compare.allowed import pair
-from samestep.parity.compare.answer import DIFFERS, EQUAL, WITHIN, Answer, compare
+from samestep.parity.compare.answer import Answer, compare
+from samestep.parity.compare.comparison import run_both
 from samestep.parity.measure import cases, nearest_wrong, wrong_rules
 from samestep.parity.measure import trial as trials
+from samestep.parity.measure.disturbance import Job
+from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.trial import Trial
+from samestep.parity.measure.verdict import Agreement
 from samestep.parity.runners import contestants, worker
-from samestep.parity.runners import numpy as in_numpy
 from samestep.parity.runners.contestants import Contestant
-from samestep.parity.runners.worker import RunResult
+from samestep.parity.runners.result import RunResult
 from samestep.parity.tests.support.require import require
 from samestep.reference import Adam, Epsilon, dialects
 
@@ -23,20 +26,24 @@ keras = require("keras")
 require("tensorflow")
 
 
-def here(contestant: Contestant, trial: Trial, dtype: str) -> RunResult:
-    """Run a contestant in this process: both frameworks are loaded already, torch first."""
-    if contestant.kind == "rule":
-        return worker.ran(contestant, trial, dtype)
-    return worker.execute(contestant, trial, dtype)
+EQUAL = Agreement.EQUAL_BITS
+WITHIN = Agreement.WITHIN_ROUNDING
+DIFFERENT = Agreement.DIFFERENT
+
+
+def here(contestant: Contestant, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
+    """Run an optimizer in this process: both frameworks are loaded already, torch first."""
+    return [worker.run_here(contestant, trial, job) for trial, job in jobs]
 
 
 def answer(a: str, b: str, dtype: str = "float32", constant: bool = False, steps: int = trials.STEPS) -> Answer:
     """The answer on the designed gradients."""
-    one, other = contestants.read(a), contestants.read(b)
-    trial = trials.designed((one.rule, other.rule), steps)
+    first = contestants.read(a)
+    second = contestants.read(b)
+    trial = trials.designed((first.rule, second.rule), steps)
     if constant:
-        trial = trial._replace(rate_factors=np.ones(steps))
-    return compare(one, other, trial, dtype, here)
+        trial = trial.replace(rate_factors=np.ones(steps))
+    return compare(first, second, trial, dtype, here)
 
 
 ADAM = "pytorch:Adam(lr=0.001)"
@@ -58,12 +65,12 @@ SAME = [
 def test_what_is_the_same_is_called_so(a: str, b: str, dtype: str, same: str) -> None:
     """Equal bits where no rounding differs, else within the derived limit; nothing is accused."""
     found = answer(a, b, dtype)
-    assert found.same in (EQUAL, same), found  # a native's roundings may happen to be ours
+    assert found.agreement in (EQUAL, same), found  # a native's roundings may happen to be ours
     assert (found.first, found.causes, found.remedies) == (None, [], [])
-    assert (found.bits is None) == (found.same == EQUAL)
+    assert (found.first_other_bits is None) == (found.agreement is EQUAL)
 
 
-DIFFERENT = [  # the two, the first step that differs, its stage and state, the fields that make them equal
+PARTED = [  # the two, the first step that differs, its stage and state, the fields that make them equal
     (ADAM, "keras:Adam(learning_rate=0.001)", 1, "update", "", ("epsilon", "epsilon_at")),
     ("Adam(lr=0.001)", "Adam(lr=0.001, beta2=0.99)", 1, "state", "v", ("beta2",)),
     ("Adam(lr=0.001)", "Adam(lr=0.001, beta1=0.9000000001)", 1, "state", "m", ("beta1",)),
@@ -77,20 +84,20 @@ DIFFERENT = [  # the two, the first step that differs, its stage and state, the 
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("a", "b", "step", "stage", "state", "fields"), DIFFERENT)
+@pytest.mark.parametrize(("a", "b", "step", "stage", "state", "fields"), PARTED)
 def test_the_fields_that_part_two_rules_are_named(
     a: str, b: str, step: int, stage: str, state: str, fields: tuple[str, ...]
 ) -> None:
     """And the step and stage where they first part, worked out by hand from the equations."""
     found = answer(a, b, "float64")
-    assert found.same == DIFFERS
+    assert found.agreement is DIFFERENT
     assert found.first
     assert (found.first.step, found.first.stage, found.first.state) == (step, stage, state)
     *others, cause = found.causes
-    assert cause.equal
-    assert not [other for other in others if other.equal]
-    assert all(f"{field}=" in cause.words for field in fields)
-    assert cause.words.count(" instead of ") == len(fields)
+    assert cause.explains
+    assert not [other for other in others if other.explains]
+    assert all(f"{field}=" in cause.text for field in fields)
+    assert cause.text.count(" instead of ") == len(fields)
 
 
 def test_the_reference_decides_between_two_values() -> None:
@@ -125,15 +132,16 @@ def test_a_wrong_rule_is_convicted_at_its_step_and_stage(
     wrong = wrong_rules.wrong_rules(type(rule).__name__)[mistake](**rule.to_dict())
     right, box = contestants.read(repr(rule)), Contestant("box", "factory", "")
 
-    def run(contestant: Contestant, trial: Trial, dtype: str) -> RunResult:
-        return RunResult(in_numpy.run(wrong if contestant is box else rule, trial, dtype), "numpy", rule)
+    def run(contestant: Contestant, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
+        followed = wrong if contestant is box else rule
+        return [RunResult(run_rule(followed, trial, job.dtype), "numpy", rule) for trial, job in jobs]
 
     found = compare(right, box, trials.designed((rule,)), "float64", run)
-    assert found.same == DIFFERS
+    assert found.agreement is DIFFERENT
     assert found.first
     assert (found.first.step, found.first.stage, found.first.state) == (step, stage, state)
-    assert [cause.equal for cause in found.causes] == [True]
-    assert found.causes[0].words.startswith("B goes the way of")
+    assert [cause.explains for cause in found.causes] == [True]
+    assert found.causes[0].text.startswith("B takes the steps of")
 
 
 @pytest.mark.parametrize("text", [calls[0] for calls in cases.PLAIN.values()])
@@ -143,17 +151,21 @@ def test_the_limit_keeps_out_the_nearest_wrong_rule(text: str) -> None:
     name = nearest_wrong.nearest_wrong(rule, dtype).name
     wrong = wrong_rules.wrong_rules(type(rule).__name__)[name](**rule.to_dict())
     trial = trials.designed((rule,))
-    one, other = (RunResult(in_numpy.run(each, trial, dtype), "numpy", rule) for each in (rule, wrong))
-    allowed = pair(one, other, trial, dtype, lambda disturbed: (one, other))
-    assert difference.first(one, other, allowed, trial, dtype), name
+    right, box = contestants.read(repr(rule)), Contestant("box", "factory", "")
+
+    def run(contestant: Contestant, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
+        return [RunResult(run_rule(wrong if contestant is box else rule, given, dtype), "numpy", rule) for given, _ in jobs]
+
+    assert difference.first(run_both(right, box, trial, dtype, run)), name
 
 
 @pytest.mark.parametrize("call", [call for calls in cases.PLAIN.values() for call in calls])
 def test_every_native_is_the_same_as_its_call_or_deviates_as_recorded(call: str) -> None:
     """No false alarm: in float64 whatever differs has a recorded cause."""
     found = answer(call, f"native:{call}", "float64")
-    assert found.same != DIFFERS or [cause.equal for cause in found.causes] == [True], found.causes
-    assert ("as is known" in "".join(cause.words for cause in found.causes)) == (found.same == DIFFERS)
+    differs = found.agreement is DIFFERENT
+    assert not differs or [cause.explains for cause in found.causes] == [True], found.causes
+    assert ("known deviation" in "".join(cause.text for cause in found.causes)) == differs
 
 
 class Faulty(torch.optim.Adam):
@@ -210,20 +222,20 @@ FAULTS = [
 def test_what_goes_wrong_around_a_rule_is_named(fault: str, step: int, stage: str, words: str) -> None:
     """A user's own optimizer, in torch, whose arithmetic is right."""
     found = answer(ADAM, f"samestep.parity.tests.compare.test_compare:{fault}")
-    assert found.same == DIFFERS
+    assert found.agreement is DIFFERENT
     assert found.first
     assert (found.first.step, found.first.stage) == (step, stage)
-    assert [cause.words for cause in found.causes] == [f"B goes the way of Adam(lr=0.001) if it {words}"]
+    assert [cause.text for cause in found.causes] == [f"B takes the steps of Adam(lr=0.001), except that it {words}"]
 
 
 @pytest.mark.parametrize(("dtype", "words"), [("float64", "through float32"), ("float32", "betas rounded to it")])
 def test_a_recorded_deviation_of_a_native_is_its_cause(dtype: str, words: str) -> None:
     """Keras takes its betas through float32, and computes 1 - beta^t in the variable's dtype."""
     found = answer("keras:Adam(learning_rate=0.001)", "native:keras:Adam(learning_rate=0.001)", dtype)
-    assert found.same == DIFFERS
+    assert found.agreement is DIFFERENT
     (cause,) = found.causes
-    assert cause.equal
-    assert words in cause.words
+    assert cause.explains
+    assert words in cause.text
     assert found.remedies == [
         f"in place of B, samestep.frameworks.tensorflow.Optimizer({dialects.read('keras:Adam()')!r})"
     ]
@@ -265,16 +277,16 @@ def test_two_black_boxes_are_held_to_their_measured_response(monkeypatch: pytest
     same = answer(
         "samestep.parity.tests.compare.test_compare:unknown", "samestep.parity.tests.compare.test_compare:scaled"
     )
-    assert same.same in (EQUAL, WITHIN)
-    assert same.limit.startswith("measured")
+    assert same.agreement in (EQUAL, WITHIN)
+    assert same.limit_source.startswith("measured")
     monkeypatch.setattr("samestep.parity.tests.compare.test_compare.FACTOR", 1 + 2**-10)
     found = answer(
         "samestep.parity.tests.compare.test_compare:unknown", "samestep.parity.tests.compare.test_compare:scaled"
     )
-    assert found.same == DIFFERS
+    assert found.agreement is DIFFERENT
     assert found.first
     assert found.first.step == 1
-    assert [cause.equal for cause in found.causes] == [False]
+    assert [cause.explains for cause in found.causes] == [False]
 
 
 MISTAKES = [

@@ -1,6 +1,6 @@
 """``samestep compare --mnist``: the step and stage where two training runs part, wherever the fault is planted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,14 +8,15 @@ import pytest
 
 import samestep.frameworks.numpy.model
 from samestep.frameworks.experiment import facts
-from samestep.parity.compare import trained, training
-from samestep.parity.compare.answer import EQUAL, WITHIN
-from samestep.parity.compare.trained import Training
-from samestep.parity.compare.training import Trained
+from samestep.parity.compare import mnist_comparison, mnist_worker
+from samestep.parity.compare.mnist_comparison import MnistAnswer
+from samestep.parity.compare.mnist_worker import MnistRun
+from samestep.parity.measure.disturbance import Job
 from samestep.parity.measure.trial import Trial
+from samestep.parity.measure.verdict import Agreement
 from samestep.parity.runners import contestants, worker
 from samestep.parity.runners.contestants import Contestant
-from samestep.parity.runners.worker import RunResult
+from samestep.parity.runners.result import RunResult
 from samestep.parity.tests.support.require import require
 
 torch = require("torch")
@@ -25,20 +26,19 @@ require("tensorflow")
 ADAM, STEPS = "Adam(lr=0.001)", 3
 
 
-def here(pair: tuple[Contestant, Contestant], steps: int, keep: int) -> tuple[Trained, Trained]:
+def train_here(pair: tuple[Contestant, Contestant], steps: int, keep: int) -> tuple[MnistRun, MnistRun]:
     """Train both in this process."""
-    one, other = (training.train(contestant, steps, keep) for contestant in pair)
-    return one, other
+    return mnist_worker.train(pair[0], steps, keep), mnist_worker.train(pair[1], steps, keep)
 
 
-def ran(contestant: Contestant, trial: Trial, dtype: str) -> RunResult:
-    """Run a contestant in this process."""
-    return (worker.ran if contestant.kind == "rule" else worker.execute)(contestant, trial, dtype)
+def run_here(contestant: Contestant, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
+    """Run an optimizer in this process."""
+    return [worker.run_here(contestant, trial, job) for trial, job in jobs]
 
 
-def compared(a: str, b: str, steps: int = STEPS) -> Training:
+def compared(a: str, b: str, steps: int = STEPS) -> MnistAnswer:
     """The answer of training both."""
-    return trained.train(contestants.read(a), contestants.read(b), steps, here, ran)
+    return mnist_comparison.train(contestants.read(a), contestants.read(b), steps, train_here, run_here)
 
 
 def test_three_frameworks_have_equal_bits_at_every_stage() -> None:
@@ -54,7 +54,7 @@ def test_runs_that_rounding_parts_are_the_same() -> None:
     found = compared(f"pytorch:{ADAM}", f"native:pytorch:{ADAM}")
     assert found.first
     assert found.optimizers
-    assert (found.same, found.optimizers.same) == (True, WITHIN)
+    assert (found.same, found.optimizers.agreement) == (True, Agreement.WITHIN_ROUNDING)
 
 
 def test_another_rule_parts_at_the_update() -> None:
@@ -63,7 +63,7 @@ def test_another_rule_parts_at_the_update() -> None:
     assert found.first
     assert (found.same, found.first.step, found.first.stage) == (False, 1, "update")
     assert found.optimizers
-    assert found.optimizers.causes[-1].words.count("instead of") == 2
+    assert found.optimizers.causes[-1].text.count("instead of") == 2
 
 
 def altered(change: Callable[[list[Any]], list[Any]]) -> Callable[..., Any]:
@@ -90,7 +90,7 @@ def test_a_wrong_backward_pass_is_the_gradients_fault(monkeypatch: pytest.Monkey
     assert (found.same, found.first.step, found.first.stage) == (False, 1, "gradient")
     assert (found.first.tensor, found.first.element) == ("output bias", (7,))
     assert found.optimizers
-    assert found.optimizers.same == EQUAL
+    assert found.optimizers.agreement is Agreement.EQUAL_BITS
 
 
 def test_a_wrong_forward_pass_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,11 +111,11 @@ def test_other_data_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """NumPy is given the second batch twice."""
     drawn = facts.batches
 
-    def again(pair: tuple[Contestant, Contestant], steps: int, keep: int) -> tuple[Trained, Trained]:
-        one = training.train(pair[0], steps, keep)
+    def again(pair: tuple[Contestant, Contestant], steps: int, keep: int) -> tuple[MnistRun, MnistRun]:
+        first = mnist_worker.train(pair[0], steps, keep)
         with monkeypatch.context() as patch:
             patch.setattr(facts, "batches", lambda epoch, size: twice(drawn(epoch, size)))
-            return one, training.train(pair[1], steps, keep)
+            return first, mnist_worker.train(pair[1], steps, keep)
 
     def twice(batches: Any) -> Any:
         for number, batch in enumerate(batches, start=1):
@@ -123,7 +123,8 @@ def test_other_data_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             if number == 2:
                 yield batch
 
-    found = trained.train(contestants.read(f"adapter:pytorch:{ADAM}"), contestants.read(ADAM), STEPS, again, ran)
+    pair = (contestants.read(f"adapter:pytorch:{ADAM}"), contestants.read(ADAM))
+    found = mnist_comparison.train(*pair, STEPS, again, run_here)
     assert found.first
     assert (found.same, found.first.step, found.first.stage) == (False, 3, "data")
 
@@ -137,7 +138,7 @@ def test_what_cannot_be_trained_is_refused() -> None:
 def test_a_kept_step_is_not_overwritten_by_later_ones() -> None:
     """torch changes its arrays in place: what is kept of step 1 is as if training had ended there."""
     for text in (ADAM, f"adapter:pytorch:{ADAM}"):
-        short, longer = (training.train(contestants.read(text), steps, 1).seen for steps in (1, 3))
+        short, longer = (mnist_worker.train(contestants.read(text), steps, 1).kept for steps in (1, 3))
         for stage, arrays in short.items():
             for name, array in arrays.items():
                 assert np.array_equal(array, longer[stage][name]), f"{text}: {stage} {name}"

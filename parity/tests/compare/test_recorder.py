@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from samestep.parity.assertion.recorder import Recorder
-from samestep.parity.compare.allowed import of_rule
+from samestep.parity.measure import limits
 from samestep.parity.measure import trial as trials
-from samestep.parity.measure import verdict as verdicts
-from samestep.parity.runners import numpy as in_numpy
+from samestep.parity.measure.rule_run import run_rule
+from samestep.parity.measure.verdict import judge_tensor
 from samestep.parity.tests.support.require import require
 from samestep.reference import Rule, dialects
 
@@ -24,10 +24,11 @@ def assert_led_to(path: Path, rule: Rule, ends: dict[str, np.ndarray], steps: in
     trial = trials.read(path)
     assert trial.steps == steps
     assert set(trial.start) == set(ends)
-    actual, allowed = in_numpy.run(rule, trial, "float32"), of_rule(rule, trial, "float32")
+    actual = run_rule(rule, trial, "float32")
+    bounds = limits.of_rule(rule, trial, "float32")
     for name, end in ends.items():
-        mine, bound = actual.thetas[name][-1:], allowed.thetas[name][-1:]
-        verdict = verdicts.compare(trial.start[name], end[None], mine, bound)
+        last = slice(-1, None)
+        verdict = judge_tensor(trial.start[name], end[None], actual.thetas[name][last], bounds.thetas[name][last])
         assert verdict.holds, f"{name}: {verdict}"
         assert (end != trial.start[name]).any()
 

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from samestep.parity import assert_same_steps
-from samestep.parity.assertion import expected as standards
-from samestep.parity.measure import limits
-from samestep.parity.runners import yours as subjects
+from samestep.parity.assertion.expected import ByOptimizer, ByRule
+from samestep.parity.compare.answer import compare
+from samestep.parity.measure.limits import SAFETY
+from samestep.parity.measure.trial import designed_for_unknown
+from samestep.parity.measure.verdict import Agreement
+from samestep.parity.runners import contestants, factories, worker
 from samestep.parity.tests.support.require import require
 from samestep.reference import Adam, dialects
 
@@ -26,7 +29,7 @@ FAULTS = {  # of the optimizers below, and what the message must say
     "stale": "gradient of the step before",
     "shared": "shared between tensors",
     "decay": "decay=Decay.COUPLED",
-    "rate": "learning rate change",
+    "rate": "does not follow the learning rate when it changes",
 }
 
 
@@ -143,7 +146,7 @@ def test_fault_is_convicted_and_named(framework: str, fault: str) -> None:
     ):
         assert re.search(part, said), f"{part!r} is not in: {said}"
     assert FAULTS[fault] in said, said
-    assert "kept out" in said
+    assert "and rejected" in said
 
 
 def test_writing_to_the_gradient_is_convicted() -> None:
@@ -260,8 +263,59 @@ def test_pass_that_shows_nothing_is_a_failure() -> None:
 def test_measured_limit_is_of_the_size_of_the_rule_s_own() -> None:
     """Both follow from rounding; the safety factor covers more than what parts them on most elements."""
     rule = Adam(epsilon=1e-3)
-    other = subjects.of(lambda params: samestep.frameworks.pytorch.Optimizer(params, rule))
+    factory = factories.from_object(lambda params: samestep.frameworks.pytorch.Optimizer(params, rule))
+    by_optimizer = ByOptimizer(factory, factory, ["spread"], True)
+    by_rule = ByRule(rule, ("spread",), True)
     for dtype in ("float32", "float64"):
-        _, measured = standards.by_optimizer(other, ["spread"], True).courses(dtype)[0]
-        _, derived = standards.by_rule(rule, ("spread",), True).courses(dtype)[0]
-        assert 1 / limits.SAFETY < np.median(measured / derived) < limits.SAFETY
+        measured = by_optimizer.limits(dtype).thetas["spread"]
+        derived = by_rule.limits(dtype).thetas["spread"]
+        assert 1 / SAFETY < np.median(measured / derived) < SAFETY
+
+
+def scaled(factor: float) -> Callable[[Any], Any]:
+    """A class of PyTorch that says nothing of a rule: its step is ``factor`` times the hyperbolic tangent."""
+
+    class Tangent(torch.optim.Optimizer):
+        def __init__(self, params: Any) -> None:
+            super().__init__(params, {"lr": 0.001})
+
+        @torch.no_grad()
+        def step(self, closure: Any = None) -> None:
+            for parameter in self.param_groups[0]["params"]:
+                parameter.sub_(parameter.grad.tanh() * (self.param_groups[0]["lr"] * factor))
+
+    return Tangent
+
+
+def plain(parameters: Any) -> Any:
+    return scaled(1.0)(parameters)
+
+
+FACTOR = 1.0  # of ``near``
+
+
+def near(parameters: Any) -> Any:
+    return scaled(FACTOR)(parameters)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_assertion_and_compare_agree_on_pairs_near_the_limit(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two optimizers of unknown rules, ever farther apart: both say the same, and both answers come up."""
+    module = "samestep.parity.tests.compare.test_same_steps"
+    answers = []
+    for power in range(-2, 12):
+        factor = 1.0 + np.finfo(dtype).eps * 2.0**power
+        monkeypatch.setattr(f"{module}.FACTOR", factor)
+        mine, theirs = (contestants.read(f"{module}:{name}") for name in ("near", "plain"))
+        answer = compare(
+            mine, theirs, designed_for_unknown(), dtype,
+            lambda contestant, jobs: [worker.run_here(contestant, trial, job) for trial, job in jobs],
+        )  # fmt: skip
+        try:
+            assert_same_steps(scaled(factor), plain, dtypes=[dtype])
+            accepted = True
+        except AssertionError as failure:
+            accepted = "this shows nothing" in str(failure)
+        assert accepted == (answer.agreement is not Agreement.DIFFERENT), (power, answer.verdict)
+        answers.append(accepted)
+    assert set(answers) == {True, False}

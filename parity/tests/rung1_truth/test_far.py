@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from samestep.frameworks.numpy import namespace
-from samestep.parity.measure import cases, limits, streams
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure import bounded, cases, limits, streams
+from samestep.parity.measure.rule_run import run_tensor
+from samestep.parity.measure.verdict import judge_tensor
 from samestep.parity.truth import couplings, equations
 from samestep.parity.truth.digits import mpfr, sqrt
 from samestep.reference import (
@@ -55,9 +56,9 @@ RESTED = [
 def hold(rule: Rule, start: np.ndarray, gradients: np.ndarray, truth: np.ndarray, dtype: str = "float64") -> bool:
     """The last steps, as many as the truth has, are as near to it as rounding allows; whether that is a sharp limit."""
     with np.errstate(all="ignore"):  # of 0 / 0 both make no number
-        actual = verdicts.run(rule, start, gradients, dtype)[-len(truth) :]
-        bounds = limits.bounds(rule, start, gradients, dtype)[-len(truth) :]
-        verdict = verdicts.compare(start, truth.astype(np.float64), actual, bounds)
+        actual = run_tensor(rule, start, gradients, dtype)[-len(truth) :]
+        bounds = limits.of_tensor(rule, start, gradients, dtype)[-len(truth) :]
+        verdict = judge_tensor(start, truth.astype(np.float64), actual, bounds)
     assert verdict.holds, f"{rule!r}: {verdict}"
     return verdict.limit < SHARP
 
@@ -106,8 +107,8 @@ RATES = {  # (rule, coefficient): its equation, where it depends on a step's num
 def test_rates_fall_with_time_as_the_equation_says(rule: Rule, name: str, t: int) -> None:
     """Far beyond any trial's length, within the rounding of its roots and powers."""
     rate = getattr(rule.coefficients(t, rule.lr), name)
-    bounded = getattr(rule.coefficients(t, limits.Bounded(rule.lr), limits.namespace("float64")), name)
-    gap, limit = abs(rate - RATES[rule, name](t)), limits.SAFETY * float(bounded.error)
+    analysed = getattr(rule.coefficients(t, bounded.Bounded(rule.lr), bounded.namespace("float64")), name)
+    gap, limit = abs(rate - RATES[rule, name](t)), limits.SAFETY * float(analysed.error)
     assert gap <= limit, f"{name} at step {t} is {gap} off, limit {limit}"
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from samestep.parity.measure import limits, streams
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure.rule_run import run_tensor
+from samestep.parity.measure.verdict import judge_tensor
 from samestep.parity.truth import corners, facts
 from samestep.reference import RULES, Adadelta, Rule
 
@@ -110,7 +111,7 @@ def one_held(rule: Rule, other: Rule, flat: bool) -> bool:
     one, two = moved(rule, flat), moved(other, flat)
     if one is None or two is None:
         return one is two
-    return verdicts.compare(one.start, one.path, two.path, one.bounds + two.bounds).holds
+    return judge_tensor(one.start, one.path, two.path, one.bounds + two.bounds).holds
 
 
 class Moved(NamedTuple):
@@ -128,7 +129,7 @@ def moved(rule: Rule, flat: bool) -> Moved | None:
         start, gradients = start.ravel(), gradients.reshape(STEPS, -1)
     rates = streams.rates(rule.lr, STEPS)
     try:
-        path = verdicts.run(rule, start, gradients, "float64", rates)
-        return Moved(start, path, limits.bounds(rule, start, gradients, "float64", rates))
+        path = run_tensor(rule, start, gradients, "float64", rates)
+        return Moved(start, path, limits.of_tensor(rule, start, gradients, "float64", rates))
     except ValueError:
         return None

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from samestep.parity.measure import limits, streams
-from samestep.parity.measure import verdict as verdicts
-from samestep.parity.measure.limits import ROUNDOFF, Bounded
+from samestep.parity.measure import bounded, limits, streams
+from samestep.parity.measure.bounded import ROUNDOFF, Bounded
+from samestep.parity.measure.verdict import Verdict, judge_tensor, paths
 from samestep.reference import SGD, Adagrad, sums
 
 pytestmark = pytest.mark.rung(1)
@@ -30,9 +30,9 @@ def test_bound_of_a_sum_covers_the_worst_order_and_is_reached_by_it(size: int) -
     lost = np.full(size, ROUNDOFF["float32"], np.float32)
     lost[0] = 1
     exact, worst = lost.astype(np.float64).sum(), np.cumsum(lost, dtype=np.float32)[-1]
-    bounded = limits.namespace("float64").total(Bounded(lost, 0.0, "float32"), -1)
-    assert (bounded.value, bounded.shape) == (exact, (1,))
-    assert exact - worst <= bounded.error <= (exact - worst) * (1 + 2 * size * ROUNDOFF["float32"])
+    total = bounded.namespace("float64").total(Bounded(lost, 0.0, "float32"), -1)
+    assert (total.value, total.shape) == (exact, (1,))
+    assert exact - worst <= total.error <= (exact - worst) * (1 + 2 * size * ROUNDOFF["float32"])
 
 
 def test_sum_in_one_order_tells_a_matrix_from_its_transpose() -> None:
@@ -61,12 +61,12 @@ def test_cancellation_keeps_its_absolute_error() -> None:
 def test_limits_shrink_with_the_roundoff(rule: SGD | Adagrad) -> None:
     """Float64 is held to 2**29 times less than float32, give or take what squares lose to underflow."""
     start, gradients = streams.start(), streams.gradients("spread", 20)
-    wide, narrow = (limits.bounds(rule, start, gradients, dtype) for dtype in ("float32", "float64"))
+    wide, narrow = (limits.of_tensor(rule, start, gradients, dtype) for dtype in ("float32", "float64"))
     assert (wide[narrow > 0] / narrow[narrow > 0] > 2**27).all()
 
 
-def one_step(expected: float, actual: float, bound: float) -> verdicts.Verdict:
-    return verdicts.compare(np.zeros(1), np.array([[expected]]), np.array([[actual]]), np.array([[bound]]))
+def one_step(expected: float, actual: float, bound: float) -> Verdict:
+    return judge_tensor(np.zeros(1), np.array([[expected]]), np.array([[actual]]), np.array([[bound]]))
 
 
 def test_verdict_holds_up_to_the_limit_and_not_beyond() -> None:
@@ -96,7 +96,7 @@ def test_verdict_points_to_the_worst_step_and_element() -> None:
     actual = expected.copy()
     actual[1, 2] += 1
     actual[2, 3] += 2
-    verdict = verdicts.compare(np.zeros(4), expected, actual, np.full((3, 4), 2.0**-6))
+    verdict = judge_tensor(np.zeros(4), expected, actual, np.full((3, 4), 2.0**-6))
     assert (verdict.step, verdict.element, verdict.values) == (3, 3, (11.0, 13.0))
     assert verdict.distance == 2 / 11  # eleven is how far the last element has gone
 
@@ -105,19 +105,19 @@ def test_verdict_points_to_the_worst_step_and_element() -> None:
 def test_comparison_of_nothing_or_of_other_shapes_is_refused(shape: tuple[int, int]) -> None:
     """An empty comparison would hold; so it is an error."""
     with pytest.raises(ValueError, match="must be equal and not empty"):
-        verdicts.compare(np.zeros(shape[1]), np.zeros(shape), np.zeros((shape[0], 3)), np.zeros((shape[0], 3)))
+        judge_tensor(np.zeros(shape[1]), np.zeros(shape), np.zeros((shape[0], 3)), np.zeros((shape[0], 3)))
 
 
 def test_path_is_the_way_travelled_not_the_distance_from_the_start() -> None:
     """To and fro counts twice."""
-    assert verdicts.paths(np.zeros(1), np.array([[1.0], [0.0], [1.0]])).tolist() == [1.0, 2.0, 3.0]
+    assert paths(np.zeros(1), np.array([[1.0], [0.0], [1.0]])).tolist() == [1.0, 2.0, 3.0]
 
 
 def test_path_beyond_every_number_is_infinite_and_no_warning() -> None:
     """As that of a rule whose fitted numbers let it explode."""
     course = np.array([[1e308], [-1e308], [1e308]])
-    assert list(verdicts.paths(np.zeros(1), course)) == [1e308, np.inf, np.inf]
-    assert not verdicts.compare(np.zeros(1), course, np.zeros((3, 1)), np.ones((3, 1))).holds
+    assert list(paths(np.zeros(1), course)) == [1e308, np.inf, np.inf]
+    assert not judge_tensor(np.zeros(1), course, np.zeros((3, 1)), np.ones((3, 1))).holds
 
 
 def test_streams_are_the_same_everywhere() -> None:

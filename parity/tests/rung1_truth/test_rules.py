@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from samestep.parity.measure import cases, limits, streams
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure import bounded, cases, limits, streams
+from samestep.parity.measure.rule_run import run_tensor
+from samestep.parity.measure.verdict import judge_tensor
 from samestep.parity.truth import couplings, equations
 from samestep.parity.truth.digits import DIGITS, mpfr, sqrt
 from samestep.parity.truth.examples import (
@@ -66,9 +67,9 @@ def test_rule_follows_its_equation(call: str, stream: str) -> None:
 def assert_follows(example: Example, dtype: str = "float64") -> None:
     """No element is farther from the exact trajectory than rounding in ``dtype`` allows."""
     rule, start, gradients, rates = example.rule, example.start, example.gradients, example.rates
-    bounds = limits.bounds(rule, start, gradients, dtype, rates)
-    actual = verdicts.run(rule, start, gradients, dtype, rates)
-    verdict = verdicts.compare(start, example.truth, actual, bounds)
+    bounds = limits.of_tensor(rule, start, gradients, dtype, rates)
+    actual = run_tensor(rule, start, gradients, dtype, rates)
+    verdict = judge_tensor(start, example.truth, actual, bounds)
     assert verdict.holds, f"{rule!r} on {start.shape} in {dtype}: {verdict}"
 
 
@@ -89,8 +90,8 @@ def test_rule_runs_on_fifty_digits(call: str) -> None:
     example = on_stream(rule, "spread")
     start, gradients, rates = example.start, example.gradients, example.rates
     theta, state = couplings.exact(start), None
-    digits = 10 ** mpfr(-DIGITS) / mpfr(limits.ROUNDOFF["float64"])  # how much finer the rounding is
-    bounds = limits.bounds(rule, start, gradients, "float64", rates)
+    digits = 10 ** mpfr(-DIGITS) / mpfr(bounded.ROUNDOFF["float64"])  # how much finer the rounding is
+    bounds = limits.of_tensor(rule, start, gradients, "float64", rates)
     for t in range(1, STEPS + 1):
         state = exact.start(theta, FIFTY_DIGITS) if state is None else state
         c = exact.coefficients(mpfr(t), mpfr(rates[t - 1]), FIFTY_DIGITS)
@@ -126,8 +127,8 @@ def test_first_step_is_the_one_worked_by_hand(call: str, gradient: float, distan
     """From theta = 1 the first step goes as far as the arithmetic on paper says, up to rounding."""
     rule, start = dialects.read(call), np.ones(1)
     ((theta, _),) = follow(rule, start, [np.full(1, gradient)], np)
-    bound = limits.bounds(rule, start, np.full((1, 1), gradient), "float64")
-    verdict = verdicts.compare(start, np.array([[1 - distance]]), theta[None], bound)
+    bound = limits.of_tensor(rule, start, np.full((1, 1), gradient), "float64")
+    verdict = judge_tensor(start, np.array([[1 - distance]]), theta[None], bound)
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
@@ -182,9 +183,9 @@ def test_bias_corrections_are_true_at_every_step(t: int) -> None:
     first, second = (1 - mpfr(beta) ** t for beta in (0.9, 0.999))
     truth = {"step": mpfr(0.1) / first, "stretch": 1 / sqrt(second)}
     doubles = Adam(lr=0.1).coefficients(t, 0.1)
-    bounded = Adam(lr=0.1).coefficients(t, limits.Bounded(0.1), limits.namespace("float64"))
+    analysed = Adam(lr=0.1).coefficients(t, bounded.Bounded(0.1), bounded.namespace("float64"))
     for name, expected in truth.items():
-        gap, limit = abs(getattr(doubles, name) - expected), limits.SAFETY * float(getattr(bounded, name).error)
+        gap, limit = abs(getattr(doubles, name) - expected), limits.SAFETY * float(getattr(analysed, name).error)
         assert gap <= limit, f"{name} at step {t} is {gap} off, limit {limit}"
 
 
@@ -194,7 +195,7 @@ def test_follow_takes_the_steps_of_the_numpy_optimizer(call: str) -> None:
     rule = dialects.read(call)
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 5))
     followed = [theta for theta, _ in follow(rule, start, gradients, np)]
-    np.testing.assert_array_equal(followed, verdicts.run(rule, start, gradients, "float64"))
+    np.testing.assert_array_equal(followed, run_tensor(rule, start, gradients, "float64"))
 
 
 def test_every_rule_has_an_equation_and_a_case() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.measure import cases, limits, streams
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure import bounded, cases, limits, streams
+from samestep.parity.measure.rule_run import run_tensor
+from samestep.parity.measure.verdict import judge_tensor
 from samestep.parity.tests.support.require import LEFT_OUT, compiler, require
 from samestep.reference import Rule, dialects, sums
 
@@ -230,13 +231,13 @@ def test_step_with_a_real_power_or_a_matrix_product_stays_within_its_own_roundin
     rule = dialects.read(call)
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("rare", STEPS))
     rates = streams.rates(rule.lr, STEPS)
-    expected = verdicts.run(rule, start, gradients, dtype, rates)
-    bounds = limits.bounds(rule, start, gradients, dtype, rates)
+    expected = run_tensor(rule, start, gradients, dtype, rates)
+    bounds = limits.of_tensor(rule, start, gradients, dtype, rates)
     arrays = [[gradient.astype(dtype)] for gradient in gradients]
     stepper = EXACT.get(mode, in_tensorflow("xla"))
     ends = [stepper(rule, [start.astype(dtype)], arrays[:n], rates[:n])[0] for n in (1, STEPS // 2, STEPS)]
     chosen = [0, STEPS // 2 - 1, STEPS - 1]
-    verdict = verdicts.compare(start, expected[chosen], np.array(ends), bounds[chosen])
+    verdict = judge_tensor(start, expected[chosen], np.array(ends), bounds[chosen])
     assert verdict.holds, f"{rule!r} in {dtype}: {verdict}"
 
 
@@ -261,9 +262,9 @@ def test_coefficients_have_the_same_bits_on_the_host_and_in_a_graph(call: str) -
 def test_real_powers_differ_by_rounding_alone(call: str) -> None:
     """The platform's pow and TensorFlow's are two libraries."""
     rule = dialects.read(call)
-    graph, bounded = in_a_graph(rule), limits.namespace("float64")
+    graph, xp = in_a_graph(rule), bounded.namespace("float64")
     for t in STEP_NUMBERS:
-        host, allowed = rule.coefficients(t, rule.lr), rule.coefficients(t, limits.Bounded(rule.lr), bounded)
+        host, allowed = rule.coefficients(t, rule.lr), rule.coefficients(t, bounded.Bounded(rule.lr), xp)
         for name, value in zip(host._fields, graph(t, rule.lr), strict=True):
             limit = limits.SAFETY * getattr(getattr(allowed, name), "error", 0.0)
             assert abs(value - getattr(host, name)) <= limit, f"{rule!r}: {name} at step {t}"

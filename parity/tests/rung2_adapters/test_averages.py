@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from samestep.parity.measure import streams
-from samestep.parity.measure.limits import ROUNDOFF, Bounded
+from samestep.parity.measure.bounded import ROUNDOFF, Bounded
 from samestep.parity.tests.support.parts import AVERAGES, flat, holds
 from samestep.parity.tests.support.require import require
 from samestep.reference.dialects import parts

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.measure import limits, streams
-from samestep.parity.measure.limits import ROUNDOFF, Bounded
+from samestep.parity.measure import bounded, streams
+from samestep.parity.measure.bounded import ROUNDOFF, Bounded
 from samestep.parity.tests.support.parts import CLIPPINGS, flat, holds
 from samestep.parity.tests.support.require import require
 from samestep.reference.dialects import Call, parts
@@ -69,7 +69,7 @@ def clip_bounds(clipping: Clipping, arrays: Sequence[np.ndarray], monkeypatch: p
 
     with monkeypatch.context() as patch:
         patch.setattr(clipping_module, "norm", any_order)
-        found = clipping._clip([Bounded(array, 0.0, dtype) for array in arrays], limits.namespace("float64"))
+        found = clipping._clip([Bounded(array, 0.0, dtype) for array in arrays], bounded.namespace("float64"))
     return np.concatenate([np.broadcast_to(one.error, one.value.shape).ravel() for one in found])
 
 

@@ -12,7 +12,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from samestep.parity.measure.limits import ROUNDOFF
+from samestep.parity.measure.bounded import ROUNDOFF
 from samestep.parity.tests.support.parts import SCHEDULES, STEPS, bounds, chained, holds, rates
 from samestep.parity.tests.support.require import require
 from samestep.reference import SGD

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from samestep.parity.measure import cases, limits, streams
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure.rule_run import run_tensor
+from samestep.parity.measure.verdict import judge_tensor
 from samestep.reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, Muon, Reach, RMSprop, dialects
 from samestep.reference.dialects import Inexpressible, Native
 
@@ -139,10 +140,10 @@ def test_translation_moves_alike_or_is_refused(call: str, dialect: str) -> None:
     translated = dialects.find(dialect).read(spelled.name, **spelled.arguments)
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 40))
     rates = None if spelled.condition else streams.rates(rule.lr, 40)
-    bounds = limits.bounds(rule, start, gradients, "float64", rates)
-    expected = verdicts.run(rule, start, gradients, "float64", rates)
-    actual = verdicts.run(translated, start, gradients, "float64", rates)
-    verdict = verdicts.compare(start, expected, actual, bounds)
+    bounds = limits.of_tensor(rule, start, gradients, "float64", rates)
+    expected = run_tensor(rule, start, gradients, "float64", rates)
+    actual = run_tensor(translated, start, gradients, "float64", rates)
+    verdict = judge_tensor(start, expected, actual, bounds)
     assert verdict.holds, f"{call} as {spelled}: {verdict}"
 
 
@@ -163,8 +164,8 @@ def test_muon_of_a_sum_is_muon_of_a_mean_with_a_smaller_epsilon() -> None:
     }  # fmt: skip
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("shrinking", 40))
     both = (rule, dialects.pytorch.read(call.name, **call.arguments))
-    a, b = (verdicts.run(each, start, gradients, "float64") for each in both)
-    assert verdicts.compare(start, a, b, limits.bounds(rule, start, gradients, "float64")).holds
+    a, b = (run_tensor(each, start, gradients, "float64") for each in both)
+    assert judge_tensor(start, a, b, limits.of_tensor(rule, start, gradients, "float64")).holds
 
 
 def test_keras_muon_without_rms_rate_takes_steps_of_the_learning_rate() -> None:

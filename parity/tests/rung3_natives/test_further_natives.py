@@ -6,25 +6,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.measure import cases, limits, nearest_wrong
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure import cases, nearest_wrong
+from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.natives import check as natives
-from samestep.parity.runners import natives as witnesses
+from samestep.parity.natives.check import NativeCase, NativeVerdict
+from samestep.parity.runners import LIBRARIES, Native, Runner, runner_of
+from samestep.parity.tests.support.one_tensor import verdict_on
 from samestep.parity.tests.support.require import require
-from samestep.reference import Rule, dialects
+from samestep.reference import dialects
 
 pytestmark = pytest.mark.rung(3)
 
-FURTHER = [dialect for dialect in witnesses.SPOKEN if dialect in cases.FURTHER]
+FURTHER = [dialect for dialect in LIBRARIES if dialect in cases.FURTHER]
 CALLS = [(dialect, call) for dialect in FURTHER for call in (*cases.FURTHER[dialect], *cases.STARTED)
          if call.startswith(f"{dialect}:")]  # fmt: skip
 
 
-def installed(dialect: str) -> Any:
+def installed(dialect: str) -> Runner:
     """The dialect's natives; skips the test with the reason where they are not installed, in CI an error."""
-    for module in witnesses.of(dialect).NEEDS:
+    for module in runner_of(dialect).NEEDS:
         require(module)
-    return witnesses.of(dialect)
+    return runner_of(dialect)
 
 
 @pytest.mark.parametrize("dtype", natives.DTYPES)
@@ -33,11 +35,11 @@ def test_native_agrees_with_its_dialect_or_deviates_as_recorded(
     dialect: str, call: str, dtype: str, full: bool
 ) -> None:
     """Strictly: a deviation must be there, have its recorded cause, and be no larger than recorded."""
-    kinds = installed(dialect).kinds(dialects.parse(call)[1])
-    for kind in kinds:
-        row = natives.hold(natives.Witness(call, kind, dtype), nearest_wrong.LONG if full else nearest_wrong.STEPS)
-        assert row.verdict in natives.HOLDS, f"{row.witness} {row.call} in {row.dtype} {row.verdict}: {row.told}"
-    assert kinds
+    modes = installed(dialect).modes(dialects.parse(call)[1])
+    for mode in modes:
+        row = natives.check(NativeCase(call, mode, dtype), nearest_wrong.LONG if full else nearest_wrong.STEPS)
+        assert row.verdict.holds, f"{row.native} {row.call} in {row.dtype} {row.verdict}: {row.place}"
+    assert modes
 
 
 @pytest.mark.parametrize("dtype", natives.DTYPES)
@@ -45,28 +47,24 @@ def test_native_agrees_with_its_dialect_or_deviates_as_recorded(
 def test_limit_of_a_native_keeps_out_the_nearest_wrong_rule(dialect: str, call: str, dtype: str) -> None:
     """What the limit would let through is no verdict."""
     wrong = nearest_wrong.nearest_wrong(dialects.read(call), dtype)
-    assert wrong.kept_out, f"{call} in {dtype}: the limit lets through {wrong}"
+    assert wrong.rejected, f"{call} in {dtype}: the limit lets through {wrong}"
+
+
+OPTAX_ADAM = NativeCase("optax:adam(learning_rate=0.001)", "jit", "float32")
 
 
 def test_native_of_another_rule_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The verdict convicts, where a deviation is recorded too: optax' powers excuse no other epsilon."""
-    witness = natives.Witness("optax:adam(learning_rate=0.001)", "jit", "float32")
-    other = dialects.read("optax:adam(learning_rate=0.001, eps=1e-7)")
-    monkeypatch.setattr(natives.Witness, "run", lambda self, trial: run_by_rule(other, "float32", trial))
-    assert natives.hold(witness).verdict == "differs"
+    wrong = dialects.read("optax:adam(learning_rate=0.001, eps=1e-7)")
+    monkeypatch.setattr(NativeCase, "run", lambda self, trial: run_rule(wrong, trial, "float32"))
+    assert natives.check(OPTAX_ADAM).verdict is NativeVerdict.DIFFERS
 
 
 def test_mended_native_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A native that follows its dialect although a deviation is recorded makes the record out of date."""
-    witness = natives.Witness("optax:adam(learning_rate=0.001)", "jit", "float32")
-    rule = dialects.read(witness.call)
-    monkeypatch.setattr(natives.Witness, "run", lambda self, trial: run_by_rule(rule, "float32", trial))
-    assert natives.hold(witness).verdict == "mended"
-
-
-def run_by_rule(rule: Rule, dtype: str, trial: nearest_wrong.TensorTrial) -> np.ndarray:
-    """A native's run by another rule, in NumPy."""
-    return verdicts.run(rule, trial.start, trial.gradients, dtype, trial.rates)
+    rule = dialects.read(OPTAX_ADAM.call)
+    monkeypatch.setattr(NativeCase, "run", lambda self, trial: run_rule(rule, trial, "float32"))
+    assert natives.check(OPTAX_ADAM).verdict is NativeVerdict.MENDED
 
 
 def signatures() -> Any:
@@ -132,26 +130,25 @@ def test_onnx_schema_has_the_attributes_and_defaults_read() -> None:
 
 def test_optax_without_a_learning_rate_climbs() -> None:
     """``optax.adadelta()`` has no minus sign; that is what its dialect reads."""
-    run = installed("optax").run
     rule = dialects.optax.read("adadelta")
     assert rule.maximize
-    trial = nearest_wrong.trial(rule)._replace(rates=[1.0] * nearest_wrong.STEPS)
-    bounds = limits.bounds(rule, trial.start, trial.gradients, "float64")
-    expected = verdicts.run(rule, trial.start, trial.gradients, "float64")
-    actual = run(dialects.Call("adadelta", {"learning_rate": None}), "jit", "float64", trial)
-    assert verdicts.compare(trial.start, expected, actual, bounds).holds
+    trial = nearest_wrong.designed_trial(rule).replace(rate_factors=np.ones(nearest_wrong.STEPS))
+    native = Native(dialects.Call("adadelta", {"learning_rate": None}), "jit")
+    actual = installed("optax").run_native(native, trial, "float64")
+    assert verdict_on(rule, trial, actual, "float64").holds
 
 
 def test_natives_that_are_not_installed_fail_in_ci_and_are_left_out_elsewhere(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A skip that says why, an error in CI, a line of the command."""
-    monkeypatch.setattr(witnesses.of("optax"), "NEEDS", ("no_such_module",))
+    """A skip that says why, an error in CI, a reason for the command."""
+    monkeypatch.setattr(runner_of("optax"), "NEEDS", ("no_such_module",))
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="no_such_module is not installed"):
         installed("optax")
     monkeypatch.setenv("CI", "true")
     with pytest.raises(ImportError):
         installed("optax")
-    assert natives.main(["--call", "optax:adam(learning_rate=0.001)"]) == 2
-    assert "left out  optax: no_such_module is not installed" in capsys.readouterr().out
+    present, absent = natives.installed()
+    assert "optax" not in present
+    assert absent["optax"] == "no_such_module is not installed"

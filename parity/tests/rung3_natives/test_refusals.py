@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from samestep.parity.measure import limits, streams
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure.rule_run import run_tensor
+from samestep.parity.measure.verdict import judge_tensor
 from samestep.reference import LAMB, SGD, Adadelta, Adagrad, Adam, Decay, Epsilon, Muon, Reach, RMSprop, dialects
 from samestep.reference.dialects import Inexpressible
 
@@ -128,9 +129,9 @@ def test_refused_call_really_moves_otherwise(dialect: str, call: str, why: str, 
         assert not words.NATIVES[near.name].differences(rule)
         return
     start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 40))
-    bounds = limits.bounds(rule, start, gradients, "float64")
-    right, wrong = (verdicts.run(each, start, gradients, "float64") for each in (rule, nearest))
-    assert not verdicts.compare(start, right, wrong, bounds).holds
+    bounds = limits.of_tensor(rule, start, gradients, "float64")
+    right, wrong = (run_tensor(each, start, gradients, "float64") for each in (rule, nearest))
+    assert not judge_tensor(start, right, wrong, bounds).holds
 
 
 def test_decay_that_joins_the_direction_is_refused_by_keras() -> None:

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 from samestep.parity.measure import limits, nearest_wrong
-from samestep.parity.measure import verdict as verdicts
-from samestep.parity.runners import natives as witnesses
+from samestep.parity.measure.limits import Limits
+from samestep.parity.measure.rule_run import run_rule, run_tensor
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
+from samestep.parity.measure.verdict import Verdict, judge, judge_tensor
+from samestep.parity.runners import LIBRARIES, Native, runner_of
 from samestep.parity.tests.support.require import require
 from samestep.reference import ASGD, RULES, Adagrad, Adam, Epsilon, Muon, NAdam, Rule, ScheduleFree, dialects
 from samestep.reference.dialects import Call, Kind, relate
@@ -40,70 +44,67 @@ def label(value: object) -> str | None:
     return "" if isinstance(value, Rule) else None
 
 
-def held(rule: Rule) -> Rule:
+def rounded(rule: Rule) -> Rule:
     """The rule with numbers that float32 holds; what is zero, and Zeiler's learning rate of 1, stays."""
     stays = {"lr"} if rule.lr == 1.0 else {"epsilon"} if isinstance(rule, Muon) else set()  # Keras' Muon has 1e-7 alone
     return rule.replace(**{k: v for k, v in NUMBERS.items() if getattr(rule, k, 0) and k not in stays})
 
 
-def steady(trial: nearest_wrong.TensorTrial) -> nearest_wrong.TensorTrial:
-    """The trial at its first learning rate throughout."""
-    return trial._replace(rates=[trial.rates[0]] * len(trial.rates))
-
-
-def went(dialect: str, call: Call, trial: nearest_wrong.TensorTrial, each_step: str = "") -> np.ndarray:
-    """Where the dialect's native goes in float64. A paper has none, so its rule goes, at shares of its rate; as it does
-    where the native deviates."""
-    known = dialects.find(dialect).NATIVES.get(call.name)
-    if dialect not in witnesses.SPOKEN or (known and known.rule in DEVIANT):
-        rule = dialects.find(dialect).read(call.name, **call.arguments)
-        rates = [rule.lr * (rate / trial.rates[0]) for rate in trial.rates]
-        return verdicts.run(rule, trial.start, trial.gradients, "float64", rates)
-    for module in witnesses.of(dialect).NEEDS:
-        require(module)
-    natives = witnesses.of(dialect)
-    more = {"each_step": each_step} if each_step else {}
-    return natives.run(call, natives.kinds(call.name)[0], "float64", trial, **more)
-
-
-def alike(rule: Rule, trial: nearest_wrong.TensorTrial, one: np.ndarray, other: np.ndarray) -> verdicts.Verdict:
-    """Two runs of one rule, each as far off as rounding allows."""
-    return verdicts.compare(trial.start, one, other, 2 * bounds(rule, trial.rates[-1] == trial.rates[0]))
+@functools.cache
+def designed(rule: Rule) -> Trial:
+    """The designed trial of a rule, one object for each rule."""
+    return nearest_wrong.designed_trial(rule)
 
 
 @functools.cache
-def bounds(rule: Rule, constant: bool) -> np.ndarray:
-    """How far rounding can move the rule on its trial."""
-    trial = steady(nearest_wrong.trial(rule)) if constant else nearest_wrong.trial(rule)
-    return limits.bounds(rule, trial.start, trial.gradients, "float64", trial.rates)
+def steady(trial: Trial) -> Trial:
+    """The trial at its first learning rate throughout."""
+    return trial.replace(rate_factors=np.full(trial.steps, trial.rate_factors[0]))
+
+
+def run_call(dialect: str, call: Call, trial: Trial, each_step: str = "") -> Trajectory:
+    """The trajectory of the dialect's native in float64; of the rule where there is no native, or where it deviates."""
+    known = dialects.find(dialect).NATIVES.get(call.name)
+    if dialect not in LIBRARIES or (known and known.rule in DEVIANT):
+        return run_rule(dialects.find(dialect).read(call.name, **call.arguments), trial, "float64")
+    for module in runner_of(dialect).NEEDS:
+        require(module)
+    runner = runner_of(dialect)
+    return runner.run_native(Native(call, runner.modes(call.name)[0]), trial, "float64", each_step)
+
+
+def compare(rule: Rule, trial: Trial, first: Trajectory, second: Trajectory) -> Verdict:
+    """Compare two runs of one rule, each as far off as rounding allows."""
+    bounds = limits.of_rule(rule, trial, "float64")
+    return judge(trial, first, second, Limits({k: 2 * v for k, v in bounds.thetas.items()}, {}))
 
 
 @pytest.mark.parametrize(("source", "call", "rule", "target"), PAIRS, ids=label)
 def test_both_sides_of_an_exact_translation_go_the_same_way(source: str, call: str, rule: Rule, target: str) -> None:
     """Live; at a changing rate, unless a condition asks for a constant one, and then they part where it changes."""
-    rule = held(rule)
+    rule = rounded(rule)
     relation = relate(rule, dialects.find(target))
     if relation.kind not in EXACT:
         return
     assert relation.call
     said = dialects.find(source).spell(rule)
-    falling = nearest_wrong.trial(rule)
+    falling = designed(rule)
     constant = relation.kind is Kind.CONSTANT
     trial = steady(falling) if constant else falling
-    verdict = alike(rule, trial, went(source, said, trial), went(target, relation.call, trial))
+    verdict = compare(rule, trial, run_call(source, said, trial), run_call(target, relation.call, trial))
     assert verdict.holds, f"{said} as {relation.call}: {verdict}"
     if constant:
-        one, code = went(source, said, falling), relation.call.each_step
-        assert not alike(rule, falling, one, went(target, relation.call, falling)).holds
+        one, code = run_call(source, said, falling), relation.call.each_step
+        assert not compare(rule, falling, one, run_call(target, relation.call, falling)).holds
         if code:
-            verdict = alike(rule, falling, one, went(target, relation.call, falling, code))
+            verdict = compare(rule, falling, one, run_call(target, relation.call, falling, code))
             assert verdict.holds, f"{said} as {relation.call}: {verdict}"
 
 
 @pytest.mark.parametrize(("source", "call", "rule", "target"), PAIRS, ids=label)
 def test_impossible_translation_is_parted_by_gradients(source: str, call: str, rule: Rule, target: str) -> None:
     """Live: the nearest call with the same numbers goes another way; and not so with the setting of each step."""
-    rule, words = held(rule), dialects.find(target)
+    rule, words = rounded(rule), dialects.find(target)
     relation = relate(rule, words)
     if relation.kind in EXACT:
         return
@@ -113,12 +114,12 @@ def test_impossible_translation_is_parted_by_gradients(source: str, call: str, r
         name = type(rule).__name__
         assert relation.refusal.why == getattr(words, "LACKING", {}).get(name, f"it has no {name}")
         return
-    said, trial = dialects.find(source).spell(rule), nearest_wrong.trial(rule)
-    one = went(source, said, trial)
-    assert not alike(rule, trial, one, went(target, near, trial)).holds
+    said, trial = dialects.find(source).spell(rule), designed(rule)
+    one = run_call(source, said, trial)
+    assert not compare(rule, trial, one, run_call(target, near, trial)).holds
     code = relation.refusal.each_step
-    if code and target in witnesses.SPOKEN:
-        verdict = alike(rule, trial, one, went(target, near, trial, code))
+    if code and target in LIBRARIES:
+        verdict = compare(rule, trial, one, run_call(target, near, trial, code))
         assert verdict.holds, f"{said} as {near} with {code}: {verdict}"
 
 
@@ -126,15 +127,14 @@ def test_every_relation_holds_between_the_rules() -> None:
     """All dialects: the rule that is read back goes the way of the rule that was spelled, at the rates it claims."""
     kinds = dict.fromkeys(Kind, 0)
     for source, call, rule, target in EVERY:
-        rule, words = held(rule), dialects.find(target)
+        rule, words = rounded(rule), dialects.find(target)
         relation = relate(rule, words)
         kinds[relation.kind] += 1
         if relation.call:
             back = words.read(relation.call.name, **relation.call.arguments)
-            trial = nearest_wrong.trial(rule)
+            trial = designed(rule)
             trial = steady(trial) if relation.kind is Kind.CONSTANT else trial
-            one, other = (verdicts.run(r, trial.start, trial.gradients, "float64", trial.rates) for r in (rule, back))
-            verdict = alike(rule, trial, one, other)
+            verdict = compare(rule, trial, *(run_rule(each, trial, "float64") for each in (rule, back)))
             assert verdict.holds, f"{source}:{call} as {relation.call}: {verdict}"
             assert (relation.kind is Kind.OTHER) <= (back != rule)
         else:
@@ -149,7 +149,7 @@ FIRST = np.logspace(-6, 6, 1201)[None]  # gradients of a first step
 def first_steps(at: Epsilon, epsilon: float) -> np.ndarray:
     """Adagrad's first steps from nothing, for all of ``FIRST``."""
     rule = Adagrad(lr=1.0, epsilon=epsilon, epsilon_at=at)
-    return -verdicts.run(rule, np.zeros(FIRST.shape[1]), FIRST, "float64")[0]
+    return -run_tensor(rule, np.zeros(FIRST.shape[1]), FIRST, "float64")[0]
 
 
 @pytest.mark.parametrize(("native", "best", "percent"), [(Epsilon.INSIDE, 16 / 9, 25), (Epsilon.OUTSIDE, 0.816, 23)])
@@ -188,10 +188,10 @@ def test_setting_of_each_step_makes_the_nearest_call_exact(dialect: str, rule: R
     said = {argument: getattr(rule, field) for argument, field in native.arguments.items() if field in NARROW}
     if name == "amsgrad":
         said |= {"bias_correction_mu": False, "bias_correction_nu": False}
-    trial = nearest_wrong.trial(rule)
-    expected, _ = nearest_wrong.expectation(rule, "float64")
-    assert not alike(rule, trial, expected, went(dialect, Call(name, said), trial)).holds
-    verdict = alike(rule, trial, expected, went(dialect, Call(name, said), trial, refusal.each_step))
+    trial = designed(rule)
+    expected = run_rule(rule, trial, "float64")
+    assert not compare(rule, trial, expected, run_call(dialect, Call(name, said), trial)).holds
+    verdict = compare(rule, trial, expected, run_call(dialect, Call(name, said), trial, refusal.each_step))
     assert verdict.holds, f"{name} with {refusal.each_step}: {verdict}"
 
 
@@ -204,9 +204,10 @@ def test_papers_amsgrad_is_ours_with_the_setting_of_each_step() -> None:
     with pytest.raises(dialects.Inexpressible) as refusal:
         dialects.paper.read("AMSGrad")
     rule = Adam(lr=alpha, beta1=beta1, beta2=beta2, epsilon=0.0, amsgrad=True)
-    trial = steady(nearest_wrong.trial(rule))
-    gradients = np.where(trial.gradients == 0, FLOOR, trial.gradients)  # 0 / 0 is no question here
-    theta, m, v, w = trial.start, 0.0, 0.0, 0.0
+    trial = steady(designed(rule))
+    (start,), (given,) = trial.start.values(), trial.gradients.values()
+    gradients = np.where(given == 0, FLOOR, given)  # 0 / 0 is no question here
+    theta, m, v, w = start, 0.0, 0.0, 0.0
     thetas, rates = [], []
     for t, g in enumerate(gradients, start=1):
         m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
@@ -216,7 +217,7 @@ def test_papers_amsgrad_is_ours_with_the_setting_of_each_step() -> None:
         now: dict[str, Any] = {}
         exec(refusal.value.each_step, {"t": t, "alpha": alpha, "beta1": beta1, "beta2": beta2}, now)
         rates.append(now["lr"])
-    limit = limits.bounds(rule, trial.start, gradients, "float64", rates)
+    limit = limits.of_tensor(rule, start, gradients, "float64", rates)
     for chosen, holds in ((rates, True), (None, False)):
-        ours = verdicts.run(rule, trial.start, gradients, "float64", chosen)
-        assert verdicts.compare(trial.start, np.array(thetas), ours, limit).holds is holds
+        ours = run_tensor(rule, start, gradients, "float64", chosen)
+        assert judge_tensor(start, np.array(thetas), ours, limit).holds is holds

@@ -1,12 +1,13 @@
 """Rung 4, the other side: on seeds and streams that nobody looked at, nothing that is right is convicted."""
 
-import numpy as np
 import pytest
 
-from samestep.parity.measure import cases, limits, nearest_wrong, streams
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure import cases, streams
+from samestep.parity.measure.rule_run import run_rule
+from samestep.parity.measure.trial import Trial
 from samestep.parity.natives import deviations
-from samestep.parity.runners import natives as witnesses
+from samestep.parity.runners import Native, runner_of
+from samestep.parity.tests.support.one_tensor import trial_of, verdict_on
 from samestep.parity.tests.support.require import require
 from samestep.reference import Rule, dialects
 
@@ -22,11 +23,11 @@ CALLS = [
 ]  # fmt: skip
 
 
-def trial(rule: Rule, seed: int, stream: str) -> nearest_wrong.TensorTrial:
+def trial(rule: Rule, seed: int, stream: str) -> Trial:
     """Gradients and a start that no other test has drawn."""
-    rates = [float(np.float32(rate)) for rate in streams.rates(rule.lr, STEPS)]
-    start, gradients = streams.start(seed=seed), streams.gradients(stream, STEPS, seed=seed)
-    return nearest_wrong.TensorTrial(streams.suit(rule, start), streams.suit(rule, gradients), rates)
+    start = streams.suit(rule, streams.start(seed=seed))
+    gradients = streams.suit(rule, streams.gradients(stream, STEPS, seed=seed))
+    return trial_of(start, gradients, streams.rates(1.0, STEPS))
 
 
 @pytest.mark.parametrize("share", range(len(CALLS)), ids=lambda share: CALLS[share])
@@ -35,12 +36,10 @@ def test_no_verdict_is_red_on_any_seed(share: int) -> None:
     rule, call = dialects.read(CALLS[share]), dialects.Call(*dialects.parse(CALLS[share])[1:])
     for seed, stream in TRIALS[share :: len(CALLS)]:
         drawn = trial(rule, seed, stream)
-        expected = verdicts.run(rule, drawn.start, drawn.gradients, "float64", drawn.rates)
-        bounds = limits.bounds(rule, drawn.start, drawn.gradients, DTYPE, drawn.rates)
-        ours = verdicts.run(rule, drawn.start, drawn.gradients, DTYPE, drawn.rates)
-        theirs = witnesses.of("pytorch").run(call, "for-loop", DTYPE, drawn)
+        ours = run_rule(rule, drawn, DTYPE)
+        theirs = runner_of("pytorch").run_native(Native(call, "for-loop"), drawn, DTYPE)
         for whose, actual in (("ours", ours), ("PyTorch's", theirs)):
-            verdict = verdicts.compare(drawn.start, expected, actual, bounds)
+            verdict = verdict_on(rule, drawn, actual, DTYPE)
             assert verdict.holds, f"{whose} {CALLS[share]}, seed {seed}, stream {stream}: {verdict}"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from samestep import PACKAGE
 from samestep.parity.measure import cases, streams
-from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure.rule_run import run_tensor
 from samestep.parity.measure.wrong_rules import RULES as WRITTEN
 from samestep.parity.measure.wrong_rules import Patch, PlantedPackage
 from samestep.parity.sensitivity import __main__ as command
@@ -58,8 +58,8 @@ def test_marked_mutant_moves_no_bit(mutant: Mutant) -> None:
         start = streams.suit(rule, streams.start())
         gradients = streams.suit(rule, streams.gradients("rare", 12))
         for dtype in ("float32", "float64"):
-            moved = verdicts.run(twin, start, gradients, dtype)
-            np.testing.assert_array_equal(moved, verdicts.run(rule, start, gradients, dtype))
+            moved = run_tensor(twin, start, gradients, dtype)
+            np.testing.assert_array_equal(moved, run_tensor(rule, start, gradients, dtype))
     package.remove()
 
 

@@ -12,7 +12,8 @@ import pytest
 from samestep.frameworks.experiment import facts, mnist, record
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run, execute
 from samestep.frameworks.numpy import model
-from samestep.parity.measure.limits import ROUNDOFF, SAFETY
+from samestep.parity.measure.bounded import ROUNDOFF
+from samestep.parity.measure.limits import SAFETY
 from samestep.parity.tests.support import disturbed
 from samestep.parity.tests.support.require import LEFT_OUT, compiler, require
 from samestep.reference import Adam

@@ -10,7 +10,7 @@ import numpy as np
 
 from samestep.frameworks.experiment import facts
 from samestep.frameworks.numpy.train import Trainer
-from samestep.parity.measure.limits import ROUNDOFF
+from samestep.parity.measure.bounded import ROUNDOFF
 from samestep.reference import Rule
 
 UNIT = ROUNDOFF["float64"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.measure import verdict as verdicts
-from samestep.parity.measure.limits import ROUNDOFF, Bounded
+from samestep.parity.measure.bounded import ROUNDOFF, Bounded
+from samestep.parity.measure.verdict import Verdict, judge_tensor
 from samestep.reference import scalars
 from samestep.reference.parts import (
     After,
@@ -74,10 +74,10 @@ def flat(arrays: Sequence[Any]) -> np.ndarray:
     return np.concatenate([np.asarray(array, np.float64).ravel() for array in arrays])
 
 
-def holds(expected: Any, actual: Any, bounds: Any) -> verdicts.Verdict:
+def holds(expected: Any, actual: Any, bounds: Any) -> Verdict:
     """The verdict on numbers that lie side by side."""
     one, other, bound = (np.atleast_1d(np.asarray(x, np.float64)).reshape(1, -1) for x in (expected, actual, bounds))
-    return verdicts.compare(np.zeros(one.shape[1]), one, other, bound)
+    return judge_tensor(np.zeros(one.shape[1]), one, other, bound)
 
 
 def bounded(dtype: str) -> SimpleNamespace:

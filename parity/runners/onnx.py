@@ -4,9 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.measure.nearest_wrong import TensorTrial
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
 from samestep.reference.dialects import Call
+from samestep.reference.dialects import onnx as dialect
 from samestep.reference.dialects.onnx import FIRST, NATIVES, PREFIX
+
+from . import Native
+from .one_tensor import OneTensor, run_each
 
 NEEDS = ("onnx",)
 TITLE = f"onnx.reference {PREFIX}"
@@ -14,22 +19,31 @@ STATES = {"Momentum": ["V"], "Adagrad": ["H"], "Adam": ["V", "H"]}  # in the ord
 INPUTS = ("R", "T")
 
 
-def kinds(name: str) -> list[str]:
+def modes(name: str) -> list[str]:
     """There is one."""
     return ["evaluator"]
 
 
-def run(call: Call, kind: str, dtype: str, trial: TensorTrial) -> np.ndarray:
-    """Where the operator goes, its outputs fed back as inputs."""
-    session, states = _session(call, dtype, trial.start.size), STATES[call.name]
-    values = {"X": trial.start.astype(dtype)}
-    values |= {state: np.zeros_like(values["X"]) for state in states}
+def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:
+    """The trajectory of an operator whose outputs are fed back as inputs. It has no settings for each step."""
+    if each_step:
+        raise ValueError(f"onnx has no settings before each step, got {each_step!r}")
+    rule = dialect.read(native.call.name, **native.call.arguments)
+    return run_each(rule, trial, dtype, lambda tensor: _run_tensor(native.call, dtype, tensor))
+
+
+def _run_tensor(call: Call, dtype: str, tensor: OneTensor) -> np.ndarray:
+    session = _session(call, dtype, tensor.start.size)
+    values = {"X": tensor.start.astype(dtype)}
+    for state in STATES[call.name]:
+        values[state] = np.zeros_like(values["X"])
     if NATIVES[call.name].state.get("G") in call.arguments:
         values["H"] += np.asarray(call.arguments["H"], dtype)
     thetas = []
-    for t, (gradient, rate) in enumerate(zip(trial.gradients, trial.rates, strict=True), start=FIRST[call.name]):
-        given = {"R": np.asarray(rate, dtype), "T": np.asarray(t, np.int64), "G": gradient.astype(dtype), **values}
-        values = {name: np.asarray(value, dtype) for name, value in zip(values, session.run(None, given), strict=True)}
+    for t, (gradient, rate) in enumerate(tensor.steps, start=FIRST[call.name]):
+        inputs = {"R": np.asarray(rate, dtype), "T": np.asarray(t, np.int64), "G": gradient.astype(dtype), **values}
+        outputs = session.run(None, inputs)
+        values = {name: np.asarray(value, dtype) for name, value in zip(values, outputs, strict=True)}
         thetas.append(values["X"])
     return np.array(thetas)
 

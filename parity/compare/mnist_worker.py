@@ -1,16 +1,17 @@
-"""The experiment, trained by two contestants, each in its framework and a process of its own, in lockstep.
+"""The experiment, trained by two optimizers, each in its framework and a process of its own, in lockstep.
 
-``python -m samestep.parity.compare.training TEXT --steps N --keep K --out FILE`` trains N steps and writes FILE (.npz): of
-every step a digest of each stage, the weights at marks; and where K is not 0, all arrays of step K and all gradients.
+``python -m samestep.parity.compare.mnist_worker REQUEST`` takes one JSON argument, ``{"text": ..., "steps": N, "keep": K,
+"out": path}``. It trains N steps and writes an .npz file: of every step a digest of each stage, the weights at marks;
+and where K is not 0, all arrays of step K and all gradients.
 """
 
-import argparse
 import hashlib
 import importlib
 import itertools
+import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,25 +20,31 @@ import numpy as np
 
 from samestep.frameworks.experiment import facts, mnist, record
 from samestep.frameworks.experiment.run import marks
-from samestep.parity.measure.trial import Trial
-from samestep.parity.runners import contestants
+from samestep.parity.measure.trial import Trial, of_arrays
+from samestep.parity.runners import contestants, factories
 from samestep.parity.runners.contestants import Contestant
-from samestep.parity.runners.worker import MISTAKE, SIDES, apart, called
+from samestep.parity.runners.worker import RUNNERS, USAGE_ERROR, output_of
 from samestep.reference import SGD
 
 STAGES = ("data", "forward", "loss", "gradient", "state", "update")
-HOMES = {"pytorch": "pytorch", "keras": "tensorflow", "tf_keras": "tensorflow", "tensorflow1": "tensorflow",
-         "article": "tensorflow", "tensorflow": "tensorflow"}  # fmt: skip
+HOMES = {  # the framework in which calls of a dialect are trained
+    "pytorch": "pytorch", "keras": "tensorflow", "tf_keras": "tensorflow", "tensorflow1": "tensorflow",
+    "article": "tensorflow", "tensorflow": "tensorflow",
+}  # fmt: skip
+FACTORY_HOMES = {"pytorch": "pytorch", "keras": "tensorflow"}
 
-Seen = dict[str, dict[str, np.ndarray]]  # stage: name: array, kernels (in, out)
+Stages = dict[str, dict[str, np.ndarray]]  # by stage, arrays by name; kernels are (in, out)
 
 
-class Trained(NamedTuple):
-    """A run: digests (steps, stages), the arrays of the kept step, the gradients by tensor (steps, *shape) if a
-    step is kept, weights at marks, flat."""
+class MnistRun(NamedTuple):
+    """A training run.
+
+    ``digests`` (steps, stages), ``kept`` all arrays of the kept step, ``gradients`` by tensor (steps, *shape) if a step
+    is kept, ``weights`` at marks, flat.
+    """
 
     digests: np.ndarray
-    seen: Seen
+    kept: Stages
     gradients: dict[str, np.ndarray]
     weights: dict[int, np.ndarray]
 
@@ -45,21 +52,20 @@ class Trained(NamedTuple):
 def home(contestant: Contestant) -> str:
     """The framework that a contestant trains in; a bare rule trains in NumPy."""
     if contestant.kind == "factory":
-        return called(contestant.text)[0]
-    found = contestant.dialect if contestant.kind == "rule" else contestant.home
-    if contestant.kind == "native" and found not in ("pytorch", "keras"):
+        return FACTORY_HOMES[factories.from_text(contestant.text).library]
+    dialect = contestant.dialect if contestant.kind == "rule" else contestant.home
+    if contestant.kind == "native" and dialect not in ("pytorch", "keras"):
         raise ValueError(f"{contestant.text} cannot be trained here: natives of pytorch and keras can")
-    return HOMES.get(found, "numpy")
+    return HOMES.get(dialect, "numpy")
 
 
-def steps(contestant: Contestant, total: int) -> Iterator[Seen]:
+def steps(contestant: Contestant, total: int) -> Iterator[Stages]:
     """Train, and say what each stage of each step came to."""
     where = home(contestant)
     train: Any = importlib.import_module(f"samestep.frameworks.{where}.train")
     trainer = train.Trainer(contestant.rule or SGD(), "lockstep")
     if contestant.kind in ("native", "factory"):
-        side: Any = importlib.import_module(f"samestep.parity.runners.{SIDES[where]}")
-        make = called(contestant.text)[1] if contestant.kind == "factory" else side.maker(contestant)
+        make = _maker(contestant)
         trainer.optimizer = make(trainer.parameters) if where == "pytorch" else make()
         if where == "tensorflow":
             trainer.optimizer.build(trainer.variables)
@@ -81,6 +87,18 @@ def steps(contestant: Contestant, total: int) -> Iterator[Seen]:
                           for k, v in sorted(kept.items())},
                 "update": _named(trainer.weights()),
             }  # fmt: skip
+
+
+def _maker(contestant: Contestant) -> Callable[..., Any]:
+    """The function that builds a native or a user's optimizer."""
+    if contestant.kind == "factory":
+        return factories.from_text(contestant.text).make
+    if contestant.call is None:
+        raise ValueError(f"{contestant.text} must be a native or a factory")
+    runner: Any = importlib.import_module(f"samestep.parity.runners.{RUNNERS[contestant.home]}")
+    if contestant.home == "pytorch":
+        return runner.native_maker(contestant.call, contestant.mode)
+    return runner.native_maker(contestant.call)
 
 
 Step = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, float, list[Any], list[dict[str, Any]]]]
@@ -164,19 +182,27 @@ def _named(arrays: list[Any]) -> dict[str, np.ndarray]:
     return {name: np.array(array) for name, array in zip(facts.NAMES, arrays, strict=True)}
 
 
-def train(contestant: Contestant, total: int, keep: int) -> Trained:
-    """Train in this process."""
-    digests, gradients, weights, seen = [], [], {}, {}
+def train(contestant: Contestant, total: int, keep: int) -> MnistRun:
+    """Train for ``total`` steps in this process, and keep all arrays of step ``keep`` (0: of none)."""
+    digests = []
+    gradients: list[dict[str, np.ndarray]] = []
+    weights = {}
+    kept: Stages = {}
     for number, stages in enumerate(steps(contestant, total), start=1):
         digests.append([_digest(stages[stage]) for stage in STAGES])
         if keep:
             gradients.append(stages["gradient"])
         if number == keep:
-            seen = {stage: {k: np.array(v) for k, v in stages[stage].items()} for stage in STAGES}  # torch moves on
+            kept = {stage: _copies(stages[stage]) for stage in STAGES}  # torch changes its arrays in place
         if number in marks(total, total):
             weights[number] = np.concatenate([array.ravel() for array in stages["update"].values()])
-    told = {name: np.array([step[name] for step in gradients]) for name in (facts.NAMES if gradients else ())}
-    return Trained(np.array(digests), seen, told, weights)
+    names = facts.NAMES if gradients else ()
+    stacked = {name: np.array([step[name] for step in gradients]) for name in names}
+    return MnistRun(np.array(digests), kept, stacked, weights)
+
+
+def _copies(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.array(array) for name, array in arrays.items()}
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:
@@ -187,38 +213,38 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
     return sha.hexdigest()
 
 
-def both(pair: tuple[Contestant, Contestant], total: int, keep: int = 0) -> tuple[Trained, Trained]:
+def train_both(pair: tuple[Contestant, Contestant], total: int, keep: int = 0) -> tuple[MnistRun, MnistRun]:
     """Train both, each in a process of its own; ValueError if one cannot be trained."""
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda contestant: _alone(contestant, total, keep), pair)
-    return one, other
+        run_a, run_b = pool.map(lambda contestant: _train_in_subprocess(contestant, total, keep), pair)
+    return run_a, run_b
 
 
-def _alone(contestant: Contestant, total: int, keep: int) -> Trained:
+def _train_in_subprocess(contestant: Contestant, total: int, keep: int) -> MnistRun:
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
-        out = Path(folder) / "trained.npz"
-        apart(
-            "samestep.parity.compare.training",
-            [contestant.text, "--steps", str(total), "--keep", str(keep), "--out", str(out)],
-        )
+        out = Path(folder) / "run.npz"
+        request = {"text": contestant.text, "steps": total, "keep": keep, "out": str(out)}
+        output_of("samestep.parity.compare.mnist_worker", request)
         with np.load(out, allow_pickle=False) as file:
-            return _unpacked({name: file[name] for name in file.files})
+            return _unpack({name: file[name] for name in file.files})
 
 
-def _packed(run: Trained) -> dict[str, np.ndarray]:
+def _pack(run: MnistRun) -> dict[str, np.ndarray]:
     arrays = {"digests": run.digests}
-    arrays |= {f"seen/{stage}/{name}": array for stage, kept in run.seen.items() for name, array in kept.items()}
+    for stage, kept in run.kept.items():
+        for name, array in kept.items():
+            arrays[f"kept/{stage}/{name}"] = array
     arrays |= {f"gradients/{name}": array for name, array in run.gradients.items()}
     return arrays | {f"weights/{step}": array for step, array in run.weights.items()}
 
 
-def _unpacked(arrays: dict[str, np.ndarray]) -> Trained:
-    run = Trained(arrays.pop("digests"), {stage: {} for stage in STAGES}, {}, {})
+def _unpack(arrays: dict[str, np.ndarray]) -> MnistRun:
+    run = MnistRun(arrays.pop("digests"), {stage: {} for stage in STAGES}, {}, {})
     for path, array in arrays.items():
         part, _, name = path.partition("/")
-        if part == "seen":
+        if part == "kept":
             stage, _, name = name.partition("/")
-            run.seen[stage][name] = array
+            run.kept[stage][name] = array
         elif part == "gradients":
             run.gradients[name] = array
         else:
@@ -226,34 +252,28 @@ def _unpacked(arrays: dict[str, np.ndarray]) -> Trained:
     return run
 
 
-def trial(run: Trained) -> Trial:
-    """The gradients of a run's first steps, to be given to both."""
-    start = dict(zip(facts.NAMES, (w.astype(np.float64) for w in facts.initial_weights()), strict=True))
-    count = len(next(iter(run.gradients.values())))
-    wide = {name: array.astype(np.float64) for name, array in run.gradients.items()}
-    return Trial(start, wide, {name: np.ones(count, bool) for name in start}, np.ones(count))
+def trial_of(run: MnistRun) -> Trial:
+    """A trial of the gradients of a run's first steps."""
+    weights = zip(facts.NAMES, facts.initial_weights(), strict=True)
+    gradients = {name: array.astype(np.float64) for name, array in run.gradients.items()}
+    count = len(next(iter(gradients.values())))
+    return of_arrays({name: weight.astype(np.float64) for name, weight in weights}, gradients, np.ones(count))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m samestep.parity.compare.training", description="One contestant, trained."
-    )
-    parser.add_argument("text")
-    for name in ("steps", "keep"):
-        parser.add_argument(f"--{name}", type=int, required=True)
-    parser.add_argument("--out", required=True, type=Path)
-    options = parser.parse_args(arguments)
+def main(arguments: Sequence[str]) -> int:
+    """The worker's process; the exit code."""
+    request = json.loads(arguments[0])
     try:
-        contestant = contestants.read(options.text)
+        contestant = contestants.read(request["text"])
         importlib.import_module(f"samestep.frameworks.{home(contestant)}.train").set_threads(1)
-        run = train(contestant, options.steps, options.keep)
+        run = train(contestant, request["steps"], request["keep"])
     except (ValueError, ImportError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)
-        return MISTAKE
-    record.write_whole(options.out, lambda file: np.savez(file, **_packed(run)))  # type: ignore[arg-type]
+        return USAGE_ERROR
+    arrays = _pack(run)
+    record.write_whole(Path(request["out"]), lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""Two optimizers, run over one trial, with the limits between their trajectories."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from samestep.parity.measure import limits
+from samestep.parity.measure.disturbance import Job, jobs
+from samestep.parity.measure.limits import Limits
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
+from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.result import RunResult
+from samestep.parity.runners.worker import run_all
+from samestep.reference import Rule
+
+DTYPES = ("float32", "float64")
+
+Run = Callable[[Contestant, Sequence[tuple[Trial, Job]]], list[RunResult]]
+"""How an optimizer is run over several trials: in a process of its own, unless a test knows better."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One of the two: its letter, "A" or "B", the optimizer as it was described, and its run."""
+
+    letter: str
+    contestant: Contestant
+    result: RunResult
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """Where it went."""
+        return self.result.trajectory
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule that it says it follows; None if it does not say."""
+        return self.result.rule
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Two sides on one trial, in one dtype; ``limits`` say how far rounding can have parted them."""
+
+    a: Side
+    b: Side
+    trial: Trial
+    dtype: str
+    limits: Limits
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Both."""
+        return self.a, self.b
+
+    @property
+    def rule(self) -> Rule | None:
+        """A's rule, else B's; None if neither says which it follows."""
+        return self.a.rule or self.b.rule
+
+    def expected_rule(self, side: Side) -> Rule | None:
+        """The rule that a side should follow: its own, else that of the other side."""
+        second = self.b if side is self.a else self.a
+        return side.rule or second.rule
+
+
+def run_both(a: Contestant, b: Contestant, trial: Trial, dtype: str, run: Run = run_all) -> Comparison:
+    """Run both optimizers, each twice as often again if neither has a rule, and derive or measure the limits.
+
+    ValueError if one of them cannot run, or if the dtype is not one of ``DTYPES``.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+
+    def run_jobs(contestant: Contestant, wanted: Sequence[Job]) -> list[RunResult]:
+        return run(contestant, [(trial, job) for job in wanted])
+
+    with ThreadPoolExecutor(2) as pool:
+        plain = list(pool.map(lambda contestant: run_jobs(contestant, [Job(dtype)])[0], (a, b)))
+        side_a = Side("A", a, plain[0])
+        side_b = Side("B", b, plain[1])
+        if side_a.rule or side_b.rule:
+            return Comparison(side_a, side_b, trial, dtype, _derived(side_a, side_b, trial, dtype))
+        disturbed = list(pool.map(lambda contestant: run_jobs(contestant, jobs(dtype)[1:]), (a, b)))
+    runs_a, runs_b = ([result.trajectory for result in results] for results in disturbed)
+    measured = limits.between_unknown((side_a.trajectory, runs_a), (side_b.trajectory, runs_b))
+    return Comparison(side_a, side_b, trial, dtype, measured)
+
+
+def _derived(a: Side, b: Side, trial: Trial, dtype: str) -> Limits:
+    """The limits of the two rules; a side without a rule is taken to follow that of the other."""
+    rule_a = a.rule or b.rule
+    rule_b = b.rule or a.rule
+    if rule_a is None or rule_b is None:
+        raise ValueError("one of the two sides must say which rule it follows")
+    both = "both rules" if rule_a != rule_b else f"{rule_a!r}"
+    assumed = "" if a.rule and b.rule else f", which {'B' if a.rule else 'A'} is taken to follow"
+    derived = limits.between_rules(rule_a, rule_b, trial, dtype)
+    return dataclasses.replace(derived, source=f"derived from the rounding of {both} in {dtype}{assumed}")

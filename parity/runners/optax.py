@@ -1,0 +1,72 @@
+"""optax, eager and under jax.jit. The learning rate comes as a schedule, so that all else stays the caller's number."""
+
+import contextlib
+from typing import Any
+
+import numpy as np
+
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
+from samestep.reference.dialects import optax as dialect
+
+from . import Native
+from .one_tensor import OneTensor, run_each
+
+NEEDS = ("optax", "jax")
+TITLE = "optax"
+RATE_ONCE = ("rprop",)  # natives that take a number as their learning rate and look at it only at the start
+
+
+def modes(name: str) -> list[str]:
+    """Eager and compiled."""
+    return ["eager", "jit"]
+
+
+def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:
+    """The trajectory of a native. float64 runs under jax's own switch for it, float32 without, as users have it.
+
+    ``each_step`` is code of ours that sets arguments before each step; each step then has a transformation of its own.
+    """
+    import jax
+
+    rule = dialect.read(native.call.name, **native.call.arguments)
+    with jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext():
+        return run_each(rule, trial, dtype, lambda tensor: _run_tensor(native, dtype, each_step, tensor))
+
+
+def _run_tensor(native: Native, dtype: str, each_step: str, tensor: OneTensor) -> np.ndarray:
+    import jax
+    import optax
+    from jax import numpy as jnp
+
+    make = getattr(optax, native.call.name)
+    arguments = _with_rates(native, dtype, tensor)
+
+    def step(gradient, theta, state, **changed):  # type: ignore[no-untyped-def]
+        updates, state = make(**{**arguments, **changed}).update(gradient, state, theta)
+        return optax.apply_updates(theta, updates), state
+
+    take = jax.jit(step) if native.mode == "jit" else step
+    theta = jnp.asarray(tensor.start, dtype)
+    state = make(**arguments).init(theta)
+    thetas = []
+    for t, (gradient, lr) in enumerate(tensor.steps, start=1):
+        changed: dict[str, Any] = {}
+        exec(each_step, {"t": t, "lr": lr}, changed)
+        theta, state = take(jnp.asarray(gradient, dtype), theta, state, **changed)
+        thetas.append(np.asarray(theta))
+    return np.array(thetas)
+
+
+def _with_rates(native: Native, dtype: str, tensor: OneTensor) -> dict[str, Any]:
+    """The call's arguments, its learning rate replaced by a schedule of the trial's rates."""
+    from jax import numpy as jnp
+
+    arguments = dict(native.call.arguments)
+    lr = arguments.get("learning_rate", 1)
+    if lr is None:
+        return arguments
+    sign = -1 if lr < 0 else 1  # optax climbs at a negative rate
+    rates = jnp.asarray(tensor.rates, dtype) * sign
+    arguments["learning_rate"] = tensor.rates[0] if native.call.name in RATE_ONCE else lambda t: rates[t]
+    return arguments
