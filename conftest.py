@@ -1,24 +1,16 @@
-"""What holds for every test of this project and of its benchmarks: the header, the options, the rungs.
+"""Settings of every test and benchmark of this project: the header, the options, the rungs.
 
-It imports nothing of the project, so that each test file loads only what it needs.
+It imports no other module of the project, so that each test file loads only what it needs.
 """
 
-import getpass
-import os
 import platform
-import tempfile
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 
-PACKAGES = ("numpy", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx")
+import samestep
 
-if kernels := os.environ.get("ATEN_CPU_CAPABILITY"):
-    # torch compiles for these instructions, but would take what it has cached from runs with others
-    os.environ.setdefault(
-        "TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}_{kernels}"))
-    )
+PACKAGES = ("numpy", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,15 +20,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_report_header() -> list[str]:
     """The copy of samestep that is tested, and the versions that the verdicts are about."""
-    import samestep
-
     versions = []
     for package in PACKAGES:
         try:
             versions.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             versions.append(f"{package} absent")
-    return [f"samestep: {samestep.__file__}", f"{', '.join(versions)}; {platform.machine()}, one thread"]
+    return [
+        f"samestep: {samestep.__file__}",
+        f"{', '.join(versions)}; {platform.machine()}, one thread",
+    ]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """Tell each worker of pytest-xdist which copy of samestep the controller imported."""
+    node.workerinput["samestep"] = samestep.__file__  # type: ignore[attr-defined]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

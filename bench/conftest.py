@@ -5,10 +5,9 @@ import os
 
 import pytest
 
+from samestep.bench import sizes
 from samestep.parity.measure.cases import MATRIX, PLAIN
 from samestep.parity.tests.support.require import compiler
-
-from . import sizes
 
 with contextlib.suppress(ImportError):
     import torch  # noqa: F401  # before TensorFlow: the other order is known to crash

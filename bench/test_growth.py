@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
+from samestep.bench import clock, sizes
+from samestep.bench.test_steps import FRAMEWORKS
 from samestep.reference import dialects
-
-from . import clock, sizes
-from .test_steps import FRAMEWORKS
 
 CALLS = ("pytorch:Adam(lr=0.001)", "keras:Adam(learning_rate=0.001)")
 MODES = {

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from samestep.bench import clock, memory, pairs, sizes
+from samestep.bench.test_steps import DEVICES, FRAMEWORKS, MODES, calls, skip_impossible
 from samestep.reference import Rule, dialects
-
-from . import clock, memory, pairs, sizes
-from .test_steps import DEVICES, FRAMEWORKS, MODES, calls, skip_impossible
 
 OURS = {"pytorch": ("compiled", "eager"), "tensorflow": ("xla", "graph")}
 AXPY_BYTES = 12  # a float32 parameter's part of y <- y + x / 2: two read, one written

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from samestep.bench import clock, sizes
 from samestep.parity.measure import cases
 from samestep.reference import dialects
-
-from . import clock, sizes
 
 DEVICES = ("cpu", "cuda")
 FRAMEWORKS = {"pytorch": "pytorch", "keras": "tensorflow"}  # a dialect's home

@@ -16,7 +16,7 @@ from samestep import SEARCH_PATH
 from samestep.frameworks.experiment import launch
 from samestep.parity.measure.cases import MATRIX, PLAIN
 
-STEPS, TRAINING = (SEARCH_PATH / "bench" / name for name in ("test_ratios.py", "test_training.py"))
+STEPS, TRAINING = (SEARCH_PATH / "bench" / name for name in ("test_ratios.py", "test_epochs.py"))
 COLOURS = {"faster": "green", "slower": "red", "cannot tell": "yellow"}
 RULES, SIZES = (*PLAIN, *MATRIX), ("mnist", "large", "many")
 WIDE = 190  # columns that a table needs, where there is no terminal to ask

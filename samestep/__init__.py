@@ -6,7 +6,8 @@ The parts are imported by name, so that each user loads only what is needed:
 >>> import samestep.frameworks.numpy                       # optimizers; needs NumPy
 >>> from samestep.parity import assert_same_steps          # tests of your own optimizer
 
-In a checkout the folders of this package are links to the folders at the top of the repository.
+In a checkout the folders of this package are links to the folders at the top of the repository, so
+that every tool sees one ordinary package. Git on Windows needs symbolic links switched on for that.
 """
 
 from pathlib import Path
@@ -18,3 +19,11 @@ SEARCH_PATH = PACKAGE.parent  # the folder that must be on ``sys.path`` for ``im
 def checkout() -> Path | None:
     """The root folder of the checkout that this package lies in; None for an installed package."""
     return SEARCH_PATH if (PACKAGE / "reference").is_symlink() else None
+
+
+if (PACKAGE / "reference").is_file():
+    raise ImportError(
+        f"{PACKAGE / 'reference'} must be a link to a folder, but it is a text file: Git wrote it "
+        "without symbolic links. Allow them (on Windows: switch on Developer Mode), then run "
+        "`git config core.symlinks true` and `git checkout -- samestep` in the checkout."
+    )

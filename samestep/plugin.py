@@ -1,4 +1,7 @@
-"""The pytest plugin that the wheel brings: one fixture, and nothing imported before it is used."""
+"""The pytest plugin of the installed package: the fixture ``same_steps``.
+
+Loading the plugin imports nothing of samestep but this file.
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +10,10 @@ import pytest
 
 @pytest.fixture
 def same_steps() -> Callable[..., None]:
-    """``samestep.parity.assert_same_steps``: hold an optimizer to a rule, a call as text, or another optimizer."""
+    """The function ``samestep.parity.assert_same_steps``.
+
+    It compares an optimizer with a rule, a call as text, or another optimizer.
+    """
     from .parity import assert_same_steps
 
     return assert_same_steps

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from installed import Installed, build, install
 from report_checkout import samestep
 from report_folder import RULE, STEPS
 
@@ -32,3 +33,15 @@ def made(shared: Path) -> Path:
 def copied(made: Path, tmp_path: Path) -> Path:
     """A copy of the report's folder."""
     return Path(shutil.copytree(made, tmp_path / "report"))
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    return build("wheel", tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """A virtual environment with the wheel of this checkout."""
+    return install(wheel, tmp_path_factory.mktemp("installed") / "environment")

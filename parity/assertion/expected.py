@@ -1,7 +1,8 @@
-"""What a user's optimizer is compared with: a rule, or another optimizer; and the limits that follow from either.
+"""What a user's optimizer is compared with: a rule, or another optimizer; and the limits that
+follow from either.
 
-The limits of a rule are derived. Of another optimizer nobody knows the formula, so the limits between the two are
-measured. Either must reject what is wrong on purpose.
+The limits of a rule are derived. Of another optimizer nobody knows the formula, so the limits
+between the two are measured. Either must reject what is wrong on purpose.
 """
 
 import functools
@@ -13,7 +14,13 @@ import numpy as np
 from samestep.parity.measure import limits, streams
 from samestep.parity.measure.disturbance import DISTURBANCES, Job, jobs
 from samestep.parity.measure.limits import Limits
-from samestep.parity.measure.nearest_wrong import STEPS, Expectation, Wrong, compare_wrong, run_wrong
+from samestep.parity.measure.nearest_wrong import (
+    STEPS,
+    Expectation,
+    Wrong,
+    compare_wrong,
+    run_wrong,
+)
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial, designed_for_unknown, of_arrays
@@ -47,11 +54,15 @@ class Expected(Protocol):
 
 
 def nearest_wrong(expected: Expected, dtypes: Sequence[str]) -> Wrong | None:
-    """The wrong one that the limits reject by the least, each in the dtype and on the tensor that tell it best."""
+    """The wrong one that the limits reject by the least, each in the dtype and on the tensor that
+    tell it best.
+    """
     best: dict[str, Wrong] = {}
     for dtype in dtypes:
         for wrong in expected.wrong(dtype):
-            if wrong.distance and (wrong.name not in best or best[wrong.name].excess < wrong.excess):
+            if wrong.distance and (
+                wrong.name not in best or best[wrong.name].excess < wrong.excess
+            ):
                 best[wrong.name] = wrong
     return min(best.values(), key=lambda wrong: wrong.excess, default=None)
 
@@ -65,7 +76,10 @@ class ByRule:
         self._rule = rule
         self.trial = of_arrays(
             {stream: streams.suit(rule, streams.start()) for stream in streams_chosen},
-            {stream: streams.suit(rule, streams.gradients(stream, STEPS)) for stream in streams_chosen},
+            {
+                stream: streams.suit(rule, streams.gradients(stream, STEPS))
+                for stream in streams_chosen
+            },
             _rate_factors(schedule),
         )
 
@@ -84,19 +98,29 @@ class ByRule:
     def wrong(self, dtype: str) -> list[Wrong]:
         """The wrong rules, each on the tensor that tells it best."""
         expected = Expectation(self.trial, self._trajectory, self.limits(dtype))
-        return [compare_wrong(name, trajectory, expected) for name, trajectory in self._wrong_trajectories.items()]
+        return [
+            compare_wrong(name, trajectory, expected)
+            for name, trajectory in self._wrong_trajectories.items()
+        ]
 
     @functools.cached_property
     def _wrong_trajectories(self) -> dict[str, Trajectory | None]:
         kinds = wrong_rules(type(self._rule).__name__)
-        return {name: run_wrong(kind(**self._rule.to_dict()), self.trial) for name, kind in kinds.items()}
+        return {
+            name: run_wrong(kind(**self._rule.to_dict()), self.trial)
+            for name, kind in kinds.items()
+        }
 
 
 class ByOptimizer:
     """Another optimizer, on each of the chosen streams, and on the first as a matrix, too."""
 
     def __init__(
-        self, mine: OptimizerFactory, expected: OptimizerFactory, streams_chosen: Sequence[str], schedule: bool
+        self,
+        mine: OptimizerFactory,
+        expected: OptimizerFactory,
+        streams_chosen: Sequence[str],
+        schedule: bool,
     ) -> None:
         self.name = expected.name
         self.rule: Rule | None = None
@@ -128,7 +152,9 @@ class ByOptimizer:
         compared = []
         for name, change in CHANGED_INPUT.items():
             actual = self._run(self._expected, Job(dtype), change(self.trial))
-            for verdict in by_tensor(self.trial, self.trajectory(dtype), actual, self.limits(dtype)):
+            for verdict in by_tensor(
+                self.trial, self.trajectory(dtype), actual, self.limits(dtype)
+            ):
                 compared.append(Wrong(name, verdict.distance, verdict.limit))
         return compared
 
@@ -145,7 +171,9 @@ def _previous_gradients(trial: Trial) -> Trial:
 
 def _coarse_gradients(trial: Trial) -> Trial:
     """Gradients rounded to 16 binary digits."""
-    return trial.replace(gradients={name: _coarse(array) for name, array in trial.gradients.items()})
+    return trial.replace(
+        gradients={name: _coarse(array) for name, array in trial.gradients.items()}
+    )
 
 
 def _coarse(gradients: np.ndarray) -> np.ndarray:
@@ -157,7 +185,8 @@ def _higher_rate(trial: Trial) -> Trial:
     return trial.replace(rate_factors=trial.rate_factors * 1.001)
 
 
-CHANGED_INPUT: dict[str, Callable[[Trial], Trial]] = {  # what is wrong with any optimizer, its formula unknown
+# what is wrong with any optimizer, its formula unknown
+CHANGED_INPUT: dict[str, Callable[[Trial], Trial]] = {
     "the gradient is that of the step before": _previous_gradients,
     "the gradient has 16 digits of binary": _coarse_gradients,
     "the learning rate is a thousandth too high": _higher_rate,

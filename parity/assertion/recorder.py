@@ -6,7 +6,8 @@
 >>> recorder.save("gradients.npz")           # doctest: +SKIP
 
 Then ``samestep compare A B --gradients gradients.npz``. With ``model.fit`` compile the model with
-``jit_compile=False``: XLA cannot call back. Steps that torch takes with a closure cannot be recorded.
+``jit_compile=False``: XLA cannot call back. Steps that torch takes with a closure cannot be
+recorded.
 """
 
 import importlib
@@ -29,10 +30,12 @@ class _Step(NamedTuple):
 
 
 class Recorder:
-    """Records, from now on, what an optimizer is given: a ``torch.optim.Optimizer``, or a Keras optimizer on TensorFlow.
+    """Records, from now on, what an optimizer is given: a ``torch.optim.Optimizer``, or a Keras
+    optimizer on TensorFlow.
 
-    At each step it records every gradient and the learning rate, before the first also the tensors. The learning rates
-    of further torch parameter groups are taken to change as the first group's. ValueError for any other optimizer.
+    At each step it records every gradient and the learning rate, before the first also the tensors.
+    The learning rates of further torch parameter groups are taken to change as the first group's.
+    ValueError for any other optimizer.
     """
 
     def __init__(self, optimizer: Any) -> None:
@@ -45,16 +48,22 @@ class Recorder:
             self._record_keras(optimizer)
         else:
             kind = f"{type(optimizer).__module__}.{type(optimizer).__name__}"
-            raise ValueError(f"optimizer must be a torch.optim.Optimizer or a keras.optimizers.Optimizer, got {kind}")
+            raise ValueError(
+                "optimizer must be a torch.optim.Optimizer or a keras.optimizers.Optimizer, "
+                f"got {kind}"
+            )
 
     def save(self, path: str | Path) -> Path:
         """Write the recorded steps to ``path`` (.npz), whole or not at all.
 
-        Tensors that never had a gradient are left out. ValueError if no step was taken, or if the folder cannot be
-        written to.
+        Tensors that never had a gradient are left out. ValueError if no step was taken, or if the
+        folder cannot be written to.
         """
         if not self.steps:
-            raise ValueError("the optimizer must have taken a step before the recorder is saved, but it took none")
+            raise ValueError(
+                "the optimizer must have taken a step before the recorder is saved, but "
+                "it took none"
+            )
         writable(Path(path).resolve().parent)
         return write(self._trial(), Path(path))
 
@@ -68,7 +77,9 @@ class Recorder:
                 continue
             nothing = np.zeros_like(self.start[index])
             start[name] = self.start[index]
-            gradients[name] = np.array([nothing if gradient is None else gradient for gradient in of_steps])
+            gradients[name] = np.array(
+                [nothing if gradient is None else gradient for gradient in of_steps]
+            )
             present[name] = np.array([gradient is not None for gradient in of_steps])
         rates = np.array([step.rate for step in self.steps])
         return Trial(start, gradients, present, rates / (rates.max() or 1.0))
@@ -80,15 +91,23 @@ class Recorder:
     def _begin(self, names: Sequence[str], tensors: Sequence[Any]) -> None:
         """Record the names and values of the tensors, before the first step."""
         if not self.start:
-            self.names = [name if names.count(name) == 1 else f"{name}:{i}" for i, name in enumerate(names)]
+            self.names = [
+                name if names.count(name) == 1 else f"{name}:{i}" for i, name in enumerate(names)
+            ]
             self.start = [np.array(tensor) for tensor in tensors]
 
     def _record_torch(self, optimizer: Any, arguments: Any, options: Any) -> None:
         groups = optimizer.param_groups
-        parameters = [parameter for group in groups for parameter in group["params"]]
-        given_names = [name for group in groups for name in group.get("param_names", [])]
+        parameters: list[Any] = []
+        given_names: list[str] = []
+        for group in groups:
+            parameters += group["params"]
+            given_names += group.get("param_names", [])
         numbers = [str(index) for index in range(len(parameters))]
-        self._begin(given_names if len(given_names) == len(parameters) else numbers, [_array(p) for p in parameters])
+        self._begin(
+            given_names if len(given_names) == len(parameters) else numbers,
+            [_array(p) for p in parameters],
+        )
         gradients = [None if p.grad is None else _array(p.grad.to_dense()) for p in parameters]
         self._add(gradients, float(groups[0]["lr"]))
 
@@ -108,10 +127,16 @@ class Recorder:
                 arrays = [_widened(tensor.numpy()) for tensor in tensors]
                 self._begin(names, arrays[: len(variables)])
                 rest = iter(arrays[len(variables) :])
-                self._add([next(rest) if is_present else None for is_present in present], float(rate))
+                self._add(
+                    [next(rest) if is_present else None for is_present in present], float(rate)
+                )
 
-            values = [tf.convert_to_tensor(getattr(variable, "value", variable)) for variable in variables]
-            tf.py_function(record, [tf.convert_to_tensor(optimizer.learning_rate), *values, *dense], [])
+            values = [
+                tf.convert_to_tensor(getattr(variable, "value", variable)) for variable in variables
+            ]
+            tf.py_function(
+                record, [tf.convert_to_tensor(optimizer.learning_rate), *values, *dense], []
+            )
             return apply(grads, trainable_variables)
 
         optimizer.apply = recording_apply

@@ -1,5 +1,8 @@
-"""Assert that your own optimizer takes the steps of a rule, of a call as text, or of another optimizer."""
+"""Assert that your own optimizer takes the steps of a rule, of a call as text, or of another
+optimizer.
+"""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -46,18 +49,19 @@ def assert_same_steps(
     streams: Sequence[str] = STREAMS,
     schedule: bool = True,
 ) -> None:
-    """Assert that an optimizer takes the expected steps, within a limit that is derived from rounding alone.
+    """Assert that an optimizer takes the expected steps, within a limit that is derived from
+    rounding alone.
 
-    ``optimizer`` is a function of the parameters (PyTorch), a function of nothing (Keras), or a Keras optimizer, which
-    is made anew for every trial. ``expected`` is a rule, a call as text such as ``"keras:Adam(learning_rate=1e-3)"``,
-    or another optimizer. Each stream of gradients goes to a tensor of its own, sixty steps in each of ``dtypes``
-    ("float32", "float64"). The learning rate falls on the way unless ``schedule`` is off. Keras runs eagerly and in a
-    graph.
+    ``optimizer`` is a function of the parameters (PyTorch), a function of nothing (Keras), or a
+    Keras optimizer, which is made anew for every trial. ``expected`` is a rule, a call as text such
+    as ``"keras:Adam(learning_rate=1e-3)"``, or another optimizer. Each stream of gradients goes to
+    a tensor of its own, sixty steps in each of ``dtypes`` ("float32", "float64"). The learning rate
+    falls on the way unless ``schedule`` is off. Keras runs eagerly and in a graph.
 
-    AssertionError says where the steps first differ (stream, dtype, step, element, both values), the distance and the
-    limit as shares of the path, and what takes the optimizer's steps instead, if that is known. It is also an
-    AssertionError if the limit would let the nearest wrong rule through, or if the optimizer writes to a gradient.
-    ValueError if an argument is none of these.
+    AssertionError says where the steps first differ (stream, dtype, step, element, both values),
+    the distance and the limit as shares of the path, and what takes the optimizer's steps instead,
+    if that is known. It is also an AssertionError if the limit would let the nearest wrong rule
+    through, or if the optimizer writes to a gradient. ValueError if an argument is none of these.
     """
     _check_choice("dtypes", dtypes, DTYPES)
     _check_choice("streams", streams, STREAMS)
@@ -66,7 +70,7 @@ def assert_same_steps(
     check = _Check(factory, target)
     try:
         wrong = nearest_wrong(target, dtypes)
-        places = [place for dtype in dtypes for place in check.places_beyond(dtype)]
+        places = list(itertools.chain.from_iterable(check.places_beyond(dtype) for dtype in dtypes))
     except GradientWritten as written:
         raise AssertionError(str(written)) from None
     if places:
@@ -75,7 +79,9 @@ def assert_same_steps(
         raise AssertionError(_shows_nothing(factory, target, wrong, dtypes))
 
 
-def _expected(mine: OptimizerFactory, expected: Any, chosen: Sequence[str], schedule: bool) -> Expected:
+def _expected(
+    mine: OptimizerFactory, expected: Any, chosen: Sequence[str], schedule: bool
+) -> Expected:
     if isinstance(expected, str):
         expected = dialects.read(expected)
     if isinstance(expected, Rule):
@@ -101,7 +107,9 @@ class _Check:
         for mode in self.factory.modes:
             actual = self.run(self.expected.trial, dtype, mode)
             for name, start in self.expected.trial.start.items():
-                verdict = first_beyond(start, expected.thetas[name], limits.thetas[name], actual.thetas[name])
+                verdict = first_beyond(
+                    start, expected.thetas[name], limits.thetas[name], actual.thetas[name]
+                )
                 if verdict:
                     yield Place(name, dtype, mode, verdict)
 
@@ -114,7 +122,10 @@ class _Check:
             yield f"  and {len(places) - MOST_PLACES} more"
         if wrong:
             word = "rejected" if wrong.rejected else "NOT rejected"
-            yield f"The nearest wrong rule ({wrong.name}) is {wrong.distance:.3g} of the path away and {word}."
+            yield (
+                f"The nearest wrong rule ({wrong.name}) is {wrong.distance:.3g} of the path "
+                f"away and {word}."
+            )
         yield from self._reasons(places[-1])
 
     def _reasons(self, place: Place) -> Iterator[str]:
@@ -125,7 +136,8 @@ class _Check:
             yield f"Its learning rate is {rate!r} where {rule.lr!r} is expected."
         if len(self.expected.trial.start) > 1 and self._is_right_alone(place):
             yield (
-                "With one tensor at a time the steps are right: state, or the count of steps, is shared between tensors."
+                "With one tensor at a time the steps are right: state, or the count of "
+                "steps, is shared between tensors."
             )
             return
         lr = rate if rate is not None else rule.lr if rule else 1.0
@@ -148,7 +160,9 @@ class _Check:
 
     def _observed(self, actual: Trajectory, place: Place) -> Observed:
         expected = self.expected.trajectory(place.dtype)
-        return Observed(self.expected.trial, place.dtype, expected, self.expected.limits(place.dtype), actual)
+        return Observed(
+            self.expected.trial, place.dtype, expected, self.expected.limits(place.dtype), actual
+        )
 
     def _hypotheses(self, observed: Observed, place: Place, lr: float) -> Iterator[Hypothesis]:
         rule = self.expected.rule
@@ -175,7 +189,9 @@ class _Check:
 def first_beyond(
     start: np.ndarray, expected: np.ndarray, bounds: np.ndarray, actual: np.ndarray
 ) -> Verdict | None:
-    """The verdict at the first step that goes beyond its limit, None if none does; arrays are (steps, *shape)."""
+    """The verdict at the first step that goes beyond its limit, None if none does; arrays are
+    (steps, *shape).
+    """
     if judge_tensor(start, expected, actual, bounds).holds:
         return None
     for count in range(1, len(expected) + 1):
@@ -190,12 +206,17 @@ def _shows_nothing(
 ) -> str:
     """The message where the optimizer is right, but the trial could not have shown a wrong one."""
     start = (
-        f"{factory.name} stays within the limit of {expected.name}, but this shows nothing: in {' and '.join(dtypes)} "
+        f"{factory.name} stays within the limit of {expected.name}, but this shows "
+        f"nothing: in {' and '.join(dtypes)} "
     )
     if wrong is None:
-        return start + "nothing that is wrong on purpose can be told from it; try all streams and dtypes"
+        return (
+            start + "nothing that is wrong on purpose can be told from it; try all streams "
+            "and dtypes"
+        )
     return start + (
-        f"the limit {wrong.limit:.3g} lets a wrong rule through ({wrong.name}), {wrong.distance:.3g} of the path away; "
+        f"the limit {wrong.limit:.3g} lets a wrong rule through ({wrong.name}), "
+        f"{wrong.distance:.3g} of the path away; "
         "try all streams and dtypes, or hyperparameters that make a difference"
     )
 

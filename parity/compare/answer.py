@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +22,8 @@ from .difference import Difference
 
 @dataclasses.dataclass(frozen=True)
 class Growth:
-    """How far apart two trajectories are at a step (from 1): the largest distance, and the limit there, as shares of
-    the path."""
+    """How far apart two trajectories are at a step (from 1): the largest distance, and the limit
+    there, as shares of the path."""
 
     step: int
     distance: float
@@ -33,10 +34,11 @@ class Growth:
 class Answer:
     """What came of a comparison.
 
-    ``verdict`` is that of the tensor that comes closest to its limit; ``limit_source`` says where limits come from;
-    ``first_other_bits`` is the first step after which any bit differs, None if none does; ``first`` is the first
-    difference beyond the limit. ``rules`` are the rules that the two follow, as text. ``write_script`` writes a
-    stand-alone script that shows the difference, and raises ValueError if it cannot; None if there is no difference.
+    ``verdict`` is that of the tensor that comes closest to its limit; ``limit_source`` says where
+    limits come from; ``first_other_bits`` is the first step after which any bit differs, None if
+    none does; ``first`` is the first difference beyond the limit. ``rules`` are the rules that the
+    two follow, as text. ``write_script`` writes a stand-alone script that shows the difference, and
+    raises ValueError if it cannot; None if there is no difference.
     """
 
     agreement: Agreement
@@ -51,10 +53,14 @@ class Answer:
     write_script: Callable[[Path], None] | None = None
 
 
-def compare(a: Contestant, b: Contestant, trial: Trial, dtype: str = "float32", run: Run = run_all) -> Answer:
-    """Run both optimizers over the trial, compare them, and say where they differ, why and what to change.
+def compare(
+    a: Contestant, b: Contestant, trial: Trial, dtype: str = "float32", run: Run = run_all
+) -> Answer:
+    """Run both optimizers over the trial, compare them, and say where they differ, why and what to
+    change.
 
-    ``run`` is how an optimizer runs: in a process of its own, unless a test knows better. ValueError if one cannot run.
+    ``run`` is how an optimizer runs: in a process of its own, unless a test knows better.
+    ValueError if one cannot run.
     """
     comparison = run_both(a, b, trial, dtype, run)
     verdict = judge(trial, comparison.a.trajectory, comparison.b.trajectory, comparison.limits)
@@ -65,7 +71,9 @@ def compare(a: Contestant, b: Contestant, trial: Trial, dtype: str = "float32", 
     if first:
         found_causes = causes.find(comparison, max(first.step, 1))
         found_remedies = remedies.find(comparison)
-        accused = next((cause.stage for cause in found_causes if cause.explains and cause.stage), "")
+        accused = next(
+            (cause.stage for cause in found_causes if cause.explains and cause.stage), ""
+        )
         first = first._replace(stage=accused or first.stage)
     return Answer(
         agreement=_agreement(first, bits),
@@ -92,10 +100,14 @@ def _label(rule: object) -> str:
 
 
 def write_script(comparison: Comparison, path: Path) -> None:
-    """Write the script for the first difference of the tensors: state cannot be seen in all frameworks alike."""
+    """Write the script for the first difference of the tensors: state cannot be seen in all
+    frameworks alike.
+    """
     first = difference.first(comparison, states=False)
     if first is None or not first.step:
-        raise ValueError("--repro shows steps that differ, and here the tensors differ before the first")
+        raise ValueError(
+            "--repro shows steps that differ, and here the tensors differ before the first"
+        )
     bound = comparison.limits.thetas[first.tensor][(first.step - 1, *first.element)]
     repro.write(path, comparison, first, float(SAFETY * bound))
 
@@ -103,8 +115,9 @@ def write_script(comparison: Comparison, path: Path) -> None:
 def growth(comparison: Comparison) -> list[Growth]:
     """The largest distance of any element at steps 1, 2, 5, 10, ... and the last."""
     steps = comparison.trial.steps
-    marks = {m * 10**k for k in range(7) for m in (1, 2, 5)}
-    return [_growth_at(comparison, mark) for mark in sorted({mark for mark in marks if mark < steps} | {steps})]
+    marks = (m * 10**k for m, k in itertools.product((1, 2, 5), range(7)))
+    before_last = {mark for mark in marks if mark < steps}
+    return [_growth_at(comparison, mark) for mark in sorted(before_last | {steps})]
 
 
 def _growth_at(comparison: Comparison, mark: int) -> Growth:
@@ -112,8 +125,12 @@ def _growth_at(comparison: Comparison, mark: int) -> Growth:
     for name, bound in comparison.limits.thetas.items():
         first = comparison.a.trajectory.thetas[name].astype(np.float64)
         second = comparison.b.trajectory.thetas[name].astype(np.float64)
-        gaps = measure_gaps(first[mark - 1].ravel(), second[mark - 1].ravel(), bound[mark - 1].ravel())
+        gaps = measure_gaps(
+            first[mark - 1].ravel(), second[mark - 1].ravel(), bound[mark - 1].ravel()
+        )
         path = paths(comparison.trial.start[name], np.nan_to_num(first[:mark]))[-1] or 1.0
         largest = np.argmax(gaps.gap)
-        rows.append(Growth(mark, float(gaps.gap[largest] / path), float(gaps.limit[largest] / path)))
+        rows.append(
+            Growth(mark, float(gaps.gap[largest] / path), float(gaps.limit[largest] / path))
+        )
     return max(rows, key=lambda row: (row.distance, row.limit))

@@ -1,7 +1,9 @@
-"""Why two optimizers differ: each is compared with the rule it should follow, then their rules are compared.
+"""Why two optimizers differ: each is compared with the rule it should follow, then their rules are
+compared.
 
-Where a side does not follow its rule, hypotheses are tried (``parity.explain``). Where both do, the fields of A's rule
-are put into B's, one at a time and then together, until B's rule has A's trajectory.
+Where a side does not follow its rule, hypotheses are tried (``parity.explain``). Where both do, the
+fields of A's rule are put into B's, one at a time and then together, until B's rule has A's
+trajectory.
 """
 
 import dataclasses
@@ -27,7 +29,8 @@ MOST_FIELDS = 4  # fields exchanged together; more are no cause but another rule
 
 @dataclasses.dataclass(frozen=True)
 class Cause:
-    """What was tried and what came of it, in a sentence. ``explains`` is true if it explains the whole difference.
+    """What was tried and what came of it, in a sentence. ``explains`` is true if it explains the
+    whole difference.
 
     ``stage`` is the stage of a step that it accuses, empty if it accuses none.
     """
@@ -38,11 +41,18 @@ class Cause:
 
 
 def find(comparison: Comparison, step: int) -> list[Cause]:
-    """The causes of a difference that begins at ``step``, the one that explains it last; without one, what was tried."""
+    """The causes of a difference that begins at ``step``, the one that explains it last; without
+    one, what was tried.
+    """
     rule_a = comparison.a.rule
     rule_b = comparison.b.rule
     if rule_a is None and rule_b is None:
-        return [Cause("neither A nor B says which rule it follows, so nothing of theirs can be exchanged", False)]
+        return [
+            Cause(
+                "neither A nor B says which rule it follows, so nothing of theirs can be exchanged",
+                False,
+            )
+        ]
     causes = []
     for side in comparison.sides:
         rule = comparison.expected_rule(side)
@@ -76,9 +86,15 @@ def _explain_deviation(comparison: Comparison, side: Side, rule: Rule, step: int
         hypothesis = explanation.hypothesis
         return Cause(f"{side.letter} takes the steps of {hypothesis.text}", True, hypothesis.stage)
     distance = judge(trial, expected, side.trajectory, bounds).distance
-    text = f"{side.letter} differs from {rule!r} by {distance:.2g} of the path, and nothing that was tried explains it"
+    text = (
+        f"{side.letter} differs from {rule!r} by {distance:.2g} of the path, and nothing that "
+        "was tried explains it"
+    )
     if explanation:
-        text += f"; the nearest is {explanation.hypothesis.text}, {explanation.distance:.2g} of the path away"
+        text += (
+            f"; the nearest is {explanation.hypothesis.text}, {explanation.distance:.2g} of "
+            "the path away"
+        )
     return Cause(f"{text}{_known_scripts(side)}", False)
 
 
@@ -93,7 +109,9 @@ def _known_scripts(side: Side) -> str:
 
 
 def try_field_swaps(comparison: Comparison, rule_a: Rule, rule_b: Rule) -> list[Cause]:
-    """Put fields of A's rule into B's: each alone, then the fewest together that give B's rule A's trajectory."""
+    """Put fields of A's rule into B's: each alone, then the fewest together that give B's rule A's
+    trajectory.
+    """
     if type(rule_a) is not type(rule_b):
         return [Cause(f"the rules are different: A follows {rule_a!r}, B {rule_b!r}", False)]
     swap = _Swap(comparison, rule_a, rule_b)
@@ -107,7 +125,10 @@ def try_field_swaps(comparison: Comparison, rule_a: Rule, rule_b: Rule) -> list[
             together = swap.cause(names)
             if together and together.explains:
                 return [*single, together]
-    return [*single, Cause(f"no {MOST_FIELDS} fields of A's rule or fewer make B equal to A", False)]
+    return [
+        *single,
+        Cause(f"no {MOST_FIELDS} fields of A's rule or fewer make B equal to A", False),
+    ]
 
 
 class _Swap:
@@ -120,7 +141,9 @@ class _Swap:
         self.goal: Trajectory = run_rule(rule_a, comparison.trial, comparison.dtype)
 
     def cause(self, names: Sequence[str]) -> Cause | None:
-        """What comes of putting these fields into B's rule; None if it cannot have them, or they change nothing."""
+        """What comes of putting these fields into B's rule; None if it cannot have them, or they
+        change nothing.
+        """
         try:
             rule = self.rule_b.replace(**{name: getattr(self.rule_a, name) for name in names})
         except ValueError:
@@ -132,7 +155,11 @@ class _Swap:
         bounds: Limits = limits.between_rules(rule, self.rule_a, trial, dtype)
         verdict = judge(trial, self.goal, run_rule(rule, trial, dtype), bounds)
         fields = " and ".join(self._field(name) for name in names)
-        outcome = "makes B equal to A" if verdict.holds else f"leaves a distance of {verdict.distance:.2g}"
+        outcome = (
+            "makes B equal to A"
+            if verdict.holds
+            else f"leaves a distance of {verdict.distance:.2g}"
+        )
         return Cause(f"{fields} {outcome}", verdict.holds)
 
     def _field(self, name: str) -> str:

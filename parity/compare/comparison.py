@@ -65,8 +65,11 @@ class Comparison:
         return side.rule or second.rule
 
 
-def run_both(a: Contestant, b: Contestant, trial: Trial, dtype: str, run: Run = run_all) -> Comparison:
-    """Run both optimizers, each twice as often again if neither has a rule, and derive or measure the limits.
+def run_both(
+    a: Contestant, b: Contestant, trial: Trial, dtype: str, run: Run = run_all
+) -> Comparison:
+    """Run both optimizers, each twice as often again if neither has a rule, and derive or measure
+    the limits.
 
     ValueError if one of them cannot run, or if the dtype is not one of ``DTYPES``.
     """
@@ -97,4 +100,6 @@ def _derived(a: Side, b: Side, trial: Trial, dtype: str) -> Limits:
     both = "both rules" if rule_a != rule_b else f"{rule_a!r}"
     assumed = "" if a.rule and b.rule else f", which {'B' if a.rule else 'A'} is taken to follow"
     derived = limits.between_rules(rule_a, rule_b, trial, dtype)
-    return dataclasses.replace(derived, source=f"derived from the rounding of {both} in {dtype}{assumed}")
+    return dataclasses.replace(
+        derived, source=f"derived from the rounding of {both} in {dtype}{assumed}"
+    )

@@ -1,4 +1,6 @@
-"""Where two trajectories first differ: step, tensor, element, stage, both values and the reference's."""
+"""Where two trajectories first differ: step, tensor, element, stage, both values and the
+reference's.
+"""
 
 import importlib.util
 from typing import NamedTuple
@@ -16,11 +18,12 @@ DIGITS = 25  # of a 50-digit reference that are shown
 
 
 class Difference(NamedTuple):
-    """The first difference. ``step`` counts from 1; 0 is before the first. ``element`` is an index into the tensor.
+    """The first difference. ``step`` counts from 1; 0 is before the first. ``element`` is an index
+    into the tensor.
 
-    ``stage`` is start, gradient, state or update. The values are those of the tensor, or of its state called ``state``;
-    ``reference`` is the value of ``source`` there, both empty if there is none. ``ulps`` is the gap in units in the last
-    place of the first value.
+    ``stage`` is start, gradient, state or update. The values are those of the tensor, or of its
+    state called ``state``; ``reference`` is the value of ``source`` there, both empty if there is
+    none. ``ulps`` is the gap in units in the last place of the first value.
     """
 
     step: int
@@ -35,7 +38,9 @@ class Difference(NamedTuple):
 
 
 class Location(NamedTuple):
-    """A step (from 1, 0 before the first), a tensor, the stage of the step, and the name of a state, if it is one."""
+    """A step (from 1, 0 before the first), a tensor, the stage of the step, and the name of a
+    state, if it is one.
+    """
 
     step: int
     tensor: str
@@ -65,8 +70,8 @@ class _ByTensor(NamedTuple):
 def first(comparison: Comparison, states: bool = True) -> Difference | None:
     """The first difference beyond the limits; None if there is none.
 
-    States are looked at up to the first difference of a tensor, since two rules may keep different things and still
-    take the same steps; with ``states`` off, not at all.
+    States are looked at up to the first difference of a tensor, since two rules may keep different
+    things and still take the same steps; with ``states`` off, not at all.
     """
     at_start = _first_at_start(comparison)
     if at_start:
@@ -122,7 +127,9 @@ def _states(comparison: Comparison, name: str, state: str) -> _ByTensor:
 
 
 def comparable_states(comparison: Comparison) -> list[tuple[str, str]]:
-    """Tensor and state, wherever both sides keep one of the same name, meaning and shape, and its limit is known."""
+    """Tensor and state, wherever both sides keep one of the same name, meaning and shape, and its
+    limit is known.
+    """
     rule_a = comparison.a.rule
     rule_b = comparison.b.rule
     if rule_a and rule_b and not _keep_the_same(rule_a, rule_b):
@@ -132,14 +139,20 @@ def comparable_states(comparison: Comparison) -> list[tuple[str, str]]:
         for state, array in states.items():
             second = comparison.b.trajectory.states[name].get(state)
             limit = comparison.limits.states[name].get(state)
-            if second is not None and limit is not None and second.shape == array.shape == limit.shape:
+            if (
+                second is not None
+                and limit is not None
+                and second.shape == array.shape == limit.shape
+            ):
                 pairs.append((name, state))
     return pairs
 
 
 def _keep_the_same(rule_a: Rule, rule_b: Rule) -> bool:
     """True if states of one name mean the same in two rules."""
-    return type(rule_a) is type(rule_b) and getattr(rule_a, "buffer", None) == getattr(rule_b, "buffer", None)
+    return type(rule_a) is type(rule_b) and getattr(rule_a, "buffer", None) == getattr(
+        rule_b, "buffer", None
+    )
 
 
 def first_other_bits(comparison: Comparison) -> int | None:
@@ -151,8 +164,12 @@ def first_other_bits(comparison: Comparison) -> int | None:
     return min((step for step in steps if step is not None), default=None)
 
 
-def furthest(location: Location, a: np.ndarray, b: np.ndarray, bound: np.ndarray | None = None) -> Difference:
-    """The difference of two arrays at the element that is most limits apart; without a bound, of the largest gap."""
+def furthest(
+    location: Location, a: np.ndarray, b: np.ndarray, bound: np.ndarray | None = None
+) -> Difference:
+    """The difference of two arrays at the element that is most limits apart; without a bound, of
+    the largest gap.
+    """
     limits = np.zeros(a.shape) if bound is None else bound
     gaps = measure_gaps(a.astype(np.float64), b.astype(np.float64), limits)
     ranked = gaps.gap if bound is None else gaps.excess
@@ -161,11 +178,15 @@ def furthest(location: Location, a: np.ndarray, b: np.ndarray, bound: np.ndarray
     with np.errstate(all="ignore"):
         spacing = np.spacing(np.abs(a[element])) if a.dtype.kind == "f" else 1.0
         ulps = float(abs(values[0] - values[1]) / spacing)
-    return Difference(location.step, location.tensor, element, location.stage, location.state, values, ulps)
+    return Difference(
+        location.step, location.tensor, element, location.stage, location.state, values, ulps
+    )
 
 
 def _with_reference(comparison: Comparison, difference: Difference) -> Difference:
-    """The difference with the reference's value there: the rule in float64, or the equation in 50 digits."""
+    """The difference with the reference's value there: the rule in float64, or the equation in 50
+    digits.
+    """
     rule = comparison.rule
     if rule is None or difference.step == 0:
         return difference
@@ -180,7 +201,9 @@ def _with_reference(comparison: Comparison, difference: Difference) -> Differenc
 
 def _values(trajectory: Trajectory, difference: Difference) -> np.ndarray:
     name = difference.tensor
-    return trajectory.states[name][difference.state] if difference.state else trajectory.thetas[name]
+    return (
+        trajectory.states[name][difference.state] if difference.state else trajectory.thetas[name]
+    )
 
 
 def _with_truth(comparison: Comparison, difference: Difference, rule: Rule) -> Difference:

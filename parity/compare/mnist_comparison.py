@@ -1,5 +1,5 @@
-"""Two optimizers trained on MNIST in lockstep: where the runs first differ, and what the optimizers make of the same
-gradients."""
+"""Two optimizers trained on MNIST in lockstep: where the runs first differ, and what the optimizers
+make of the same gradients."""
 
 import dataclasses
 from collections.abc import Callable
@@ -29,10 +29,11 @@ TrainBoth = Callable[[tuple[Contestant, Contestant], int, int], tuple[MnistRun, 
 class MnistAnswer:
     """What came of comparing two training runs.
 
-    ``homes`` are the frameworks. ``first`` is the first difference in bits of anything but state, None if the runs are
-    equal throughout. ``growth`` holds at marks the step and the largest gap of two weights, as a share of the farthest
-    that any weight of A's then is from its start. ``optimizers`` is the comparison of both optimizers on the gradients
-    that ``gradients_text`` names: A's, or the designed ones where the runs differ later than ``MOST`` steps.
+    ``homes`` are the frameworks. ``first`` is the first difference in bits of anything but state,
+    None if the runs are equal throughout. ``growth`` holds at marks the step and the largest gap of
+    two weights, as a share of the farthest that any weight of A's then is from its start.
+    ``optimizers`` is the comparison of both optimizers on the gradients that ``gradients_text``
+    names: A's, or the designed ones where the runs differ later than ``MOST`` steps.
     """
 
     steps: int
@@ -44,11 +45,17 @@ class MnistAnswer:
 
     @property
     def same(self) -> bool:
-        """True if all bits are equal, or if the optimizers alone part the runs, and by no more than rounding."""
+        """True if all bits are equal, or if the optimizers alone part the runs, and by no more than
+        rounding.
+        """
         if self.first is None:
             return True
         at_optimizer = self.first.stage in ("state", "update")
-        return at_optimizer and self.optimizers is not None and self.optimizers.agreement is not Agreement.DIFFERENT
+        return (
+            at_optimizer
+            and self.optimizers is not None
+            and self.optimizers.agreement is not Agreement.DIFFERENT
+        )
 
 
 def train(
@@ -58,11 +65,17 @@ def train(
     train_both: TrainBoth = mnist_worker.train_both,
     run: Run = run_all,
 ) -> MnistAnswer:
-    """Train both for so many steps; where they differ, train again up to there and look. ValueError if one cannot."""
+    """Train both for so many steps; where they differ, train again up to there and look.
+
+    ValueError if one cannot.
+    """
     homes = (mnist_worker.home(a), mnist_worker.home(b))
     run_a, run_b = train_both((a, b), steps, 0)
-    growth = [(step, _gap(run_a.weights[step], run_b.weights[step])) for step in sorted(run_a.weights)]
-    different = (run_a.digests != run_b.digests) & (np.array(STAGES) != "state")  # two rules may keep different things
+    growth = [
+        (step, _gap(run_a.weights[step], run_b.weights[step])) for step in sorted(run_a.weights)
+    ]
+    # two rules may keep different things
+    different = (run_a.digests != run_b.digests) & (np.array(STAGES) != "state")
     if not different.any():
         return MnistAnswer(steps, homes, None, growth)
     step = int(np.argmax(different.any(axis=1))) + 1
@@ -83,17 +96,24 @@ def locate(run_a: MnistRun, run_b: MnistRun, step: int, stage: str) -> Differenc
     arrays_a = run_a.kept[stage]
     arrays_b = run_b.kept[stage]
     names = [name for name in arrays_a if name in arrays_b]
-    differences = [furthest(Location(step, name, stage), arrays_a[name], arrays_b[name]) for name in names]
+    differences = [
+        furthest(Location(step, name, stage), arrays_a[name], arrays_b[name]) for name in names
+    ]
     return max(differences, key=lambda difference: difference.ulps)
 
 
 def _states_differ(run_a: MnistRun, run_b: MnistRun) -> bool:
     states_a = run_a.kept["state"]
     states_b = run_b.kept["state"]
-    return any(not np.array_equal(states_a[key], states_b[key]) for key in states_a.keys() & states_b.keys())
+    return any(
+        not np.array_equal(states_a[key], states_b[key])
+        for key in states_a.keys() & states_b.keys()
+    )
 
 
 def _gap(weights_a: np.ndarray, weights_b: np.ndarray) -> float:
-    start = np.concatenate([weight.ravel() for weight in facts.initial_weights()]).astype(np.float64)
+    start = np.concatenate([weight.ravel() for weight in facts.initial_weights()]).astype(
+        np.float64
+    )
     path = np.abs(weights_a - start).max() or 1.0
     return float(np.abs(weights_a.astype(np.float64) - weights_b).max() / path)

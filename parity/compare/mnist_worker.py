@@ -1,8 +1,10 @@
-"""The experiment, trained by two optimizers, each in its framework and a process of its own, in lockstep.
+"""The experiment, trained by two optimizers, each in its framework and a process of its own, in
+lockstep.
 
-``python -m samestep.parity.compare.mnist_worker REQUEST`` takes one JSON argument, ``{"text": ..., "steps": N, "keep": K,
-"out": path}``. It trains N steps and writes an .npz file: of every step a digest of each stage, the weights at marks;
-and where K is not 0, all arrays of step K and all gradients.
+``python -m samestep.parity.compare.mnist_worker REQUEST`` takes one JSON argument, ``{"text": ...,
+"steps": N, "keep": K, "out": path}``. It trains N steps and writes an .npz file: of every step a
+digest of each stage, the weights at marks; and where K is not 0, all arrays of step K and all
+gradients.
 """
 
 import hashlib
@@ -39,8 +41,8 @@ Stages = dict[str, dict[str, np.ndarray]]  # by stage, arrays by name; kernels a
 class MnistRun(NamedTuple):
     """A training run.
 
-    ``digests`` (steps, stages), ``kept`` all arrays of the kept step, ``gradients`` by tensor (steps, *shape) if a step
-    is kept, ``weights`` at marks, flat.
+    ``digests`` (steps, stages), ``kept`` all arrays of the kept step, ``gradients`` by tensor
+    (steps, *shape) if a step is kept, ``weights`` at marks, flat.
     """
 
     digests: np.ndarray
@@ -55,7 +57,9 @@ def home(contestant: Contestant) -> str:
         return FACTORY_HOMES[factories.from_text(contestant.text).library]
     dialect = contestant.dialect if contestant.kind == "rule" else contestant.home
     if contestant.kind == "native" and dialect not in ("pytorch", "keras"):
-        raise ValueError(f"{contestant.text} cannot be trained here: natives of pytorch and keras can")
+        raise ValueError(
+            f"{contestant.text} cannot be trained here: natives of pytorch and keras can"
+        )
     return HOMES.get(dialect, "numpy")
 
 
@@ -69,7 +73,9 @@ def steps(contestant: Contestant, total: int) -> Iterator[Stages]:
         trainer.optimizer = make(trainer.parameters) if where == "pytorch" else make()
         if where == "tensorflow":
             trainer.optimizer.build(trainer.variables)
-    step = {"numpy": _in_numpy, "pytorch": _in_pytorch, "tensorflow": _in_tensorflow}[where](trainer)
+    step = {"numpy": _in_numpy, "pytorch": _in_pytorch, "tensorflow": _in_tensorflow}[where](
+        trainer
+    )
     data = mnist.load()
     for epoch in itertools.count(1):
         for indices, mask in facts.batches(epoch, len(data.train_labels)):
@@ -81,7 +87,8 @@ def steps(contestant: Contestant, total: int) -> Iterator[Stages]:
             yield {
                 "data": dict(zip(("images", "labels", "mask"), batch, strict=True)),
                 "forward": {"logits": logits},
-                "loss": {"loss": np.array(loss).astype(np.float32)},  # libraries differ in the last bit of a logarithm
+                # libraries differ in the last bit of a logarithm
+                "loss": {"loss": np.array(loss).astype(np.float32)},
                 "gradient": _named(gradients),
                 "state": {f"{name} {k}": v for name, kept in zip(facts.NAMES, states, strict=True)
                           for k, v in sorted(kept.items())},
@@ -101,7 +108,9 @@ def _maker(contestant: Contestant) -> Callable[..., Any]:
     return runner.native_maker(contestant.call)
 
 
-Step = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, float, list[Any], list[dict[str, Any]]]]
+Step = Callable[
+    [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, float, list[Any], list[dict[str, Any]]]
+]
 
 
 def _in_numpy(trainer: Any) -> Step:
@@ -118,7 +127,9 @@ def _in_numpy(trainer: Any) -> Step:
 
     def one(images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> Any:
         scaled = mask * trainer.computed(1 / (1 - facts.DROPOUT))
-        *_, logits = model.forward(trainer._computed(), trainer._pixels(images), scaled, trainer.grid)
+        *_, logits = model.forward(
+            trainer._computed(), trainer._pixels(images), scaled, trainer.grid
+        )
         loss = trainer.step(images, labels, mask)
         return logits, loss, taken.pop(), trainer.optimizer.state
 
@@ -141,7 +152,8 @@ def _in_pytorch(trainer: Any) -> Step:
         loss = trainer.step(*batch)
         gradients = [parameter.grad.numpy().T for parameter in trainer.parameters]
         states = [
-            {k: v.T for k, v in kept.items()} for kept in in_pytorch.states(trainer.optimizer, trainer.parameters)
+            {k: v.T for k, v in kept.items()}
+            for kept in in_pytorch.states(trainer.optimizer, trainer.parameters)
         ]
         return seen.pop().detach().numpy(), loss, gradients, states
 
@@ -193,7 +205,8 @@ def train(contestant: Contestant, total: int, keep: int) -> MnistRun:
         if keep:
             gradients.append(stages["gradient"])
         if number == keep:
-            kept = {stage: _copies(stages[stage]) for stage in STAGES}  # torch changes its arrays in place
+            # torch changes its arrays in place
+            kept = {stage: _copies(stages[stage]) for stage in STAGES}
         if number in marks(total, total):
             weights[number] = np.concatenate([array.ravel() for array in stages["update"].values()])
     names = facts.NAMES if gradients else ()
@@ -209,14 +222,19 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
     sha = hashlib.sha256()
     for name, array in arrays.items():
         sha.update(f"{name}{array.shape}".encode())
-        sha.update((np.ascontiguousarray(array) + array.dtype.type(0)).tobytes())  # minus zero is zero
+        # minus zero is zero
+        sha.update((np.ascontiguousarray(array) + array.dtype.type(0)).tobytes())
     return sha.hexdigest()
 
 
-def train_both(pair: tuple[Contestant, Contestant], total: int, keep: int = 0) -> tuple[MnistRun, MnistRun]:
+def train_both(
+    pair: tuple[Contestant, Contestant], total: int, keep: int = 0
+) -> tuple[MnistRun, MnistRun]:
     """Train both, each in a process of its own; ValueError if one cannot be trained."""
     with ThreadPoolExecutor(2) as pool:
-        run_a, run_b = pool.map(lambda contestant: _train_in_subprocess(contestant, total, keep), pair)
+        run_a, run_b = pool.map(
+            lambda contestant: _train_in_subprocess(contestant, total, keep), pair
+        )
     return run_a, run_b
 
 
@@ -257,7 +275,9 @@ def trial_of(run: MnistRun) -> Trial:
     weights = zip(facts.NAMES, facts.initial_weights(), strict=True)
     gradients = {name: array.astype(np.float64) for name, array in run.gradients.items()}
     count = len(next(iter(gradients.values())))
-    return of_arrays({name: weight.astype(np.float64) for name, weight in weights}, gradients, np.ones(count))
+    return of_arrays(
+        {name: weight.astype(np.float64) for name, weight in weights}, gradients, np.ones(count)
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,4 +1,6 @@
-"""What makes two optimizers equal: the call of B's dialect that means A's rule, or our optimizer that follows it."""
+"""What makes two optimizers equal: the call of B's dialect that means A's rule, or our optimizer
+that follows it.
+"""
 
 from typing import Any
 
@@ -17,13 +19,17 @@ DROP_IN = {
 
 
 def find(comparison: Comparison) -> list[str]:
-    """The remedies, one a line: what to write in place of B so that it follows A's rule; of A if only B has a rule."""
+    """The remedies, one a line: what to write in place of B so that it follows A's rule; of A if
+    only B has a rule.
+    """
     rule = comparison.rule
     if rule is None:
         return ["none: neither says which rule it follows"]
     replaced = comparison.b if comparison.a.rule else comparison.a
     names = _dialects_of(replaced)
-    lines = [f"in place of {replaced.letter}, {_call_for(comparison, rule, name)}" for name in names]
+    lines = [
+        f"in place of {replaced.letter}, {_call_for(comparison, rule, name)}" for name in names
+    ]
     if replaced.contestant.kind in ("native", "factory") and rule == replaced.rule:
         lines = []  # its call means the rule already, and it does not follow it
     fitting = [name for name in names if name in DROP_IN] or list(DROP_IN)
@@ -40,7 +46,9 @@ def _dialects_of(side: Side) -> list[str]:
 
 
 def _call_for(comparison: Comparison, rule: Rule, name: str) -> str:
-    """The dialect's call that means the rule, tried on the trial; or why there is none and what comes near."""
+    """The dialect's call that means the rule, tried on the trial; or why there is none and what
+    comes near.
+    """
     dialect: Any = dialects.find(name)
     try:
         call = dialect.spell(rule)
@@ -49,16 +57,18 @@ def _call_for(comparison: Comparison, rule: Rule, name: str) -> str:
         near = dialects.relation.nearest(rule, dialect)
         nearest = f"; the nearest is {name}:{near}" if near else ""
         return f"{name} has no call for it: {refusal.why}{nearest}{setting}"
-    meant: Rule = dialect.read(call.name, **call.arguments)
-    return f"{name}:{call}{_outcome(comparison, rule, meant)}"
+    rule_of_call: Rule = dialect.read(call.name, **call.arguments)
+    return f"{name}:{call}{_outcome(comparison, rule, rule_of_call)}"
 
 
-def _outcome(comparison: Comparison, rule: Rule, meant: Rule) -> str:
+def _outcome(comparison: Comparison, rule: Rule, rule_of_call: Rule) -> str:
     """What came of trying the call's rule against the rule."""
     trial = comparison.trial
     dtype = comparison.dtype
-    bounds = limits.between_rules(rule, meant, trial, dtype)
-    verdict = judge(trial, run_rule(rule, trial, dtype), run_rule(meant, trial, dtype), bounds)
+    bounds = limits.between_rules(rule, rule_of_call, trial, dtype)
+    verdict = judge(
+        trial, run_rule(rule, trial, dtype), run_rule(rule_of_call, trial, dtype), bounds
+    )
     if verdict.holds:
         return " (tried on these gradients: equal)"
     return " (tried on these gradients: not equal while the learning rate changes)"

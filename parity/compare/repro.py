@@ -1,4 +1,6 @@
-"""A stand-alone script that shows a difference: it needs the frameworks of the two and NumPy, nothing of ours."""
+"""A stand-alone script that shows a difference: it needs the frameworks of the two and NumPy,
+nothing of ours.
+"""
 
 import base64
 import dataclasses
@@ -22,7 +24,8 @@ from .difference import Difference
 MOST_LINES = 30
 SHOWS_DIFFERENCE = 1  # the script's exit code where it shows the difference
 
-IMPORTS = {"torch": "import torch", "keras": "import keras", "tf": "import tensorflow as tf"}  # torch goes first
+# torch goes first
+IMPORTS = {"torch": "import torch", "keras": "import keras", "tf": "import tensorflow as tf"}
 FUNCTIONS = {
     "torch": """def in_torch(make):
     theta = torch.nn.Parameter(torch.tensor(START))
@@ -45,14 +48,18 @@ FUNCTIONS = {
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """One side of the script: an expression for where the tensor ends, and the framework it needs ("" for none)."""
+    """One side of the script: an expression for where the tensor ends, and the framework it needs
+    ("" for none).
+    """
 
     expression: str
     framework: str
 
 
 class _Excerpt(NamedTuple):
-    """What the script runs: the tensor of the difference, up to its step; one element, if it moves by itself."""
+    """What the script runs: the tensor of the difference, up to its step; one element, if it moves
+    by itself.
+    """
 
     start: np.ndarray
     gradients: np.ndarray
@@ -73,21 +80,27 @@ class _Excerpt(NamedTuple):
 def write(path: Path, comparison: Comparison, first: Difference, limit: float) -> None:
     """Write the script for the first difference of a tensor, and run it.
 
-    ``limit`` is the largest distance that rounding explains. ValueError if the script cannot be written, or does not
-    show the difference by itself.
+    ``limit`` is the largest distance that rounding explains. ValueError if the script cannot be
+    written, or does not show the difference by itself.
     """
     text = script(comparison, first, limit)
     try:
         record.write_whole(path, lambda file: file.write(text.encode()))
     except OSError as error:
-        raise ValueError(f"{path} must be a file that can be written: {error}; name another with --repro") from error
+        raise ValueError(
+            f"{path} must be a file that can be written: {error}; name another with --repro"
+        ) from error
     try:
         ended = run_python([str(path.resolve())], timeout=PATIENCE)
     except subprocess.TimeoutExpired as late:
-        raise ValueError(f"{path} was written, but does not end within {PATIENCE} seconds") from late
+        raise ValueError(
+            f"{path} was written, but does not end within {PATIENCE} seconds"
+        ) from late
     if ended.code != SHOWS_DIFFERENCE:
         reason = ended.message.splitlines()[-1] if ended.stderr.strip() else ended.description
-        raise ValueError(f"{path} was written, but does not show the difference by itself: {reason}")
+        raise ValueError(
+            f"{path} was written, but does not show the difference by itself: {reason}"
+        )
 
 
 def script(comparison: Comparison, first: Difference, limit: float) -> str:
@@ -96,7 +109,9 @@ def script(comparison: Comparison, first: Difference, limit: float) -> str:
     a, b = (_code(side, first) for side in comparison.sides)
     frameworks = [name for name in IMPORTS if name in (a.framework, b.framework)]
     if not frameworks:
-        raise ValueError("--repro needs an optimizer of PyTorch's or Keras' among the two, and neither has one")
+        raise ValueError(
+            "--repro needs an optimizer of PyTorch's or Keras' among the two, and neither has one"
+        )
     if "tf." in a.expression + b.expression:
         frameworks.append("tf")
     imports = ["import numpy as np", *(IMPORTS[name] for name in frameworks)]
@@ -109,7 +124,8 @@ def script(comparison: Comparison, first: Difference, limit: float) -> str:
     result = [
         f"a = {a.expression}{excerpt.place if a.framework else ''}",
         f"b = {b.expression}{excerpt.place if b.framework else ''}",
-        'print(f"A {float(a)!r}, B {float(b)!r}: {abs(a - b):.3g} apart, rounding explains {LIMIT:.3g}")',
+        'print(f"A {float(a)!r}, B {float(b)!r}: {abs(a - b):.3g} apart, rounding '
+        'explains {LIMIT:.3g}")',
         "sys.exit(not abs(a - b) <= LIMIT)",
     ]
     parts = [
@@ -143,7 +159,9 @@ def _excerpt(comparison: Comparison, first: Difference) -> _Excerpt:
         start = start[first.element]
         gradients = np.array([gradient[first.element] for gradient in gradients])
         place = ""
-    return _Excerpt(start, gradients, trial.present[first.tensor][:end], trial.rate_factors[:end], place)
+    return _Excerpt(
+        start, gradients, trial.present[first.tensor][:end], trial.rate_factors[:end], place
+    )
 
 
 def _moves_alone(comparison: Comparison, side: Side, first: Difference) -> bool:
@@ -157,7 +175,10 @@ def _moves_alone(comparison: Comparison, side: Side, first: Difference) -> bool:
     name = first.tensor
     at: Any = (slice(None), *first.element)
     whole = Trial(
-        {name: trial.start[name]}, {name: trial.gradients[name]}, {name: trial.present[name]}, trial.rate_factors
+        {name: trial.start[name]},
+        {name: trial.gradients[name]},
+        {name: trial.present[name]},
+        trial.rate_factors,
     )
     alone = whole.replace(
         start={name: trial.start[name][first.element].reshape(1)},
@@ -186,9 +207,18 @@ def _code(side: Side, first: Difference) -> Code:
         return Code(f"{value!r}  # {contestant.text}", "")
     arguments = ", ".join(f"{key}={value!r}" for key, value in native.arguments.items())
     if native.dialect == "pytorch":
-        implementation = f"{', ' * bool(arguments)}{native.mode}=True" if native.mode in ("foreach", "fused") else ""
-        return Code(f"in_torch(lambda p: torch.optim.{native.name}(p, {arguments}{implementation}))", "torch")
-    wrap = {"graph": ", tf.function", "xla": ", lambda f: tf.function(f, jit_compile=True)"}.get(native.mode, "")
+        implementation = (
+            f"{', ' * bool(arguments)}{native.mode}=True"
+            if native.mode in ("foreach", "fused")
+            else ""
+        )
+        return Code(
+            f"in_torch(lambda p: torch.optim.{native.name}(p, {arguments}{implementation}))",
+            "torch",
+        )
+    wrap = {"graph": ", tf.function", "xla": ", lambda f: tf.function(f, jit_compile=True)"}.get(
+        native.mode, ""
+    )
     return Code(f"in_keras(keras.optimizers.{native.name}({arguments}){wrap})", "keras")
 
 
@@ -205,7 +235,9 @@ def _native_call(side: Side) -> _NativeCall | None:
     if contestant.kind == "native" and contestant.call:
         if contestant.home not in ("pytorch", "keras"):
             return None
-        return _NativeCall(contestant.home, contestant.call.name, dict(contestant.call.arguments), contestant.mode)
+        return _NativeCall(
+            contestant.home, contestant.call.name, dict(contestant.call.arguments), contestant.mode
+        )
     if contestant.kind != "rule" or contestant.rule is None:
         return None
     if contestant.dialect in ("pytorch", "keras"):
@@ -232,6 +264,7 @@ def _repetitions(factors: np.ndarray) -> str:
     ends = [*(np.flatnonzero(np.diff(factors)) + 1).tolist(), len(factors)]
     begins = [0, *ends[:-1]]
     parts = [
-        f"[{float(factors[begin])!r}] * {end - begin}" for begin, end in zip(begins, ends, strict=True)
+        f"[{float(factors[begin])!r}] * {end - begin}"
+        for begin, end in zip(begins, ends, strict=True)
     ]
     return " + ".join(parts) if len(parts) <= MOST_LINES else repr(factors.tolist())

@@ -1,4 +1,5 @@
-"""Why a trajectory is not the expected one: hypotheses, tried one by one until one has that trajectory.
+"""Why a trajectory is not the expected one: hypotheses, tried one by one until one has that
+trajectory.
 
 ``hypotheses`` is the one list of what may have happened; ``explanation`` judges them.
 """

@@ -14,7 +14,9 @@ from .hypotheses import Hypothesis
 
 
 class Observed(NamedTuple):
-    """An optimizer's trajectory on a trial, in a dtype, with the trajectory that was expected and its limits."""
+    """An optimizer's trajectory on a trial, in a dtype, with the trajectory that was expected and
+    its limits.
+    """
 
     trial: Trial
     dtype: str
@@ -24,7 +26,9 @@ class Observed(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """A hypothesis, its distance to the optimizer as a share of the path, and whether it has the same trajectory."""
+    """A hypothesis, its distance to the optimizer as a share of the path, and whether it has the
+    same trajectory.
+    """
 
     hypothesis: Hypothesis
     distance: float
@@ -32,7 +36,9 @@ class Explanation(NamedTuple):
 
 
 def explain(observed: Observed, hypotheses: Iterable[Hypothesis]) -> Explanation | None:
-    """The first hypothesis that has the optimizer's trajectory; else the nearest; None if there is none at all."""
+    """The first hypothesis that has the optimizer's trajectory; else the nearest; None if there is
+    none at all.
+    """
     beyond = elements_beyond(observed.expected, observed.actual, observed.limits)
     first_step = int(np.argmax(beyond > 0))
     nearest: Explanation | None = None
@@ -43,7 +49,9 @@ def explain(observed: Observed, hypotheses: Iterable[Hypothesis]) -> Explanation
         except (ValueError, ArithmeticError):  # so wrong that it cannot take the steps
             continue
         left = elements_beyond(trajectory, observed.actual, observed.limits)[first_step]
-        if 2 * left <= beyond[first_step] and hypothesis.has_trajectory(observed.actual, observed.dtype):
+        if 2 * left <= beyond[first_step] and hypothesis.has_trajectory(
+            observed.actual, observed.dtype
+        ):
             return Explanation(hypothesis, 0.0, True)
         verdict = judge(observed.trial, trajectory, observed.actual, observed.limits)
         if verdict.excess < least:

@@ -1,4 +1,7 @@
-"""The hypotheses: what an optimizer may do instead of the expected steps. Each can be run, and has its own limits."""
+"""The hypotheses: what an optimizer may do instead of the expected steps.
+
+Each can be run, and has its own limits.
+"""
 
 import contextlib
 import dataclasses
@@ -18,15 +21,18 @@ from samestep.parity.measure.wrong_rules import wrong_rules
 from samestep.parity.natives.deviations import DEVIATIONS
 from samestep.reference import Rule, dialects
 
-MOST_ELEMENTS = 100_000  # of a trial; on larger ones the calls of other rules are not tried, they would take minutes
+# of a trial; on larger ones the calls of other rules are not tried, they would take minutes
+MOST_ELEMENTS = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Hypothesis:
-    """What an optimizer may do: follow ``rule`` on ``trial``, with ``before`` done before each step.
+    """What an optimizer may do: follow ``rule`` on ``trial``, with ``before`` done before each
+    step.
 
-    ``text`` completes the sentence "it takes the steps of ...". ``stage`` is the stage of a step that is at fault:
-    "gradient", "state", "update", or empty. ``scalars_in`` is the dtype in which coefficients are computed.
+    ``text`` completes the sentence "it takes the steps of ...". ``stage`` is the stage of a step
+    that is at fault: "gradient", "state", "update", or empty. ``scalars_in`` is the dtype in which
+    coefficients are computed.
     """
 
     text: str
@@ -44,7 +50,9 @@ class Hypothesis:
         """How far rounding can move that trajectory."""
         if self.before is None:
             return limits.of_rule(self.rule, self.trial, dtype, self.scalars_in)
-        return limits.of_faulty_rule(AnalysedRule(self.rule, dtype, self.scalars_in), self.trial, self.before)
+        return limits.of_faulty_rule(
+            AnalysedRule(self.rule, dtype, self.scalars_in), self.trial, self.before
+        )
 
     def has_trajectory(self, actual: Trajectory, dtype: str) -> bool:
         """True if ``actual`` is the trajectory of the hypothesis, within its limits."""
@@ -56,7 +64,8 @@ class Hypothesis:
 
 @dataclasses.dataclass(frozen=True)
 class Suspect:
-    """The optimizer to be explained: the rule that it should follow, on which trial, in which dtype.
+    """The optimizer to be explained: the rule that it should follow, on which trial, in which
+    dtype.
 
     ``step`` (from 1) is the first at which it differs. ``dialect`` is that of a native, else empty.
     """
@@ -79,31 +88,48 @@ def every(suspect: Suspect) -> Iterator[Hypothesis]:
 
 
 def known_deviations(suspect: Suspect) -> Iterator[Hypothesis]:
-    """The deviations that natives are known for in this dtype: those of the suspect's dialect, of all if it has none."""
+    """The deviations that natives are known for in this dtype: those of the suspect's dialect, of
+    all if it has none.
+    """
     rule = suspect.rule
     for deviation in DEVIATIONS:
         of_dialect = deviation.dialect == suspect.dialect or not suspect.dialect
-        if not of_dialect or deviation.dtype != suspect.dtype or type(rule).__name__ not in deviation.sizes:
+        if (
+            not of_dialect
+            or deviation.dtype != suspect.dtype
+            or type(rule).__name__ not in deviation.sizes
+        ):
             continue
         imitation = deviation.imitation(rule) if deviation.imitation else rule
         if imitation != rule:
-            text = f"{rule!r} with a known deviation of {deviation.dialect}: {deviation.cause} {deviation.link}"
-            yield Hypothesis(text.rstrip(), "", imitation, suspect.trial, scalars_in=deviation.scalars_in)
+            text = (
+                f"{rule!r} with a known deviation of {deviation.dialect}: {deviation.cause} "
+                f"{deviation.link}"
+            )
+            yield Hypothesis(
+                text.rstrip(), "", imitation, suspect.trial, scalars_in=deviation.scalars_in
+            )
 
 
 def other_forms(rule: Rule, trial: Trial) -> Iterator[Hypothesis]:
-    """The rule with one hyperparameter as somebody else has it: another place or kind, another dialect's default."""
+    """The rule with one hyperparameter as somebody else has it: another place or kind, another
+    dialect's default.
+    """
     seen = {rule}
     for name in rule.names():
         for value in (*_choices(rule, name), *default_values(rule, name)):
             changed = None
-            with contextlib.suppress(ValueError):  # some do not go together, such as nesterov and dampening
+            # some do not go together, such as nesterov and dampening
+            with contextlib.suppress(ValueError):
                 changed = rule.replace(**{name: value})
             if changed is None or changed in seen:
                 continue
             seen.add(changed)
             expected = getattr(rule, name)
-            text = f"{changed!r}, which has {name}={value!r} where {expected!r} is expected{spelled(changed)}"
+            text = (
+                f"{changed!r}, which has {name}={value!r} where {expected!r} is "
+                f"expected{spelled(changed)}"
+            )
             yield Hypothesis(text, "", changed, trial)
 
 
@@ -125,7 +151,9 @@ def default_values(rule: Rule, name: str) -> Iterator[float]:
 
 
 def spelled(rule: Rule) -> str:
-    """The call that means the rule, as the end of a sentence; empty if neither PyTorch nor Keras has one."""
+    """The call that means the rule, as the end of a sentence; empty if neither PyTorch nor Keras
+    has one.
+    """
     for name in ("pytorch", "keras"):
         try:
             return f", or {name}:{dialects.find(name).spell(rule)}"
@@ -142,7 +170,9 @@ def planted_mistakes(rule: Rule, trial: Trial) -> Iterator[Hypothesis]:
 
 
 def known_calls(lr: float, trial: Trial) -> Iterator[Hypothesis]:
-    """Every call that the test suite tries, at this learning rate; of calls with one meaning the first."""
+    """Every call that the test suite tries, at this learning rate; of calls with one meaning the
+    first.
+    """
     calls: dict[Rule, str] = {}
     for call in cases.CALLS:
         calls.setdefault(dialects.read(call).replace(lr=lr), call)
@@ -158,7 +188,9 @@ def faults(suspect: Suspect) -> Iterator[Hypothesis]:
     for fault, stage, before in _state_faults(rule, suspect.trial, suspect.step - 1):
         yield Hypothesis(_except(rule, fault), stage, rule, suspect.trial, before)
     turned = rule.replace(maximize=not rule.maximize)
-    yield Hypothesis(_except(rule, "takes the gradient with the other sign"), "gradient", turned, suspect.trial)
+    yield Hypothesis(
+        _except(rule, "takes the gradient with the other sign"), "gradient", turned, suspect.trial
+    )
 
 
 def _except(rule: Rule, fault: str) -> str:
@@ -169,7 +201,11 @@ def _changed_trials(trial: Trial, at: int) -> Iterator[tuple[str, str, Trial]]:
     """Other gradients, or other steps, than the trial has; ``at`` is the step at fault, from 0."""
     late = _with_gradients(trial, lambda step: max(step - 1, 0))
     before = "takes at each step the gradient of the step before"
-    yield f"{before}, and nothing at the first", "gradient", late.replace(present=_without_step(trial, 0))
+    yield (
+        f"{before}, and nothing at the first",
+        "gradient",
+        late.replace(present=_without_step(trial, 0)),
+    )
     yield f"{before}, and at first the present one", "gradient", late
     if at:
         number = at + 1
@@ -177,8 +213,16 @@ def _changed_trials(trial: Trial, at: int) -> Iterator[tuple[str, str, Trial]]:
         for_ever = _with_gradients(trial, lambda step: min(step, at - 1))
         one_behind = _with_gradients(trial, lambda step: step - 1 if step >= at else step)
         yield f"takes the gradient of step {at} again at step {number}", "gradient", again
-        yield f"takes the gradient of step {at} at every step from {number} on", "gradient", for_ever
-        yield f"takes, from step {number} on, the gradient of the step before", "gradient", one_behind
+        yield (
+            f"takes the gradient of step {at} at every step from {number} on",
+            "gradient",
+            for_ever,
+        )
+        yield (
+            f"takes, from step {number} on, the gradient of the step before",
+            "gradient",
+            one_behind,
+        )
     left_out = trial.replace(present=_without_step(trial, at))
     yield f"leaves out step {at + 1}, without counting it", "update", left_out
     if len(set(trial.rate_factors)) > 1:
@@ -188,7 +232,9 @@ def _changed_trials(trial: Trial, at: int) -> Iterator[tuple[str, str, Trial]]:
 
 def _without_step(trial: Trial, at: int) -> dict[str, np.ndarray]:
     """At which steps a tensor has a gradient, if it has none at step ``at``, from 0."""
-    return {name: present & (np.arange(trial.steps) != at) for name, present in trial.present.items()}
+    return {
+        name: present & (np.arange(trial.steps) != at) for name, present in trial.present.items()
+    }
 
 
 def _with_gradients(trial: Trial, which: Callable[[int], int]) -> Trial:
@@ -198,23 +244,40 @@ def _with_gradients(trial: Trial, which: Callable[[int], int]) -> Trial:
 
 
 def _state_faults(rule: Rule, trial: Trial, at: int) -> Iterator[tuple[str, str, BeforeStep]]:
-    """State and parameters that are not what the step before left; ``at`` is the step at fault, from 0."""
+    """State and parameters that are not what the step before left; ``at`` is the step at fault,
+    from 0.
+    """
     number = at + 1
     yield f"leaves out step {number}, but counts it", "update", _restore_previous(at, "theta", "")
     yield f"moves no parameter at step {number}", "update", _restore_previous(at, "theta")
-    yield f"keeps nothing of step {number} but where the parameters are", "state", _restore_previous(at, "")
-    yield f"begins step {number} with new state, its count as well", "state", _reset_state(at, "", count=True)
+    yield (
+        f"keeps nothing of step {number} but where the parameters are",
+        "state",
+        _restore_previous(at, ""),
+    )
+    yield (
+        f"begins step {number} with new state, its count as well",
+        "state",
+        _reset_state(at, "", count=True),
+    )
     yield f"begins step {number} with new state", "state", _reset_state(at, "")
     for key in _state_keys(rule, trial):
         yield f"begins step {number} with a new {key}", "state", _reset_state(at, key)
         yield f"begins every step with a new {key}", "state", _reset_state(None, key)
-        yield f"keeps at step {number} the {key} of the step before", "state", _restore_previous(at, key)
+        yield (
+            f"keeps at step {number} the {key} of the step before",
+            "state",
+            _restore_previous(at, key),
+        )
     yield "begins every step with new state", "state", _reset_state(None, "")
     yield "counts steps from 2", "", _count_from_two
 
 
 def _state_keys(rule: Rule, trial: Trial) -> list[str]:
-    return sorted({key for start in trial.start.values() for key in rule.start(start, np)})
+    keys: set[str] = set()
+    for start in trial.start.values():
+        keys |= rule.start(start, np).keys()
+    return sorted(keys)
 
 
 def _count_from_two(past: list[StepState], start: dict[str, Any]) -> StepState:
@@ -222,27 +285,36 @@ def _count_from_two(past: list[StepState], start: dict[str, Any]) -> StepState:
 
 
 def _restore_previous(at: int, *what: str) -> BeforeStep:
-    """After step ``at``, from 0, restore what was before it: ``theta``, a state by name, or all state (no name)."""
+    """After step ``at``, from 0, restore what was before it: ``theta``, a state by name, or all
+    state (no name).
+    """
 
     def before(past: list[StepState], start: dict[str, Any]) -> StepState:
         now = past[-1]
         if len(past) != at + 2:
             return now
         old = past[at]
-        state = {key: old.state[key] if {"", key} & set(what) else value for key, value in now.state.items()}
+        state = {
+            key: old.state[key] if {"", key} & set(what) else value
+            for key, value in now.state.items()
+        }
         return StepState(old.theta if "theta" in what else now.theta, state, now.t)
 
     return before
 
 
 def _reset_state(at: int | None, name: str, count: bool = False) -> BeforeStep:
-    """Before step ``at``, from 0, or before each: state as at the start, one by name or all of it; the count, too."""
+    """Before step ``at``, from 0, or before each: state as at the start, one by name or all of it;
+    the count, too.
+    """
 
     def before(past: list[StepState], start: dict[str, Any]) -> StepState:
         now = past[-1]
         if at is not None and len(past) != at + 1:
             return now
-        state = {key: start[key] if name in ("", key) else value for key, value in now.state.items()}
+        state = {
+            key: start[key] if name in ("", key) else value for key, value in now.state.items()
+        }
         return StepState(now.theta, state, 0 if count else now.t)
 
     return before

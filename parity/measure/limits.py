@@ -1,8 +1,8 @@
 """Limits: how far rounding can move a trajectory. Nothing here is chosen by hand.
 
-The limit of a rule is derived from the rule by running error analysis (``bounded``). The limit of an optimizer whose
-formula nobody knows is measured: the response of its trajectory to disturbances of one unit in the last place. Every
-limit must reject the nearest wrong rule (``nearest_wrong``).
+The limit of a rule is derived from the rule by running error analysis (``bounded``). The limit of
+an optimizer whose formula nobody knows is measured: the response of its trajectory to disturbances
+of one unit in the last place. Every limit must reject the nearest wrong rule (``nearest_wrong``).
 """
 
 import dataclasses
@@ -27,9 +27,11 @@ MOST_BYTES = 500_000_000  # of the limits that are kept in memory
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Bounds on the rounding error of a trajectory, by tensor: of the tensor (steps, *shape), and of its state.
+    """Bounds on the rounding error of a trajectory, by tensor: of the tensor (steps, *shape), and
+    of its state.
 
-    A trajectory may be ``SAFETY`` bounds away from another. ``source`` says in words where the bounds come from.
+    A trajectory may be ``SAFETY`` bounds away from another. ``source`` says in words where the
+    bounds come from.
     """
 
     thetas: dict[str, np.ndarray]
@@ -39,25 +41,33 @@ class Limits:
     @property
     def nbytes(self) -> int:
         """The size of all arrays in bytes."""
-        states = (array for state in self.states.values() for array in state.values())
-        return sum(array.nbytes for array in (*self.thetas.values(), *states))
+        arrays = list(self.thetas.values())
+        for state in self.states.values():
+            arrays += state.values()
+        return sum(array.nbytes for array in arrays)
 
     def mean(self, second: "Limits") -> "Limits":
-        """The mean of two limits. ``SAFETY`` counts both sides of a comparison, so each side brings half of it.
+        """The mean of two limits. ``SAFETY`` counts both sides of a comparison, so each side brings
+        half of it.
 
         States that only one side has are left out.
         """
         thetas = {name: (bound + second.thetas[name]) / 2 for name, bound in self.thetas.items()}
-        states = {name: _mean_state(state, second.states[name]) for name, state in self.states.items()}
+        states = {
+            name: _mean_state(state, second.states[name]) for name, state in self.states.items()
+        }
         return Limits(thetas, states, self.source)
 
 
-def _mean_state(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _mean_state(
+    first: dict[str, np.ndarray], second: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     return {key: (bound + second[key]) / 2 for key, bound in first.items() if key in second}
 
 
 def of_rule(rule: Rule, trial: Trial, dtype: str, scalars_in: str = "float64") -> Limits:
-    """The limits of a rule in ``dtype``, by error analysis; its coefficients are computed in ``scalars_in``.
+    """The limits of a rule in ``dtype``, by error analysis; its coefficients are computed in
+    ``scalars_in``.
 
     They are computed once for each rule, trial and dtypes, and kept in memory.
     """
@@ -116,7 +126,11 @@ def _rows(first: np.ndarray, errors: list[np.ndarray]) -> np.ndarray:
 
 
 def of_tensor(
-    rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str, rates: Sequence[float] | None = None
+    rule: Rule,
+    theta: np.ndarray,
+    gradients: np.ndarray,
+    dtype: str,
+    rates: Sequence[float] | None = None,
 ) -> np.ndarray:
     """The bounds of one tensor, (steps, *shape), at these learning rates, else at the rule's own."""
     analysed = AnalysedRule(rule, dtype)
@@ -132,30 +146,40 @@ def between_rules(first: Rule, second: Rule, trial: Trial, dtype: str) -> Limits
 
 
 def measured(plain: Trajectory, disturbed: Sequence[Trajectory]) -> Limits:
-    """The limits of an optimizer whose formula is not known, from its response to disturbances of the last place.
+    """The limits of an optimizer whose formula is not known, from its response to disturbances of
+    the last place.
 
-    ``plain`` is its trajectory, ``disturbed`` are those of runs in which gradients, parameters and state were disturbed
-    by one unit in the last place (``disturbance``). A bound is the largest response, and a rounding floor.
+    ``plain`` is its trajectory, ``disturbed`` are those of runs in which gradients, parameters and
+    state were disturbed by one unit in the last place (``disturbance``). A bound is the largest
+    response, and a rounding floor.
     """
     thetas = {}
     states = {}
     for name, theta in plain.thetas.items():
         begin = plain.begin[name]
-        thetas[name] = _response(theta, [run.thetas[name] for run in disturbed]) + _floor(begin, theta)
+        thetas[name] = _response(theta, [run.thetas[name] for run in disturbed]) + _floor(
+            begin, theta
+        )
         states[name] = {}
         for key, array in plain.states[name].items():
             moved = [run.states[name][key] for run in disturbed if key in run.states[name]]
             known = np.nan_to_num(array)  # NaN before the state exists
             states[name][key] = _response(known, moved) + _floor(known[0], known)
-    source = "measured: the response to disturbances of one unit in the last place, and the last place of every step"
+    source = (
+        "measured: the response to disturbances of one unit in the last place, and the last "
+        "place of every step"
+    )
     return Limits(thetas, states, source)
 
 
-Runs = tuple[Trajectory, Sequence[Trajectory]]  # the plain run of an optimizer, and its disturbed runs
+# the plain run of an optimizer, and its disturbed runs
+Runs = tuple[Trajectory, Sequence[Trajectory]]
 
 
 def between_unknown(first: Runs, second: Runs) -> Limits:
-    """The limits between two optimizers of unknown formulas: each brings half of its own, as two rules do."""
+    """The limits between two optimizers of unknown formulas: each brings half of its own, as two
+    rules do.
+    """
     return measured(*first).mean(measured(*second))
 
 
@@ -167,7 +191,9 @@ def _response(plain: np.ndarray, disturbed: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _floor(begin: np.ndarray, thetas: np.ndarray) -> np.ndarray:
-    """Rounding floor: one unit in the last place of the path travelled plus one of the largest value reached."""
+    """Rounding floor: one unit in the last place of the path travelled plus one of the largest
+    value reached.
+    """
     course = np.nan_to_num(np.concatenate([begin[None], thetas]).astype(np.float64))
     with np.errstate(over="ignore"):
         path = np.cumsum(np.abs(np.diff(course, axis=0)), axis=0)

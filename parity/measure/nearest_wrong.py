@@ -21,7 +21,8 @@ LONG = 200  # steps of ``tox -e parity-full``
 TENSOR = "all streams"  # the one tensor of the trial
 
 INDISTINGUISHABLE: dict[str, set[str]] = {
-    # wrong rules that a dtype cannot reject in some calls, since the difference is below its rounding
+    # wrong rules that a dtype cannot reject in some calls, since the difference is below its
+    # rounding
     "float64": set(),
     "float32": {
         "adagrad: epsilon is in the wrong place",
@@ -34,7 +35,9 @@ INDISTINGUISHABLE: dict[str, set[str]] = {
 
 
 class Wrong(NamedTuple):
-    """A wrong rule, and how far it is from the right one where that shows best; both figures are shares of the path."""
+    """A wrong rule, and how far it is from the right one where that shows best; both figures are
+    shares of the path.
+    """
 
     name: str
     distance: float
@@ -52,9 +55,11 @@ class Wrong(NamedTuple):
 
 
 def designed_trial(rule: Rule, steps: int = STEPS) -> Trial:
-    """The trial on which a rule and its natives are judged: every element of every stream, in one tensor.
+    """The trial on which a rule and its natives are judged: every element of every stream, in one
+    tensor.
 
-    The tensor has shape (n,), or (rows, columns) for rules that need a matrix. The learning rate falls once.
+    The tensor has shape (n,), or (rows, columns) for rules that need a matrix. The learning rate
+    falls once.
     """
     start = np.tile(streams.start(), len(streams.PATTERNS))
     return of_arrays(
@@ -70,7 +75,9 @@ def _gradients(steps: int) -> np.ndarray:
 
 
 class Expectation(NamedTuple):
-    """The designed trial of a rule, the rule's trajectory on it (NumPy, float64), and its limits in a dtype."""
+    """The designed trial of a rule, the rule's trajectory on it (NumPy, float64), and its limits in
+    a dtype.
+    """
 
     trial: Trial
     trajectory: Trajectory
@@ -92,14 +99,19 @@ def _run(rule: Rule, steps: int) -> tuple[Trial, Trajectory]:
 
 @functools.cache
 def all_wrong(rule: Rule, dtype: str, steps: int = STEPS) -> tuple[Wrong, ...]:
-    """The wrong rules that differ from ``rule`` at all, the nearest to its limit first; ValueError if there is none."""
+    """The wrong rules that differ from ``rule`` at all, the nearest to its limit first; ValueError
+    if there is none.
+    """
     expected = expectation(rule, dtype, steps)
     compared = [
-        compare_wrong(name, trajectory, expected) for name, trajectory in _wrong_trajectories(rule, steps).items()
+        compare_wrong(name, trajectory, expected)
+        for name, trajectory in _wrong_trajectories(rule, steps).items()
     ]
     different = [wrong for wrong in compared if wrong.distance]
     if not different:
-        raise ValueError(f"no wrong rule differs from {rule!r}; add one to parity/measure/wrong_rules/table.py")
+        raise ValueError(
+            f"no wrong rule differs from {rule!r}; add one to parity/measure/wrong_rules/table.py"
+        )
     return tuple(sorted(different, key=lambda wrong: wrong.excess))
 
 
@@ -121,7 +133,9 @@ def _wrong_trajectories(rule: Rule, steps: int) -> dict[str, Trajectory | None]:
 
 
 def run_wrong(wrong: Rule, trial: Trial) -> Trajectory | None:
-    """The trajectory of a wrong rule (NumPy, float64); None if it is so wrong that it cannot take the steps."""
+    """The trajectory of a wrong rule (NumPy, float64); None if it is so wrong that it cannot take
+    the steps.
+    """
     try:
         return run_rule(wrong, trial, "float64")
     except ValueError:

@@ -16,7 +16,8 @@ from .trial import Trial
 def run_rule(rule: Rule, trial: Trial, dtype: str, before: BeforeStep | None = None) -> Trajectory:
     """The rule's trajectory on the trial, computed in ``dtype``.
 
-    ``before`` is a planted fault: it may replace what a step begins with. ValueError if the rule cannot take a step.
+    ``before`` is a planted fault: it may replace what a step begins with. ValueError if the rule
+    cannot take a step.
     """
     parameters = [array.astype(numpy_dtype(dtype)) for array in trial.start.values()]
     optimizer = Optimizer(parameters, rule)
@@ -41,7 +42,9 @@ def _arrays(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 class _Fault:
     """Applies a planted fault to every tensor of an optimizer before each step."""
 
-    def __init__(self, before: BeforeStep, optimizer: Optimizer, parameters: list[np.ndarray]) -> None:
+    def __init__(
+        self, before: BeforeStep, optimizer: Optimizer, parameters: list[np.ndarray]
+    ) -> None:
         self.before = before
         self.optimizer = optimizer
         self.parameters = parameters
@@ -53,7 +56,9 @@ class _Fault:
         optimizer = self.optimizer
         for index, parameter in enumerate(self.parameters):
             past = self.pasts[index]
-            past.append(StepState(parameter.copy(), dict(optimizer.state[index]), optimizer.t[index]))
+            past.append(
+                StepState(parameter.copy(), dict(optimizer.state[index]), optimizer.t[index])
+            )
             begin = self.before(past, self.start_states[index])
             parameter[...] = begin.theta
             optimizer.state[index] = begin.state
@@ -61,9 +66,14 @@ class _Fault:
 
 
 def run_tensor(
-    rule: Rule, theta: np.ndarray, gradients: np.ndarray, dtype: str, rates: Sequence[float] | None = None
+    rule: Rule,
+    theta: np.ndarray,
+    gradients: np.ndarray,
+    dtype: str,
+    rates: Sequence[float] | None = None,
 ) -> np.ndarray:
-    """The rule's trajectory of one tensor, (steps, *theta.shape), at these learning rates, else at the rule's own.
+    """The rule's trajectory of one tensor, (steps, *theta.shape), at these learning rates, else at
+    the rule's own.
 
     ArithmeticError if the rule cannot take a step.
     """

@@ -14,8 +14,8 @@ from .trial import Trial
 class Trajectory(NamedTuple):
     """By tensor: its value before the first step (*shape), and after each step (steps, *shape).
 
-    ``states`` holds by tensor the optimizer's state after each step, (steps, *its shape), under our names where they are
-    known. A state is NaN before it exists.
+    ``states`` holds by tensor the optimizer's state after each step, (steps, *its shape), under our
+    names where they are known. A state is NaN before it exists.
     """
 
     begin: dict[str, np.ndarray]
@@ -24,7 +24,10 @@ class Trajectory(NamedTuple):
 
 
 class TrajectoryRecorder:
-    """Builds a trajectory step by step. Tensors come in the trial's order; all arrays are copied."""
+    """Builds a trajectory step by step.
+
+    Tensors come in the trial's order; all arrays are copied.
+    """
 
     def __init__(self, trial: Trial, begin: Sequence[np.ndarray]) -> None:
         self.names = list(trial.start)
@@ -35,7 +38,9 @@ class TrajectoryRecorder:
     def add(self, thetas: Sequence[np.ndarray], states: Sequence[Mapping[str, np.ndarray]]) -> None:
         """Record the tensors and the state of each after a step."""
         self.thetas.append([np.array(theta) for theta in thetas])
-        self.states.append([{key: np.array(array) for key, array in state.items()} for state in states])
+        self.states.append(
+            [{key: np.array(array) for key, array in state.items()} for state in states]
+        )
 
     def trajectory(self) -> Trajectory:
         """All recorded steps."""
@@ -58,7 +63,10 @@ def _stacked(states: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def write(trajectory: Trajectory, path: Path) -> Path:
-    """Write a trajectory as .npz. Tensors are numbered in the file, since their names may be any text."""
+    """Write a trajectory as .npz.
+
+    Tensors are numbered in the file, since their names may be any text.
+    """
     arrays: dict[str, np.ndarray] = {}
     for index, name in enumerate(trajectory.thetas):
         arrays[f"begin.{index}"] = trajectory.begin[name]
@@ -79,5 +87,7 @@ def read(path: Path, trial: Trial) -> Trajectory:
         begin[name] = arrays[f"begin.{index}"]
         thetas[name] = arrays[f"theta.{index}"]
         prefix = f"state.{index}."
-        states[name] = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+        states[name] = {
+            key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)
+        }
     return Trajectory(begin, thetas, states)

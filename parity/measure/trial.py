@@ -15,11 +15,15 @@ from . import streams
 from .dtypes import numpy_dtype
 
 STEPS = 60
-PARTS = ("start", "gradients", "present")  # the parts of a file: one array a tensor, "gradients/kernel"
+# the parts of a file: one array a tensor, "gradients/kernel"
+PARTS = ("start", "gradients", "present")
 
 
 class SparseGradient(NamedTuple):
-    """Some rows of a gradient: ``values`` (len(rows), *columns). A row that is named twice counts twice."""
+    """Some rows of a gradient: ``values`` (len(rows), *columns).
+
+    A row that is named twice counts twice.
+    """
 
     rows: tuple[int, ...]
     values: np.ndarray
@@ -33,11 +37,13 @@ class SparseGradient(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trial:
-    """The input of a run. By tensor: its start (*shape), its gradients (steps, *shape), and at which steps it has one.
+    """The input of a run. By tensor: its start (*shape), its gradients (steps, *shape), and at
+    which steps it has one.
 
-    Arrays are float64. ``rate_factors`` (steps,) multiply the optimizer's own learning rate. Tensors in ``sparse`` are
-    given their gradients as rows, one ``SparseGradient`` a step; ``gradients`` holds the same numbers. With
-    ``transposed`` tensors of two dimensions lie transposed in memory, where a framework knows such a thing.
+    Arrays are float64. ``rate_factors`` (steps,) multiply the optimizer's own learning rate.
+    Tensors in ``sparse`` are given their gradients as rows, one ``SparseGradient`` a step;
+    ``gradients`` holds the same numbers. With ``transposed`` tensors of two dimensions lie
+    transposed in memory, where a framework knows such a thing.
 
     Two trials are equal only if they are one object, so that limits can be kept for each.
     """
@@ -55,7 +61,9 @@ class Trial:
         return len(self.rate_factors)
 
     def gradients_at(self, step: int, dtype: str) -> list[np.ndarray | None]:
-        """The gradients of a step (counted from 0), in the order of the tensors; None where a tensor has none."""
+        """The gradients of a step (counted from 0), in the order of the tensors; None where a
+        tensor has none.
+        """
         wanted = numpy_dtype(dtype)
         return [
             gradients[step].astype(wanted) if self.present[name][step] else None
@@ -79,7 +87,9 @@ class Trial:
 
 
 def of_arrays(
-    start: dict[str, np.ndarray], gradients: dict[str, np.ndarray], rate_factors: Sequence[float] | np.ndarray
+    start: dict[str, np.ndarray],
+    gradients: dict[str, np.ndarray],
+    rate_factors: Sequence[float] | np.ndarray,
 ) -> Trial:
     """A trial in which every tensor has a gradient at every step."""
     factors = np.asarray(rate_factors, np.float64)
@@ -88,7 +98,10 @@ def of_arrays(
 
 
 def designed(rules: Iterable[Rule | None], steps: int = STEPS) -> Trial:
-    """The designed streams, one a tensor; matrices if one of the rules needs them. The learning rate falls once."""
+    """The designed streams, one a tensor; matrices if one of the rules needs them.
+
+    The learning rate falls once.
+    """
     needs_matrices = [rule for rule in rules if isinstance(rule, streams.MATRICES)]
 
     def suit(flat: np.ndarray) -> np.ndarray:
@@ -101,8 +114,12 @@ def designed(rules: Iterable[Rule | None], steps: int = STEPS) -> Trial:
     )
 
 
-def designed_for_unknown(steps: int = STEPS, chosen: Sequence[str] = tuple(streams.PATTERNS)) -> Trial:
-    """The designed streams for optimizers of unknown rules: one a tensor, and the first also as a matrix."""
+def designed_for_unknown(
+    steps: int = STEPS, chosen: Sequence[str] = tuple(streams.PATTERNS)
+) -> Trial:
+    """The designed streams for optimizers of unknown rules: one a tensor, and the first also as a
+    matrix.
+    """
     start = {name: streams.start() for name in chosen}
     gradients = {name: streams.gradients(name, steps) for name in chosen}
     matrix = (8, streams.SIZE // 8)
@@ -114,31 +131,40 @@ def designed_for_unknown(steps: int = STEPS, chosen: Sequence[str] = tuple(strea
 
 
 def write(trial: Trial, path: Path) -> Path:
-    """Write a trial as .npz, whole or not at all. The file calls the rate factors ``shares``, as it always has."""
+    """Write a trial as .npz, whole or not at all.
+
+    The file calls the rate factors ``shares``, as it always has.
+    """
     arrays = {}
     for part in PARTS:
         for name, array in getattr(trial, part).items():
             arrays[f"{part}/{name}"] = array
-    return record.write_whole(path, lambda file: np.savez(file, shares=trial.rate_factors, **arrays))
+    return record.write_whole(
+        path, lambda file: np.savez(file, shares=trial.rate_factors, **arrays)
+    )
 
 
 def read(path: Path) -> Trial:
     """Read a file of gradients (.npz): ``gradients/NAME`` (steps, *shape) for each tensor.
 
-    Optional: ``start/NAME`` (else small numbers), ``present/NAME`` (else every step has a gradient), and ``shares``, the
-    factors on the learning rate (else 1). ValueError says what is wrong with the file.
+    Optional: ``start/NAME`` (else small numbers), ``present/NAME`` (else every step has a
+    gradient), and ``shares``, the factors on the learning rate (else 1). ValueError says what is
+    wrong with the file.
     """
     arrays = _load(path)
     start, gradients, present = (_under(part, arrays) for part in PARTS)
     if not gradients:
-        raise ValueError(f"{path} must hold gradients/NAME (steps, *shape) for each tensor, got {list(arrays)}")
+        raise ValueError(
+            f"{path} must hold gradients/NAME (steps, *shape) for each tensor, got {list(arrays)}"
+        )
     steps = len(next(iter(gradients.values())))
     factors = arrays.get("shares", np.ones(steps)).astype(np.float64)
     for name, array in gradients.items():
         if array.dtype.kind != "f" or not array.size or len(array) != len(factors):
             description = f"{array.dtype} {array.shape}"
             raise ValueError(
-                f"{path}: gradients/{name} must be real, ({len(factors)}, *shape), not empty, got {description}"
+                f"{path}: gradients/{name} must be real, ({len(factors)}, *shape), not "
+                f"empty, got {description}"
             )
         start.setdefault(name, streams.start(array[0].size).reshape(array[0].shape))
         present.setdefault(name, np.ones(steps, bool))
@@ -157,7 +183,9 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} must be an .npz file of gradients: {error}; write it with numpy.savez") from error
+        raise ValueError(
+            f"{path} must be an .npz file of gradients: {error}; write it with numpy.savez"
+        ) from error
 
 
 def _check_shape(what: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -168,4 +196,8 @@ def _check_shape(what: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
 def _under(part: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays below ``part/``, by tensor."""
     prefix = f"{part}/"
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

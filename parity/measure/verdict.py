@@ -19,11 +19,12 @@ class Agreement(enum.Enum):
 
 
 class Verdict(NamedTuple):
-    """The outcome of one comparison, at the step and element where it came closest to its limit or went beyond.
+    """The outcome of one comparison, at the step and element where it came closest to its limit or
+    went beyond.
 
-    ``distance`` and ``limit`` are shares of the path: of the farthest that any element of the tensor has travelled by
-    then. ``step`` counts from 1, ``element`` is an index into the flat tensor, ``values`` are the expected and the actual
-    value there.
+    ``distance`` and ``limit`` are shares of the path: of the farthest that any element of the
+    tensor has travelled by then. ``step`` counts from 1, ``element`` is an index into the flat
+    tensor, ``values`` are the expected and the actual value there.
     """
 
     agreement: Agreement
@@ -41,7 +42,9 @@ class Verdict(NamedTuple):
 
     @property
     def excess(self) -> float:
-        """The distance in limits: above 1 the trajectories differ; infinite where nothing may differ."""
+        """The distance in limits: above 1 the trajectories differ; infinite where nothing may
+        differ.
+        """
         if not self.distance:
             return 0.0
         return self.distance / self.limit if self.limit else np.inf
@@ -56,7 +59,9 @@ class Verdict(NamedTuple):
 
 
 def judge(trial: Trial, expected: Trajectory, actual: Trajectory, limits: Limits) -> Verdict:
-    """Compare two trajectories of a trial; the verdict of the tensor that comes closest to its limit or beyond."""
+    """Compare two trajectories of a trial; the verdict of the tensor that comes closest to its
+    limit or beyond.
+    """
     verdicts = by_tensor(trial, expected, actual, limits)
     worst = max(verdicts, key=lambda verdict: (not verdict.holds, verdict.excess))
     equal = all(verdict.agreement is Agreement.EQUAL_BITS for verdict in verdicts)
@@ -65,22 +70,32 @@ def judge(trial: Trial, expected: Trajectory, actual: Trajectory, limits: Limits
     return worst
 
 
-def by_tensor(trial: Trial, expected: Trajectory, actual: Trajectory, limits: Limits) -> list[Verdict]:
+def by_tensor(
+    trial: Trial, expected: Trajectory, actual: Trajectory, limits: Limits
+) -> list[Verdict]:
     """The verdict on each tensor of the trial, in its order."""
     return [
-        judge_tensor(start, expected.thetas[name], actual.thetas[name], limits.thetas[name])._replace(tensor=name)
+        judge_tensor(
+            start, expected.thetas[name], actual.thetas[name], limits.thetas[name]
+        )._replace(tensor=name)
         for name, start in trial.start.items()
     ]
 
 
-def judge_tensor(start: np.ndarray, expected: np.ndarray, actual: np.ndarray, bounds: np.ndarray) -> Verdict:
+def judge_tensor(
+    start: np.ndarray, expected: np.ndarray, actual: np.ndarray, bounds: np.ndarray
+) -> Verdict:
     """Compare two trajectories (steps, *shape) of one tensor that starts at ``start`` (*shape).
 
-    ``actual`` may nowhere be farther from ``expected`` than ``SAFETY`` times its bound (steps, *shape). Not-a-number
-    agrees with not-a-number alone, infinity with itself. ValueError if the shapes differ or the arrays are empty.
+    ``actual`` may nowhere be farther from ``expected`` than ``SAFETY`` times its bound (steps,
+    *shape). Not-a-number agrees with not-a-number alone, infinity with itself. ValueError if the
+    shapes differ or the arrays are empty.
     """
     if not expected.shape == actual.shape == bounds.shape or not expected.size:
-        raise ValueError(f"shapes must be equal and not empty, got {expected.shape}, {actual.shape}, {bounds.shape}")
+        raise ValueError(
+            f"shapes must be equal and not empty, got {expected.shape}, {actual.shape}, "
+            f"{bounds.shape}"
+        )
     rows = (len(expected), -1)
     flat_expected = expected.astype(np.float64).reshape(rows)
     flat_actual = actual.astype(np.float64).reshape(rows)
@@ -101,7 +116,9 @@ def judge_tensor(start: np.ndarray, expected: np.ndarray, actual: np.ndarray, bo
 
 
 class Gaps(NamedTuple):
-    """Element by element: the gap of two arrays, the limit, and their ratio (infinite where nothing may differ)."""
+    """Element by element: the gap of two arrays, the limit, and their ratio (infinite where nothing
+    may differ).
+    """
 
     gap: np.ndarray
     limit: np.ndarray
@@ -123,7 +140,9 @@ def measure_gaps(expected: np.ndarray, actual: np.ndarray, bounds: np.ndarray) -
 
 
 def paths(start: np.ndarray, thetas: np.ndarray) -> np.ndarray:
-    """The farthest that any element has travelled by each step, (steps,); infinite where no float64 holds it."""
+    """The farthest that any element has travelled by each step, (steps,); infinite where no float64
+    holds it.
+    """
     begin = start.ravel()[None].astype(np.float64)
     flat = thetas.reshape(len(thetas), -1).astype(np.float64)
     with np.errstate(over="ignore"):

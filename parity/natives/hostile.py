@@ -5,6 +5,7 @@ Our adapters must have the bits of the reference. What a native does otherwise, 
 
 import dataclasses
 import enum
+import itertools
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -262,4 +263,4 @@ def _recorded_cause(rule: Rule, case: HostileCase, actual: np.ndarray, call: str
 
 def calls(rules: Sequence[str]) -> list[str]:
     """The calls that stand for these rules in the frameworks' dialects."""
-    return [call for rule in rules for call in cases.PLAIN[rule]]
+    return list(itertools.chain.from_iterable(cases.PLAIN[rule] for rule in rules))

@@ -1,12 +1,13 @@
 """Runners: run an optimizer over a trial and give its trajectory. One module a library.
 
-The optimizer may be ours (a rule in NumPy, or an adapter), a native, or the user's own. ``optimizers`` reads which one
-is meant from a line of text; ``worker`` runs it in a process of its own.
+The optimizer may be ours (a rule in NumPy, or an adapter), a native, or the user's own.
+``optimizers`` reads which one is meant from a line of text; ``worker`` runs it in a process of its
+own.
 
-Every module of a library has the same names: ``NEEDS`` are the packages that must be installed, ``TITLE`` is what the
-report calls the library's optimizers, ``modes(name)`` are the implementations or modes of one native, and
-``run_native(native, trial, dtype, each_step="")`` gives the native's trajectory. ``pytorch`` and ``keras`` also have
-``run``, for any optimizer of theirs.
+Every module of a library has the same names: ``NEEDS`` are the packages that must be installed,
+``TITLE`` is what the report calls the library's optimizers, ``modes(name)`` are the implementations
+or modes of one native, and ``run_native(native, trial, dtype, each_step="")`` gives the native's
+trajectory. ``pytorch`` and ``keras`` also have ``run``, for any optimizer of theirs.
 """
 
 import importlib
@@ -17,11 +18,14 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.reference.dialects import Call
 
-LIBRARIES = ("pytorch", "keras", "tf_keras", "tensorflow1", "optax", "onnx")  # the dialects that have natives
+# the dialects that have natives
+LIBRARIES = ("pytorch", "keras", "tf_keras", "tensorflow1", "optax", "onnx")
 
 
 class Native(NamedTuple):
-    """A native optimizer: the call that makes it, and the implementation or mode in which it runs."""
+    """A native optimizer: the call that makes it, and the implementation or mode in which it
+    runs.
+    """
 
     call: Call
     mode: str
@@ -37,8 +41,12 @@ class Runner(Protocol):
         """The implementations or modes of the native called ``name``."""
         ...
 
-    def run_native(self, native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:
-        """The native's trajectory; ``each_step`` is code of ours that sets arguments before each step."""
+    def run_native(
+        self, native: Native, trial: Trial, dtype: str, each_step: str = ""
+    ) -> Trajectory:
+        """The native's trajectory; ``each_step`` is code of ours that sets arguments before each
+        step.
+        """
         ...
 
 
@@ -48,5 +56,9 @@ def runner_of(dialect: str) -> Runner:
 
 
 def missing_package(dialect: str) -> str | None:
-    """The first package that the dialect's natives need and that is not installed; None if all are."""
-    return next((name for name in runner_of(dialect).NEEDS if importlib.util.find_spec(name) is None), None)
+    """The first package that the dialect's natives need and that is not installed; None if all
+    are.
+    """
+    return next(
+        (name for name in runner_of(dialect).NEEDS if importlib.util.find_spec(name) is None), None
+    )

@@ -22,8 +22,12 @@ from samestep.reference.dialects import Call
 from . import LIBRARIES, missing_package, runner_of
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
-WORDS = {kind.__name__: kind for kind in (reference.Buffer, reference.Decay, reference.Epsilon, reference.Measure)}
-ADAPTERS = {"pytorch": ("eager",), "tensorflow": ("eager", "graph", "xla")}  # frameworks and their modes
+WORDS = {
+    kind.__name__: kind
+    for kind in (reference.Buffer, reference.Decay, reference.Epsilon, reference.Measure)
+}
+# frameworks and their modes
+ADAPTERS = {"pytorch": ("eager",), "tensorflow": ("eager", "graph", "xla")}
 FORMS = "a rule, a dialect's call, adapter:FRAMEWORK:CALL, native:DIALECT:CALL, or module:factory"
 FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -32,8 +36,8 @@ FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*
 class Contestant:
     """One of the two. ``kind`` is rule, adapter, native or factory.
 
-    ``home`` is a framework, for natives a dialect, for factories empty: only calling them tells. ``rule`` is what it
-    means to follow, or None where no text tells.
+    ``home`` is a framework, for natives a dialect, for factories empty: only calling them tells.
+    ``rule`` is what it means to follow, or None where no text tells.
     """
 
     text: str
@@ -68,7 +72,9 @@ def read(text: str) -> Contestant:
 
 
 def rule(text: str) -> Rule:
-    """The rule that a rule's repr or a dialect's call means; ValueError says what is wrong with it."""
+    """The rule that a rule's repr or a dialect's call means; ValueError says what is wrong with
+    it.
+    """
     if ":" in text.partition("(")[0]:
         return dialects.read(text)
     advice = f"a rule must read like Adam(lr=0.001, epsilon_at=Epsilon.HAT), got {text!r}"
@@ -82,13 +88,20 @@ def rule(text: str) -> Rule:
     if name not in RULES:
         raise ValueError(f"there is no rule {name!r}; there are: {', '.join(RULES)}")
     if unknown := set(given) - set(RULES[name].names()):
-        raise ValueError(f"{name} has no {', '.join(sorted(unknown))}; it takes: {', '.join(RULES[name].names())}")
+        raise ValueError(
+            f"{name} has no {', '.join(sorted(unknown))}; it takes: "
+            f"{', '.join(RULES[name].names())}"
+        )
     return RULES[name](**given)
 
 
 def _value(node: ast.expr) -> Any:
     """A literal, or a word such as Epsilon.HAT."""
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in WORDS:
+    if (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in WORDS
+    ):
         return node.attr  # rules take the word alone, and check it
     return ast.literal_eval(node)
 
@@ -98,19 +111,31 @@ def _native(text: str, rest: str) -> Contestant:
     dialect, *mode, name = head.split(":")
     if dialect not in LIBRARIES or len(mode) > 1 or not parenthesis:
         spoken = ", ".join(LIBRARIES)
-        raise ValueError(f"a native must read like native:keras:Adam(), its dialect one of {spoken}, got {text!r}")
+        raise ValueError(
+            f"a native must read like native:keras:Adam(), its dialect one of {spoken}, "
+            f"got {text!r}"
+        )
     if package := missing_package(dialect):
-        raise ValueError(f"{text} needs {package}, which is not installed; install it, or compare the call {rest}")
+        raise ValueError(
+            f"{text} needs {package}, which is not installed; install it, or compare the "
+            f"call {rest}"
+        )
     call = f"{dialect}:{name}({arguments}"
     _, name, given = dialects.parse(call)
     modes = runner_of(dialect).modes(name)
     if mode and mode[0] not in modes:
-        raise ValueError(f"the mode of native:{dialect} must be one of {', '.join(modes)}, got {mode[0]!r}")
-    return Contestant(text, "native", dialect, mode[0] if mode else modes[0], _meant(call), Call(name, given))
+        raise ValueError(
+            f"the mode of native:{dialect} must be one of {', '.join(modes)}, got {mode[0]!r}"
+        )
+    return Contestant(
+        text, "native", dialect, mode[0] if mode else modes[0], _meant(call), Call(name, given)
+    )
 
 
 def _meant(call: str) -> Rule | None:
-    """The rule that a native follows; None where something around it, such as clipping, is switched on."""
+    """The rule that a native follows; None where something around it, such as clipping, is switched
+    on.
+    """
     try:
         return dialects.read(call)
     except dialects.Inexpressible:
@@ -123,7 +148,8 @@ def _adapter(text: str, rest: str) -> Contestant:
     if framework not in ADAPTERS or not call:
         found = ", ".join(ADAPTERS)
         raise ValueError(
-            f"an adapter must read like adapter:pytorch:Adam(), its framework one of {found}, got {text!r}"
+            "an adapter must read like adapter:pytorch:Adam(), its framework one of "
+            f"{found}, got {text!r}"
         )
     if mode not in ADAPTERS[framework]:
         mode, after = ADAPTERS[framework][0], call

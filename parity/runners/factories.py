@@ -1,4 +1,6 @@
-"""The user's own optimizer: a function that builds it, given as an object or as the text ``module:name``."""
+"""The user's own optimizer: a function that builds it, given as an object or as the text
+``module:name``.
+"""
 
 import importlib
 import inspect
@@ -13,7 +15,8 @@ from samestep.reference import Rule
 from .result import RunOptions, RunResult
 
 FORMS = (
-    "a function of the parameters (PyTorch: lambda params: MyAdam(params, lr=1e-3)), a function of nothing (Keras: "
+    "a function of the parameters (PyTorch: lambda params: MyAdam(params, lr=1e-3)), a "
+    "function of nothing (Keras: "
     "lambda: MyAdam(1e-3)), or a Keras optimizer"
 )
 TITLES = {"pytorch": "PyTorch", "keras": "Keras"}
@@ -45,7 +48,9 @@ class OptimizerFactory(NamedTuple):
         return result
 
     def first_rate(self) -> float | None:
-        """The learning rate that the optimizer starts with; None if it has none that can be set from outside."""
+        """The learning rate that the optimizer starts with; None if it has none that can be set
+        from outside.
+        """
         rate: float | None = _runner(self.library).first_rate(self.make)
         return rate
 
@@ -62,7 +67,8 @@ def from_object(optimizer: Any) -> OptimizerFactory:
         return _from_keras_optimizer(optimizer)
     if sys.modules.get("torch") and _runner("pytorch").is_optimizer(optimizer):
         raise ValueError(
-            f"optimizer must be made anew for every trial, got a {type(optimizer).__name__} that holds its parameters; "
+            "optimizer must be made anew for every trial, got a "
+            f"{type(optimizer).__name__} that holds its parameters; "
             "give a function of them: lambda params: MyAdam(params, lr=1e-3)"
         )
     if not callable(optimizer):
@@ -83,7 +89,8 @@ def _from_keras_optimizer(optimizer: Any) -> OptimizerFactory:
         kind.from_config(dict(config))
     except Exception as error:
         raise ValueError(
-            f"{kind.__name__} must be made anew for every trial, but its get_config does not say how "
+            f"{kind.__name__} must be made anew for every trial, but its get_config does "
+            "not say how "
             f"({error}); give a function: lambda: {kind.__name__}(...)"
         ) from error
     return OptimizerFactory(kind.__name__, "keras", lambda: kind.from_config(dict(config)))
@@ -102,14 +109,17 @@ def _build(library: str, make: Callable[..., Any]) -> Any:
 
 
 def library_of(make: Callable[..., Any], name: str) -> str:
-    """The library of a function that builds an optimizer: "pytorch" if it needs one argument, "keras" if none.
+    """The library of a function that builds an optimizer: "pytorch" if it needs one argument,
+    "keras" if none.
 
     ValueError if it needs more, or if its signature cannot be read.
     """
     try:
         parameters = inspect.signature(make).parameters.values()
     except (TypeError, ValueError) as error:
-        raise ValueError(f"optimizer must be {FORMS}; the signature of {make!r} cannot be read") from error
+        raise ValueError(
+            f"optimizer must be {FORMS}; the signature of {make!r} cannot be read"
+        ) from error
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [p.name for p in parameters if p.kind in positional and p.default is p.empty]
     if len(needed) > 1:
@@ -120,7 +130,8 @@ def library_of(make: Callable[..., Any], name: str) -> str:
 def from_text(text: str) -> OptimizerFactory:
     """The factory called ``module:name``; the module lies in the current folder or is installed.
 
-    ValueError, in one line, if it cannot be imported; so do the mistakes of the function when it is called.
+    ValueError, in one line, if it cannot be imported; so do the mistakes of the function when it is
+    called.
     """
     module_name, _, name = text.partition(":")
     sys.path.insert(0, os.getcwd())
@@ -129,9 +140,13 @@ def from_text(text: str) -> OptimizerFactory:
         for part in name.split("."):
             factory = getattr(factory, part)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"{text} must be a module, in this folder or installed, and a name in it: {error}") from error
+        raise ValueError(
+            f"{text} must be a module, in this folder or installed, and a name in it: {error}"
+        ) from error
     except Exception as error:
-        raise ValueError(f"{text}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"{text}: importing {module_name} failed: {type(error).__name__}: {error}"
+        ) from error
     if not callable(factory):
         raise ValueError(f"{text} must be callable, got {factory!r}")
     library = library_of(factory, text)
@@ -145,15 +160,19 @@ def _checked(text: str, library: str, factory: Callable[..., Any]) -> Callable[.
         try:
             built = factory(*parameters)
         except Exception as error:
-            raise ValueError(f"{text} failed when called: {type(error).__name__}: {error}") from error
-        base = importlib.import_module("torch.optim" if library == "pytorch" else "keras.optimizers").Optimizer
+            raise ValueError(
+                f"{text} failed when called: {type(error).__name__}: {error}"
+            ) from error
+        base = importlib.import_module(
+            "torch.optim" if library == "pytorch" else "keras.optimizers"
+        ).Optimizer
         if not isinstance(built, base):
             raise ValueError(
                 f"{text} must return a torch.optim.Optimizer, given a list of parameters, or a "
-                f"keras.optimizers.Optimizer, given nothing; it was given {'parameters' if parameters else 'nothing'} "
+                "keras.optimizers.Optimizer, given nothing; it was given "
+                f"{'parameters' if parameters else 'nothing'} "
                 f"and returned {type(built).__module__}.{type(built).__name__}"
             )
         return built
 
     return make
-

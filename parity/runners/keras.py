@@ -23,7 +23,10 @@ from .result import RunOptions, RunResult
 NEEDS = ("tensorflow", "keras")
 TITLE = "keras.optimizers"
 MODES = ("eager", "graph")  # of the user's optimizers: as ``model.fit`` runs them, and eagerly
-NEEDS_FLOATX = ("Muon",)  # natives that move weights of Keras' global dtype alone: reproductions/keras_muon_dtype.py
+# natives that move weights of Keras' global dtype alone: reproductions/keras_muon_dtype.py
+NEEDS_FLOATX = ("Muon",)
+
+EAGERLY = RunOptions("eager")
 
 Make = Callable[[], Any]  # builds the optimizer
 
@@ -49,8 +52,12 @@ def adapter_maker(rule: Rule) -> Make:
 
 
 def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:
-    """The trajectory of a native; ``each_step`` is code of ours for the optimizer, run before each step."""
-    return run_native_with(native, trial, dtype, RunOptions(native.mode, each_step=each_step)).trajectory
+    """The trajectory of a native; ``each_step`` is code of ours for the optimizer, run before each
+    step.
+    """
+    return run_native_with(
+        native, trial, dtype, RunOptions(native.mode, each_step=each_step)
+    ).trajectory
 
 
 def run_native_with(native: Native, trial: Trial, dtype: str, options: RunOptions) -> RunResult:
@@ -71,7 +78,9 @@ def floatx(call: Call, dtype: str) -> Iterator[None]:
 
 
 def first_rate(make: Make) -> float | None:
-    """The learning rate that the optimizer starts with; None if it follows a schedule of its own."""
+    """The learning rate that the optimizer starts with; None if it follows a schedule of its
+    own.
+    """
     return _own_rate(make())
 
 
@@ -82,8 +91,10 @@ def _own_rate(optimizer: Any) -> float | None:
     return float(np.asarray(optimizer.learning_rate))
 
 
-def run(make: Make, trial: Trial, dtype: str, options: RunOptions = RunOptions("eager")) -> RunResult:  # noqa: B008
-    """The optimizer's trajectory in ``dtype``, and the rule that its class and config say it follows."""
+def run(make: Make, trial: Trial, dtype: str, options: RunOptions = EAGERLY) -> RunResult:
+    """The optimizer's trajectory in ``dtype``, and the rule that its class and config say it
+    follows.
+    """
     variables = [
         keras.Variable(start.astype(numpy_dtype(dtype)), dtype=dtype, name=f"theta{index}")
         for index, start in enumerate(trial.start.values())
@@ -118,7 +129,9 @@ class _Stepper:
         self.apply = natives.in_mode(optimizer, options.mode or "eager")
 
     def take(self, step: int) -> None:
-        """Set the learning rate and take a step (counted from 0), unless no tensor has a gradient."""
+        """Set the learning rate and take a step (counted from 0), unless no tensor has a
+        gradient.
+        """
         if self.rate is not None:
             self.optimizer.learning_rate = self.trial.rate_at(self.rate, step)
         if self.options.each_step:
@@ -129,14 +142,21 @@ class _Stepper:
 
     def _run_each_step(self, step: int) -> None:
         lr = self.trial.rate_at(self.rate or 0.0, step)
-        names = {"optimizer": self.optimizer, "t": step + 1, "lr": lr, "lr_before": self.rate_before}
+        names = {
+            "optimizer": self.optimizer,
+            "t": step + 1,
+            "lr": lr,
+            "lr_before": self.rate_before,
+        }
         exec(self.options.each_step, names)
         self.rate_before = lr
 
     def _gradients(self, step: int) -> list[Any]:
         disturb = self.options.disturbance
         gradients: list[Any] = []
-        for name, dense in zip(self.trial.start, self.trial.gradients_at(step, self.dtype), strict=True):
+        for name, dense in zip(
+            self.trial.start, self.trial.gradients_at(step, self.dtype), strict=True
+        ):
             if dense is None:
                 gradients.append(None)
             elif name in self.trial.sparse:
@@ -155,13 +175,17 @@ class _Stepper:
         disturb = self.options.disturbance
         if disturb is None:
             return
-        arrays = [v for v in self.optimizer.variables if v.shape and keras.backend.is_float_dtype(v.dtype)]
+        arrays = [
+            v for v in self.optimizer.variables if v.shape and keras.backend.is_float_dtype(v.dtype)
+        ]
         for variable in (*self.variables, *arrays):
             variable.assign(disturb(variable.numpy()))
 
 
 def claimed_rule(optimizer: Any) -> Rule | None:
-    """The rule that an optimizer says it follows: by its class, or the nearest known class above, and its config."""
+    """The rule that an optimizer says it follows: by its class, or the nearest known class above,
+    and its config.
+    """
     if isinstance(optimizer, samestep.frameworks.tensorflow.Optimizer):
         return optimizer.rule.replace(lr=float(np.asarray(optimizer.learning_rate)))
     name = _native_name(optimizer)
@@ -169,27 +193,43 @@ def claimed_rule(optimizer: Any) -> Rule | None:
         return None
     arguments = dialect.NATIVES[name].arguments
     try:
-        return dialect.read(name, **{k: v for k, v in optimizer.get_config().items() if k in arguments})
+        return dialect.read(
+            name, **{k: v for k, v in optimizer.get_config().items() if k in arguments}
+        )
     except ValueError:  # a schedule
         return None
 
 
 def _native_name(optimizer: Any) -> str:
-    """The name of Keras' own class that the optimizer is an instance of, if the dialect knows it."""
-    bases = (kind.__name__ for kind in type(optimizer).__mro__ if kind.__module__.startswith("keras.src.optimizers."))
+    """The name of Keras' own class that the optimizer is an instance of, if the dialect knows
+    it.
+    """
+    bases = (
+        kind.__name__
+        for kind in type(optimizer).__mro__
+        if kind.__module__.startswith("keras.src.optimizers.")
+    )
     return next((name for name in bases if name in dialect.NATIVES), "")
 
 
 def states(optimizer: Any, variables: Sequence[Any]) -> list[dict[str, np.ndarray]]:
-    """The state of each variable, under our names where they are known. Keras' SGD turns the sign of its buffer."""
+    """The state of each variable, under our names where they are known.
+
+    Keras' SGD turns the sign of its buffer.
+    """
     if isinstance(optimizer, samestep.frameworks.tensorflow.Optimizer):
         return [{key: slot.numpy() for key, slot in slots.items()} for slots in optimizer._states]
     name = _native_name(optimizer)
-    our_names = {theirs: ours for ours, theirs in dialect.NATIVES[name].state.items()} if name else {}
+    our_names = (
+        {theirs: ours for ours, theirs in dialect.NATIVES[name].state.items()} if name else {}
+    )
     sign = -1 if name and dialect.NATIVES[name].rule is SGD else 1
     collected: list[dict[str, np.ndarray]] = [{} for _ in variables]
-    for slot in optimizer.variables:  # a slot is called after its variable, and then by its own name
-        owners = [(len(v.name), i) for i, v in enumerate(variables) if slot.name.startswith(f"{v.name}_")]
+    # a slot is called after its variable, and then by its own name
+    for slot in optimizer.variables:
+        owners = [
+            (len(v.name), i) for i, v in enumerate(variables) if slot.name.startswith(f"{v.name}_")
+        ]
         if owners:
             length, index = max(owners)
             own_name = slot.name[length + 1 :]

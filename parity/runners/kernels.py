@@ -16,7 +16,7 @@ MODE = "kernel"
 
 def run(rule: Rule, trial: Trial, dtype: str) -> Trajectory:
     """The trajectory of the kernel that follows the rule."""
-    return run_each(rule, trial, dtype, lambda tensor: _run_tensor(rule, dtype, tensor))
+    return run_each(rule.lr, trial, dtype, lambda tensor: _run_tensor(rule, dtype, tensor))
 
 
 def _run_tensor(rule: Rule, dtype: str, tensor: OneTensor) -> np.ndarray:

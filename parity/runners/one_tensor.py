@@ -7,7 +7,6 @@ import numpy as np
 
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
-from samestep.reference import Rule
 
 
 class OneTensor(NamedTuple):
@@ -23,12 +22,12 @@ class OneTensor(NamedTuple):
         return list(zip(self.gradients, self.rates, strict=True))
 
 
-def run_each(rule: Rule, trial: Trial, dtype: str, run: Callable[[OneTensor], np.ndarray]) -> Trajectory:
-    """The trajectory of a native that follows ``rule``; ``run`` gives that of one tensor, (steps, *shape).
+def run_each(lr: float, trial: Trial, dtype: str, run: Callable[[OneTensor], np.ndarray]) -> Trajectory:
+    """The trajectory of a native whose learning rate is ``lr``; ``run`` gives that of one tensor, (steps, *shape).
 
     ValueError if a tensor has no gradient at some step: these libraries cannot leave a tensor out.
     """
-    rates = trial.rates(rule.lr)
+    rates = trial.rates(lr)
     thetas = {}
     for name, start in trial.start.items():
         if not trial.present[name].all():

@@ -29,7 +29,7 @@ def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") ->
     if each_step:
         raise ValueError(f"onnx has no settings before each step, got {each_step!r}")
     rule = dialect.read(native.call.name, **native.call.arguments)
-    return run_each(rule, trial, dtype, lambda tensor: _run_tensor(native.call, dtype, tensor))
+    return run_each(rule.lr, trial, dtype, lambda tensor: _run_tensor(native.call, dtype, tensor))
 
 
 def _run_tensor(call: Call, dtype: str, tensor: OneTensor) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
+from samestep.reference.dialects import Call
 from samestep.reference.dialects import optax as dialect
 
 from . import Native
@@ -29,9 +30,15 @@ def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") ->
     """
     import jax
 
-    rule = dialect.read(native.call.name, **native.call.arguments)
+    lr = _learning_rate(native.call)
     with jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext():
-        return run_each(rule, trial, dtype, lambda tensor: _run_tensor(native, dtype, each_step, tensor))
+        return run_each(lr, trial, dtype, lambda tensor: _run_tensor(native, dtype, each_step, tensor))
+
+
+def _learning_rate(call: Call) -> float:
+    """The learning rate of a call, without its sign; 1 where it has none, as optax' own default is."""
+    lr = call.arguments.get("learning_rate")
+    return abs(lr) if isinstance(lr, float | int) else 1.0
 
 
 def _run_tensor(native: Native, dtype: str, each_step: str, tensor: OneTensor) -> np.ndarray:

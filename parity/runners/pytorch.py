@@ -25,8 +25,11 @@ from .result import GradientWritten, RunOptions, RunResult
 NEEDS = ("torch",)
 TITLE = "torch.optim"
 MODES = ("eager",)  # of the user's optimizers
-WITHOUT_BFLOAT16 = "for-loop without bfloat16"  # a native that converts matrices to bfloat16, kept from it
+# a native that converts matrices to bfloat16, kept from it
+WITHOUT_BFLOAT16 = "for-loop without bfloat16"
 RULES = {rule.__name__: rule for rule in reference.RULES}
+
+PLAINLY = RunOptions()
 
 Make = Callable[[list[torch.nn.Parameter]], Any]  # builds the optimizer of a list of parameters
 
@@ -55,8 +58,12 @@ def adapter_maker(rule: Rule) -> Make:
 
 
 def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:
-    """The trajectory of a native; ``each_step`` is code of ours for the parameter group, run before each step."""
-    return run_native_with(native, trial, dtype, RunOptions(native.mode, each_step=each_step)).trajectory
+    """The trajectory of a native; ``each_step`` is code of ours for the parameter group, run before
+    each step.
+    """
+    return run_native_with(
+        native, trial, dtype, RunOptions(native.mode, each_step=each_step)
+    ).trajectory
 
 
 def run_native_with(native: Native, trial: Trial, dtype: str, options: RunOptions) -> RunResult:
@@ -65,18 +72,23 @@ def run_native_with(native: Native, trial: Trial, dtype: str, options: RunOption
 
 
 def first_rate(make: Make) -> float | None:
-    """The learning rate that the optimizer starts with; None if it has none that can be set from outside."""
+    """The learning rate that the optimizer starts with; None if it has none that can be set from
+    outside.
+    """
     groups = _groups(make([torch.nn.Parameter(torch.zeros(1))]))
     return float(groups[0]["lr"]) if groups else None
 
 
-def run(make: Make, trial: Trial, dtype: str, options: RunOptions = RunOptions()) -> RunResult:  # noqa: B008  # immutable
-    """The optimizer's trajectory in ``dtype``, and the rule that its class and groups say it follows.
+def run(make: Make, trial: Trial, dtype: str, options: RunOptions = PLAINLY) -> RunResult:
+    """The optimizer's trajectory in ``dtype``, and the rule that its class and groups say it
+    follows.
 
     GradientWritten if the optimizer writes to a gradient while gradients are watched.
     """
     torch.set_num_threads(1)  # the first two-threaded square root of a process was seen wrong
-    parameters = [torch.nn.Parameter(_tensor(start, dtype, trial)) for start in trial.start.values()]
+    parameters = [
+        torch.nn.Parameter(_tensor(start, dtype, trial)) for start in trial.start.values()
+    ]
     optimizer = make(list(parameters))
     stepper = _Stepper(optimizer, parameters, trial, dtype, options)
     recorder = TrajectoryRecorder(trial, [_array(parameter) for parameter in parameters])
@@ -91,7 +103,12 @@ class _Stepper:
     """Takes the steps of one run."""
 
     def __init__(
-        self, optimizer: Any, parameters: list[torch.nn.Parameter], trial: Trial, dtype: str, options: RunOptions
+        self,
+        optimizer: Any,
+        parameters: list[torch.nn.Parameter],
+        trial: Trial,
+        dtype: str,
+        options: RunOptions,
     ) -> None:
         self.optimizer = optimizer
         self.parameters = parameters
@@ -112,7 +129,11 @@ class _Stepper:
         dense = self._dense_gradients(step)
         for index, parameter in enumerate(self.parameters):
             parameter.grad = self._gradient(step, index, dense[index])
-        with _without_bfloat16() if self.options.mode == WITHOUT_BFLOAT16 else contextlib.nullcontext():
+        with (
+            _without_bfloat16()
+            if self.options.mode == WITHOUT_BFLOAT16
+            else contextlib.nullcontext()
+        ):
             self.optimizer.step()
         if self.options.watch_gradients:
             self._check_gradients(step, dense)
@@ -146,7 +167,8 @@ class _Stepper:
                 continue
             if not np.array_equal(_array(gradient), expected, equal_nan=True):
                 raise GradientWritten(
-                    f"{type(self.optimizer).__name__} must leave gradients as they are, but it wrote to the gradient "
+                    f"{type(self.optimizer).__name__} must leave gradients as they are, "
+                    "but it wrote to the gradient "
                     f"of tensor {index} in step {step + 1}, {self.dtype}; work on a copy"
                 )
 
@@ -194,7 +216,9 @@ def _tensor(array: np.ndarray, dtype: str, trial: Trial) -> torch.Tensor:
 
 def _sparse(gradient: SparseGradient, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
     values = torch.tensor(np.asarray(gradient.values, np.float64), dtype=getattr(torch, dtype))
-    return torch.sparse_coo_tensor(torch.tensor([gradient.rows]), values, shape, check_invariants=True)
+    return torch.sparse_coo_tensor(
+        torch.tensor([gradient.rows]), values, shape, check_invariants=True
+    )
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
@@ -213,13 +237,19 @@ def states(optimizer: Any, parameters: Sequence[torch.Tensor]) -> list[dict[str,
     for parameter in parameters:
         state = by_parameter.get(parameter, {}) if hasattr(by_parameter, "get") else {}
         collected.append(
-            {our_names.get(key, key): _array(value) for key, value in state.items() if _is_state(key, value)}
+            {
+                our_names.get(key, key): _array(value)
+                for key, value in state.items()
+                if _is_state(key, value)
+            }
         )
     return collected
 
 
 def claimed_rule(optimizer: Any) -> Rule | None:
-    """The rule that an optimizer says it follows: by its class, or the nearest known class above, and its first group."""
+    """The rule that an optimizer says it follows: by its class, or the nearest known class above,
+    and its first group.
+    """
     if not _groups(optimizer):
         return None
     group = optimizer.param_groups[0]
@@ -246,8 +276,14 @@ def _known_arguments(name: str, group: dict[str, Any]) -> dict[str, Any]:
 
 
 def _native_name(optimizer: Any) -> str:
-    """The name of torch's own class that the optimizer is an instance of, if the dialect knows it."""
-    bases = (kind.__name__ for kind in type(optimizer).__mro__ if kind.__module__.startswith("torch.optim."))
+    """The name of torch's own class that the optimizer is an instance of, if the dialect knows
+    it.
+    """
+    bases = (
+        kind.__name__
+        for kind in type(optimizer).__mro__
+        if kind.__module__.startswith("torch.optim.")
+    )
     return next((name for name in bases if name in dialect.NATIVES), "")
 
 
@@ -262,5 +298,3 @@ def _is_state(key: str, value: Any) -> bool:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, torch.Tensor) else value
-
-

@@ -10,9 +10,10 @@ from samestep.reference import Rule
 class RunOptions(NamedTuple):
     """How an optimizer is run over a trial.
 
-    ``mode`` is one of the library's modes. ``disturbance`` moves gradients, parameters and state by one unit in the last
-    place. ``each_step`` is code of ours (from a dialect's refusal) that sets arguments before each step. With
-    ``watch_gradients`` an optimizer that writes to a gradient is an error (PyTorch).
+    ``mode`` is one of the library's modes. ``disturbance`` moves gradients, parameters and state by
+    one unit in the last place. ``each_step`` is code of ours (from a dialect's refusal) that sets
+    arguments before each step. With ``watch_gradients`` an optimizer that writes to a gradient is
+    an error (PyTorch).
     """
 
     mode: str = ""
@@ -22,7 +23,9 @@ class RunOptions(NamedTuple):
 
 
 class RunResult(NamedTuple):
-    """The trajectory, the framework or library that it ran in, and the rule that the optimizer says it follows."""
+    """The trajectory, the framework or library that it ran in, and the rule that the optimizer says
+    it follows.
+    """
 
     trajectory: Trajectory
     home: str

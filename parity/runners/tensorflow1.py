@@ -27,8 +27,8 @@ def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") ->
     if native.mode == kernels.MODE:
         return kernels.run(rule, trial, dtype)
     if native.mode == "session":
-        return run_each(rule, trial, dtype, lambda tensor: _run_in_session(native.call, dtype, tensor))
-    return run_each(rule, trial, dtype, lambda tensor: _run_eagerly(native.call, dtype, each_step, tensor))
+        return run_each(rule.lr, trial, dtype, lambda tensor: _run_in_session(native.call, dtype, tensor))
+    return run_each(rule.lr, trial, dtype, lambda tensor: _run_eagerly(native.call, dtype, each_step, tensor))
 
 
 def _run_eagerly(call: Call, dtype: str, each_step: str, tensor: OneTensor) -> np.ndarray:

@@ -24,7 +24,7 @@ def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") ->
     rule = dialect.read(native.call.name, **native.call.arguments)
     if native.mode == kernels.MODE:
         return kernels.run(rule, trial, dtype)
-    return run_each(rule, trial, dtype, lambda tensor: _run_tensor(native, dtype, each_step, tensor))
+    return run_each(rule.lr, trial, dtype, lambda tensor: _run_tensor(native, dtype, each_step, tensor))
 
 
 def _run_tensor(native: Native, dtype: str, each_step: str, tensor: OneTensor) -> np.ndarray:

@@ -1,9 +1,11 @@
-"""Run an optimizer in a process of its own: two frameworks never meet, and a crash is the optimizer's alone.
+"""Run an optimizer in a process of its own: two frameworks never meet, and a crash is the
+optimizer's alone.
 
-``python -m samestep.parity.runners.worker REQUEST`` takes one JSON argument, ``{"text": ..., "runs": [{"trial": path,
-"dtype": ..., "disturbance": seed or null, "out": path}, ...]}``. It writes each trajectory to its path and prints one
-JSON object: the framework, and the rule that the optimizer says it follows. A mistake of the user's ends it with exit
-code 2 and one line on standard error.
+``python -m samestep.parity.runners.worker REQUEST`` takes one JSON argument, ``{"text": ...,
+"runs": [{"trial": path, "dtype": ..., "disturbance": seed or null, "out": path}, ...]}``. It writes
+each trajectory to its path and prints one JSON object: the framework, and the rule that the
+optimizer says it follows. A mistake of the user's ends it with exit code 2 and one line on standard
+error.
 """
 
 import json
@@ -30,12 +32,17 @@ RUNNERS = {"pytorch": "pytorch", "keras": "keras", "tensorflow": "keras"}  # of 
 
 
 def run(contestant: Contestant, given: Trial, dtype: str) -> RunResult:
-    """Run an optimizer over a trial: a rule here, anything else in a process of its own. ValueError if it cannot run."""
+    """Run an optimizer over a trial: a rule here, anything else in a process of its own.
+
+    ValueError if it cannot run.
+    """
     return run_all(contestant, [(given, Job(dtype))])[0]
 
 
 def run_all(contestant: Contestant, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
-    """Run an optimizer over several trials, one after the other in one process, built anew for each."""
+    """Run an optimizer over several trials, one after the other in one process, built anew for
+    each.
+    """
     if contestant.kind == "rule" and contestant.rule:
         return [run_rule(contestant.rule, given, job.dtype) for given, job in jobs]
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
@@ -53,15 +60,21 @@ def run_all(contestant: Contestant, jobs: Sequence[tuple[Trial, Job]]) -> list[R
 
 
 def output_of(module: str, request: dict[str, Any]) -> str:
-    """What a worker module prints for a request, whose "text" names the optimizer; ValueError if it fails."""
+    """What a worker module prints for a request, whose "text" names the optimizer; ValueError if it
+    fails.
+    """
     text = request["text"]
     try:
         ended = run_module(module, [json.dumps(request)], timeout=PATIENCE)
     except subprocess.TimeoutExpired as late:
-        raise ValueError(f"{text} must end within {PATIENCE} seconds, and did not; take fewer steps") from late
+        raise ValueError(
+            f"{text} must end within {PATIENCE} seconds, and did not; take fewer steps"
+        ) from late
     if ended.code:
         last = ended.message.splitlines()[-1]
-        raise ValueError(last if ended.code == USAGE_ERROR else f"{text} {ended.description}: {last}")
+        raise ValueError(
+            last if ended.code == USAGE_ERROR else f"{text} {ended.description}: {last}"
+        )
     return ended.stdout
 
 
@@ -76,15 +89,21 @@ def run_here(contestant: Contestant, given: Trial, job: Job) -> RunResult:
         return _run_native(contestant, Native(contestant.call, contestant.mode), given, job)
     runner: Any = runner_of(RUNNERS[contestant.home])
     make = runner.adapter_maker(contestant.rule)
-    result: RunResult = runner.run(make, given, job.dtype, RunOptions(contestant.mode, job.disturb()))
+    result: RunResult = runner.run(
+        make, given, job.dtype, RunOptions(contestant.mode, job.disturb())
+    )
     return result
 
 
 def _run_native(contestant: Contestant, native: Native, given: Trial, job: Job) -> RunResult:
-    """Run a native; of those without an adapter the state is not seen, and they cannot be disturbed."""
+    """Run a native; of those without an adapter the state is not seen, and they cannot be
+    disturbed.
+    """
     if contestant.home not in RUNNERS:
         if contestant.rule is None or job.disturbance is not None:
-            raise ValueError(f"{contestant.text} has no rule here, so it cannot be run; compare another call")
+            raise ValueError(
+                f"{contestant.text} has no rule here, so it cannot be run; compare another call"
+            )
         trajectory_of_native = runner_of(contestant.home).run_native(native, given, job.dtype)
         return RunResult(trajectory_of_native, contestant.home, contestant.rule)
     runner: Any = runner_of(RUNNERS[contestant.home])
@@ -105,7 +124,10 @@ def main(arguments: Sequence[str]) -> int:
     except (ValueError, ImportError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)
         return USAGE_ERROR
-    print(json.dumps({"home": result.home, "rule": repr(result.rule) if result.rule else ""}), flush=True)
+    print(
+        json.dumps({"home": result.home, "rule": repr(result.rule) if result.rule else ""}),
+        flush=True,
+    )
     return 0
 
 

@@ -1,7 +1,7 @@
 """Wrong rules: rules with one planted mistake each. Every limit must reject them.
 
-Each is a mistake that somebody has made, or plausibly would. ``table`` lists them, one a line, as text replacements;
-``wrong_rules`` gives them as classes.
+Each is a mistake that somebody has made, or plausibly would. ``table`` lists them, one a line, as
+text replacements; ``wrong_rules`` gives them as classes.
 """
 
 import functools
@@ -27,12 +27,12 @@ _serial = itertools.count()
 class PlantedPackage:
     """A package in memory like ``samestep.reference``, with a patch planted in one of its modules.
 
-    A patched rule stands beside the shared modules as they are. For a patched shared module all others are imported
-    again, each when it is first asked for.
+    A patched rule stands beside the shared modules as they are. For a patched shared module all
+    others are imported again, each when it is first asked for.
     """
 
     def __init__(self, patch: Patch) -> None:
-        """Compile and import the patched module. It may raise anything, as the patched source may be broken."""
+        """Compile and import the patched module; raises whatever the patched source raises."""
         stem = Path(patch.file).stem
         self.name = f"wrong_reference_{next(_serial)}"
         package = ModuleType(self.name)
@@ -57,14 +57,18 @@ class PlantedPackage:
 
 @functools.cache
 def wrong_rules(name: str) -> dict[str, type[Rule]]:
-    """The rule class called ``name`` with each mistake of the table that applies to it, by the mistake's name."""
+    """The rule class called ``name`` with each mistake of the table that applies to it, by the
+    mistake's name.
+    """
     files = [f"reference/{stem}.py" for stem in ("rule", "scalars", "sums", name.lower())]
     patches = [patch for patch in RULES if patch.file in files and patch.applies()]
     return {patch.name: getattr(plant(patch, name.lower()), name) for patch in patches}
 
 
 def plant(patch: Patch, module: str) -> ModuleType:
-    """The module ``samestep.reference.<module>`` with the mistake planted, in a package beside the right one."""
+    """The module ``samestep.reference.<module>`` with the mistake planted, in a package beside the
+    right one.
+    """
     return _package(patch).module(module)
 
 

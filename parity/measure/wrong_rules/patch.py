@@ -6,7 +6,9 @@ from samestep import PACKAGE
 
 
 class Patch(NamedTuple):
-    """In ``file``, a path below the package, the text ``before`` stands exactly once and becomes ``after``."""
+    """In ``file``, a path below the package, the text ``before`` stands exactly once and becomes
+    ``after``.
+    """
 
     name: str
     file: str
@@ -29,6 +31,8 @@ class Patch(NamedTuple):
 
 
 def patches_of(file: str, *changes: tuple[str, str, str]) -> list[Patch]:
-    """The patches of one file; each change is the mistake's name, the text that stands there, and what it becomes."""
+    """The patches of one file; each change is the mistake's name, the text that stands there, and
+    what it becomes.
+    """
     stem = file.removesuffix(".py").partition("/")[2]
     return [Patch(f"{stem}: {name}", file, before, after) for name, before, after in changes]

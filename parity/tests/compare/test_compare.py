@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import torch
+
 from samestep.parity.compare import difference
 from samestep.parity.compare.answer import Answer, compare
 from samestep.parity.compare.comparison import run_both
@@ -18,13 +20,7 @@ from samestep.parity.measure.verdict import Agreement
 from samestep.parity.runners import contestants, worker
 from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.result import RunResult
-from samestep.parity.tests.support.require import require
 from samestep.reference import Adam, Epsilon, dialects
-
-torch = require("torch")
-keras = require("keras")
-require("tensorflow")
-
 
 EQUAL = Agreement.EQUAL_BITS
 WITHIN = Agreement.WITHIN_ROUNDING

@@ -17,11 +17,6 @@ from samestep.parity.measure.verdict import Agreement
 from samestep.parity.runners import contestants, worker
 from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.result import RunResult
-from samestep.parity.tests.support.require import require
-
-torch = require("torch")
-keras = require("keras")
-require("tensorflow")
 
 ADAM, STEPS = "Adam(lr=0.001)", 3
 

@@ -13,14 +13,9 @@ from samestep.parity.measure import wrong_rules
 from samestep.parity.runners import contestants
 from samestep.parity.runners import numpy as in_numpy
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
-from samestep.parity.tests.support.require import LEFT_OUT, require
+from samestep.parity.tests.support.require import LEFT_OUT
+from samestep.parity.tests.unknown_optimizers import pytorch, tensorflow
 from samestep.reference import RULES, SGD, Adagrad, Adam, Epsilon, Lion, Muon, NAdam, Rule, ScheduleFree
-
-require("torch")
-require("keras")
-require("tensorflow")
-
-from samestep.parity.tests.unknown_optimizers import pytorch, tensorflow  # noqa: E402
 
 KIN = (SGD, Adagrad, Adam, Lion)  # what is thought of by day
 STRANGERS = [

@@ -6,17 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, torch
+
 from samestep.parity.assertion.recorder import Recorder
 from samestep.parity.measure import limits
 from samestep.parity.measure import trial as trials
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.verdict import judge_tensor
-from samestep.parity.tests.support.require import require
 from samestep.reference import Rule, dialects
-
-torch = require("torch")
-keras = require("keras")
-require("tensorflow")
 
 
 def assert_led_to(path: Path, rule: Rule, ends: dict[str, np.ndarray], steps: int) -> None:

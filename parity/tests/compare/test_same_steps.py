@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, tf, torch
+
+import samestep.frameworks.pytorch
+import samestep.frameworks.tensorflow
 from samestep.parity import assert_same_steps
 from samestep.parity.assertion.expected import ByOptimizer, ByRule
 from samestep.parity.compare.answer import compare
@@ -14,15 +18,7 @@ from samestep.parity.measure.limits import SAFETY
 from samestep.parity.measure.trial import designed_for_unknown
 from samestep.parity.measure.verdict import Agreement
 from samestep.parity.runners import contestants, factories, worker
-from samestep.parity.tests.support.require import require
 from samestep.reference import Adam, dialects
-
-torch = require("torch")
-tf = require("tensorflow")
-keras = require("keras")
-
-import samestep.frameworks.pytorch  # noqa: E402  # after require
-import samestep.frameworks.tensorflow  # noqa: E402
 
 FAULTS = {  # of the optimizers below, and what the message must say
     "epsilon": "epsilon_at=Epsilon.HAT",

@@ -1,146 +1,232 @@
-"""The house stands as drawn: who imports whom, what importing costs, one formula in one place."""
+"""The project keeps the structure of docs/architecture.md where no standard tool checks it.
+
+Import-linter checks which folders import which: pyproject.toml, tests/test_installed.py.
+"""
 
 import ast
-import os
-import subprocess
+import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from samestep import SEARCH_PATH as ROOT
+from samestep.frameworks.experiment import process
 from samestep.parity.measure import cases, wrong_rules
 from samestep.reference import RULES, Muon, dialects
 
-MAY_IMPORT = {
-    "reference": set(),
-    "frameworks": {"reference"},
-    "parity": {"reference", "frameworks"},
-    "bench": {"reference", "frameworks", "parity"},
-    "report": {"reference", "frameworks", "parity"},
-}
-FRAMEWORKS = {"numpy": {"numpy"}, "pytorch": {"numpy", "torch"}, "tensorflow": {"numpy", "tensorflow", "keras"}}
-LIBRARIES = {"numpy", "torch", "tensorflow", "keras", "jax", "scipy", "tf_keras", "optax", "onnx"}
+FOLDERS = ("reference", "frameworks", "parity", "report", "bench", "samestep")
+NOT_IN_THE_WHEEL = ("samestep.bench", "samestep.parity.tests", "samestep.parity.sensitivity")
+FRAMEWORKS = ("numpy", "pytorch", "tensorflow")
+LIBRARIES = ("numpy", "torch", "tensorflow", "keras", "jax", "scipy", "tf_keras", "optax", "onnx")
 
 
-def imports(folder: str) -> Iterator[tuple[str, str]]:
-    """File and top-level module of every absolute import under a folder."""
-    for path in sorted((ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                yield from ((str(path.relative_to(ROOT)), _top(name.name)) for name in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module == "samestep":
-                yield from ((str(path.relative_to(ROOT)), _top(f"samestep.{name.name}")) for name in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                yield str(path.relative_to(ROOT)), _top(str(node.module))
+def sources(*folders: str) -> list[Path]:
+    """The Python files under folders of the checkout; there is at least one in each."""
+    files = []
+    for folder in folders:
+        inside = sorted((ROOT / folder).rglob("*.py"))
+        assert inside, f"{folder} must hold Python files"
+        files += inside
+    return files
 
 
-def _top(module: str) -> str:
-    """The folder of a module of this project, or the package of another."""
-    parts = module.split(".")
-    return parts[1] if parts[0] == "samestep" and len(parts) > 1 else parts[0]
+def imported(path: Path) -> Iterator[str]:
+    """The full name of each module that a file imports, also inside functions."""
+    package = ["samestep", *path.relative_to(ROOT).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *(node.module or "").split(".")]).strip(".")
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
-def test_arrows_point_one_way(package: str) -> None:
-    """No package imports one that stands on it."""
-    forbidden = set(MAY_IMPORT) - MAY_IMPORT[package] - {package}
-    found = list(imports(package))
-    assert found
-    assert not [(file, name) for file, name in found if name in forbidden]
+def is_within(module: str, *packages: str) -> bool:
+    """True if the module is one of the packages, or lies in one of them."""
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
+
+
+def in_the_wheel(path: Path) -> bool:
+    """True for a module that users install."""
+    module = ".".join(["samestep", *path.relative_to(ROOT).with_suffix("").parts])
+    return not is_within(module, *NOT_IN_THE_WHEEL)
+
+
+def imports(files: list[Path], *packages: str) -> list[str]:
+    """A line for each import of one of the packages in the files."""
+    lines = []
+    for path in files:
+        modules = [module for module in imported(path) if is_within(module, *packages)]
+        lines += [f"{path.relative_to(ROOT)} imports {module}" for module in modules]
+    return lines
+
+
+def test_imports_are_read_in_every_form() -> None:
+    """Absolute, relative, and inside a function."""
+    file = ROOT / "parity" / "tests" / "support" / "bits.py"
+    assert imports([file], "samestep.frameworks.numpy")
+    assert "samestep.parity.measure.cases" in set(imported(file))
+    assert "samestep.reference.rule.Rule" in set(imported(ROOT / "reference" / "sgd.py"))
+    assert not in_the_wheel(file)
+    assert in_the_wheel(ROOT / "reference" / "sgd.py")
+
+
+def test_installed_modules_import_nothing_that_stays_in_the_checkout() -> None:
+    """Benchmarks, tests and planted wrong rules are not in the wheel."""
+    installed = [path for path in sources(*FOLDERS[:4]) if in_the_wheel(path)]
+    assert not imports(installed, *NOT_IN_THE_WHEEL)
+
+
+def test_benchmarks_and_planted_rules_stand_alone() -> None:
+    """Nothing imports the report; bench uses no test but their helpers, for it is run by pytest."""
+    assert not imports(sources("bench"), "samestep.report", "samestep.parity.sensitivity")
+    assert not imports(sources("parity/sensitivity"), "samestep.report", "samestep.bench")
+    modules = {module for path in sources("bench") for module in imported(path)}
+    tests = {module for module in modules if is_within(module, "samestep.parity.tests")}
+    assert all(is_within(module, "samestep.parity.tests.support.require") for module in tests)
+
+
+def test_folders_are_imported_as_parts_of_samestep() -> None:
+    """A module called ``report`` or ``parity`` could be anybody's."""
+    names = {path.name for path in (ROOT / "samestep").iterdir() if path.is_symlink()}
+    assert not imports(sources(*FOLDERS, "tests", "examples"), *names, "migrate")
 
 
 def test_reference_imports_the_standard_library_alone() -> None:
     """Not even NumPy."""
-    assert {name for _, name in imports("reference")} <= {"reference", *sys.stdlib_module_names}
+    modules = {module for path in sources("reference") for module in imported(path)}
+    roots = {
+        module.split(".")[0] for module in modules if not is_within(module, "samestep.reference")
+    }
+    assert roots <= set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_frameworks_do_not_import_each_other(framework: str) -> None:
-    """Neither each other's library nor each other's code."""
-    used = {name for _, name in imports(f"frameworks/{framework}")}
-    assert used & LIBRARIES <= FRAMEWORKS[framework]
-    for path in (ROOT / "frameworks" / framework).glob("*.py"):
-        others = [other for other in FRAMEWORKS if other != framework]
-        assert not [
-            o for o in others if f"from ..{o}" in path.read_text() or f"frameworks.{o} import" in path.read_text()
-        ]
-
-
-def test_frameworks_have_the_same_files() -> None:
-    """A newcomer who knows one knows all; compiled steps and hooks are a matter of torch's, the barrier against
-    compilers and the coefficients inside a graph are TensorFlow's; NumPy ships no optimizers and has a check of its
-    own."""
-    files = {name: {path.name for path in (ROOT / "frameworks" / name).glob("*.py")} for name in FRAMEWORKS}
-    graphs = {"guarded.py", "coefficients.py"}
-    assert files["pytorch"] - {"compiled.py", "hooks.py", "whole.py"} == files["tensorflow"] - graphs
-    assert files["numpy"] - {"exactness.py"} == files["tensorflow"] - {*graphs, "native.py"}
-
-
-def test_importing_the_reference_loads_no_array_library_and_takes_a_moment() -> None:
-    """In a fresh interpreter, by what it leaves in sys.modules."""
-    code = (
-        "import sys, samestep.reference; print([m for m in sys.modules if m.split('.')[0] in set(sys.argv[1].split())])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, " ".join(LIBRARIES)],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert done.stdout == "[]\n"
+@pytest.mark.parametrize("module", ["samestep.reference", "samestep.reference.dialects"])
+def test_importing_the_reference_loads_no_array_library(module: str) -> None:
+    """In a fresh interpreter, by what the import leaves in sys.modules."""
+    assert not loaded_by(module) & set(LIBRARIES)
 
 
 def test_importing_the_torch_adapter_loads_no_tensorflow() -> None:
     """Its users need torch alone."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    code = "import sys, samestep.frameworks.pytorch; print('tensorflow' in sys.modules or 'keras' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert done.stdout == "False\n"
+    assert not loaded_by("samestep.frameworks.pytorch") & {"tensorflow", "keras"}
+
+
+def loaded_by(module: str) -> set[str]:
+    """The top-level packages that a fresh interpreter has loaded after it imported a module."""
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    ended = process.run_python(["-c", code])
+    assert ended.code == 0, ended.message
+    return set(ended.stdout.split())
+
+
+def test_frameworks_have_the_same_files() -> None:
+    """Who knows the files of one framework knows all; each exception belongs to one framework.
+
+    PyTorch's are compiled steps and hooks, TensorFlow's the barrier against compilers and the
+    coefficients inside a graph. NumPy ships no optimizers, and checks that sums are exact.
+    """
+    files = {
+        name: {path.name for path in (ROOT / "frameworks" / name).glob("*.py")}
+        for name in FRAMEWORKS
+    }
+    tensorflow = files["tensorflow"] - {"guarded.py", "coefficients.py"}
+    assert files["pytorch"] - {"compiled.py", "hooks.py", "whole.py"} == tensorflow
+    assert files["numpy"] - {"exactness.py"} == tensorflow - {"native.py"}
+
+
+def test_files_of_tests_have_unique_names_and_no_package() -> None:
+    """So pytest imports each by its own name, and two never stand for each other."""
+    files = [
+        path for path in sources("parity/tests", "tests", "bench") if path.name.startswith("test_")
+    ]
+    names = sorted(path.name for path in files)
+    assert names == sorted(set(names))
+    assert not [path for path in files if (path.parent / "__init__.py").exists()]
+
+
+def test_tests_are_marked_with_the_rung_of_their_folder() -> None:
+    """The report counts the tests of each rung by this mark."""
+    files = [path for path in sources("parity/tests") if path.parent.name.startswith("rung")]
+    assert files
+    for path in files:
+        if path.name.startswith("test_"):
+            marks = set(re.findall(r"mark\.rung\((\d)\)", path.read_text()))
+            assert marks == {path.parent.name[len("rung")]}, f"{path.name} has the marks {marks}"
+
+
+def test_test_files_import_frameworks_by_one_module() -> None:
+    """Which imports PyTorch first and skips where one is absent: support/frameworks.py."""
+    files = [path for path in sources("parity/tests") if path.name.startswith("test_")]
+    frameworks = ("torch", "tensorflow", "keras")
+    lines = []
+    for path in files:
+        for node in ast.parse(path.read_text()).body:
+            names = [
+                alias.name for alias in getattr(node, "names", []) if isinstance(node, ast.Import)
+            ]
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            lines += [f"{path.name}: {name}" for name in names if is_within(name, *frameworks)]
+    assert not lines
+    late = re.compile(r"^(import|from) .*noqa: E402", re.MULTILINE)
+    assert not [path.name for path in files if late.search(path.read_text())]
 
 
 TOLERANCES = {"rtol", "atol", "rel", "abs", "rel_tol", "abs_tol", "decimal", "places", "delta"}
-APPROXIMATE = {"approx", "allclose", "isclose", "assert_allclose", "assert_almost_equal", "assert_close"}
+APPROXIMATE = {
+    "approx",
+    "allclose",
+    "isclose",
+    "assert_allclose",
+    "assert_almost_equal",
+    "assert_close",
+}
 
 
 def literal_tolerances(source: str) -> list[int]:
-    """Lines that pass a literal tolerance or call something that has one built in."""
-    found = []
+    """Lines that pass a literal tolerance or call a function that has one built in."""
+    lines = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             named = any(keyword.arg in TOLERANCES for keyword in node.keywords)
-            if name in APPROXIMATE or (named and name != "SimpleNamespace"):  # an ``xp`` has a function ``abs``
-                found.append(node.lineno)
-    return found
+            # A namespace of functions has one that is called ``abs``.
+            if name in APPROXIMATE or (named and name != "SimpleNamespace"):
+                lines.append(node.lineno)
+    return lines
 
 
 def test_no_tolerance_is_set_by_hand() -> None:
     """Not one in ``parity``: limits are derived."""
     assert literal_tolerances("np.allclose(a, b)\nf(x, rtol=1e-3)") == [1, 2]
-    found = {path.name: literal_tolerances(path.read_text()) for path in (ROOT / "parity").rglob("*.py")}
-    assert not {name: lines for name, lines in found.items() if lines}
+    lines = {str(path): literal_tolerances(path.read_text()) for path in sources("parity")}
+    assert not {path: numbers for path, numbers in lines.items() if numbers}
 
 
-def test_every_rule_has_all_that_a_rule_needs() -> None:
-    """A case in the dialect of each framework that has a native for it, and at least five mutants."""
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_every_rule_has_its_cases(rule: type) -> None:
+    """A call in the dialect of each framework that has it, and at least five wrong rules."""
     plain = {**cases.PLAIN, **cases.MATRIX}
-    assert list(plain) == [rule.__name__ for rule in RULES]
-    for rule in RULES:
-        name = rule.__name__
-        homes = [
-            home for home in ("pytorch", "keras") for native in dialects.find(home).NATIVES.values()
-            if native.rule is rule
-        ]  # fmt: skip
-        assert [dialects.parse(call)[0] for call in plain[name]] == list(dict.fromkeys(homes))
-        assert {type(dialects.read(call)) for call in plain[name]} == {rule}
-        own = [mutant for mutant in wrong_rules.RULES if mutant.file == f"reference/{name.lower()}.py"]
-        assert len(own) >= 5, f"{name} has {len(own)} mutants"
+    assert list(plain) == [each.__name__ for each in RULES]
+    name = rule.__name__
+    homes = [
+        home
+        for home in ("pytorch", "keras")
+        if any(native.rule is rule for native in dialects.find(home).NATIVES.values())
+    ]
+    assert [dialects.parse(call)[0] for call in plain[name]] == homes
+    assert {type(dialects.read(call)) for call in plain[name]} == {rule}
+    file = f"reference/{name.lower()}.py"
+    wrong = [patch for patch in wrong_rules.RULES if patch.file == file]
+    assert len(wrong) >= 5, f"{name} must have five wrong rules, but has {len(wrong)}"
 
 
-def test_rule_files_stay_short() -> None:
-    """Docstring and all, a rule is read in a minute; Muon, which chooses between two, in a little more."""
-    for rule in RULES:
-        lines = len((ROOT / "reference" / f"{rule.__name__.lower()}.py").read_text().splitlines())
-        assert lines <= (95 if rule is Muon else 70), f"{rule.__name__} has {lines} lines"
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_rule_files_stay_short(rule: type) -> None:
+    """A rule is read in a minute; Muon, which chooses between two rules, takes a little longer."""
+    lines = (ROOT / "reference" / f"{rule.__name__.lower()}.py").read_text().splitlines()
+    assert len(lines) <= (95 if rule is Muon else 70)

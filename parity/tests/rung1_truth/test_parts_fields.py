@@ -122,16 +122,16 @@ def test_bases_leave_the_work_to_their_kinds() -> None:
 MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: ClipNorm(limit=0.0), r"limit must lie in \(0, inf\), got 0.0"),
     (lambda: Cosine(lr=0.1, steps=0), "steps must be a whole number from 1 on, got 0"),
-    (lambda: Cosine(lr=0.1, steps=2.5), "steps must be a whole number from 1 on, got 2.5"),  # type: ignore[arg-type]
+    (lambda: Cosine(lr=0.1, steps=2.5), "steps must be a whole number from 1 on, got 2.5"),
     (lambda: Cosine(lr=-0.1, steps=2), r"lr must lie in \[0, inf\), got -0.1"),
-    (lambda: Cosine(lr=0.1, steps=2, after="STOP"), "after must be After.STAY or After.RETURN, got 'STOP'"),  # type: ignore[arg-type]
+    (lambda: Cosine(lr=0.1, steps=2, after="STOP"), "after must be After.STAY or After.RETURN, got 'STOP'"),
     (lambda: Piecewise(boundaries=[3, 2], rates=[1, 2, 3]), "must be whole numbers that do not fall"),
     (lambda: Piecewise(boundaries=[0, 1.5], rates=[1, 2, 3]), "must be whole numbers that do not fall"),
     (lambda: Piecewise(boundaries=[0.5], rates=[1, 2]), "must be whole numbers that do not fall"),
     (lambda: Piecewise(boundaries=[3], rates=[1]), "rates must be one more than boundaries, got 1"),
     (lambda: Piecewise(boundaries=[3], rates=[1, -2]), r"each of rates must lie in \[0, inf\), got -2"),
-    (lambda: Piecewise(boundaries="3", rates=[1, 2]), "boundaries must be a sequence of numbers, got '3'"),  # type: ignore[arg-type]
-    (lambda: WarmUp(steps=3, then=0.1), r"then must be a schedule such as Cosine\(.*\), got 0.1"),  # type: ignore[arg-type]
+    (lambda: Piecewise(boundaries="3", rates=[1, 2]), "boundaries must be a sequence of numbers, got '3'"),
+    (lambda: WarmUp(steps=3, then=0.1), r"then must be a schedule such as Cosine\(.*\), got 0.1"),
     (lambda: MovingAverage(keep=1.5), r"keep must lie in \[0, 1\], got 1.5"),
     (lambda: restore({"part": "restore"}), "must be the name of a part of samestep.reference.parts, got 'restore'"),
 ]
@@ -146,7 +146,7 @@ def test_mistakes_are_named(mistake: Callable[[], Any], message: str) -> None:
 
 def test_parts_come_back_from_plain_values() -> None:
     """Every part that the tests use; and their labels say what is no default."""
-    parts: list[Part] = [*SCHEDULES, *CLIPPINGS, *AVERAGES, Accumulation(steps=3, total="SUM")]  # type: ignore[arg-type]
+    parts: list[Part] = [*SCHEDULES, *CLIPPINGS, *AVERAGES, Accumulation(steps=3, total="SUM")]
     assert [restore(part.to_dict()) for part in parts] == parts
     assert [json.loads(json.dumps(part.to_dict())) for part in parts] == [part.to_dict() for part in parts]
     assert repr(SCHEDULES[13]) == "WarmUp(start=0.02, steps=5, then=Cosine(lr=0.1, end=0.001, steps=40))"

@@ -7,21 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, tf, torch
+
+import samestep.frameworks.numpy
+import samestep.frameworks.pytorch
+import samestep.frameworks.tensorflow
+from samestep.frameworks.tensorflow import native
 from samestep.parity.measure import bounded, cases, limits, streams
 from samestep.parity.measure.rule_run import run_tensor
 from samestep.parity.measure.verdict import judge_tensor
-from samestep.parity.tests.support.require import LEFT_OUT, compiler, require
-from samestep.reference import Rule, dialects, sums
-
-torch = require("torch")
-tf = require("tensorflow")
-keras = require("keras")
-require("ml_dtypes")
-
-import samestep.frameworks.numpy  # noqa: E402  # after require, which orders the imports and says what is missing
-import samestep.frameworks.pytorch  # noqa: E402
-import samestep.frameworks.tensorflow  # noqa: E402
-from samestep.frameworks.tensorflow import native  # noqa: E402
 from samestep.parity.tests.support.bits import (
     CALLS,
     DTYPES,
@@ -34,6 +28,8 @@ from samestep.parity.tests.support.bits import (
     in_numpy,
     setting,
 )
+from samestep.parity.tests.support.require import LEFT_OUT, compiler
+from samestep.reference import Rule, dialects, sums
 
 pytestmark = pytest.mark.rung(2)
 

@@ -7,20 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, tf, torch
+
+import samestep.frameworks.numpy.parts as in_numpy
+import samestep.frameworks.pytorch.parts as in_torch
+import samestep.frameworks.tensorflow.parts as in_keras
 from samestep.parity.measure import streams
 from samestep.parity.measure.bounded import ROUNDOFF, Bounded
 from samestep.parity.tests.support.parts import AVERAGES, flat, holds
-from samestep.parity.tests.support.require import require
 from samestep.reference.dialects import parts
 from samestep.reference.parts import Accumulation, Average, EqualAverage, MovingAverage
-
-torch = require("torch")
-tf = require("tensorflow")
-keras = require("keras")
-
-import samestep.frameworks.numpy.parts as in_numpy  # noqa: E402
-import samestep.frameworks.pytorch.parts as in_torch  # noqa: E402
-import samestep.frameworks.tensorflow.parts as in_keras  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 

@@ -7,25 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, tf, torch
+
+import samestep.frameworks.numpy
+import samestep.frameworks.numpy.parts as in_numpy
+import samestep.frameworks.pytorch
+import samestep.frameworks.pytorch.parts as in_torch
+import samestep.frameworks.tensorflow.parts as in_keras
+from samestep.frameworks.pytorch import optimizer as module
+from samestep.frameworks.tensorflow import optimizer as in_keras_module
 from samestep.parity.measure import bounded, streams
 from samestep.parity.measure.bounded import ROUNDOFF, Bounded
 from samestep.parity.tests.support.parts import CLIPPINGS, flat, holds
-from samestep.parity.tests.support.require import require
 from samestep.reference.dialects import Call, parts
 from samestep.reference.parts import ClipGlobalNorm, ClipNorm, Clipping, ClipValue
 from samestep.reference.parts import clipping as clipping_module
-
-torch = require("torch")
-tf = require("tensorflow")
-keras = require("keras")
-
-import samestep.frameworks.numpy  # noqa: E402  # after require
-import samestep.frameworks.numpy.parts as in_numpy  # noqa: E402
-import samestep.frameworks.pytorch  # noqa: E402
-import samestep.frameworks.pytorch.parts as in_torch  # noqa: E402
-import samestep.frameworks.tensorflow.parts as in_keras  # noqa: E402
-from samestep.frameworks.pytorch import optimizer as module  # noqa: E402
-from samestep.frameworks.tensorflow import optimizer as in_keras_module  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 

@@ -12,17 +12,14 @@ from typing import Any
 
 import pytest
 
-from samestep.parity.tests.support.require import compiler, require
-from samestep.reference import LAMB, SGD, Adafactor, Adam, Muon, Rule, dialects
+from samestep.parity.tests.support.frameworks import torch
 
-torch = require("torch")
-require("ml_dtypes")
-
-from samestep.frameworks.pytorch import Optimizer, compiled  # noqa: E402  # after require
-from samestep.frameworks.pytorch.optimizer import _apply  # noqa: E402
-from samestep.parity.measure import cases  # noqa: E402
+from samestep.frameworks.pytorch import Optimizer, compiled
+from samestep.frameworks.pytorch.optimizer import _apply
+from samestep.parity.measure import cases
 from samestep.parity.tests.support import bits
-from samestep.parity.tests.support.require import LEFT_OUT  # noqa: E402
+from samestep.parity.tests.support.require import LEFT_OUT, compiler
+from samestep.reference import LAMB, SGD, Adafactor, Adam, Muon, Rule, dialects
 
 pytestmark = [
     pytest.mark.rung(2),

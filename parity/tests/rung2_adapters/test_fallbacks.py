@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from samestep.parity.tests.support.require import compiler, require
+from samestep.parity.tests.support.frameworks import torch
+
+from samestep.frameworks.pytorch import Optimizer, compiled
+from samestep.parity.tests.support.require import compiler
 from samestep.reference import SGD, Adam
-
-torch = require("torch")
-
-from samestep.frameworks.pytorch import Optimizer, compiled  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 

@@ -7,16 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import tf
+
+import samestep.frameworks.numpy
+from samestep.frameworks.tensorflow import guarded
+from samestep.frameworks.tensorflow.guarded import Guarded
 from samestep.parity.measure import streams
-from samestep.parity.tests.support.require import require
-
-require("torch")  # first: the other order of imports is known to crash
-tf = require("tensorflow")
-
-import samestep.frameworks.numpy  # noqa: E402  # after require
-from samestep.frameworks.tensorflow import guarded  # noqa: E402
-from samestep.frameworks.tensorflow.guarded import Guarded  # noqa: E402
-from samestep.reference import scalars  # noqa: E402
+from samestep.reference import scalars
 
 pytestmark = pytest.mark.rung(2)
 

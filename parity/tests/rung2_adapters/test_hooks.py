@@ -1,21 +1,20 @@
 """What torch puts around an optimizer's step is there where somebody has asked for it, and not elsewhere."""
 
+import importlib
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from samestep.parity.tests.support.require import require
+from samestep.parity.tests.support.frameworks import torch
+
+from samestep.frameworks.pytorch import Optimizer, hooks
 from samestep.reference import SGD
 
-torch = require("torch")
-
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook  # noqa: E402
-
-from samestep.frameworks.pytorch import Optimizer, hooks  # noqa: E402
-
 pytestmark = pytest.mark.rung(2)
+
+hooks_of_torch = importlib.import_module(torch.optim.Optimizer.__module__)
 
 
 def parameter() -> Any:
@@ -28,8 +27,8 @@ def parameter() -> Any:
 HOOKS: dict[str, Callable[[Any, Any], Any]] = {
     "before its steps": lambda optimizer, hook: optimizer.register_step_pre_hook(hook),
     "after its steps": lambda optimizer, hook: optimizer.register_step_post_hook(hook),
-    "before any's": lambda optimizer, hook: register_optimizer_step_pre_hook(hook),
-    "after any's": lambda optimizer, hook: register_optimizer_step_post_hook(hook),
+    "before any's": lambda optimizer, hook: hooks_of_torch.register_optimizer_step_pre_hook(hook),
+    "after any's": lambda optimizer, hook: hooks_of_torch.register_optimizer_step_post_hook(hook),
 }
 
 

@@ -7,10 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, tf, torch
+
+import samestep.frameworks.numpy
+import samestep.frameworks.pytorch
+import samestep.frameworks.tensorflow
+from samestep.frameworks.tensorflow import native
 from samestep.parity.measure import cases, streams
 from samestep.parity.natives import hostile
 from samestep.parity.natives.hostile import AdapterVerdict
-from samestep.parity.tests.support.require import LEFT_OUT, compiler, require
+from samestep.parity.tests.support.require import LEFT_OUT, compiler
 from samestep.reference import (
     ASGD,
     FTRL,
@@ -30,15 +36,6 @@ from samestep.reference import (
     Rule,
     ScheduleFree,
 )
-
-torch = require("torch")
-tf = require("tensorflow")
-keras = require("keras")
-
-import samestep.frameworks.numpy  # noqa: E402  # after require
-import samestep.frameworks.pytorch  # noqa: E402
-import samestep.frameworks.tensorflow  # noqa: E402
-from samestep.frameworks.tensorflow import native  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 

@@ -6,14 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.parity.tests.support.require import require
+from samestep.parity.tests.support.frameworks import keras, tf
+
+from samestep.frameworks.tensorflow import Optimizer
 from samestep.reference import RULES, SGD, Adam, Decay, Muon, Rule
-
-require("torch")  # first: the other order of imports is known to crash
-tf = require("tensorflow")
-keras = require("keras")
-
-from samestep.frameworks.tensorflow import Optimizer  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 

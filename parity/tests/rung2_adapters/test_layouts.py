@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from samestep.parity.tests.support.require import compiler, require
+from samestep.parity.tests.support.frameworks import torch
 
-torch = require("torch")
-
-from samestep.frameworks.pytorch import Optimizer, compiled  # noqa: E402
-from samestep.reference import SGD  # noqa: E402
+from samestep.frameworks.pytorch import Optimizer, compiled
+from samestep.parity.tests.support.require import compiler
+from samestep.reference import SGD
 
 pytestmark = pytest.mark.rung(2)
 

@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import torch
+
+from samestep.frameworks.pytorch import namespace
 from samestep.parity.measure import streams
-from samestep.parity.tests.support.require import require
 from samestep.reference import sums
-
-torch = require("torch")
-
-from samestep.frameworks.pytorch import namespace  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 

@@ -6,9 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, tf, torch
+
+import samestep.frameworks.numpy
+import samestep.frameworks.numpy.parts as in_numpy
+import samestep.frameworks.pytorch
+import samestep.frameworks.pytorch.parts as in_torch
+import samestep.frameworks.tensorflow.parts as in_keras
 from samestep.parity.measure import streams
 from samestep.parity.tests.support.parts import SCHEDULES
-from samestep.parity.tests.support.require import require
 from samestep.reference import SGD, Adagrad, Adam, RMSprop, Rule
 from samestep.reference.dialects import Call, Inexpressible, parts
 from samestep.reference.parts import (
@@ -22,16 +28,6 @@ from samestep.reference.parts import (
     Polynomial,
     WarmUp,
 )
-
-torch = require("torch")
-tf = require("tensorflow")
-keras = require("keras")
-
-import samestep.frameworks.numpy  # noqa: E402  # after require
-import samestep.frameworks.numpy.parts as in_numpy  # noqa: E402
-import samestep.frameworks.pytorch  # noqa: E402
-import samestep.frameworks.pytorch.parts as in_torch  # noqa: E402
-import samestep.frameworks.tensorflow.parts as in_keras  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 

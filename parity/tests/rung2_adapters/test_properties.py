@@ -6,23 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 
+from samestep.parity.tests.support.frameworks import keras, ml_dtypes, tf, torch
+
+import samestep.frameworks.numpy
+import samestep.frameworks.pytorch
+import samestep.frameworks.tensorflow
 from samestep.parity.measure import cases
-from samestep.parity.tests.support.require import require
 from samestep.reference import RULES, Rule
-
-torch = require("torch")
-tf = require("tensorflow")
-keras = require("keras")
-ml_dtypes = require("ml_dtypes")
-hypothesis = require("hypothesis")
-
-from hypothesis import given, settings  # noqa: E402  # after require
-from hypothesis import strategies as st  # noqa: E402
-
-import samestep.frameworks.numpy  # noqa: E402
-import samestep.frameworks.pytorch  # noqa: E402
-import samestep.frameworks.tensorflow  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 
@@ -68,7 +61,7 @@ def rules(draw: st.DrawFn, kind: type[Rule]) -> Rule:
     try:
         return kind(**values)
     except ValueError:  # such as nesterov and dampening
-        raise hypothesis.reject() from None
+        raise reject() from None
 
 
 def arrays(shape: tuple[int, ...], dtype: str, odd: tuple[float, ...]) -> st.SearchStrategy[np.ndarray]:

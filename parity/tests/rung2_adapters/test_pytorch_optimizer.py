@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from samestep.parity.tests.support.require import compiler, require
+from samestep.parity.tests.support.frameworks import torch
+
+from samestep.frameworks.pytorch import Optimizer
+from samestep.frameworks.pytorch import optimizer as module
+from samestep.frameworks.pytorch.compiled import Move
+from samestep.parity.tests.support.require import compiler
 from samestep.reference import LAMB, SGD, Adadelta, Adagrad, Adam, NAdam, RMSprop, Rule
-
-torch = require("torch")
-
-from samestep.frameworks.pytorch import Optimizer  # noqa: E402
-from samestep.frameworks.pytorch import optimizer as module  # noqa: E402
-from samestep.frameworks.pytorch.compiled import Move  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 

@@ -12,22 +12,26 @@ import mpmath
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, tf, torch
+
+import samestep.frameworks.numpy
+import samestep.frameworks.numpy.parts as in_numpy
+import samestep.frameworks.pytorch
+import samestep.frameworks.pytorch.parts as in_torch
+import samestep.frameworks.tensorflow.parts as in_keras
 from samestep.parity.measure.bounded import ROUNDOFF
 from samestep.parity.tests.support.parts import SCHEDULES, STEPS, bounds, chained, holds, rates
-from samestep.parity.tests.support.require import require
 from samestep.reference import SGD
 from samestep.reference.dialects import Call, Inexpressible, parts
-from samestep.reference.parts import Constant, Cosine, Exponential, Piecewise, Polynomial, Schedule, WarmUp
-
-torch = require("torch")
-tf = require("tensorflow")
-keras = require("keras")
-
-import samestep.frameworks.numpy  # noqa: E402  # after require
-import samestep.frameworks.numpy.parts as in_numpy  # noqa: E402
-import samestep.frameworks.pytorch  # noqa: E402
-import samestep.frameworks.pytorch.parts as in_torch  # noqa: E402
-import samestep.frameworks.tensorflow.parts as in_keras  # noqa: E402
+from samestep.reference.parts import (
+    Constant,
+    Cosine,
+    Exponential,
+    Piecewise,
+    Polynomial,
+    Schedule,
+    WarmUp,
+)
 
 pytestmark = pytest.mark.rung(2)
 

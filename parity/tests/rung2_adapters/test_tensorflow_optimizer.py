@@ -10,17 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, tf
+
+import samestep.frameworks.numpy
+from samestep.frameworks.tensorflow import Optimizer, native
+from samestep.frameworks.tensorflow import optimizer as module
 from samestep.parity.measure import cases, streams
-from samestep.parity.tests.support.require import require
 from samestep.reference import SGD, Adagrad, Adam, NAdam, RMSprop, Rule, dialects
-
-require("torch")  # first: the other order of imports is known to crash
-tf = require("tensorflow")
-keras = require("keras")
-
-import samestep.frameworks.numpy  # noqa: E402  # after require
-from samestep.frameworks.tensorflow import Optimizer, native  # noqa: E402
-from samestep.frameworks.tensorflow import optimizer as module  # noqa: E402
 
 pytestmark = pytest.mark.rung(2)
 

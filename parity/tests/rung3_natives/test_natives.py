@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import keras, tf, torch
+
 from samestep.parity.measure import nearest_wrong, streams
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.trajectory import Trajectory
@@ -12,17 +14,11 @@ from samestep.parity.measure.trial import Trial
 from samestep.parity.natives import check as natives
 from samestep.parity.natives import deviations
 from samestep.parity.natives.check import NativeCase, NativeVerdict
+from samestep.parity.runners import keras as keras_runner
 from samestep.parity.tests.support.one_tensor import trial_of, verdict_on
-from samestep.parity.tests.support.require import require
 from samestep.reference import dialects, follow
 
 pytestmark = pytest.mark.rung(3)
-
-torch = require("torch")
-tf = require("tensorflow")
-keras = require("keras")
-
-from samestep.parity.runners import keras as keras_runner  # noqa: E402  # after require
 
 CASES = [*natives.every("pytorch"), *natives.every("keras")]
 

@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.parity.tests.support.frameworks import tf, torch
+
 from samestep.frameworks.experiment import facts, mnist, record
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run, execute
 from samestep.frameworks.numpy import model
 from samestep.parity.measure.bounded import ROUNDOFF
 from samestep.parity.measure.limits import SAFETY
 from samestep.parity.tests.support import disturbed
-from samestep.parity.tests.support.require import LEFT_OUT, compiler, require
+from samestep.parity.tests.support.require import LEFT_OUT, compiler
 from samestep.reference import Adam
 
 pytestmark = pytest.mark.rung(5)
-
-torch = require("torch")
-tf = require("tensorflow")
 
 STEPS = 5
 COMPILED = (

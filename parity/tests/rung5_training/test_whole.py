@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from samestep.parity.tests.support.require import compiler, require
+from samestep.parity.tests.support.frameworks import torch
+
+from samestep.frameworks.pytorch import Optimizer, compiled
+from samestep.frameworks.pytorch.whole import WholeStep
+from samestep.parity.tests.support.require import compiler
 from samestep.reference import Adam
-
-torch = require("torch")
-
-from samestep.frameworks.pytorch import Optimizer, compiled  # noqa: E402
-from samestep.frameworks.pytorch.whole import WholeStep  # noqa: E402
 
 pytestmark = pytest.mark.rung(5)
 

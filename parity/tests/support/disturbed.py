@@ -1,9 +1,11 @@
-"""How far rounding can move a whole training run: measured by making every sum as wrong as any order could make it.
+"""Measure how far rounding can move a whole training run.
 
-The sum of n products, in any order, lies within n u |a| |b| of the exact one (Higham, section 3.1). Here NumPy's own
-training runs with every matrix product, and every sum over the batch, pushed that far, up or down at random.
+The sum of n products, in any order, lies within n u |a| |b| of the exact sum (Higham, section 3.1).
+Here NumPy's training runs with every matrix product, and every sum over the batch, moved that far
+from its exact value, up or down at random.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,36 +16,50 @@ from samestep.parity.measure.bounded import ROUNDOFF
 from samestep.reference import Rule
 
 UNIT = ROUNDOFF["float64"]
+TRAINING_IMAGES = 60_000  # of MNIST
+
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # images, labels, dropout mask
 
 
 class Pushed(np.ndarray):
-    """An array whose products and sums come out as wrong as they may."""
+    """An array whose matrix products and sums are moved as far as rounding can move them."""
 
     generator = np.random.Philox(key=0)
 
     def __matmul__(self, other: Any) -> np.ndarray:
-        a, b = np.asarray(self), np.asarray(other)
-        return _push(a @ b, len(b) * UNIT * (np.abs(a) @ np.abs(b)))
+        left, right = np.asarray(self), np.asarray(other)
+        size = len(right) * UNIT * (np.abs(left) @ np.abs(right))
+        return _push(left @ right, size)
 
     def sum(self, axis: Any = None, **options: Any) -> np.ndarray:  # type: ignore[override]
-        a = np.asarray(self)
-        return _push(a.sum(axis=axis, **options), len(a) * UNIT * np.abs(a).sum(axis=axis, **options))
+        terms = np.asarray(self)
+        size = len(terms) * UNIT * np.abs(terms).sum(axis=axis, **options)
+        return _push(terms.sum(axis=axis, **options), size)
 
 
 def _push(exact: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Add or subtract ``size`` elementwise, by the bits of the generator."""
     up = (Pushed.generator.random_raw(exact.size) & 1).reshape(exact.shape).astype(np.float64)
     return exact + (2 * up - 1) * size
 
 
-def response(rule: Rule, batches: list[tuple[np.ndarray, np.ndarray, np.ndarray]], seed: int) -> list[np.ndarray]:
-    """How far the weights of plain float64 training move, step by step, when all its sums are pushed; flat arrays."""
+def response(rule: Rule, batches: list[Batch], seed: int) -> list[np.ndarray]:
+    """How far the weights of plain float64 training move when all its sums are pushed.
+
+    One flat float64 array of all weights per step. The batches are one epoch at most.
+    """
+    assert len(batches) <= TRAINING_IMAGES // facts.BATCH, "one epoch at most"
     Pushed.generator = np.random.Philox(key=seed)
-    plain, pushed = Trainer(rule, "float64"), Trainer(rule, "float64")
+    plain = Trainer(rule, "float64")
+    pushed = Trainer(rule, "float64")
     pushed.grid = lambda x: np.asarray(x).view(Pushed)
-    gaps = []
+    moves = []
     for batch in batches:
         plain.step(*batch)
         pushed.step(*batch)
-        gaps.append(np.concatenate([(a - b).ravel() for a, b in zip(plain.weights(), pushed.weights(), strict=True)]))
-    assert len(gaps) <= 60000 // facts.BATCH, "one epoch at most"
-    return gaps
+        moves.append(_flat(plain.weights()) - _flat(pushed.weights()))
+    return moves
+
+
+def _flat(weights: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([array.ravel() for array in weights])

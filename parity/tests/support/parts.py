@@ -1,9 +1,12 @@
-"""What the tests of the things around a rule share: cases, and limits by running error analysis."""
+"""Cases for the tests of parts: schedules, clipping, averages.
+
+Their limits come from running error analysis.
+"""
 
 import itertools
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,72 +68,97 @@ AVERAGES: list[Average] = [MovingAverage(keep=0.9), EqualAverage()]
 
 
 def rates(schedule: Schedule, steps: int = STEPS, xp: Any = scalars) -> list[Any]:
-    """The rates of the first steps."""
+    """The learning rates of the steps 1 to ``steps``."""
     return [schedule.rate(step, xp) for step in range(1, steps + 1)]
 
 
 def flat(arrays: Sequence[Any]) -> np.ndarray:
-    """All elements of all arrays, float64."""
+    """All elements of all arrays as one float64 array."""
     return np.concatenate([np.asarray(array, np.float64).ravel() for array in arrays])
 
 
 def holds(expected: Any, actual: Any, bounds: Any) -> Verdict:
-    """The verdict on numbers that lie side by side."""
-    one, other, bound = (np.atleast_1d(np.asarray(x, np.float64)).reshape(1, -1) for x in (expected, actual, bounds))
-    return judge_tensor(np.zeros(one.shape[1]), one, other, bound)
+    """The verdict on arrays of numbers, each with its own bound, as on one step from zero."""
+    due, seen, bound = (_row(x) for x in (expected, actual, bounds))
+    return judge_tensor(np.zeros(due.shape[1]), due, seen, bound)
+
+
+def _row(values: Any) -> np.ndarray:
+    return np.atleast_1d(np.asarray(values, np.float64)).reshape(1, -1)
 
 
 def bounded(dtype: str) -> SimpleNamespace:
-    """Scalar functions on bounded numbers. What is no double is rounded when it enters."""
-    unit, entering = ROUNDOFF[dtype], ROUNDOFF[dtype] if dtype == "float32" else 0.0
+    """Scalar functions on bounded numbers; in float32 each number is rounded when it enters."""
+    unit = ROUNDOFF[dtype]
+    entering = unit if dtype == "float32" else 0.0
 
     def number(x: Any) -> Bounded:
         return x if isinstance(x, Bounded) else Bounded(x, abs(x) * entering, dtype)
 
     def power(base: Any, exponent: Any) -> Bounded:
-        b, p = number(base), number(exponent)
-        value = b.value**p.value
+        base, exponent = number(base), number(exponent)
+        value = base.value**exponent.value
         if not value:
-            return Bounded(0.0, b.error, dtype)
-        error = value * (np.abs(np.log(b.value)) * p.error + np.abs(p.value) * b.error / b.value + 2 * unit)
-        return Bounded(value, error, dtype)
+            return Bounded(0.0, base.error, dtype)
+        by_base = np.abs(exponent.value) * base.error / base.value
+        by_exponent = np.abs(np.log(base.value)) * exponent.error
+        return Bounded(value, value * (by_exponent + by_base + 2 * unit), dtype)
 
     return SimpleNamespace(
         where=scalars.where,
         ratio=lambda part, whole: number(part) / number(whole),
         power=power,
-        integer_power=lambda base, n: scalars.integer_power(number(base), n),  # type: ignore[arg-type]
+        integer_power=lambda base, n: scalars.integer_power(number(base), n),
     )
 
 
 def bounds(schedule: Schedule, dtype: str, steps: int = STEPS) -> list[float]:
     """How far rounding in ``dtype`` can move each rate, by the schedule's own formula."""
-    found = rates(schedule, steps, bounded(dtype))
-    entering = [ROUNDOFF[dtype] * rate for rate in rates(schedule, steps)] if dtype == "float32" else [0.0] * steps
-    return [_bounded_rate(rate)[1] + e for rate, e in zip(found, entering, strict=True)]
+    entering = ROUNDOFF[dtype] if dtype == "float32" else 0.0
+    limits = []
+    for exact, rate in zip(
+        rates(schedule, steps), rates(schedule, steps, bounded(dtype)), strict=True
+    ):
+        limits.append(_bounded_rate(rate).error + entering * exact)
+    return limits
 
 
 def chained(schedule: Schedule, steps: int = STEPS) -> list[float]:
-    """How far torch's way can lead from a schedule: it makes each rate from the last, by a quotient of two rates.
+    """How far torch's schedulers can be from a schedule: they make each rate from the one before.
 
-    What the last rate was off grows by that quotient, and the quotient is off by what its two rates are.
+    They multiply it by a quotient of two rates. The error of the rate before grows by that
+    quotient; the quotient has the errors of its two rates.
     """
     if isinstance(schedule, WarmUp):
         line = Polynomial(lr=schedule.start, end=schedule.then.rate(1), steps=schedule.steps)
         return [*chained(line, schedule.steps), *chained(schedule.then, steps - schedule.steps)]
-    if isinstance(schedule, Piecewise | Constant):  # two products a boundary, torch's and ours; two at first
+    if isinstance(
+        schedule, Piecewise | Constant
+    ):  # two products a boundary, torch's and ours; two at first
         roundings = 2 * len(getattr(schedule, "boundaries", ())) + 2
         return [ROUNDOFF["float64"] * roundings * rate for rate in rates(schedule, steps)]
-    end = getattr(schedule, "end", 0.0) if isinstance(schedule, Cosine) else 0.0
-    fields = {**schedule.to_dict(), "lr": schedule.lr - end, **({"end": 0.0} if end else {})}  # type: ignore[attr-defined]
-    above, unit = [_bounded_rate(r) for r in rates(restore(fields), steps, bounded("float64"))], ROUNDOFF["float64"]
+    end = schedule.end if isinstance(schedule, Cosine) else 0.0
+    fields = dict(schedule.to_dict())
+    fields["lr"] = schedule.lr - end  # type: ignore[attr-defined]
+    if end:
+        fields["end"] = 0.0
+    above_end = [_bounded_rate(rate) for rate in rates(restore(fields), steps, bounded("float64"))]
+    unit = ROUNDOFF["float64"]
     errors = [0.0]
-    for old, new in itertools.pairwise(above):
-        grown = new[0] / old[0] if old[0] else 1.0
-        quotient = new[1] + (new[0] * old[1] / old[0] if old[0] else old[1]) + 3 * unit * new[0]
-        errors.append(errors[-1] * grown + quotient + 2 * unit * (new[0] + end))
+    for old, new in itertools.pairwise(above_end):
+        growth = new.value / old.value if old.value else 1.0
+        of_old = new.value * old.error / old.value if old.value else old.error
+        quotient = new.error + of_old + 3 * unit * new.value
+        errors.append(errors[-1] * growth + quotient + 2 * unit * (new.value + end))
     return errors
 
 
-def _bounded_rate(rate: Any) -> tuple[float, float]:
-    return (float(rate.value), float(rate.error)) if isinstance(rate, Bounded) else (float(rate), 0.0)
+class _Rate(NamedTuple):
+    value: float
+    error: float
+
+
+def _bounded_rate(rate: Any) -> _Rate:
+    if isinstance(rate, Bounded):
+        return _Rate(float(rate.value), float(rate.error))
+    return _Rate(float(rate), 0.0)

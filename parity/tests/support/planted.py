@@ -1,4 +1,4 @@
-"""A copy of this checkout with one mistake planted in it, for tests that run child processes on the altered source."""
+"""A copy of this checkout with one mistake planted, for tests that run child processes on it."""
 
 import shutil
 from pathlib import Path
@@ -30,7 +30,10 @@ FOLDERS = ("reference", "frameworks", "parity", "report")
 
 
 def altered_checkout(root: Path, patch: Patch) -> Path:
-    """Copy the package's folders to ``root`` and plant ``patch`` there; returns ``root``, to be put on PYTHONPATH."""
+    """Copy the package's folders to ``root`` and plant ``patch`` there.
+
+    Returns ``root``, which the child process needs in its PYTHONPATH.
+    """
     unneeded = shutil.ignore_patterns("__pycache__", "tests")
     for folder in FOLDERS:
         shutil.copytree(SEARCH_PATH / folder, root / folder, ignore=unneeded)

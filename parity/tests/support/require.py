@@ -1,4 +1,4 @@
-"""Frameworks are optional on a user's machine and compulsory in CI."""
+"""Frameworks are optional on a user's machine. In CI all must be installed."""
 
 import contextlib
 import importlib
@@ -13,11 +13,11 @@ LEFT_OUT = "left to tox -e parity-full"  # the reason of a skip where a share is
 
 
 def require(module: str) -> ModuleType:
-    """Import a framework for a test module, or skip the module with the reason; in CI its absence is an error.
+    """Import a module, or skip the test module that asks for it; in CI raise ImportError.
 
-    torch comes before TensorFlow, since the other order is known to crash, and so does the compiler of its CUDA build,
-    which it imports late. It is given one thread, since the first two-threaded torch.sqrt of a process was seen
-    thousands of ulps off.
+    PyTorch is imported before TensorFlow, since the other order is known to crash. So is triton,
+    the compiler of its CUDA build, which it would import later. PyTorch gets one thread, since the
+    first two-threaded torch.sqrt of a process was seen thousands of ulps off.
     """
     if "torch" not in sys.modules:
         with contextlib.suppress(ImportError):
@@ -32,5 +32,5 @@ def require(module: str) -> ModuleType:
 
 
 def compiler() -> str | None:
-    """The C++ compiler that torch.compile would use on the CPU, if there is one."""
+    """The path of the C++ compiler that torch.compile would use on the CPU, or None."""
     return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")

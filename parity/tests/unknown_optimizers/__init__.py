@@ -1,5 +1,5 @@
-"""Strangers: optimizers that no rule of ours is, as people write them, and for which none must be taken.
+"""Optimizers as people write them, which are none of our rules and must not be taken for one.
 
-``pytorch`` and ``tensorflow`` have factories, one a name; ``WRONG`` lists the names. ``right`` and what begins so
-are right rules, written in the same way.
+``pytorch`` and ``tensorflow`` have factories under these names; ``WRONG`` lists them. Factories
+whose names begin with ``right`` are rules of ours, written in the same way.
 """

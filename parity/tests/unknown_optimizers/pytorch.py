@@ -1,16 +1,19 @@
-"""Strangers of PyTorch: a table of steps, ``step(p, g, s, t)`` of parameter, gradient, what is kept and the count, each
-to be multiplied by the learning rate; and a few that wrap an optimizer of torch's own."""
+"""Unknown optimizers in PyTorch: a table of steps, and a few that wrap one of torch's own.
+
+A step is a function of the parameter, its gradient, its state and the step number. It returns what
+is multiplied by the learning rate and subtracted.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
-import torch
+from samestep.parity.tests.support.frameworks import torch
 
 Step = Callable[[Any, Any, Any, int], Any]
 
 
 def custom(step: Step) -> Callable[[list[Any]], Any]:
-    """A factory of an optimizer that takes such steps at a rate of 0.01."""
+    """A factory of an optimizer that takes such steps, with a learning rate of 0.01."""
 
     class Custom(torch.optim.Optimizer):
         @torch.no_grad()
@@ -26,7 +29,7 @@ def custom(step: Step) -> Callable[[list[Any]], Any]:
 
 
 def means(g: Any, s: Any) -> tuple[Any, Any]:
-    """Adam's two means, kept."""
+    """Update and return Adam's two means."""
     s["m"].mul_(0.9).add_(g, alpha=1 - 0.9)
     s["v"].mul_(0.999).add_(g * g, alpha=1 - 0.999)
     return s["m"], s["v"]
@@ -159,7 +162,7 @@ def squares_alone(p: Any, g: Any, s: Any, t: int) -> Any:
 
 
 class Stubborn(torch.optim.Adam):
-    """Its rate is its own, whatever the group's is set to."""
+    """Adam that ignores the learning rate of its group."""
 
     def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:
@@ -168,10 +171,10 @@ class Stubborn(torch.optim.Adam):
 
 
 STEPS: tuple[Step, ...] = (
-    epsilon_twice, epsilon_under_root, mean_uncorrected, square_uncorrected, count_from_two, clipped_by_value,
-    clipped_by_norm, signed_momentum, warming_up, cooling_down, looking_ahead, belief, yogi, magnitudes, cube_root,
-    soft, centralized, cautious, two_momenta, late, decays_of_its_own, switches, biases_alone,
-    quasi_hyperbolic,
+    epsilon_twice, epsilon_under_root, mean_uncorrected, square_uncorrected, count_from_two,
+    clipped_by_value, clipped_by_norm, signed_momentum, warming_up, cooling_down, looking_ahead,
+    belief, yogi, magnitudes, cube_root, soft, centralized, cautious, two_momenta, late,
+    decays_of_its_own, switches, biases_alone, quasi_hyperbolic,
 )  # fmt: skip
 WRONG = {f"wrong_{step.__name__}": custom(step) for step in STEPS}
 right, right_signs, right_squares = custom(adam), custom(signs), custom(squares_alone)

@@ -1,28 +1,29 @@
-"""Strangers of Keras: optimizers of Keras' own with one twist, and some written from nothing."""
+"""Unknown optimizers in Keras: twisted natives, and some written from nothing."""
 
 from collections.abc import Callable
 from typing import Any
 
-import keras
-from keras import ops
+from samestep.parity.tests.support.frameworks import keras
+
+ops = keras.ops
 
 Twist = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
 
 
-def twisted(twist: Twist, kind: Any, **told: Any) -> Callable[[], Any]:
-    """A factory of one of Keras' own to which ``twist(g, p, lr, t)`` gives another gradient and another rate."""
+def twisted(twist: Twist, kind: Any, **arguments: Any) -> Callable[[], Any]:
+    """A factory of a native optimizer with a twist.
+
+    ``twist(gradient, parameter, learning rate, step)`` returns the gradient and the rate to use.
+    """
 
     class Twisted(kind):
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             count = ops.cast(self.iterations + 1, variable.dtype)
             rate = ops.cast(learning_rate, variable.dtype)
-            super().update_step(*_placed(variable, twist(gradient, variable, rate, count)))
+            new_gradient, new_rate = twist(gradient, variable, rate, count)
+            super().update_step(new_gradient, variable, new_rate)
 
-    return lambda: Twisted(0.01, **told)
-
-
-def _placed(variable: Any, given: tuple[Any, Any]) -> tuple[Any, Any, Any]:
-    return given[0], variable, given[1]
+    return lambda: Twisted(0.01, **arguments)
 
 
 def clipped_by_value(g: Any, p: Any, lr: Any, t: Any) -> tuple[Any, Any]:
@@ -58,8 +59,11 @@ def matrices_slower(g: Any, p: Any, lr: Any, t: Any) -> tuple[Any, Any]:
 
 
 def custom(step: Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]) -> Callable[[], Any]:
-    """A factory of an optimizer with ``step(g, m, v, t)``, which gives a step to be multiplied by the rate, then
-    m and v."""
+    """A factory of an optimizer with two state arrays, m and v.
+
+    ``step(gradient, m, v, step number)`` returns the step, before it is multiplied by the learning
+    rate, and the new m and v.
+    """
 
     class Custom(keras.optimizers.Optimizer):
         def build(self, variables: Any) -> None:
@@ -68,7 +72,8 @@ def custom(step: Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]) -> Callab
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             index = self._get_variable_index(variable)
-            m, v, t = self._m[index], self._v[index], ops.cast(self.iterations + 1, variable.dtype)
+            m, v = self._m[index], self._v[index]
+            t = ops.cast(self.iterations + 1, variable.dtype)
             move, new_m, new_v = step(gradient, m, v, t)
             self.assign(m, new_m)
             self.assign(v, new_v)
@@ -117,13 +122,17 @@ def accumulating() -> Any:
 
 
 TWISTS: tuple[tuple[Twist, str], ...] = (
-    (clipped_by_value, "Adam"), (warming_up, "Adam"), (cooling_down, "SGD"), (centralized, "RMSprop"),
-    (squeezed, "Adagrad"), (pulled_to_signs, "SGD"), (rate_by_norm, "SGD"), (matrices_slower, "Adam"),
+    (clipped_by_value, "Adam"), (warming_up, "Adam"), (cooling_down, "SGD"),
+    (centralized, "RMSprop"), (squeezed, "Adagrad"), (pulled_to_signs, "SGD"),
+    (rate_by_norm, "SGD"), (matrices_slower, "Adam"),
 )  # fmt: skip
 STEPS = (belief, magnitudes, square_of_mean, momentum_of_signs, averaged_by_count)
 AROUND = (clipped_by_norm, averaging, accumulating)
 WRONG: dict[str, Callable[[], Any]] = {
-    **{f"wrong_{twist.__name__}": twisted(twist, getattr(keras.optimizers, kind)) for twist, kind in TWISTS},
+    **{
+        f"wrong_{twist.__name__}": twisted(twist, getattr(keras.optimizers, kind))
+        for twist, kind in TWISTS
+    },
     **{f"wrong_{step.__name__}": custom(step) for step in STEPS},
     **{f"wrong_{factory.__name__}": factory for factory in AROUND},
 }
@@ -131,10 +140,10 @@ globals().update(WRONG)
 
 
 def right() -> Any:
-    """Adam with a twist that is none."""
+    """Adam with a twist that changes nothing."""
     return twisted(lambda g, p, lr, t: (g, lr), keras.optimizers.Adam)()
 
 
 def scheduled() -> Any:
-    """Its rate is a schedule's, which nobody can set."""
+    """SGD whose learning rate is a schedule, which cannot be set."""
     return keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5))

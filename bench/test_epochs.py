@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.bench import clock, pairs
 from samestep.frameworks.experiment import facts, mnist
 from samestep.reference import dialects
-
-from . import clock, pairs
 
 CALLS = {
     "numpy": "keras:Adam(learning_rate=0.001)",

@@ -1,0 +1,40 @@
+"""Every process of a test run imports samestep from the checkout that is tested."""
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+import samestep
+from samestep.frameworks.experiment import process
+
+
+def imported() -> str:
+    """The file from which this process imported samestep."""
+    return str(samestep.__file__)
+
+
+def test_tests_import_the_checkout(pytestconfig: pytest.Config) -> None:
+    """An installed copy would hide what was edited."""
+    assert Path(imported()) == pytestconfig.rootpath / "samestep" / "__init__.py"
+
+
+def test_worker_imports_what_the_controller_imports(pytestconfig: pytest.Config) -> None:
+    """The root conftest.py hands the controller's file to each worker of pytest-xdist."""
+    settings = getattr(pytestconfig, "workerinput", None)
+    if settings is None:
+        pytest.skip("the tests run in one process")
+    assert settings["samestep"] == imported()
+
+
+def test_child_process_imports_what_its_parent_imports(tmp_path: Path) -> None:
+    """As the project starts its workers, from a folder elsewhere."""
+    ended = process.run_python(["-c", "import samestep; print(samestep.__file__)"], cwd=tmp_path)
+    assert ended.stdout.strip() == imported(), ended.stderr
+
+
+def test_spawned_process_imports_what_its_parent_imports() -> None:
+    """As executors of ``concurrent.futures`` start their workers."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        assert executor.submit(imported).result() == imported()
