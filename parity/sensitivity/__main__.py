@@ -1,8 +1,8 @@
 """Judge the mutants of the reference rules and write the counts: the worker of ``samestep report``.
 
-``python -m samestep.parity.sensitivity '{"out": "sensitivity.json", "rules": ["Adam"]}'``. Without ``rules`` all rules
-and the modules that they share are judged, with it the files of these rules alone. The exit code is 1 if a mutant
-survives or is wrongly marked as equivalent.
+``python -m samestep.parity.sensitivity '{"out": "sensitivity.json", "rules": ["Adam"]}'``. Without
+``rules`` all rules and the modules that they share are judged, with it the files of these rules
+alone. The exit code is 1 if a mutant survives or is wrongly marked as equivalent.
 """
 
 import json
@@ -21,7 +21,9 @@ def main(arguments: dict[str, Any]) -> int:
     rules = arguments.get("rules")
     files = FILES if rules is None else [f"reference/{rule.lower()}.py" for rule in rules]
     if unknown := sorted(set(files) - {*FILES, *RULE_FILES}):
-        print(f"rules must be names of rules, got {rules}; there is no {unknown[0]}", file=sys.stderr)
+        print(
+            f"rules must be names of rules, got {rules}; there is no {unknown[0]}", file=sys.stderr
+        )
         return 2
     result = judge_files(files)
     text = json.dumps(result, indent=1)

@@ -1,9 +1,10 @@
 """Mutate the functions that a change touches, and run the nearest tests: ``tox -e mutants``.
 
-``python -m samestep.parity.sensitivity.changed [REVISION]`` compares the working tree with the merge base of ``main``
-and HEAD, or with a revision. mutmut mutates each function of ``frameworks/``, ``reference/parts/`` and
-``reference/dialects/`` that differs, in a copy of the checkout at ``out/mutants``. It runs the test files that name the
-function or its class, else those that name its module. Survivors are printed; the exit code is 1 if there are any.
+``python -m samestep.parity.sensitivity.changed [REVISION]`` compares the working tree with the
+merge base of ``main`` and HEAD, or with a revision. mutmut mutates each function of
+``frameworks/``, ``reference/parts/`` and ``reference/dialects/`` that differs, in a copy of the
+checkout at ``out/mutants``. It runs the test files that name the function or its class, else those
+that name its module. Survivors are printed; the exit code is 1 if there are any.
 """
 
 import ast
@@ -40,7 +41,9 @@ class Function(NamedTuple):
 
 def git(*arguments: str) -> str:
     """The output of a git command in the checkout; CalledProcessError if it fails."""
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def changed_functions(revision: str) -> Iterator[Function]:
@@ -50,7 +53,7 @@ def changed_functions(revision: str) -> Iterator[Function]:
         if not file.endswith(".py"):
             continue
         hunks = HUNK.findall(git("diff", "-U0", revision, "--", file))
-        changed = set()
+        changed = set[int]()
         for begin, count in hunks:
             changed.update(range(int(begin), int(begin) + int(count or 1)))
         for owner, node in functions_of(ast.parse((ROOT / file).read_text())):
@@ -59,17 +62,23 @@ def changed_functions(revision: str) -> Iterator[Function]:
 
 
 def functions_of(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """The functions of a module and the methods of its classes, each with the name of its class, or nothing."""
+    """The functions of a module and the methods of its classes, each with the name of its class, or
+    nothing.
+    """
     for node in module.body:
         if isinstance(node, ast.FunctionDef):
             yield "", node
         elif isinstance(node, ast.ClassDef):
-            yield from ((node.name, method) for method in node.body if isinstance(method, ast.FunctionDef))
+            yield from (
+                (node.name, method) for method in node.body if isinstance(method, ast.FunctionDef)
+            )
 
 
 def nearest_tests(function: Function) -> list[str]:
-    """The test files that name the function or its class; if there are none, those that name its folder's module."""
-    tests = [path for path in sorted((ROOT / "parity/tests").glob("rung[1-4]*/test_*.py"))]
+    """The test files that name the function or its class; if there are none, those that name its
+    folder's module.
+    """
+    tests = sorted((ROOT / "parity/tests").glob("rung[1-4]*/test_*.py"))
     module = Path(function.file).parent.as_posix().replace("/", ".")
     for name in (function.owner or function.name, f"samestep.{module}", module.rpartition(".")[2]):
         naming = [path for path in tests if re.search(rf"\b{re.escape(name)}\b", path.read_text())]
@@ -79,14 +88,18 @@ def nearest_tests(function: Function) -> list[str]:
 
 
 def copy_checkout(files: list[str], tests: list[str]) -> None:
-    """A fresh copy of the tracked and new files, which tells mutmut what to mutate and which tests to run."""
+    """A fresh copy of the tracked and new files, which tells mutmut what to mutate and which tests
+    to run.
+    """
     shutil.rmtree(COPY, ignore_errors=True)
     for name in git("ls-files", "--cached", "--others", "--exclude-standard").splitlines():
         if (ROOT / name).exists() or (ROOT / name).is_symlink():
             (COPY / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, COPY / name, follow_symlinks=False)
     settings = {
-        "source_paths": [f"samestep/{file}" for file in files],  # by the name under which tests import it
+        "source_paths": [
+            f"samestep/{file}" for file in files
+        ],  # by the name under which tests import it
         "pytest_add_cli_args_test_selection": tests,
         "also_copy": list(COPIED),
     }
@@ -103,14 +116,24 @@ def main(arguments: list[str]) -> int:
         print(f"no function of {', '.join(FOLDERS)} differs from {revision}")
         return 0
     tests = sorted({test for function in functions for test in nearest_tests(function)})
-    print("functions:", *sorted({function.pattern for function in functions}), "tests:", *tests, sep="\n  ")
+    print(
+        "functions:",
+        *sorted({function.pattern for function in functions}),
+        "tests:",
+        *tests,
+        sep="\n  ",
+    )
     copy_checkout(sorted({function.file for function in functions}), tests)
     mutmut = [sys.executable, "-m", "mutmut"]
     patterns = [function.pattern for function in functions]
-    if subprocess.run([*mutmut, "run", "--max-children", "2", *patterns], cwd=COPY, check=False).returncode:
+    if subprocess.run(
+        [*mutmut, "run", "--max-children", "2", *patterns], cwd=COPY, check=False
+    ).returncode:
         print("mutmut must run the tests above on unchanged sources, and failed; see its output")
         return 2
-    results = subprocess.run([*mutmut, "results"], cwd=COPY, capture_output=True, text=True, check=True).stdout
+    results = subprocess.run(
+        [*mutmut, "results"], cwd=COPY, capture_output=True, text=True, check=True
+    ).stdout
     survivors = re.findall(r"(\S+): survived", results)
     for name in survivors:
         subprocess.run([*mutmut, "show", name], cwd=COPY, check=False)

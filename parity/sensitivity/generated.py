@@ -1,13 +1,13 @@
-"""Mutants generated from the source of ``samestep.reference``: every constant, operator, sign, condition and so on.
+"""Mutants generated from the source of ``samestep.reference``: every operator, number and so on.
 
-Nobody chose them, so they show what the hand-written wrong rules (``samestep.parity.measure.wrong_rules``) may have
-missed. Only code is changed: not docstrings, type hints, decorators, messages or imports.
+Nobody chose them, so they show what the hand-written wrong rules may have missed. Only code is
+changed: not docstrings, type hints, decorators, messages or imports.
 
-A mutant that changes nothing is marked in the source, at the line of the change or in a comment above it::
+A mutant that changes nothing is marked in the source, at the line of the change or above it::
 
     # equivalent mutant: REASON                            every mutant of the line
     # equivalent mutant "4 -> 8": REASON                   those that change 4 to 8
-    # equivalent mutant "max(x, {4 -> 8})": REASON         the one with this text around the change
+    # equivalent mutant "max(x, {4 -> 8})": REASON         those with this text around the change
 """
 
 import ast
@@ -31,8 +31,16 @@ SHARED_FILES = tuple(f"reference/{name}.py" for name in SHARED)
 FILES = (*SHARED_FILES, *RULE_FILES)
 
 WINDOW = 36  # characters of the line that a mutant's name shows on each side of the change
-UNCHANGED_FIELDS = {"annotation", "returns", "decorator_list"}  # fields of a syntax tree that compute nothing
-UNCHANGED_ARGUMENTS = {"strict", "stacklevel", "maxsize"}  # checks, warnings and caches: no result depends on them
+UNCHANGED_FIELDS = {
+    "annotation",
+    "returns",
+    "decorator_list",
+}  # fields of a syntax tree that compute nothing
+UNCHANGED_ARGUMENTS = {
+    "strict",
+    "stacklevel",
+    "maxsize",
+}  # checks, warnings and caches: no result depends on them
 MARK = re.compile(r'#\s*equivalent mutant(?: "(?P<change>.+?)")?: (?P<reason>.+)')
 
 
@@ -47,14 +55,18 @@ class Mark(NamedTuple):
     reason: str
 
     def covers(self, line: int, change: str, context: str) -> bool:
-        """True for a mutant of this line with this change ("4 -> 8"), shown in the whole line ("x = {4 -> 8}")."""
+        """True for a mutant of this line with this change ("4 -> 8"), shown in the whole line ("x =
+        {4 -> 8}").
+        """
         if self.line != line or self.change is None:
             return self.line == line
         return self.change in context if "{" in self.change else self.change == change
 
 
 class Mutant(NamedTuple):
-    """One edit of one file, as a patch; ``mark`` is set if a comment in the source declares it equivalent."""
+    """One edit of one file, as a patch; ``mark`` is set if a comment in the source declares it
+    equivalent.
+    """
 
     patch: Patch
     line: int
@@ -66,7 +78,9 @@ class Mutant(NamedTuple):
 
 @functools.cache
 def mutants_of_file(file: str) -> tuple[Mutant, ...]:
-    """The mutants of a file, a path below the package such as ``reference/adam.py``, in the order of its lines."""
+    """The mutants of a file, a path below the package such as ``reference/adam.py``, in the order
+    of its lines.
+    """
     return tuple(mutants_of_source(file, (PACKAGE / file).read_text()))
 
 
@@ -149,7 +163,8 @@ def surrounding_lines(text: str, edit: Edit) -> tuple[str, str]:
 
 
 def shown(text: str, edit: Edit, window: int) -> str:
-    """The line of the edit with the change in braces; at most ``window`` characters on each side."""
+    """The line of the edit with the change in braces; at most ``window`` characters on each side.
+    """
     begin = text.rfind("\n", 0, edit.begin) + 1
     end = text.find("\n", edit.end) % (len(text) + 1)
     left, right = text[begin : edit.begin].lstrip(), text[edit.end : end].rstrip()

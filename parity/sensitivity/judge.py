@@ -1,8 +1,9 @@
 """The judge of mutants of ``samestep.reference``: each is planted in memory and must be caught.
 
-A mutant is caught by the first of these that does not hold: the hyperparameters are those of ``truth.facts``; the
-corners of its module hold; each example of ``truth.examples`` is followed within the rounding limits of the exact
-trajectory in 50 digits; the state is kept as it should be. So is a mutant that raises an error or does not end.
+A mutant is caught by the first of these that does not hold: the hyperparameters are those of
+``truth.facts``; the corners of its module hold; each example of ``truth.examples`` is followed
+within the rounding limits of the exact trajectory in 50 digits; the state is kept as it should be.
+So is a mutant that raises an error or does not end.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ from samestep.reference import RULES
 from .generated import Mutant
 from .mutants import mutants_of
 
-PATIENCE = 1.0  # processor seconds that one check of a mutant may take; all checks of a right rule take about 0.1
+PATIENCE = 1.0  # processor seconds that one check may take; all checks of a right rule take 0.1
 
 
 @dataclass
@@ -56,12 +57,16 @@ def judge_file(file: str) -> FileResult:
         if mutant.mark is None and complaint is None:
             result.survivors.append(str(mutant))
         if mutant.mark is not None and complaint is not None:
-            result.wrongly_marked.append(f"{mutant} is marked as equivalent ({mutant.mark.reason}), but {complaint}")
+            result.wrongly_marked.append(
+                f"{mutant} is marked as equivalent ({mutant.mark.reason}), but {complaint}"
+            )
     return result
 
 
 def judge_files(files: Iterable[str]) -> dict[str, Any]:
-    """Judge the mutants of several files; the result is what ``python -m samestep.parity.sensitivity`` writes."""
+    """Judge the mutants of several files; the result is what ``python -m
+    samestep.parity.sensitivity`` writes.
+    """
     begin = time.process_time()
     rows = [vars(judge_file(file)) for file in files]
     return {"rows": rows, "seconds": time.process_time() - begin}
@@ -80,7 +85,9 @@ def complaint_about(mutant: Mutant) -> str | None:
 
 @contextlib.contextmanager
 def _planted(mutant: Mutant) -> Iterator[corners.Reference]:
-    """The reference package with the mutant planted, while it is judged. Warnings of mutants are nobody's concern."""
+    """The reference package with the mutant planted, while it is judged. Warnings of mutants are
+    nobody's concern.
+    """
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         with _limited_time():
@@ -106,7 +113,9 @@ def _complaints(reference: corners.Reference, module: str) -> Iterator[str]:
         yield from _broken_facts([corners.states], reference, name)
 
 
-def _broken_facts(functions: Iterable[Any], reference: corners.Reference, *names: str) -> Iterator[str]:
+def _broken_facts(
+    functions: Iterable[Any], reference: corners.Reference, *names: str
+) -> Iterator[str]:
     for function in functions:
         with _limited_time():
             broken = next((fact for fact in function(reference, *names) if not fact.holds), None)
@@ -115,8 +124,13 @@ def _broken_facts(functions: Iterable[Any], reference: corners.Reference, *names
 
 
 def _departures(reference: corners.Reference, example: Example) -> Iterator[str]:
-    """A complaint if the rule leaves the exact trajectory of an example farther than rounding can explain."""
-    truth, bounds = example.truth, example.bounds  # outside of the time limit, as they are computed once
+    """A complaint if the rule leaves the exact trajectory of an example farther than rounding can
+    explain.
+    """
+    truth, bounds = (
+        example.truth,
+        example.bounds,
+    )  # outside of the time limit, as they are computed once
     with _limited_time():
         rule = reference.rule(type(example.rule).__name__)(**example.rule.to_dict())
         trajectory = run_tensor(rule, example.start, example.gradients, "float64", example.rates)
@@ -127,7 +141,9 @@ def _departures(reference: corners.Reference, example: Example) -> Iterator[str]
 
 @contextlib.contextmanager
 def _limited_time() -> Iterator[None]:
-    """Raise DoesNotEnd after ``PATIENCE`` seconds of processor time. Only in the main thread, as signals are."""
+    """Raise DoesNotEnd after ``PATIENCE`` seconds of processor time. Only in the main thread, as
+    signals are.
+    """
 
     def stop(*_: object) -> None:
         raise DoesNotEnd

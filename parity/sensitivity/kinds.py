@@ -1,6 +1,7 @@
-"""The kinds of edit that mutants are made of: each looks at one node of the syntax tree and yields edits of the source.
+"""The kinds of edit that mutants are made of; each yields edits for one node of the syntax tree.
 
-A kind is a function ``(location, source) -> Iterator[Edit]``. ``KINDS`` lists them in the order in which they are tried.
+A kind is a function ``(location, source) -> Iterator[Edit]``. ``KINDS`` lists them in the order in
+which they are tried.
 """
 
 import ast
@@ -13,11 +14,15 @@ from typing import Any, NamedTuple
 
 
 class Source:
-    """A source text that knows where each node of its syntax tree stands; ValueError unless it is ASCII."""
+    """A source text that knows where each node of its syntax tree stands; ValueError unless it is
+    ASCII.
+    """
 
     def __init__(self, text: str) -> None:
         if not text.isascii():  # a syntax tree counts columns in bytes, not in characters
-            raise ValueError("a source that mutants are made from must be ASCII; write other letters as escapes")
+            raise ValueError(
+                "a source that mutants are made from must be ASCII; write other letters as escapes"
+            )
         self.text = text
         self.code = _without_comments(text)
         lengths = map(len, text.splitlines(keepends=True))
@@ -82,7 +87,13 @@ OPERATORS = {
 OPPOSITES = {
     "maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "any": "all", "all": "any",
 }  # fmt: skip
-DROPPED = {"sqrt", "square", "abs", "sign", "transpose"}  # functions that may be replaced by their argument
+DROPPED = {
+    "sqrt",
+    "square",
+    "abs",
+    "sign",
+    "transpose",
+}  # functions that may be replaced by their argument
 INTERVAL = re.compile(r"[\[(][^,]+,[^,]+[\])]")
 OTHER_END = {"[": "(", "(": "[", ")": "]", "]": ")"}
 
@@ -135,7 +146,9 @@ def signs(location: Location, source: Source) -> Iterator[Edit]:
 
 
 def functions(location: Location, source: Source) -> Iterator[Edit]:
-    """A minimum becomes a maximum, a function is replaced by its argument, a choice takes the other value."""
+    """A minimum becomes a maximum, a function is replaced by its argument, a choice takes the other
+    value.
+    """
     node = location.node
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
         return
@@ -143,7 +156,9 @@ def functions(location: Location, source: Source) -> Iterator[Edit]:
     _, end = source.span(node.func)
     if name in OPPOSITES:
         yield Edit(end - len(name), end, OPPOSITES[name])
-    one_argument = len(node.args) == 1 and not node.keywords and not isinstance(node.args[0], ast.Starred)
+    one_argument = (
+        len(node.args) == 1 and not node.keywords and not isinstance(node.args[0], ast.Starred)
+    )
     droppable = name in DROPPED or name.startswith("_")
     if one_argument and droppable and not isinstance(location.parent, ast.Expr):
         yield Edit(*source.span(node), f"({source.text_of(node.args[0])})")
@@ -202,7 +217,9 @@ def states(location: Location, source: Source) -> Iterator[Edit]:
 
 
 def stale(location: Location, source: Source) -> Iterator[Edit]:
-    """An update uses the state before the step for the new one, or the raw gradient for the decayed one."""
+    """An update uses the state before the step for the new one, or the raw gradient for the decayed
+    one.
+    """
     node = location.node
     if location.function_name != "update" or not isinstance(node, ast.Name):
         return
@@ -248,14 +265,18 @@ def _exchange(left: Any, right: Any, source: Source) -> Edit:
 
 
 def _letters(node: ast.expr) -> list[str]:
-    """The letters of the strings in an expression, each once: the names of the state in ``for name in "mv"``."""
+    """The letters of the strings in an expression, each once: the names of the state in ``for name
+    in "mv"``.
+    """
     strings = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
     letters = itertools.chain.from_iterable(text for text in strings if isinstance(text, str))
     return list(dict.fromkeys(letters))
 
 
 def _rebinds(location: Location) -> bool:
-    """True if an assignment changes what has a value already: an attribute, an item, or a name bound above it."""
+    """True if an assignment changes what has a value already: an attribute, an item, or a name
+    bound above it.
+    """
     node, function = location.node, location.function
     if not isinstance(node, ast.Assign) or function is None:
         return False
@@ -263,7 +284,12 @@ def _rebinds(location: Location) -> bool:
         return True
     bound = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
     bound |= {name.id for name in _stored_names(function) if name.lineno < node.lineno}
-    targets = {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    targets = {
+        name.id
+        for target in node.targets
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name)
+    }
     return targets <= bound
 
 

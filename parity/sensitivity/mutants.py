@@ -12,7 +12,9 @@ from .generated import Mutant, mutants_of_file
 
 @functools.cache
 def mutants_of(file: str) -> tuple[Mutant, ...]:
-    """The mutants of a file, hand-written first. A generated one with the text of a hand-written one is left out."""
+    """The mutants of a file, hand-written first. A generated one with the text of a hand-written
+    one is left out.
+    """
     written = [_written(patch) for patch in WRITTEN if patch.file == file]
     texts = {mutant.patch.patched() for mutant in written}
     generated = [mutant for mutant in mutants_of_file(file) if mutant.patch.patched() not in texts]

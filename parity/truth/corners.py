@@ -1,8 +1,8 @@
-"""Corners: facts about single functions that no trajectory shows, each with an expected value worked out by hand.
+"""Corners: facts about single functions that no trajectory shows, with values worked out by hand.
 
-Thresholds, refusals, state that no step shows, sums of no or many elements, the order of operations. A corner is a
-function of a ``Reference``, so that the same facts are asked of the right modules (rung 1) and of modules with a
-mistake planted in them (rung 4).
+Thresholds, refusals, state that no step shows, sums of no or many elements, orders of operations.
+A corner is a function of a ``Reference``, so that the same facts are asked of the right modules
+(rung 1) and of modules with a mistake planted in them (rung 4).
 """
 
 import dataclasses
@@ -24,15 +24,16 @@ from .digits import mpfr, sqrt
 
 
 class Reference:
-    """The modules of ``samestep.reference``, loaded by ``load(name)``: the right ones, or ones with a mistake."""
+    """The modules of ``samestep.reference``, loaded by ``load(name)``: the right ones, or ones with
+    a mistake.
+    """
 
     def __init__(self, load: Callable[[str], ModuleType]) -> None:
         self.module = load
 
-    def rule(self, name: str) -> type[Rule]:
-        """The rule class of that name."""
-        kind: type[Rule] = getattr(self.module(name.lower()), name)
-        return kind
+    def rule(self, name: str) -> Any:
+        """The rule class of that name; which fields it has depends on the name."""
+        return getattr(self.module(name.lower()), name)
 
 
 RIGHT = Reference(lambda name: importlib.import_module(f"samestep.reference.{name}"))
@@ -78,12 +79,18 @@ def hyperparameters(reference: Reference, name: str) -> Iterator[Fact]:
         needs = tuple(field.metadata.get("matters_with", ()))
         yield Fact(f"what {label} needs", facts.needs_of(name, field.name), needs)
         if "interval" in field.metadata:
-            yield Fact(f"interval of {label}", facts.interval_of(name, field.name), field.metadata["interval"])
+            yield Fact(
+                f"interval of {label}",
+                facts.interval_of(name, field.name),
+                field.metadata["interval"],
+            )
             yield from _ends(kind, name, field.name)
 
 
 def _ends(kind: type[Rule], name: str, field_name: str) -> Iterator[Fact]:
-    """A closed end of an interval is accepted; an open end, numbers beyond and not-a-number are refused."""
+    """A closed end of an interval is accepted; an open end, numbers beyond and not-a-number are
+    refused.
+    """
     interval = facts.interval_of(name, field_name)
     low, high = (float(bound) for bound in interval[1:-1].split(","))
     accepted = {low} if interval[0] == "[" else set()
@@ -94,12 +101,16 @@ def _ends(kind: type[Rule], name: str, field_name: str) -> Iterator[Fact]:
         outside = {math.nextafter(low, -math.inf), math.nextafter(high, math.inf)}
     for value in (*accepted, *({low, high, math.nan} | outside) - accepted):
         message = refusal(lambda value=value: kind(**{field_name: value}))
-        expected = "" if value in accepted else f"{field_name} must lie in {interval}, got {value!r}"
+        expected = (
+            "" if value in accepted else f"{field_name} must lie in {interval}, got {value!r}"
+        )
         yield Fact(f"{name}({field_name}={value!r})", expected, message)
 
 
 def states(reference: Reference, name: str) -> Iterator[Fact]:
-    """The state begins as it should; every step gives the same entries in the same shapes, and each entry changes."""
+    """The state begins as it should; every step gives the same entries in the same shapes, and each
+    entry changes.
+    """
     kind = reference.rule(name)
     for rule in map(dialects.read, cases.CALLS):
         if type(rule).__name__ != name:
@@ -110,8 +121,13 @@ def states(reference: Reference, name: str) -> Iterator[Fact]:
         begin = suspect.start(start, namespace)
         for entry, array in begin.items():
             value = facts.first_state(rule, entry)
-            yield Fact(f"{entry} of {rule!r} at first", np.full_like(array, value).tolist(), array.tolist())
-        later = [state for _, state in reference.module("rule").follow(suspect, start, gradients, namespace)]
+            yield Fact(
+                f"{entry} of {rule!r} at first", np.full_like(array, value).tolist(), array.tolist()
+            )
+        later = [
+            state
+            for _, state in reference.module("rule").follow(suspect, start, gradients, namespace)
+        ]
         shapes = {entry: array.shape for entry, array in begin.items()}
         for state in later:
             shapes_now = {entry: array.shape for entry, array in state.items()}
@@ -148,7 +164,9 @@ def flags_are_off(reference: Reference) -> Iterator[Fact]:
 
 
 def values_are_checked(reference: Reference) -> Iterator[Fact]:
-    """Numbers may come as 0-d arrays; other types, words that are no choice and fractions of a count are refused."""
+    """Numbers may come as 0-d arrays; other types, words that are no choice and fractions of a
+    count are refused.
+    """
     adam, muon = reference.rule("Adam"), reference.rule("Muon")
     yield Fact("lr as a 0-d array", 0.5, adam(lr=np.array(0.5)).lr)  # type: ignore[arg-type]
     yield Fact("type of lr", float, type(adam(lr=1).lr))
@@ -165,7 +183,9 @@ def values_are_checked(reference: Reference) -> Iterator[Fact]:
     for text, (arguments, message) in refusals.items():
         yield Fact(f"Adam({text})", message, refusal(lambda given=arguments: adam(**given)))
     fraction = refusal(lambda: muon(ns_steps=2.5))  # type: ignore[arg-type]
-    yield Fact("Muon(ns_steps=2.5)", "ns_steps must be a whole number in [0, 100), got 2.5", fraction)
+    yield Fact(
+        "Muon(ns_steps=2.5)", "ns_steps must be a whole number in [0, 100), got 2.5", fraction
+    )
     yield Fact("epsilon_at='HAT'", "Epsilon.HAT", repr(adam(epsilon_at="HAT").epsilon_at))  # type: ignore[arg-type, attr-defined]
 
 
@@ -176,18 +196,24 @@ def labels_name_what_matters(reference: Reference) -> Iterator[Fact]:
         "SGD(lr=0.01)": sgd(),
         "SGD(lr=0.5, momentum=0.25, dampening=0.5)": sgd(lr=0.5, momentum=0.25, dampening=0.5),
         "SGD(lr=0.25, weight_decay=0.5)": sgd(lr=0.25, dampening=0.5, weight_decay=0.5),
-        "Adam(lr=0.001, epsilon=0.0, amsgrad=True)": adam(epsilon=0.0, epsilon_at="HAT", amsgrad=True),
+        "Adam(lr=0.001, epsilon=0.0, amsgrad=True)": adam(
+            epsilon=0.0, epsilon_at="HAT", amsgrad=True
+        ),
     }
     for expected, rule in labels.items():
         yield Fact("label", expected, repr(rule))
     for momentum, weight_decay in ((0.0, 0.5), (0.5, 0.0), (0.5, 0.5)):
         rule = sgd(momentum=momentum, weight_decay=weight_decay)
-        yield Fact(f"decay of {rule!r} is active", bool(momentum and weight_decay), rule.is_active("decay"))
+        yield Fact(
+            f"decay of {rule!r} is active", bool(momentum and weight_decay), rule.is_active("decay")
+        )
         yield Fact(f"dampening of {rule!r} is active", bool(momentum), rule.is_active("dampening"))
 
 
 def follow_counts_steps_from_one(reference: Reference) -> Iterator[Fact]:
-    """b = 1, then 1/2 + 1/2: dampening spares the first step alone, and each step starts where the last one ended."""
+    """b = 1, then 1/2 + 1/2: dampening spares the first step alone, and each step starts where the
+    last one ended.
+    """
     rule = reference.rule("SGD")(lr=1.0, momentum=0.5, dampening=0.5)
     followed = reference.module("rule").follow(rule, np.zeros(1), [np.ones(1)] * 2, namespace)
     thetas = [theta.tolist() for theta, _ in followed]
@@ -198,31 +224,48 @@ def follow_counts_steps_from_one(reference: Reference) -> Iterator[Fact]:
 
 
 def powers_are_exact(reference: Reference) -> Iterator[Fact]:
-    """Whole powers of 2 and 1/2 are exact. A table has as many squares as a step number has bits."""
+    """Whole powers of 2 and 1/2 are exact. A table has as many squares as a step number has bits.
+    """
     scalars = reference.module("scalars")
     for exponent in (*range(1, 300), 1023):
         yield Fact(f"2**{exponent}", 2.0**exponent, scalars.integer_power(2.0, exponent))
     yield Fact("0.5**0", 1.0, scalars.integer_power(0.5, 0))
     yield Fact("number of squares", 32, len(scalars.squares(0.5)))
     yield Fact("part / whole", 0.375, scalars.ratio(3, 8))
-    yield Fact("choices", [1.0, 2.0], [scalars.where(True, 1.0, 2.0), scalars.where(False, 1.0, 2.0)])
+    yield Fact(
+        "choices", [1.0, 2.0], [scalars.where(True, 1.0, 2.0), scalars.where(False, 1.0, 2.0)]
+    )
 
 
 def late_powers_are_near_the_truth(reference: Reference) -> Iterator[Fact]:
-    """Powers of 0.999 at every width of the exponent are as near to 50 digits as rounding allows."""
+    """Powers of 0.999 at every width of the exponent are as near to 50 digits as rounding allows.
+    """
     power = reference.module("scalars").integer_power
     for exponent in (255, 256, 2000, 2**16 - 1, 2**16, 10**5):
-        limit = limits.SAFETY * float(bounded.namespace("float64").integer_power(0.999, exponent).error)
+        limit = limits.SAFETY * float(
+            bounded.namespace("float64").integer_power(0.999, exponent).error
+        )
         gap = abs(power(0.999, exponent) - mpfr(0.999) ** exponent)
         yield Fact(f"0.999**{exponent} is within rounding of the truth", True, bool(gap <= limit))
 
 
 def powers_of_quarters_are_square_roots(reference: Reference) -> Iterator[Fact]:
-    """Square roots are exactly specified; of nine quarters and of other exponents the power is the platform's."""
+    """Square roots are exactly specified; of nine quarters and of other exponents the power is the
+    platform's.
+    """
     scalars = reference.module("scalars")
     for base in np.linspace(0.01, 3, 33).tolist():
         root, quarter = math.sqrt(base), math.sqrt(math.sqrt(base))
-        roots = [1.0, quarter, root, root * quarter, base, base * quarter, base * root, base * root * quarter]
+        roots = [
+            1.0,
+            quarter,
+            root,
+            root * quarter,
+            base,
+            base * quarter,
+            base * root,
+            base * root * quarter,
+        ]
         powers = [scalars.power(base, count / 4) for count in range(9)]
         yield Fact(f"{base} to the power of 0, 1/4, ... 2", [*roots, base * base], powers)
     others = [scalars.quarters(2.0, exponent, math.sqrt) for exponent in (2.25, -0.25, 0.3)]
@@ -231,7 +274,9 @@ def powers_of_quarters_are_square_roots(reference: Reference) -> Iterator[Fact]:
 
 
 def powers_keep_their_arithmetic(reference: Reference) -> Iterator[Fact]:
-    """Only powers of Python floats are cached, so an equal number of another type is computed in its own arithmetic."""
+    """Only powers of Python floats are cached, so an equal number of another type is computed in
+    its own arithmetic.
+    """
     scalars = reference.module("scalars")
     for number in (0.5, mpfr(0.5), np.float64(0.5), 0.5):
         cube = scalars.integer_power(number, 3)
@@ -246,15 +291,26 @@ def sums_take_each_element_once(reference: Reference) -> Iterator[Fact]:
     sums = reference.module("sums")
     for size in (1, 2, 3, 5, 97, 1023, 4097, 2**16 + 1):
         numbers = np.arange(1.0, size + 1)
-        yield Fact(f"sum of 1 ... {size}", [size * (size + 1) / 2], sums.total(numbers, namespace).tolist())
-        yield Fact(f"mean of 1 ... {size}", [(size + 1) / 2], sums.mean(numbers, np).round(6).tolist())
+        yield Fact(
+            f"sum of 1 ... {size}", [size * (size + 1) / 2], sums.total(numbers, namespace).tolist()
+        )
+        yield Fact(
+            f"mean of 1 ... {size}", [(size + 1) / 2], sums.mean(numbers, np).round(6).tolist()
+        )
         squares = size * (size + 1) * (2 * size + 1) / 6
-        yield Fact(f"squares of 1 ... {size}", squares, sums.total_square(numbers, namespace).item())
+        yield Fact(
+            f"squares of 1 ... {size}", squares, sums.total_square(numbers, namespace).item()
+        )
     for shape in ((1, 1), (3, 1), (97, 1), (8, 5), (3, 1, 7), (2, 3, 5)):
-        numbers = np.random.Philox(key=3).random_raw(math.prod(shape)).astype(np.float64).reshape(shape) // 2**32
+        numbers = (
+            np.random.Philox(key=3).random_raw(math.prod(shape)).astype(np.float64).reshape(shape)
+            // 2**32
+        )
         for axis in (-1, -2):
             expected = numbers.sum(axis=axis, keepdims=True).tolist()
-            yield Fact(f"sum of {shape} along {axis}", expected, sums.total(numbers, np, axis).tolist())
+            yield Fact(
+                f"sum of {shape} along {axis}", expected, sums.total(numbers, np, axis).tolist()
+            )
     powers_of_two = np.arange(1.0, 17.0).reshape(2, 8)
     yield Fact("means of rows", [[4.5], [12.5]], sums.mean(powers_of_two, np).tolist())
     columns = powers_of_two.sum(axis=0, keepdims=True) / 2
@@ -267,15 +323,21 @@ def sums_of_nothing_are_zero(reference: Reference) -> Iterator[Fact]:
     for shape, axis, expected in (((0,), -1, (1,)), ((0, 3), -2, (1, 3)), ((2, 0), -1, (2, 1))):
         total = sums.total(np.ones(shape), np, axis)
         yield Fact(f"sum of {shape} along {axis}", np.zeros(expected).tolist(), total.tolist())
-        yield Fact(f"mean of {shape} along {axis}", expected, sums.mean(np.ones(shape), np, axis).shape)
+        yield Fact(
+            f"mean of {shape} along {axis}", expected, sums.mean(np.ones(shape), np, axis).shape
+        )
 
 
 def sums_are_left_to_a_namespace_that_has_one(reference: Reference) -> Iterator[Fact]:
     """Error analysis, which allows for any order, brings its own."""
-    xp = SimpleNamespace(total=lambda x, axis: (x, axis), orthogonalized=lambda *arguments: arguments)
+    xp = SimpleNamespace(
+        total=lambda x, axis: (x, axis), orthogonalized=lambda *arguments: arguments
+    )
     yield Fact("total of a namespace", ("x", -2), reference.module("sums").total("x", xp, -2))
     orthogonalized = reference.module("matrices").orthogonalized
-    yield Fact("orthogonalized of a namespace", ("x", 1, 2, 3, 4), orthogonalized("x", 1, 2, 3, 4, xp))
+    yield Fact(
+        "orthogonalized of a namespace", ("x", 1, 2, 3, 4), orthogonalized("x", 1, 2, 3, 4, xp)
+    )
 
 
 def norms_of_transposes_have_equal_bits(reference: Reference) -> Iterator[Fact]:
@@ -284,7 +346,9 @@ def norms_of_transposes_have_equal_bits(reference: Reference) -> Iterator[Fact]:
     for shape in ((7, 5), (33, 17), (1, 9), (4, 3, 2)):
         drawn = streams.gradients("spread", 1, np.logspace(-3, 3, math.prod(shape)))
         x = drawn.astype(np.float32).reshape(shape)
-        yield Fact(f"norm of {shape}", norm(x, np), norm(np.ascontiguousarray(np.swapaxes(x, -1, -2)), np))
+        yield Fact(
+            f"norm of {shape}", norm(x, np), norm(np.ascontiguousarray(np.swapaxes(x, -1, -2)), np)
+        )
 
 
 def shapes_are_flattened_whole(reference: Reference) -> Iterator[Fact]:
@@ -322,13 +386,17 @@ def sgd_refuses_nesterov_with_dampening(reference: Reference) -> Iterator[Fact]:
     """Without momentum there is no nesterov, and with dampening it has no meaning."""
     kind = reference.rule("SGD")
     yield Fact("nesterov without momentum", False, kind(nesterov=True).to_dict()["nesterov"])
-    yield Fact("nesterov with momentum", True, kind(nesterov=True, momentum=0.5).to_dict()["nesterov"])
+    yield Fact(
+        "nesterov with momentum", True, kind(nesterov=True, momentum=0.5).to_dict()["nesterov"]
+    )
     message = refusal(lambda: kind(momentum=0.5, nesterov=True, dampening=0.25))
     yield Fact("refusal", "nesterov must come with dampening 0, got dampening=0.25", message)
 
 
 def average_of_asgd_is_the_mean_of_its_places(reference: Reference) -> Iterator[Fact]:
-    """From step t0 + 2 on, and until then theta itself; in whole numbers of eighths, which nothing rounds."""
+    """From step t0 + 2 on, and until then theta itself; in whole numbers of eighths, which nothing
+    rounds.
+    """
     rule = reference.rule("ASGD")(lr=0.125, lambd=0.0, t0=2.0)
     theta, state = np.array([4.0, -2.0, 2.0**-60]), None  # the last is lost beside one
     thetas, averages = [], []
@@ -341,7 +409,9 @@ def average_of_asgd_is_the_mean_of_its_places(reference: Reference) -> Iterator[
     for t in (1, 2, 3, 4):
         yield Fact(f"average after step {t}", thetas[t - 1].tolist(), averages[t - 1])
     for t in (4, 5, 7):  # of 1, 2, 4 places: the mean of 2^k of them is exact
-        yield Fact(f"average after step {t}", np.mean(thetas[3:t], axis=0).tolist(), averages[t - 1])
+        yield Fact(
+            f"average after step {t}", np.mean(thetas[3:t], axis=0).tolist(), averages[t - 1]
+        )
 
 
 def ftrl_cannot_stand_still(reference: Reference) -> Iterator[Fact]:
@@ -358,7 +428,9 @@ def ftrl_takes_square_roots(reference: Reference) -> Iterator[Fact]:
         rooted.append(x.tolist())
         return np.sqrt(x)
 
-    xp = SimpleNamespace(**{name: getattr(np, name) for name in ("abs", "sign", "square", "maximum", "zeros_like")})
+    xp = SimpleNamespace(
+        **{name: getattr(np, name) for name in ("abs", "sign", "square", "maximum", "zeros_like")}
+    )
     xp.sqrt = square_root
     rule = reference.rule("FTRL")(initial_accumulator=4.0)
     theta, state = np.zeros(1), rule.start(np.zeros(1), xp)
@@ -372,7 +444,9 @@ def centred_mean_has_the_gradients_sign(reference: Reference) -> Iterator[Fact]:
     gradients, theta = (4.0, -8.0, 16.0), np.ones(1)
     state = rule.start(theta, np)
     for t, gradient in enumerate(gradients, start=1):
-        theta, state = rule.update(theta, np.full(1, gradient), state, rule.coefficients(t, rule.lr), np)
+        theta, state = rule.update(
+            theta, np.full(1, gradient), state, rule.coefficients(t, rule.lr), np
+        )
     shares = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2))
     mean = sum(share * int(gradient) for share, gradient in zip(shares, gradients, strict=True))
     yield Fact("mean of 4, -8, 16", [float(mean)], state["m"].tolist())
@@ -395,19 +469,28 @@ def adam_corrects_late_steps(reference: Reference) -> Iterator[Fact]:
         doubles = reference.rule("Adam")(lr=0.1).coefficients(t, 0.1)
         analysed = Adam(lr=0.1).coefficients(t, bounded.Bounded(0.1), bounded.namespace("float64"))
         for name, expected in truth.items():
-            gap, limit = abs(getattr(doubles, name) - expected), limits.SAFETY * float(getattr(analysed, name).error)
-            yield Fact(f"{name} at step {t} is within rounding of the truth", True, bool(gap <= limit))
+            gap, limit = (
+                abs(getattr(doubles, name) - expected),
+                limits.SAFETY * float(getattr(analysed, name).error),
+            )
+            yield Fact(
+                f"{name} at step {t} is within rounding of the truth", True, bool(gap <= limit)
+            )
 
 
 def length_of_five_is_not_enough_for_radam(reference: Reference) -> Iterator[Fact]:
-    """Of 0.75 with 0.75^t taken for a half at t = 1, which makes it five exactly: 2 / 0.25 - 1 - 2 (1/2) / (1/2)."""
+    """Of 0.75 with 0.75^t taken for a half at t = 1, which makes it five exactly: 2 / 0.25 - 1 - 2
+    (1/2) / (1/2).
+    """
     xp = SimpleNamespace(
         integer_power=lambda base, t: 0.5,
         sqrt=np.sqrt,
         where=lambda condition, yes, no: yes if condition else no,
     )
     kind = reference.rule("RAdam")
-    stretches = [kind(beta2=beta2).coefficients(1, 0.5, xp).stretch > 0 for beta2 in (0.75, 0.78125)]
+    stretches = [
+        kind(beta2=beta2).coefficients(1, 0.5, xp).stretch > 0 for beta2 in (0.75, 0.78125)
+    ]
     yield Fact("whether lengths of 5 and more than 5 adapt the rate", [False, True], stretches)
 
 
@@ -429,15 +512,25 @@ def length_of_zero_is_no_ratio(reference: Reference) -> Iterator[Fact]:
 
 
 def adafactor_takes_a_share_of_one_element(reference: Reference) -> Iterator[Fact]:
-    """One element's own size is 1, and its direction has length 1: half of theta, and no more of no elements."""
+    """One element's own size is 1, and its direction has length 1: half of theta, and no more of no
+    elements.
+    """
     rule = reference.rule("Adafactor")(lr=0.5, relative_step=False)
     for start in (np.ones(1), np.ones(())):
         state = rule.start(start, np)
-        yield Fact(f"state before a step, shape {start.shape}", {"v": (start * 0.0).tolist()}, _lists(state))
+        yield Fact(
+            f"state before a step, shape {start.shape}",
+            {"v": (start * 0.0).tolist()},
+            _lists(state),
+        )
         moved, _ = rule.update(start, start * 4.0, state, rule.coefficients(1, 0.5), namespace)
-        yield Fact(f"theta after a step, shape {start.shape}", (start * 0.5).tolist(), moved.tolist())
+        yield Fact(
+            f"theta after a step, shape {start.shape}", (start * 0.5).tolist(), moved.tolist()
+        )
     nothing = np.ones((0,))
-    moved, _ = rule.update(nothing, nothing, rule.start(nothing, np), rule.coefficients(1, 0.5), namespace)
+    moved, _ = rule.update(
+        nothing, nothing, rule.start(nothing, np), rule.coefficients(1, 0.5), namespace
+    )
     yield Fact("theta of no elements", (0,), moved.shape)
 
 
@@ -446,7 +539,9 @@ def _lists(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def floor_lies_under_the_mean_of_the_factors(reference: Reference) -> Iterator[Fact]:
-    """1/256 is below 1/64, so V = (1/256)^2 64 = (1/32)^2, U = 2: a step of half of theta's size, twice."""
+    """1/256 is below 1/64, so V = (1/256)^2 64 = (1/32)^2, U = 2: a step of half of theta's size,
+    twice.
+    """
     kind = reference.rule("Adafactor")
     rule = kind(lr=0.5, epsilon1=1 / 64, epsilon1_at="FLOOR", clip=4.0)
     start, gradient = np.ones((2, 2)), np.full((2, 2), 1 / 16)

@@ -1,7 +1,7 @@
-"""Examples: rules on designed gradients, with the exact trajectory in 50 digits that each must follow.
+"""Examples: rules on designed gradients, with the exact trajectory that each must follow.
 
-They are what rung 1 holds the rules to, and what rung 4 holds mutants of the rules to. The exact trajectory of an
-example is computed once in a process.
+Rung 1 holds the rules to them, and rung 4 mutants of the rules. The exact trajectory of an example
+has 50 digits and is computed once in a process.
 """
 
 import functools
@@ -77,23 +77,32 @@ UNSAID = [  # combinations of fields that no dialect can say, and everyday value
 ]
 
 MUON_WITH_ADAM = Muon(
-    lr=0.25, weight_decay=0.5, adam_share=0.5, adam_beta1=0.75, adam_beta2=0.875, adam_epsilon=0.001,
+    lr=0.25,
+    weight_decay=0.5,
+    adam_share=0.5,
+    adam_beta1=0.75,
+    adam_beta2=0.875,
+    adam_epsilon=0.001,
     adam_weight_decay=0.125,
-)  # fmt: skip
-ADAM_OF_MUON = Adam(  # what MUON_WITH_ADAM does to a vector: a share of the rate, but decay at the rate itself
+)
+# What MUON_WITH_ADAM does to a vector: a share of the rate, but decay at the rate itself.
+ADAM_OF_MUON = Adam(
     lr=0.125, beta1=0.75, beta2=0.875, epsilon=0.001, epsilon_at=Epsilon.HAT, weight_decay=0.25,
     decay=Decay.DECOUPLED,
 )  # fmt: skip
 
 
 class Example:
-    """A rule, where it starts, the gradients and learning rates of each step; what it must do is computed once.
+    """A rule, where it starts, and the gradients and learning rates of its steps.
 
-    ``start`` has any shape, ``gradients`` (steps, *start.shape), both float64. ``equation`` is the rule whose
-    equation gives the exact trajectory, if it is not ``rule`` itself; its rates are in proportion to its own.
+    ``start`` has any shape, ``gradients`` (steps, *start.shape), both float64. ``equation`` is the
+    rule whose equation gives the exact trajectory, if it is not ``rule`` itself; its rates are in
+    proportion to its own.
     """
 
-    def __init__(self, rule: Rule, start: np.ndarray, gradients: np.ndarray, equation: Rule | None = None) -> None:
+    def __init__(
+        self, rule: Rule, start: np.ndarray, gradients: np.ndarray, equation: Rule | None = None
+    ) -> None:
         self.rule = rule
         self.start = start
         self.gradients = gradients
@@ -119,12 +128,16 @@ class Example:
 
 
 def on_stream(rule: Rule, stream: str, steps: int = STEPS) -> Example:
-    """A rule on one designed stream of gradients of eight sizes, in the shape that the rule is tried on."""
+    """A rule on one designed stream of gradients of eight sizes, in the shape that the rule is
+    tried on.
+    """
     start = streams.suit(rule, streams.start(len(SCALES)))
     return Example(rule, start, streams.suit(rule, streams.gradients(stream, steps, SCALES)))
 
 
-def of_shape(rule: Rule, shape: tuple[int, ...], equation: Rule | None = None, steps: int = STEPS) -> Example:
+def of_shape(
+    rule: Rule, shape: tuple[int, ...], equation: Rule | None = None, steps: int = STEPS
+) -> Example:
     """A rule on a tensor of eight elements in the given shape; ``equation`` as of ``Example``."""
     start = streams.start(len(SCALES)).reshape(shape)
     gradients = streams.gradients("spread", steps, SCALES).reshape(steps, *shape)
@@ -132,9 +145,10 @@ def of_shape(rule: Rule, shape: tuple[int, ...], equation: Rule | None = None, s
 
 
 def on_all_streams(rule: Rule) -> list[Example]:
-    """A rule on all designed streams: side by side in one tensor if its elements do not act on each other.
+    """A rule on all designed streams.
 
-    If they do, all streams but the first have few steps.
+    They lie side by side in one tensor if its elements do not act on each other; else all streams
+    but the first have few steps.
     """
     if type(rule) in couplings.STEPS:
         first, *others = streams.PATTERNS
@@ -146,7 +160,9 @@ def on_all_streams(rule: Rule) -> list[Example]:
 
 @functools.cache
 def examples_of(kind: type[Rule]) -> tuple[Example, ...]:
-    """All examples of one rule class: every call, fields that no call can say, and tensors of every shape."""
+    """All examples of one rule class: every call, fields that no call can say, and tensors of every
+    shape.
+    """
     calls = [rule for rule in map(dialects.read, cases.CALLS) if type(rule) is kind]
     examples = [example for rule in calls for example in on_all_streams(rule)]
     examples += [on_stream(rule, "spread") for rule in UNSAID if type(rule) is kind]
@@ -154,9 +170,13 @@ def examples_of(kind: type[Rule]) -> tuple[Example, ...]:
         examples += _of_shapes(calls, SHAPES_OF_ADAFACTOR)
     if kind is Muon:
         examples += _of_shapes(calls, SHAPES_OF_MUON)
-        examples += [of_shape(MUON_WITH_ADAM, shape, ADAM_OF_MUON) for shape in SHAPES_OF_MUONS_ADAM]
+        examples += [
+            of_shape(MUON_WITH_ADAM, shape, ADAM_OF_MUON) for shape in SHAPES_OF_MUONS_ADAM
+        ]
     return tuple(examples)
 
 
 def _of_shapes(rules: list[Rule], shapes: Sequence[tuple[int, ...]]) -> list[Example]:
-    return [of_shape(rule, shape, steps=FEW_STEPS) for rule, shape in itertools.product(rules, shapes)]
+    return [
+        of_shape(rule, shape, steps=FEW_STEPS) for rule, shape in itertools.product(rules, shapes)
+    ]

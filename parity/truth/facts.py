@@ -1,17 +1,24 @@
-"""Facts about hyperparameters, written down apart from the rules: defaults, intervals, and which field needs which."""
+"""Facts about hyperparameters, written down apart from the rules: defaults, intervals, and which
+field needs which.
+"""
 
 from typing import Any
 
 from samestep.reference import Decay, Epsilon, Reach, Rule, dialects
 
-DEFAULTS: dict[str, tuple[str, dict[str, Any]]] = {  # whose defaults a rule has, and what is otherwise here
+DEFAULTS: dict[
+    str, tuple[str, dict[str, Any]]
+] = {  # whose defaults a rule has, and what is otherwise here
     "SGD": ("pytorch:SGD(lr=0.01)", {}),
     "ASGD": ("pytorch:ASGD()", {}),
     "Rprop": ("pytorch:Rprop()", {}),
     "Adagrad": ("pytorch:Adagrad()", {}),
     "FTRL": ("keras:Ftrl()", {"decay": Decay.COUPLED}),
     "Adadelta": ("paper:Adadelta()", {}),
-    "RMSprop": ("pytorch:RMSprop(lr=0.001, alpha=0.9)", {"initial_mean_square": 0.0}),  # the slide's
+    "RMSprop": (
+        "pytorch:RMSprop(lr=0.001, alpha=0.9)",
+        {"initial_mean_square": 0.0},
+    ),  # the slide's
     "Adam": ("paper:Adam()", {"amsgrad": False}),
     "Adamax": ("paper:Adamax()", {"epsilon": 1e-8}),  # the paper has none
     "NAdam": ("pytorch:NAdam()", {}),
@@ -25,7 +32,10 @@ DEFAULTS: dict[str, tuple[str, dict[str, Any]]] = {  # whose defaults a rule has
         {"lr": 0.02, "reach": Reach.TALL, "share": 1.0, "adam_weight_decay": 0.0},  # K. Jordan's
     ),
 }
-DEFAULTS_OF_ALL = {"weight_decay": 0.0, "maximize": False}  # of every rule, whatever the native's are
+DEFAULTS_OF_ALL = {
+    "weight_decay": 0.0,
+    "maximize": False,
+}  # of every rule, whatever the native's are
 
 INTERVALS = {  # of every number that may not be anything from 0 on
     "(-inf, inf)": ("Muon.a", "Muon.b", "Muon.c"),
@@ -35,13 +45,13 @@ INTERVALS = {  # of every number that may not be anything from 0 on
     "(1, inf)": ("Rprop.rise",),
     "(0, 1]": ("ScheduleFree.beta1",),  # it is divided by
     "[0, 1]": (
-        "SGD.momentum", "SGD.dampening", "RMSprop.momentum", "RMSprop.rho", "Adadelta.rho", "Lion.beta1",
-        "Muon.momentum",
+        "SGD.momentum", "SGD.dampening", "RMSprop.momentum", "RMSprop.rho", "Adadelta.rho",
+        "Lion.beta1", "Muon.momentum",
     ),
     "[0, 1)": (  # bias is corrected by 1 - beta^t
         "Adam.beta1", "Adam.beta2", "Adamax.beta1", "Adamax.beta2", "NAdam.beta1", "NAdam.beta2",
-        "RAdam.beta1", "RAdam.beta2", "ScheduleFree.beta2", "Lion.beta2", "LAMB.beta1", "LAMB.beta2",
-        "Muon.adam_beta1", "Muon.adam_beta2",
+        "RAdam.beta1", "RAdam.beta2", "ScheduleFree.beta2", "Lion.beta2", "LAMB.beta1",
+        "LAMB.beta2", "Muon.adam_beta1", "Muon.adam_beta2",
     ),
     "[0, 100)": ("Muon.ns_steps",),
 }  # fmt: skip
@@ -67,7 +77,9 @@ MATTERS_WITH = {  # a field, or a field of one rule: it changes nothing while on
 
 
 def default_values(rule_name: str) -> dict[str, Any]:
-    """The value that each hyperparameter of the rule must have by default, as ``Rule.to_dict`` gives it."""
+    """The value that each hyperparameter of the rule must have by default, as ``Rule.to_dict``
+    gives it.
+    """
     call, otherwise = DEFAULTS[rule_name]
     return dialects.read(call).replace(**DEFAULTS_OF_ALL, **otherwise).to_dict()
 
@@ -79,12 +91,14 @@ def interval_of(rule_name: str, field_name: str) -> str:
 
 
 def needs_of(rule_name: str, field_name: str) -> tuple[str, ...]:
-    """The fields of which none may be zero if this one is to change anything; empty if it needs none."""
+    """The fields of which none may be zero if this one is to change anything; empty if it needs
+    none.
+    """
     by_field = MATTERS_WITH.get(field_name, ())
     return MATTERS_WITH.get(f"{rule_name}.{field_name}", by_field)
 
 
-FIRST_STATE = {  # what an entry of the state is before the first step, if not zero: a number or a hyperparameter
+FIRST_STATE: dict[str, float | str] = {  # of state entries that do not begin at zero: a number, or a hyperparameter
     "Adagrad.G": "initial_accumulator",
     "FTRL.n": "initial_accumulator",
     "RMSprop.v": "initial_mean_square",

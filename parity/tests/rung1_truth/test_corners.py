@@ -1,4 +1,6 @@
-"""Rung 1: corners that random trials pass over (``truth.corners``), and the NumPy optimizer's own refusals."""
+"""Rung 1: corners that random trials pass over (``truth.corners``), and the NumPy optimizer's own
+refusals.
+"""
 
 from collections.abc import Iterator
 
@@ -33,7 +35,9 @@ def test_corner_is_as_worked_out_by_hand(corner: corners.Corner) -> None:
 
 @pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.__name__)
 def test_rule_keeps_the_state_that_it_needs_and_no_more(kind: type[Rule]) -> None:
-    """The state that it starts with is the state that every step gives, and each part of it comes to change."""
+    """The state that it starts with is the state that every step gives, and each part of it comes
+    to change.
+    """
     assert_facts(corners.states(corners.RIGHT, kind.__name__))
 
 
@@ -44,7 +48,11 @@ def test_every_corner_belongs_to_a_module_or_a_rule() -> None:
 
 REFUSED = [  # parameters, gradients, what the NumPy optimizer says
     ([np.ones(2, int)], None, "parameter 0 must have a real floating dtype, got int64"),
-    ([np.ones(2), np.ones(2, complex)], None, "parameter 1 must have a real floating dtype, got complex128"),
+    (
+        [np.ones(2), np.ones(2, complex)],
+        None,
+        "parameter 1 must have a real floating dtype, got complex128",
+    ),
     ([np.ones(2)], [np.ones(3)], "gradient 0 must have the parameter's shape"),
     ([np.ones(2)], [np.ones(2, np.float32)], "gradient 0 must have the parameter's shape"),
     ([np.ones(2)], [], "zip"),
@@ -76,7 +84,10 @@ def test_numpy_optimizer_leaves_alone_what_has_no_gradient() -> None:
 def test_step_in_half_precision_is_one_of_float32_rounded_once(call: str) -> None:
     """Parameters and state alike; nothing between is rounded."""
     rule = dialects.read(call)
-    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", STEPS))
+    start, gradients = (
+        streams.suit(rule, streams.start()),
+        streams.suit(rule, streams.gradients("spread", STEPS)),
+    )
     half = Optimizer([start.astype(np.float16)], rule)
     for gradient in gradients.astype(np.float16):
         single = Optimizer([half.parameters[0].astype(np.float32)], rule)
@@ -85,12 +96,18 @@ def test_step_in_half_precision_is_one_of_float32_rounded_once(call: str) -> Non
         half.step([gradient])
         single.step([gradient.astype(np.float32)])
         with np.errstate(over="ignore"):
-            np.testing.assert_array_equal(half.parameters[0], single.parameters[0].astype(np.float16))
+            np.testing.assert_array_equal(
+                half.parameters[0], single.parameters[0].astype(np.float16)
+            )
             for name, array in half.state[0].items():
                 np.testing.assert_array_equal(array, single.state[0][name].astype(np.float16))
 
 
 def test_state_of_half_precision_is_rounded_from_float32() -> None:
-    """As every framework does: this number is a tie between two of float16 only after float32 has rounded it."""
-    optimizer = Optimizer([np.ones(1, np.float16)], Adagrad(initial_accumulator=1 + 2.0**-11 + 2.0**-30))
+    """As every framework does: this number is a tie between two of float16 only after float32 has
+    rounded it.
+    """
+    optimizer = Optimizer(
+        [np.ones(1, np.float16)], Adagrad(initial_accumulator=1 + 2.0**-11 + 2.0**-30)
+    )
     assert optimizer.state[0]["G"].tolist() == [1.0]

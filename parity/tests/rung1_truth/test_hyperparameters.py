@@ -1,4 +1,5 @@
-"""Rung 1, the facts about hyperparameters: their defaults, what they may be, and when they matter."""
+"""Rung 1, the facts about hyperparameters: their defaults, what they may be, and when they
+matter."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -32,7 +33,9 @@ NUMBERS = [(rule, field) for rule, field in FIELDS if "interval" in field.metada
 
 @pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.__name__)
 def test_defaults_intervals_and_needs_are_the_facts(kind: type[Rule]) -> None:
-    """Defaults are those of a native or a paper; open ends of intervals and numbers beyond are refused."""
+    """Defaults are those of a native or a paper; open ends of intervals and numbers beyond are
+    refused.
+    """
     checked = corners.hyperparameters(corners.RIGHT, kind.__name__)
     assert [str(fact) for fact in checked if not fact.holds] == []
 
@@ -47,7 +50,9 @@ def test_every_fact_is_of_a_field() -> None:
 
 
 @pytest.mark.parametrize(("kind", "field"), NUMBERS, ids=labels(NUMBERS))
-def test_finite_step_is_taken_at_a_closed_end(kind: type[Rule], field: "dataclasses.Field[Any]") -> None:
+def test_finite_step_is_taken_at_a_closed_end(
+    kind: type[Rule], field: "dataclasses.Field[Any]"
+) -> None:
     """On a matrix and on a vector."""
     interval = facts.interval_of(kind.__name__, field.name)
     low, high = (float(bound) for bound in interval[1:-1].split(","))
@@ -58,19 +63,31 @@ def test_finite_step_is_taken_at_a_closed_end(kind: type[Rule], field: "dataclas
             assert all(finite), f"{kind.__name__}.{field.name} = {value}"
 
 
-SETTINGS: dict[str, dict[str, Any]] = {  # in which fields that need others matter, and in which they do not
-    "everything off": dict.fromkeys(("weight_decay", "momentum", "epsilon", "epsilon1", "lambd"), 0.0)
+SETTINGS: dict[
+    str, dict[str, Any]
+] = {  # in which fields that need others matter, and in which they do not
+    "everything off": dict.fromkeys(
+        ("weight_decay", "momentum", "epsilon", "epsilon1", "lambd"), 0.0
+    )
     | {"adam": False},
-    "everything on": dict.fromkeys(("weight_decay", "momentum", "epsilon", "epsilon1", "lambd"), 0.25),
+    "everything on": dict.fromkeys(
+        ("weight_decay", "momentum", "epsilon", "epsilon1", "lambd"), 0.25
+    ),
 }
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize(("kind", "field"), FIELDS, ids=labels(FIELDS))
-def test_field_matters_when_it_says_so(kind: type[Rule], field: "dataclasses.Field[Any]", setting: str) -> None:
+def test_field_matters_when_it_says_so(
+    kind: type[Rule], field: "dataclasses.Field[Any]", setting: str
+) -> None:
     """Another value moves parameters elsewhere, beyond rounding, exactly then."""
-    names = set(kind.names()) - ({"epsilon"} if kind is Adadelta else set())  # without epsilon it never starts
-    values: dict[str, Any] = {name: value for name, value in SETTINGS[setting].items() if name in names}
+    names = set(kind.names()) - (
+        {"epsilon"} if kind is Adadelta else set()
+    )  # without epsilon it never starts
+    values: dict[str, Any] = {
+        name: value for name, value in SETTINGS[setting].items() if name in names
+    }
     rule = kind(lr=LARGE, **values)
     others = [other for value in values_of(field) if (other := changed(rule, field.name, value))]
     if others and f"{kind.__name__}.{field.name}" not in UNSEEN:
@@ -107,7 +124,9 @@ def differs(rule: Rule, other: Rule) -> bool:
 
 
 def one_held(rule: Rule, other: Rule, flat: bool) -> bool:
-    """Whether rounding explains how far they are apart; what only one of them refuses they do not share."""
+    """Whether rounding explains how far they are apart; what only one of them refuses they do not
+    share.
+    """
     one, two = moved(rule, flat), moved(other, flat)
     if one is None or two is None:
         return one is two
@@ -123,8 +142,13 @@ class Moved(NamedTuple):
 
 
 def moved(rule: Rule, flat: bool) -> Moved | None:
-    """The rule on gradients that turn and that keep their sign, at a falling rate; None if it refuses what is flat."""
-    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", STEPS))
+    """The rule on gradients that turn and that keep their sign, at a falling rate; None if it
+    refuses what is flat.
+    """
+    start, gradients = (
+        streams.suit(rule, streams.start()),
+        streams.suit(rule, streams.gradients("spread", STEPS)),
+    )
     if flat:
         start, gradients = start.ravel(), gradients.reshape(STEPS, -1)
     rates = streams.rates(rule.lr, STEPS)

@@ -26,7 +26,9 @@ def test_bound_covers_every_rounding_of_a_product_chain() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 97, 1000])
 def test_bound_of_a_sum_covers_the_worst_order_and_is_reached_by_it(size: int) -> None:
-    """One number, and many that are each lost when added to it one by one, but not when added up first."""
+    """One number, and many that are each lost when added to it one by one, but not when added up
+    first.
+    """
     lost = np.full(size, ROUNDOFF["float32"], np.float32)
     lost[0] = 1
     exact, worst = lost.astype(np.float64).sum(), np.cumsum(lost, dtype=np.float32)[-1]
@@ -59,14 +61,20 @@ def test_cancellation_keeps_its_absolute_error() -> None:
 
 @pytest.mark.parametrize("rule", [SGD(momentum=0.9), Adagrad()], ids=repr)
 def test_limits_shrink_with_the_roundoff(rule: SGD | Adagrad) -> None:
-    """Float64 is held to 2**29 times less than float32, give or take what squares lose to underflow."""
+    """Float64 is held to 2**29 times less than float32, give or take what squares lose to
+    underflow.
+    """
     start, gradients = streams.start(), streams.gradients("spread", 20)
-    wide, narrow = (limits.of_tensor(rule, start, gradients, dtype) for dtype in ("float32", "float64"))
+    wide, narrow = (
+        limits.of_tensor(rule, start, gradients, dtype) for dtype in ("float32", "float64")
+    )
     assert (wide[narrow > 0] / narrow[narrow > 0] > 2**27).all()
 
 
 def one_step(expected: float, actual: float, bound: float) -> Verdict:
-    return judge_tensor(np.zeros(1), np.array([[expected]]), np.array([[actual]]), np.array([[bound]]))
+    return judge_tensor(
+        np.zeros(1), np.array([[expected]]), np.array([[actual]]), np.array([[bound]])
+    )
 
 
 def test_verdict_holds_up_to_the_limit_and_not_beyond() -> None:
@@ -82,8 +90,12 @@ def test_nothing_may_differ_where_nothing_can_round() -> None:
     assert not one_step(1.0, np.nextafter(1.0, 2), 0.0).holds
 
 
-@pytest.mark.parametrize(("expected", "actual"), [(1.0, np.nan), (np.nan, 1.0), (np.inf, 1.0), (np.inf, -np.inf)])
-def test_not_a_number_and_infinity_agree_only_with_themselves(expected: float, actual: float) -> None:
+@pytest.mark.parametrize(
+    ("expected", "actual"), [(1.0, np.nan), (np.nan, 1.0), (np.inf, 1.0), (np.inf, -np.inf)]
+)
+def test_not_a_number_and_infinity_agree_only_with_themselves(
+    expected: float, actual: float
+) -> None:
     """NaN never passes for a number, however wide the limit."""
     assert one_step(expected, expected, 1.0).holds
     assert not one_step(expected, actual, 1.0).holds
@@ -105,7 +117,9 @@ def test_verdict_points_to_the_worst_step_and_element() -> None:
 def test_comparison_of_nothing_or_of_other_shapes_is_refused(shape: tuple[int, int]) -> None:
     """An empty comparison would hold; so it is an error."""
     with pytest.raises(ValueError, match="must be equal and not empty"):
-        judge_tensor(np.zeros(shape[1]), np.zeros(shape), np.zeros((shape[0], 3)), np.zeros((shape[0], 3)))
+        judge_tensor(
+            np.zeros(shape[1]), np.zeros(shape), np.zeros((shape[0], 3)), np.zeros((shape[0], 3))
+        )
 
 
 def test_path_is_the_way_travelled_not_the_distance_from_the_start() -> None:

@@ -50,14 +50,17 @@ FIFTY_DIGITS = SimpleNamespace(
     zeros_like=lambda x: np.full(np.shape(x), mpfr(0), object),
     integer_power=lambda base, exponent: mpfr(base) ** int(exponent),
     power=lambda base, exponent: mpfr(base) ** exponent,
-    where=lambda condition, yes, no: np.where(condition, yes, no) if np.ndim(condition) else yes if condition else no,
+    where=lambda condition, yes, no: (
+        np.where(condition, yes, no) if np.ndim(condition) else yes if condition else no
+    ),
 )
 
 
 @pytest.mark.parametrize("stream", streams.PATTERNS)
 @pytest.mark.parametrize("call", cases.CALLS)
 def test_rule_follows_its_equation(call: str, stream: str) -> None:
-    """In float32 and float64 no element is farther from 50-digit arithmetic than rounding allows."""
+    """In float32 and float64 no element is farther from 50-digit arithmetic than rounding allows.
+    """
     rule = dialects.read(call)
     example = on_stream(rule, stream)
     for dtype in ("float32", "float64"):
@@ -84,18 +87,23 @@ def with_fifty_digits(rule: Rule) -> Rule:
 
 @pytest.mark.parametrize("call", cases.CALLS)
 def test_rule_runs_on_fifty_digits(call: str) -> None:
-    """The same rule on 50-digit numbers equals its equation, up to rounding in the fiftieth digit."""
+    """The same rule on 50-digit numbers equals its equation, up to rounding in the fiftieth digit.
+    """
     rule = dialects.read(call)
     exact = with_fifty_digits(rule)
     example = on_stream(rule, "spread")
     start, gradients, rates = example.start, example.gradients, example.rates
     theta, state = couplings.exact(start), None
-    digits = 10 ** mpfr(-DIGITS) / mpfr(bounded.ROUNDOFF["float64"])  # how much finer the rounding is
+    digits = 10 ** mpfr(-DIGITS) / mpfr(
+        bounded.ROUNDOFF["float64"]
+    )  # how much finer the rounding is
     bounds = limits.of_tensor(rule, start, gradients, "float64", rates)
     for t in range(1, STEPS + 1):
         state = exact.start(theta, FIFTY_DIGITS) if state is None else state
         c = exact.coefficients(mpfr(t), mpfr(rates[t - 1]), FIFTY_DIGITS)
-        theta, state = exact.update(theta, couplings.exact(gradients[t - 1]), state, c, FIFTY_DIGITS)
+        theta, state = exact.update(
+            theta, couplings.exact(gradients[t - 1]), state, c, FIFTY_DIGITS
+        )
         limit = limits.SAFETY * couplings.exact(bounds[t - 1]) * digits
         beyond = np.argwhere(np.abs(theta - example.fifty_digits[t - 1]) > limit).tolist()
         assert not beyond, f"{rule!r} leaves its equation at step {t} in elements {beyond}"
@@ -103,19 +111,47 @@ def test_rule_runs_on_fifty_digits(call: str) -> None:
 
 FIRST_STEPS = [  # (call, gradient, how far the first step goes), worked by hand from the papers
     ("pytorch:SGD(lr=0.5)", 3.0, 1.5),
-    ("pytorch:SGD(lr=0.5, momentum=0.5, dampening=0.5)", 3.0, 1.5),  # the first step is not dampened
+    (
+        "pytorch:SGD(lr=0.5, momentum=0.5, dampening=0.5)",
+        3.0,
+        1.5,
+    ),  # the first step is not dampened
     ("pytorch:SGD(lr=0.5, momentum=0.5, nesterov=True)", 4.0, 3.0),  # 0.5 (4 + 0.5 * 4)
-    ("keras:SGD(learning_rate=0.5, momentum=0.5, nesterov=True)", 4.0, 3.0),  # 0.5 * 4 + 0.5 (0.5 * 4)
+    (
+        "keras:SGD(learning_rate=0.5, momentum=0.5, nesterov=True)",
+        4.0,
+        3.0,
+    ),  # 0.5 * 4 + 0.5 (0.5 * 4)
     ("pytorch:Adagrad(lr=0.5, eps=1.0)", 3.0, 0.375),  # 0.5 * 3 / (sqrt(9) + 1)
-    ("keras:Adagrad(learning_rate=0.5, initial_accumulator_value=5.0, epsilon=2.0)", 3.0, 0.375),  # sqrt(9 + 5 + 2)
+    (
+        "keras:Adagrad(learning_rate=0.5, initial_accumulator_value=5.0, epsilon=2.0)",
+        3.0,
+        0.375,
+    ),  # sqrt(9 + 5 + 2)
     ("article:Adagrad(lr=0.5, eps=7.0)", 3.0, 0.375),  # sqrt(9 + 7)
-    ("pytorch:Adadelta(lr=0.5, rho=0.5, eps=4.0)", 4.0, 0.5 * 2 / math.sqrt(12) * 4),  # sqrt(4) / sqrt(8 + 4)
+    (
+        "pytorch:Adadelta(lr=0.5, rho=0.5, eps=4.0)",
+        4.0,
+        0.5 * 2 / math.sqrt(12) * 4,
+    ),  # sqrt(4) / sqrt(8 + 4)
     ("pytorch:RMSprop(lr=0.5, alpha=0.75, eps=1.0)", 6.0, 0.75),  # 0.5 * 6 / (sqrt(9) + 1)
     ("keras:RMSprop(learning_rate=0.5, rho=0.75, epsilon=7.0)", 6.0, 0.75),  # sqrt(9 + 7)
     ("pytorch:RMSprop(lr=0.5, alpha=0.5, eps=1.0, centered=True)", 6.0, 0.75),  # sqrt(18 - 9) + 1
-    ("pytorch:Adam(lr=0.5, betas=(0.5, 0.75), eps=1.0)", 3.0, 0.375),  # m = v = corrected: 0.5 * 3 / (3 + 1)
-    ("keras:Adam(learning_rate=0.5, beta_1=0.5, beta_2=0.75, epsilon=1.5)", 3.0, 0.25),  # 0.5 * 3 / (3 + 1.5 / 0.5)
-    ("pytorch:AdamW(lr=0.5, betas=(0.5, 0.75), eps=1.0, weight_decay=0.5)", 3.0, 0.625),  # 0.25 of theta = 1 more
+    (
+        "pytorch:Adam(lr=0.5, betas=(0.5, 0.75), eps=1.0)",
+        3.0,
+        0.375,
+    ),  # m = v = corrected: 0.5 * 3 / (3 + 1)
+    (
+        "keras:Adam(learning_rate=0.5, beta_1=0.5, beta_2=0.75, epsilon=1.5)",
+        3.0,
+        0.25,
+    ),  # 0.5 * 3 / (3 + 1.5 / 0.5)
+    (
+        "pytorch:AdamW(lr=0.5, betas=(0.5, 0.75), eps=1.0, weight_decay=0.5)",
+        3.0,
+        0.625,
+    ),  # 0.25 of theta = 1 more
     ("keras:Adafactor(learning_rate=0.5)", 3.0, 0.5),  # v = g^2 at first: half of theta's own size
     ("pytorch:Adafactor(lr=4.0, eps=(6.0, 0.5))", 3.0, 0.5),  # 3 / 6; lr is 1 at most
     ("keras:Lamb(learning_rate=0.5)", -3.0, -0.5),  # half of theta's own length, uphill
@@ -164,28 +200,42 @@ def test_muon_moves_by_adam_what_is_no_matrix(shape: tuple[int, ...]) -> None:
 def test_muon_makes_singular_values_about_one() -> None:
     """Between 0.5 and 1.5, K. Jordan says, whatever they were."""
     left, right = (np.linalg.qr(streams.normal((3, 3), seed))[0] for seed in (1, 2))
-    ((theta, _),) = follow(Muon(lr=1.0), np.zeros((3, 3)), [left @ np.diag([1, 0.1, 0.01]) @ right], np)
+    ((theta, _),) = follow(
+        Muon(lr=1.0), np.zeros((3, 3)), [left @ np.diag([1, 0.1, 0.01]) @ right], np
+    )
     values = np.linalg.svd(theta, compute_uv=False)
     assert ((values > 0.5) & (values < 1.5)).all()
 
 
 def test_rows_and_columns_of_zeros_stay_where_they_are() -> None:
-    """Their product is far below the smallest float32, but it is never formed: one element moves, three stay."""
-    rule, gradient = dialects.read("keras:Adafactor(learning_rate=0.5, clip_threshold=2.0)"), np.zeros((2, 2), "f4")
+    """Their product is far below the smallest float32, but it is never formed: one element moves,
+    three stay.
+    """
+    rule, gradient = (
+        dialects.read("keras:Adafactor(learning_rate=0.5, clip_threshold=2.0)"),
+        np.zeros((2, 2), "f4"),
+    )
     gradient[0, 0] = 1
     ((theta, _),) = follow(rule, np.ones((2, 2), np.float32), [gradient], np)
     assert theta.tolist() == [[0.5, 1.0], [1.0, 1.0]]
 
 
-@pytest.mark.parametrize("t", [1, 100, 255, 256, 2000, 2**16 - 1, 2**16, 10**6, 2**24 + 1, 2**31 + 1])
+@pytest.mark.parametrize(
+    "t", [1, 100, 255, 256, 2000, 2**16 - 1, 2**16, 10**6, 2**24 + 1, 2**31 + 1]
+)
 def test_bias_corrections_are_true_at_every_step(t: int) -> None:
-    """Against 50 digits, within the rounding of the squares and products of a power, far beyond any trial's length."""
+    """Against 50 digits, within the rounding of the squares and products of a power, far beyond any
+    trial's length.
+    """
     first, second = (1 - mpfr(beta) ** t for beta in (0.9, 0.999))
     truth = {"step": mpfr(0.1) / first, "stretch": 1 / sqrt(second)}
     doubles = Adam(lr=0.1).coefficients(t, 0.1)
     analysed = Adam(lr=0.1).coefficients(t, bounded.Bounded(0.1), bounded.namespace("float64"))
     for name, expected in truth.items():
-        gap, limit = abs(getattr(doubles, name) - expected), limits.SAFETY * float(getattr(analysed, name).error)
+        gap, limit = (
+            abs(getattr(doubles, name) - expected),
+            limits.SAFETY * float(getattr(analysed, name).error),
+        )
         assert gap <= limit, f"{name} at step {t} is {gap} off, limit {limit}"
 
 
@@ -193,14 +243,21 @@ def test_bias_corrections_are_true_at_every_step(t: int) -> None:
 def test_follow_takes_the_steps_of_the_numpy_optimizer(call: str) -> None:
     """The barest loop counts and keeps state like the adapter."""
     rule = dialects.read(call)
-    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 5))
+    start, gradients = (
+        streams.suit(rule, streams.start()),
+        streams.suit(rule, streams.gradients("spread", 5)),
+    )
     followed = [theta for theta, _ in follow(rule, start, gradients, np)]
     np.testing.assert_array_equal(followed, run_tensor(rule, start, gradients, "float64"))
 
 
 def test_every_rule_has_an_equation_and_a_case() -> None:
     """No rule of the catalogue escapes the first rung."""
-    assert {*equations.STEPS, *couplings.STEPS} == set(RULES) == {type(dialects.read(call)) for call in cases.CALLS}
+    assert (
+        {*equations.STEPS, *couplings.STEPS}
+        == set(RULES)
+        == {type(dialects.read(call)) for call in cases.CALLS}
+    )
     assert not equations.STEPS.keys() & couplings.STEPS.keys()
 
 
@@ -208,8 +265,17 @@ def test_update_changes_none_of_its_arguments() -> None:
     """Rules are pure: theta, gradient and state are as they were."""
     for call in cases.CALLS:
         rule = dialects.read(call)
-        theta, gradient = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 1)[0])
-        _, state = rule.update(theta, gradient, rule.start(theta, np), rule.coefficients(1, rule.lr), np)
-        before = [theta.copy(), gradient.copy(), {name: array.copy() for name, array in state.items()}]
+        theta, gradient = (
+            streams.suit(rule, streams.start()),
+            streams.suit(rule, streams.gradients("spread", 1)[0]),
+        )
+        _, state = rule.update(
+            theta, gradient, rule.start(theta, np), rule.coefficients(1, rule.lr), np
+        )
+        before = [
+            theta.copy(),
+            gradient.copy(),
+            {name: array.copy() for name, array in state.items()},
+        ]
         rule.update(theta, gradient, state, rule.coefficients(2, rule.lr), np)
         np.testing.assert_equal([theta, gradient, state], before)

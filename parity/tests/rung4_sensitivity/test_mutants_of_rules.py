@@ -1,4 +1,6 @@
-"""Rung 4: every mutant of the reference rules is caught, or marked at its line as one that changes nothing."""
+"""Rung 4: every mutant of the reference rules is caught, or marked at its line as one that changes
+nothing.
+"""
 
 import json
 from pathlib import Path
@@ -29,7 +31,7 @@ def test_every_mutant_is_caught_or_marked(file: str) -> None:
     result = judge.judge_files([file])
     (row,) = result["rows"]
     counts = f"{row['mutants']} mutants, {row['caught']} caught, {row['equivalent']} equivalent"
-    print(f"{file}: {counts}, {result['seconds']:.2f} processor seconds")
+    print(f"{file}: {counts}, {result['seconds']:.2f} processor seconds")  # noqa: T201 shown by -s
     assert row["survivors"] == []
     assert row["wrongly_marked"] == []
     assert row["caught"] + row["equivalent"] == row["mutants"] > 0
@@ -39,7 +41,10 @@ def test_every_mutant_is_caught_or_marked(file: str) -> None:
 def test_right_source_is_not_accused(file: str) -> None:
     """The judge finds no fault in what was not changed."""
     text = (PACKAGE / file).read_text()
-    assert judge.complaint_about(Mutant(Patch("nothing is changed", file, text, text), 1, None)) is None
+    assert (
+        judge.complaint_about(Mutant(Patch("nothing is changed", file, text, text), 1, None))
+        is None
+    )
 
 
 @pytest.mark.parametrize("mutant", MARKED, ids=str)
@@ -77,17 +82,24 @@ def test_survivor_is_named_with_file_line_and_change(monkeypatch: pytest.MonkeyP
 def test_marked_mutant_that_is_caught_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mark does not excuse what changes a step."""
     patch = next(patch for patch in WRITTEN if patch.name == "lion: betas are swapped")
-    monkeypatch.setattr(judge, "mutants_of", lambda file: [Mutant(patch, 7, Mark(7, None, "I hope so"))])
+    monkeypatch.setattr(
+        judge, "mutants_of", lambda file: [Mutant(patch, 7, Mark(7, None, "I hope so"))]
+    )
     result = judge.judge_file("reference/lion.py")
     assert result.survivors == []
     (complaint,) = result.wrongly_marked
-    assert "lion.py:7: lion: betas are swapped is marked as equivalent (I hope so), but Lion(" in complaint
+    assert (
+        "lion.py:7: lion: betas are swapped is marked as equivalent (I hope so), but Lion("
+        in complaint
+    )
     assert "leaves the truth" in complaint
 
 
 def test_mutant_that_does_not_end_is_caught() -> None:
     """After a second of processor time."""
-    patch = Patch("endless", "reference/scalars.py", "    table = [base]\n", "    while True:\n        pass\n")
+    patch = Patch(
+        "endless", "reference/scalars.py", "    table = [base]\n", "    while True:\n        pass\n"
+    )
     assert judge.complaint_about(Mutant(patch, 1, None)) == "it does not end"
 
 
@@ -106,12 +118,16 @@ def test_command_writes_counts_by_file(tmp_path: Path, capsys: pytest.CaptureFix
     result = json.loads(out.read_text())
     (row,) = result["rows"]
     assert (row["file"], row["survivors"]) == ("reference/lion.py", [])
-    assert row["caught"] + row["equivalent"] == row["mutants"] == len(mutants_of("reference/lion.py"))
+    assert (
+        row["caught"] + row["equivalent"] == row["mutants"] == len(mutants_of("reference/lion.py"))
+    )
     assert result["seconds"] > 0
     assert f"{row['mutants']} mutants" in capsys.readouterr().out
 
 
-def test_command_refuses_a_rule_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_refuses_a_rule_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """By name, and writes nothing."""
     assert command.main({"out": str(tmp_path / "out.json"), "rules": ["Adan"]}) == 2
     assert "there is no reference/adan.py" in capsys.readouterr().err
