@@ -30,9 +30,8 @@ def main(arguments: dict[str, Any]) -> int:
     write_whole(Path(arguments["out"]), lambda file: file.write(text.encode()))
     faults = []
     for row in result["rows"]:
-        print(
-            f"{row['file']:<28}{row['mutants']:>5} mutants, {row['caught']:>4} caught, {row['equivalent']} equivalent"
-        )
+        counts = f"{row['caught']:>4} caught, {row['equivalent']} equivalent"
+        print(f"{row['file']:<28}{row['mutants']:>5} mutants, {counts}")
         faults += [f"survives: {name}" for name in row["survivors"]] + row["wrongly_marked"]
     print(*faults, f"{result['seconds']:.1f} processor seconds", sep="\n")
     return 1 if faults else 0

@@ -81,11 +81,12 @@ OPERATORS = {
     ast.RShift: (">>", "<<"), ast.BitAnd: ("&", "|"), ast.BitOr: ("|", "&"), ast.Gt: (">", ">="),
     ast.GtE: (">=", ">"), ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Eq: ("==", "!="),
     ast.NotEq: ("!=", "=="), ast.Is: ("is", "is not"), ast.IsNot: ("is not", "is"),
-    ast.In: ("in", "not in"), ast.NotIn: ("not in", "in"), ast.And: ("and", "or"), ast.Or: ("or", "and"),
-    ast.MatMult: ("@", "*"),
+    ast.In: ("in", "not in"), ast.NotIn: ("not in", "in"), ast.And: ("and", "or"),
+    ast.Or: ("or", "and"), ast.MatMult: ("@", "*"),
 }  # fmt: skip
 OPPOSITES = {
-    "maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "any": "all", "all": "any",
+    "maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max",
+    "any": "all", "all": "any",
 }  # fmt: skip
 DROPPED = {
     "sqrt",

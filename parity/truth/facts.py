@@ -98,7 +98,7 @@ def needs_of(rule_name: str, field_name: str) -> tuple[str, ...]:
     return MATTERS_WITH.get(f"{rule_name}.{field_name}", by_field)
 
 
-FIRST_STATE: dict[str, float | str] = {  # of state entries that do not begin at zero: a number, or a hyperparameter
+FIRST_STATE: dict[str, float | str] = {  # where it is not zero: a number, or a hyperparameter
     "Adagrad.G": "initial_accumulator",
     "FTRL.n": "initial_accumulator",
     "RMSprop.v": "initial_mean_square",
