@@ -79,7 +79,9 @@ def functions_of(file: str, text: str) -> Iterator[Function]:
         owner = node.name if isinstance(node, ast.ClassDef) else ""
         for part in node.body if isinstance(node, ast.ClassDef) else [node]:
             if isinstance(part, ast.FunctionDef):
-                yield Function(file, owner, part.name, range(part.lineno, part.end_lineno + 1))
+                yield Function(
+                    file, owner, part.name, range(part.lineno, (part.end_lineno or 0) + 1)
+                )
 
 
 def nearest_tests(function: Function) -> list[str]:
@@ -110,7 +112,7 @@ def cosmic_ray(*arguments: str) -> None:
 
 
 def skip_others(functions: list[Function]) -> int:
-    """Skip what is not of these functions or no counterpart; the number of mutants that are left."""
+    """Skip mutants of other functions and unlikely ones; returns how many mutants are left."""
     skipped = WorkResult(worker_outcome=WorkerOutcome.SKIPPED)
     with use_db(str(COPY / SESSION)) as database:
         for item in list(database.pending_work_items):

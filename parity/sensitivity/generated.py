@@ -164,7 +164,7 @@ def surrounding_lines(text: str, edit: Edit) -> tuple[str, str]:
 
 
 def shown(text: str, edit: Edit, window: int) -> str:
-    """The line of the edit with the change in braces; at most ``window`` characters on each side."""
+    """The line of the edit, the change in braces, at most ``window`` characters on each side."""
     begin = text.rfind("\n", 0, edit.begin) + 1
     end = text.find("\n", edit.end) % (len(text) + 1)
     left, right = text[begin : edit.begin].lstrip(), text[edit.end : end].rstrip()

@@ -100,14 +100,15 @@ def _planted(mutant: Mutant) -> Iterator[corners.Reference]:
 
 def _complaints(reference: corners.Reference, module: str) -> Iterator[str]:
     """Everything that does not hold, lazily, what is quickly found out first."""
-    kinds = [kind for kind in RULES if module in SHARED or kind.__name__.lower() == module]
-    names = [kind.__name__ for kind in kinds]
+    names = [kind.__name__ for kind in RULES]
+    if module not in SHARED:
+        names = [name for name in names if name.lower() == module]
     yield from _broken_facts(corners.CORNERS.get(module, ()), reference)
     for name in names:
         yield from _broken_facts([corners.hyperparameters], reference, name)
         yield from _broken_facts(corners.CORNERS.get(name, ()), reference)
-    for kind in kinds:
-        for example in examples_of(kind):
+    for name in names:
+        for example in examples_of(name):
             yield from _departures(reference, example)
     for name in names:
         yield from _broken_facts([corners.states], reference, name)

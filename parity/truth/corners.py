@@ -6,6 +6,7 @@ A corner is a function of a ``Reference``, so that the same facts are asked of t
 """
 
 import dataclasses
+import functools
 import importlib
 import math
 from collections.abc import Callable, Iterator
@@ -87,7 +88,7 @@ def hyperparameters(reference: Reference, name: str) -> Iterator[Fact]:
             yield from _ends(kind, name, field.name)
 
 
-def _ends(kind: type[Rule], name: str, field_name: str) -> Iterator[Fact]:
+def _ends(kind: Any, name: str, field_name: str) -> Iterator[Fact]:
     """A closed end of an interval is accepted; an open end, numbers beyond and not-a-number are
     refused.
     """
@@ -100,7 +101,7 @@ def _ends(kind: type[Rule], name: str, field_name: str) -> Iterator[Fact]:
     else:
         outside = {math.nextafter(low, -math.inf), math.nextafter(high, math.inf)}
     for value in (*accepted, *({low, high, math.nan} | outside) - accepted):
-        message = refusal(lambda value=value: kind(**{field_name: value}))
+        message = refusal(functools.partial(kind, **{field_name: value}))
         expected = (
             "" if value in accepted else f"{field_name} must lie in {interval}, got {value!r}"
         )
@@ -168,12 +169,12 @@ def values_are_checked(reference: Reference) -> Iterator[Fact]:
     count are refused.
     """
     adam, muon = reference.rule("Adam"), reference.rule("Muon")
-    yield Fact("lr as a 0-d array", 0.5, adam(lr=np.array(0.5)).lr)  # type: ignore[arg-type]
+    yield Fact("lr as a 0-d array", 0.5, adam(lr=np.array(0.5)).lr)
     yield Fact("type of lr", float, type(adam(lr=1).lr))
-    yield Fact("ns_steps=3.0", "3", repr(muon(ns_steps=3.0).ns_steps))  # type: ignore[arg-type, attr-defined]
+    yield Fact("ns_steps=3.0", "3", repr(muon(ns_steps=3.0).ns_steps))
     choices = "Epsilon.OUTSIDE or Epsilon.HAT"
     real = "lr must be a real number in [0, inf)"
-    refusals = {  # keyword arguments of Adam: how the refusal begins
+    refusals: dict[str, tuple[dict[str, Any], str]] = {  # keyword arguments of Adam: how the refusal begins
         "lr=True": ({"lr": True}, f"{real}, got True"),
         "lr='0.1'": ({"lr": "0.1"}, f"{real}, got '0.1'"),
         "lr=1j": ({"lr": 1j}, f"{real}, got 1j"),
@@ -181,12 +182,12 @@ def values_are_checked(reference: Reference) -> Iterator[Fact]:
         "epsilon_at='NEAR'": ({"epsilon_at": "NEAR"}, f"epsilon_at must be {choices}, got 'NEAR'"),
     }
     for text, (arguments, message) in refusals.items():
-        yield Fact(f"Adam({text})", message, refusal(lambda given=arguments: adam(**given)))
-    fraction = refusal(lambda: muon(ns_steps=2.5))  # type: ignore[arg-type]
+        yield Fact(f"Adam({text})", message, refusal(functools.partial(adam, **arguments)))
+    fraction = refusal(lambda: muon(ns_steps=2.5))
     yield Fact(
         "Muon(ns_steps=2.5)", "ns_steps must be a whole number in [0, 100), got 2.5", fraction
     )
-    yield Fact("epsilon_at='HAT'", "Epsilon.HAT", repr(adam(epsilon_at="HAT").epsilon_at))  # type: ignore[arg-type, attr-defined]
+    yield Fact("epsilon_at='HAT'", "Epsilon.HAT", repr(adam(epsilon_at="HAT").epsilon_at))
 
 
 def labels_name_what_matters(reference: Reference) -> Iterator[Fact]:
@@ -224,8 +225,7 @@ def follow_counts_steps_from_one(reference: Reference) -> Iterator[Fact]:
 
 
 def powers_are_exact(reference: Reference) -> Iterator[Fact]:
-    """Whole powers of 2 and 1/2 are exact. A table has as many squares as a step number has bits.
-    """
+    """Whole powers of 2 and 1/2 are exact. A table has as many squares as a step number has bits."""
     scalars = reference.module("scalars")
     for exponent in (*range(1, 300), 1023):
         yield Fact(f"2**{exponent}", 2.0**exponent, scalars.integer_power(2.0, exponent))
@@ -238,8 +238,7 @@ def powers_are_exact(reference: Reference) -> Iterator[Fact]:
 
 
 def late_powers_are_near_the_truth(reference: Reference) -> Iterator[Fact]:
-    """Powers of 0.999 at every width of the exponent are as near to 50 digits as rounding allows.
-    """
+    """Powers of 0.999 at every width of the exponent are as near to 50 digits as rounding allows."""
     power = reference.module("scalars").integer_power
     for exponent in (255, 256, 2000, 2**16 - 1, 2**16, 10**5):
         limit = limits.SAFETY * float(
@@ -302,15 +301,12 @@ def sums_take_each_element_once(reference: Reference) -> Iterator[Fact]:
             f"squares of 1 ... {size}", squares, sums.total_square(numbers, namespace).item()
         )
     for shape in ((1, 1), (3, 1), (97, 1), (8, 5), (3, 1, 7), (2, 3, 5)):
-        numbers = (
-            np.random.Philox(key=3).random_raw(math.prod(shape)).astype(np.float64).reshape(shape)
-            // 2**32
-        )
+        drawn = np.random.Philox(key=3).random_raw(math.prod(shape)) // 2**32
+        array = drawn.astype(np.float64).reshape(shape)
         for axis in (-1, -2):
-            expected = numbers.sum(axis=axis, keepdims=True).tolist()
-            yield Fact(
-                f"sum of {shape} along {axis}", expected, sums.total(numbers, np, axis).tolist()
-            )
+            expected = array.sum(axis=axis, keepdims=True).tolist()
+            total = sums.total(array, np, axis).tolist()
+            yield Fact(f"sum of {shape} along {axis}", expected, total)
     powers_of_two = np.arange(1.0, 17.0).reshape(2, 8)
     yield Fact("means of rows", [[4.5], [12.5]], sums.mean(powers_of_two, np).tolist())
     columns = powers_of_two.sum(axis=0, keepdims=True) / 2
@@ -512,11 +508,10 @@ def length_of_zero_is_no_ratio(reference: Reference) -> Iterator[Fact]:
 
 
 def adafactor_takes_a_share_of_one_element(reference: Reference) -> Iterator[Fact]:
-    """One element's own size is 1, and its direction has length 1: half of theta, and no more of no
-    elements.
-    """
+    """Its size is 1 and its direction has length 1, so it moves by half; no elements do not move."""
     rule = reference.rule("Adafactor")(lr=0.5, relative_step=False)
-    for start in (np.ones(1), np.ones(())):
+    starts: tuple[np.ndarray, ...] = (np.ones(1), np.ones(()))
+    for start in starts:
         state = rule.start(start, np)
         yield Fact(
             f"state before a step, shape {start.shape}",
@@ -527,7 +522,7 @@ def adafactor_takes_a_share_of_one_element(reference: Reference) -> Iterator[Fac
         yield Fact(
             f"theta after a step, shape {start.shape}", (start * 0.5).tolist(), moved.tolist()
         )
-    nothing = np.ones((0,))
+    nothing: np.ndarray = np.ones((0,))
     moved, _ = rule.update(
         nothing, nothing, rule.start(nothing, np), rule.coefficients(1, 0.5), namespace
     )
@@ -539,9 +534,7 @@ def _lists(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def floor_lies_under_the_mean_of_the_factors(reference: Reference) -> Iterator[Fact]:
-    """1/256 is below 1/64, so V = (1/256)^2 64 = (1/32)^2, U = 2: a step of half of theta's size,
-    twice.
-    """
+    """1/256 < 1/64, so V = (1/256)^2 64 = (1/32)^2, U = 2: twice a step of half of theta's size."""
     kind = reference.rule("Adafactor")
     rule = kind(lr=0.5, epsilon1=1 / 64, epsilon1_at="FLOOR", clip=4.0)
     start, gradient = np.ones((2, 2)), np.full((2, 2), 1 / 16)
@@ -553,7 +546,7 @@ def floor_lies_under_the_mean_of_the_factors(reference: Reference) -> Iterator[F
 def muons_adam_has_a_share_of_its_rate(reference: Reference) -> Iterator[Fact]:
     """It is a rule that can be used by itself; without it Muon refuses what is no matrix."""
     kind = reference.rule("Muon")
-    yield Fact("lr of Muon's Adam", 0.125, kind(lr=0.5, adam_share=0.25).others.lr)  # type: ignore[attr-defined]
+    yield Fact("lr of Muon's Adam", 0.125, kind(lr=0.5, adam_share=0.25).others.lr)
     message = refusal(lambda: kind(adam=False).start(np.zeros((2, 2, 2)), np))
     expected = "Muon moves matrices, got shape (2, 2, 2); set adam, or use another rule"
     yield Fact("refusal of three dimensions", expected, message)

@@ -70,7 +70,7 @@ def test_marked_mutant_moves_no_bit(mutant: Mutant) -> None:
 
 def test_survivor_is_named_with_file_line_and_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without examples the judge sees no update, and lets such mutants live."""
-    monkeypatch.setattr(judge, "examples_of", lambda kind: ())
+    monkeypatch.setattr(judge, "examples_of", lambda rule_name: ())
     result = judge.judge_file("reference/lion.py")
     lines = (PACKAGE / "reference/lion.py").read_text().splitlines()
     (line,) = (number for number, text in enumerate(lines, start=1) if "direction =" in text)
