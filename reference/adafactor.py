@@ -46,6 +46,7 @@ class Adafactor(Rule):
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         take, cap = xp.power(t, self.beta2_decay), 1 / xp.sqrt(t)
         return named(
+            # equivalent mutant "< -> <=": where lr is cap, both choices are equal
             lr=xp.where(lr < cap, lr, cap) if self.relative_step else lr, keep=1 - take, take=take,
             epsilon1=self.epsilon1, epsilon2=self.epsilon2, over=1 / self.clip, shrink=self.decay_factor(lr),
         )  # fmt: skip
@@ -58,6 +59,7 @@ class Adafactor(Rule):
         new = {name: c.keep * state[name] + c.take * means[name] for name in state}
         if "r" in new:  # mean(r) is mean(c): their mean, and its root under each, suit a transpose too
             middle = mean(new["r"], xp, -2) * 0.5 + mean(new["c"], xp, -1) * 0.5
+            # equivalent mutant "floor -> True": INSIDE, middle is epsilon1 or more
             root = xp.sqrt(xp.maximum(middle, xp.zeros_like(middle) + c.epsilon1) if floor else middle)
         root = xp.sqrt(new["r"] / root) * xp.sqrt(new["c"] / root) if "r" in new else xp.sqrt(new["v"])
         U = g / (xp.maximum(root, xp.zeros_like(root) + c.epsilon1) if floor else root)

@@ -66,6 +66,7 @@ class Muon(Rule):
         return self.others.start(theta, xp)
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+        # equivalent mutant "self.adam -> True": without Adam nobody reads its coefficients
         adam = self.others.coefficients(t, lr * self.adam_share, xp)._asdict() if self.adam else {}
         if adam:
             adam |= {"adam_epsilon": adam.pop("epsilon"), "adam_shrink": self.others.decay_factor(lr)}

@@ -93,6 +93,7 @@ def number(default: float, interval: str, matters_with: tuple[str, ...] = ()) ->
 
 def whole(default: int, interval: str) -> Any:
     """A hyperparameter that counts something; ``interval`` as in ``number``."""
+    # equivalent mutant "True -> False": only whether the key is there is asked
     return dataclasses.field(default=default, metadata={"interval": interval, "whole": True})
 
 

@@ -15,6 +15,7 @@ EXPONENT_BITS = 32  # step numbers up to 2**32
 
 def squares(base: Any) -> Sequence[Any]:
     """base**(2**k) for every bit k of a step number, by repeated squaring; of a float they are kept."""
+    # equivalent mutant "type(base) is float -> False": it caches nothing, and computes the same
     return _kept_squares(base) if type(base) is float else _squares(base)  # an equal number may be of other arithmetic
 
 
@@ -33,6 +34,9 @@ def integer_power(base: float, exponent: int) -> float:
 
     ``base ** exponent`` is not used: it calls the platform's ``pow``, whose last bit differs between libraries.
     """
+    # equivalent mutant "{1 -> 2} <<": further factors are 1
+    # equivalent mutant "- -> +": further factors are 1
+    # equivalent mutant "max(exponent, {1 -> 2})": further factors are 1
     width = 1 << (max(exponent, 1).bit_length() - 1).bit_length()  # beyond it all factors are one
     factors = [square if exponent >> k & 1 else 1.0 for k, square in enumerate(squares(base)[:width])]
     while len(factors) > 1:

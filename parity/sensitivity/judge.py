@@ -27,7 +27,7 @@ from samestep.reference import RULES
 from .generated import Mutant
 from .mutants import mutants_of
 
-PATIENCE = 1.0  # processor seconds that one check may take; all checks of a right rule take 0.1
+PATIENCE = 0.5  # processor seconds that one check may take; all checks of a right rule take 0.1
 
 
 @dataclass

@@ -68,6 +68,13 @@ def refusal(function: Callable[[], Any]) -> str:
     return ""
 
 
+@functools.cache
+def rules_of_calls(name: str) -> list[Rule]:
+    """The rules of that name which the calls of ``measure.cases`` mean."""
+    read = [dialects.read(call) for call in cases.CALLS]
+    return [rule for rule in read if type(rule).__name__ == name]
+
+
 # Every rule
 
 
@@ -113,9 +120,7 @@ def states(reference: Reference, name: str) -> Iterator[Fact]:
     entry changes.
     """
     kind = reference.rule(name)
-    for rule in map(dialects.read, cases.CALLS):
-        if type(rule).__name__ != name:
-            continue
+    for rule in rules_of_calls(name):
         start = streams.suit(rule, streams.start(8))
         gradients = streams.suit(rule, streams.gradients("spread", 8, np.logspace(-10, 1, 8)))
         suspect = kind(**rule.to_dict())
@@ -174,7 +179,7 @@ def values_are_checked(reference: Reference) -> Iterator[Fact]:
     yield Fact("ns_steps=3.0", "3", repr(muon(ns_steps=3.0).ns_steps))
     choices = "Epsilon.OUTSIDE or Epsilon.HAT"
     real = "lr must be a real number in [0, inf)"
-    refusals: dict[str, tuple[dict[str, Any], str]] = {  # keyword arguments of Adam: how the refusal begins
+    refusals: dict[str, tuple[dict[str, Any], str]] = {  # arguments of Adam, and the message
         "lr=True": ({"lr": True}, f"{real}, got True"),
         "lr='0.1'": ({"lr": "0.1"}, f"{real}, got '0.1'"),
         "lr=1j": ({"lr": 1j}, f"{real}, got 1j"),
@@ -225,7 +230,7 @@ def follow_counts_steps_from_one(reference: Reference) -> Iterator[Fact]:
 
 
 def powers_are_exact(reference: Reference) -> Iterator[Fact]:
-    """Whole powers of 2 and 1/2 are exact. A table has as many squares as a step number has bits."""
+    """Powers of 2 and 1/2 are exact; there are as many squares as a step number has bits."""
     scalars = reference.module("scalars")
     for exponent in (*range(1, 300), 1023):
         yield Fact(f"2**{exponent}", 2.0**exponent, scalars.integer_power(2.0, exponent))
@@ -238,7 +243,7 @@ def powers_are_exact(reference: Reference) -> Iterator[Fact]:
 
 
 def late_powers_are_near_the_truth(reference: Reference) -> Iterator[Fact]:
-    """Powers of 0.999 at every width of the exponent are as near to 50 digits as rounding allows."""
+    """Powers of 0.999 are as near to 50 digits as rounding allows, at every width of exponents."""
     power = reference.module("scalars").integer_power
     for exponent in (255, 256, 2000, 2**16 - 1, 2**16, 10**5):
         limit = limits.SAFETY * float(
@@ -508,7 +513,7 @@ def length_of_zero_is_no_ratio(reference: Reference) -> Iterator[Fact]:
 
 
 def adafactor_takes_a_share_of_one_element(reference: Reference) -> Iterator[Fact]:
-    """Its size is 1 and its direction has length 1, so it moves by half; no elements do not move."""
+    """Its size and its direction have length 1, so it moves by half; no elements do not move."""
     rule = reference.rule("Adafactor")(lr=0.5, relative_step=False)
     starts: tuple[np.ndarray, ...] = (np.ones(1), np.ones(()))
     for start in starts:

@@ -96,7 +96,7 @@ def test_marked_mutant_that_is_caught_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_mutant_that_does_not_end_is_caught() -> None:
-    """After a second of processor time."""
+    """After half a second of processor time."""
     patch = Patch(
         "endless", "reference/scalars.py", "    table = [base]\n", "    while True:\n        pass\n"
     )
