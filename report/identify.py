@@ -6,6 +6,7 @@ from typing import Any
 
 from samestep.parity.identify.answer import Identity
 from samestep.parity.identify.answer import identify as identified
+from samestep.parity.measure.verdict import Agreement
 from samestep.parity.runners import contestants
 
 from .verdict import TITLES
@@ -32,16 +33,16 @@ def told(found: Identity) -> dict[str, Any]:
         "nearest": found.nearest and repr(found.nearest),
         "calls": found.calls,
         "native": found.native,
-        "ignores_learning_rate": found.stuck,
-        "alike": [repr(rule) for rule in found.alike],
+        "ignores_learning_rate": found.ignores_learning_rate,
+        "alike": [repr(rule) for rule in found.indistinguishable],
         "deviations": found.deviations,
         "trials": [
             {
-                "dtype": held.dtype, "steps": held.steps, "tensor": held.tensor, "holds": held.verdict.holds,
-                "equal_bits": held.bits, "distance": held.verdict.distance, "limit": held.verdict.limit,
-                "step": held.verdict.step, "element": held.verdict.element, "values": held.verdict.values,
+                "dtype": result.dtype, "steps": result.steps, "tensor": result.verdict.tensor, "holds": result.verdict.holds,
+                "equal_bits": result.verdict.agreement is Agreement.EQUAL_BITS, "distance": result.verdict.distance, "limit": result.verdict.limit,
+                "step": result.verdict.step, "element": result.verdict.element, "values": result.verdict.values,
             }
-            for held in found.held
+            for result in found.results
         ],
     }  # fmt: skip
 
@@ -56,7 +57,7 @@ def lines(found: Identity) -> Iterator[str]:
     for dtype, cause in found.deviations.items():
         yield f"  with a known deviation in {dtype}: {cause}"
     if found.native and found.beyond:
-        dtypes = " and ".join(dict.fromkeys(held.dtype for held in found.beyond))
+        dtypes = " and ".join(dict.fromkeys(result.dtype for result in found.beyond))
         yield f"  beyond the limit in {dtypes}, but bit for bit the steps of the live {found.native}"
     yield ""
     yield "as a call:"
@@ -76,40 +77,40 @@ def _nearness(found: Identity) -> Iterator[str]:
     if found.native:
         yield f"equal bits to {found.native} at every step of every trial"
     yield "held to the rule in NumPy, on gradients that did not propose it:"
-    for held in found.held:
-        if held.bits:
-            yield f"  {held.dtype}, {held.steps} steps: equal bits"
+    for result in found.results:
+        if result.verdict.agreement is Agreement.EQUAL_BITS:
+            yield f"  {result.dtype}, {result.steps} steps: equal bits"
         else:
-            verdict = held.verdict
+            verdict = result.verdict
             yield (
-                f"  {held.dtype}, {held.steps} steps: distance {verdict.distance:.2g} of the path, limit "
-                f"{verdict.limit:.2g} (step {verdict.step}, tensor {held.tensor})"
+                f"  {result.dtype}, {result.steps} steps: distance {verdict.distance:.2g} of the path, limit "
+                f"{verdict.limit:.2g} (step {verdict.step}, tensor {result.verdict.tensor})"
                 f"{'' if verdict.holds else ': BEYOND'}"
             )
 
 
 def _untold(found: Identity) -> Iterator[str]:
-    if found.alike:
+    if found.indistinguishable:
         yield ""
         yield "cannot be told from:"
-        for rule in found.alike:
+        for rule in found.indistinguishable:
             yield f"  {rule!r}"
 
 
 def _none(found: Identity, home: str) -> Iterator[str]:
     yield f"{found.text} is none of mine, in {home}"
-    if found.stuck:
+    if found.ignores_learning_rate:
         yield (
             "  it takes the same steps whatever its learning rate is set to, as with a schedule or a number of its "
             "own; a rule follows its rate: give it a constant one that can be set"
         )
-    if not found.nearest or not found.held:
+    if not found.nearest or not found.results:
         yield "  nothing comes near"
         return
-    worst = max(found.held, key=lambda held: held.excess)
+    worst = max(found.results, key=lambda result: result.verdict.excess)
     verdict = worst.verdict
     yield f"  the nearest is {found.nearest!r}: distance {verdict.distance:.2g} of the path, limit {verdict.limit:.2g}"
     yield (
-        f"  it leaves it at step {verdict.step}, tensor {worst.tensor}, element {verdict.element}, in {worst.dtype}: "
+        f"  it leaves it at step {verdict.step}, tensor {verdict.tensor}, element {verdict.element}, in {worst.dtype}: "
         f"{verdict.values[1]!r} where the nearest has {verdict.values[0]!r}"
     )

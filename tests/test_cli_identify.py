@@ -1,13 +1,15 @@
 """``samestep identify``: what a person sees, exit codes, mistakes."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
-from report_checkout import assert_mistake, samestep
+from report_checkout import ROOT, assert_mistake, samestep
 
 pytest.importorskip("typer", reason="the command line is the extra 'report'")
 pytest.importorskip("torch", reason="PyTorch is not installed")
+pytest.importorskip("scipy", reason="identify needs the extra 'identify'")
 
 MINE = """
 import torch
@@ -46,7 +48,10 @@ def test_what_is_known_is_named_with_its_numbers_and_calls(folder: Path) -> None
     first, *_ = ended.stdout.splitlines()
     assert first == "mine:good is SGD(lr=0.25, momentum=0.5), in PyTorch"
     assert "  pytorch  SGD(lr=0.25, momentum=0.5)" in ended.stdout
-    assert "equal bits to native:pytorch:SGD(lr=0.25, momentum=0.5) at every step of every trial" in ended.stdout
+    assert (
+        "equal bits to native:pytorch:SGD(lr=0.25, momentum=0.5) at every step of every trial"
+        in ended.stdout
+    )
     assert "float64, 1200 steps: " in ended.stdout
 
 
@@ -56,28 +61,54 @@ def test_what_is_custom_is_none_with_the_nearest(folder: Path) -> None:
     assert (ended.returncode, ended.stderr) == (1, "")
     first, nearest, leaves = ended.stdout.splitlines()
     assert first == "mine:jumpy is none of mine, in PyTorch"
-    told = re.fullmatch(r"  the nearest is (\w+)\(.*\): distance (\S+) of the path, limit (\S+)", nearest)
+    told = re.fullmatch(
+        r"  the nearest is (\w+)\(.*\): distance (\S+) of the path, limit (\S+)", nearest
+    )
     assert told, nearest
     assert float(told[2]) > float(told[3])
-    assert re.match(r"  it leaves it at step [1-9]\d*, tensor \w+, element \d+, in float(32|64): ", leaves), leaves
+    assert re.match(
+        r"  it leaves it at step [1-9]\d*, tensor \w+, element \d+, in float(32|64): ", leaves
+    ), leaves
+
+
+def test_the_missing_package_is_named(folder: Path) -> None:
+    """Without SciPy: exit code 2, and what to install."""
+    (folder / "sitecustomize.py").write_text("import sys; sys.modules['scipy'] = None")
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    ended = samestep("identify", "mine:good", cwd=folder, env={"PYTHONPATH": path})
+    assert_mistake(ended, "identify needs SciPy, which is not installed; pip install scipy")
 
 
 def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
-    """float32 has no square of 1e-30: torch's Adafactor is no number there, where the rule stands still."""
-    from samestep.parity.identify import court, probes
+    """float32 has no square of 1e-30: torch's Adafactor gives NaN there, the rule does not move."""
     from samestep.parity.identify.answer import Identity
-    from samestep.parity.identify.trials import Trial
+    from samestep.parity.identify.judge import judge
+    from samestep.parity.identify.observe import Observation
+    from samestep.parity.identify.trials import probes
+    from samestep.parity.measure.disturbance import Job
     from samestep.parity.runners import contestants
     from samestep.parity.tests.support.boxes import here
     from samestep.report.identify import lines
 
     live = contestants.read("native:pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))")
     assert live.rule
-    trial = Trial(probes.trial(), "float32", here(live, [(probes.trial(), "float32")])[0].trajectory)
-    held = tuple(court.judge(live.rule, "pytorch", [trial]).held)
-    told = list(lines(Identity(live.text, "pytorch", ("float32",), True, rule=live.rule, held=held, native=live.text)))
+    results = here(live, [(probes(), Job("float32"))])
+    observation = Observation(probes(), "float32", results[0].trajectory)
+    judgement = judge(live.rule, "pytorch", [observation])
+    identity = Identity(
+        live.text,
+        "pytorch",
+        ("float32",),
+        takes_vectors=True,
+        rule=live.rule,
+        results=tuple(judgement.results),
+        native=live.text,
+    )
+    told = list(lines(identity))
     assert told[0].startswith(f"{live.text} is Adafactor(lr=0.05, ")
-    assert f"  beyond the limit in float32, but bit for bit the steps of the live {live.text}" in told
+    assert (
+        f"  beyond the limit in float32, but bit for bit the steps of the live {live.text}" in told
+    )
     assert told[-1].startswith("  float32, 64 steps: distance ")
     assert told[-1].endswith(": BEYOND")
 

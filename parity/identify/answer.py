@@ -1,164 +1,203 @@
-"""The identification of a black box, from start to end."""
+"""``samestep identify``: from an unknown optimizer to the rule that it computes."""
 
 import dataclasses
+import importlib.util
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 
 from samestep.parity.natives.deviations import DEVIATIONS
 from samestep.parity.runners.contestants import Contestant
-from samestep.parity.runners.worker import ran_on
+from samestep.parity.runners.worker import run_all
 from samestep.reference import RULES, Adagrad, Rule, ScheduleFree
 
-from . import ask, court, live, propose, simple
-from .alike import alike
-from .ask import Run
-from .court import Held, Ruling
-from .fit import Found
-from .readings import Reading
-from .trials import Observation
+from .decimals import round_values, simplify, text_length
+from .equivalents import indistinguishable, rewrite
+from .fit import FittedRule
+from .interpretations import Interpretation
+from .judge import AcceptedRule, Judgement, TrialResult, is_close, judge, rounding_limits
+from .native_calls import find_native, spell_calls
+from .observe import BlackBox, Evidence, Run, gather
+from .propose import COARSE_ROUNDINGS, coarse_muons, propose
 
-HOMES = {"tensorflow": "keras"}  # the dialect of a framework's users, where its name is another
-CLOSE = 1e-4  # a share of the path: what is nearer may be a live optimizer with a deviation that is not recorded
-TRIED = 8  # calls whose live optimizer is tried
+CLOSE_TO_NATIVE = 1e-4  # a share of the path: nearer, it may be a native with an unknown deviation
+MOST_NATIVES = 8  # calls whose native is tried
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What a black box is. ``rule`` goes its way; None if none does, and then ``nearest`` is what comes nearest.
+    """What an unknown optimizer computes.
 
-    ``held`` has the rule's, or the nearest one's, verdict on each trial. ``calls`` says the rule in each dialect, or
-    why it cannot. ``alike`` are rules that cannot be told from it. ``native`` is the live optimizer with equal bits;
-    where it has them, the rule itself may be left beyond its limit, which ``held`` tells. ``stuck``: the box takes the
-    same steps whatever its learning rate is set to.
+    text: the optimizer as the user wrote it.
+    home: its framework.
+    dtypes: those in which it was run, the widest first.
+    takes_vectors: False if only matrices were tried.
+    rule: the rule that it follows, None if there is none.
+    nearest: the rule that comes nearest, if ``rule`` is None; None if nothing comes near.
+    results: those of ``rule`` or ``nearest`` on each trial.
+    deviations: known causes of differences, by dtype.
+    indistinguishable: other rules that hold as well.
+    calls: by dialect, the call that means the rule, or why there is none.
+    native: the framework's own optimizer that has equal bits, else "". Where there is one, the rule
+        itself may be beyond its limit in some results.
+    ignores_learning_rate: the steps are the same whatever the learning rate is set to.
     """
 
     text: str
     home: str
     dtypes: tuple[str, ...]
-    flat: bool
+    takes_vectors: bool
     rule: Rule | None = None
     nearest: Rule | None = None
-    held: tuple[Held, ...] = ()
+    results: tuple[TrialResult, ...] = ()
     deviations: dict[str, str] = dataclasses.field(default_factory=dict)
-    alike: tuple[Rule, ...] = ()
+    indistinguishable: tuple[Rule, ...] = ()
     calls: dict[str, str] = dataclasses.field(default_factory=dict)
     native: str = ""
-    stuck: bool = False
+    ignores_learning_rate: bool = False
 
     @property
-    def beyond(self) -> list[Held]:
-        """The trials in which the rule, or the nearest, does not go the box's way."""
-        return [one for one in self.held if not one.verdict.holds]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Box:
-    """A contestant, how it runs, and what it did."""
-
-    contestant: Contestant
-    run: Run
-    trials: Sequence[Observation]
-    dialect: str
-    flat: bool
-    blank: Identity
+    def beyond(self) -> list[TrialResult]:
+        """The results in which the optimizer leaves the limits of the rule, or of the nearest."""
+        return [result for result in self.results if not result.holds]
 
 
 def identify(
-    contestant: Contestant, run: Run = ran_on, long: bool = True, kinds: Collection[type[Rule]] = RULES
-) -> Identity:  # fmt: skip
-    """Probe the contestant, propose, judge. ValueError if it cannot run.
+    contestant: Contestant,
+    run: Run = run_all,
+    long: bool = True,
+    kinds: Collection[type[Rule]] = RULES,
+) -> Identity:
+    """Run the optimizer, propose rules, and judge them.
 
-    ``run`` is how a contestant runs: in a process of its own, unless a test knows better. ``long`` includes the trial
-    of many steps; ``kinds`` are the rules that are thought of.
+    ``run`` runs an optimizer on trials, by default in a process of its own. ``long`` includes the
+    trial of many steps. ``kinds`` are the rules to consider. ValueError if the optimizer cannot
+    run, or if SciPy is missing.
     """
-    home, trials, flat = ask.gathered(contestant, run, long)
-    blank = Identity(contestant.text, home, tuple(dict.fromkeys(trial.dtype for trial in trials)), flat)
-    box = Box(contestant, run, trials, HOMES.get(home, home), flat, blank)
-    again, rulings = (lambda trial: run(contestant, [(trial, trials[0].dtype)])[0].trajectory), []  # type: ignore[var-annotated]
-    for found in propose.proposed(trials[0], flat, again, rulings, kinds):
-        rulings.append(_ruling(found, box))
-        if rulings[-1].holds:
-            return _named(box, rulings[-1])
-    return _unnamed(box, rulings)
+    if importlib.util.find_spec("scipy") is None:
+        raise ValueError("identify needs SciPy, which is not installed; pip install scipy")
+    evidence = gather(BlackBox(contestant, run), long)
+    judgements: list[Judgement] = []
+    for fitted in propose(evidence, judgements, kinds):
+        judgements.append(_judge_fitted(fitted, evidence))
+        if judgements[-1].holds:
+            return _identified(evidence, judgements[-1])
+    return _native_or_nearest(evidence, judgements)
 
 
-def _ruling(found: Found, box: Box) -> Ruling:
-    """The first of the ways to write a fitted rule that holds, or the one that comes nearest."""
-    if not found.names:
-        return court.judge(found.rule, box.dialect, box.trials)
-    bounds = court.bound(Reading(found.rule), box.trials[0])
-    rulings = []
-    for rule in _ways(found, box.dialect):
-        if rule is found.rule or court.near(rule, box.dialect, box.trials[0], bounds):
-            rulings.append(court.judge(rule, box.dialect, box.trials)._replace(names=found.names))
-            if rulings[-1].holds:
-                return rulings[-1]
-    return max(rulings, key=lambda one: (len(one.held), -one.worst.excess))
+def _judge_fitted(fitted: FittedRule, evidence: Evidence) -> Judgement:
+    """The first of the ways to write a fitted rule that holds, else the nearest."""
+    dialect = evidence.dialect
+    observations = evidence.observations
+    if not fitted.names:
+        return judge(fitted.rule, dialect, observations)
+    limits = rounding_limits(Interpretation(fitted.rule), observations[0])
+    judgements = []
+    for rule in _ways_to_write(fitted, dialect):
+        if rule is fitted.rule or is_close(rule, dialect, observations[0], limits):
+            judgements.append(judge(rule, dialect, observations, fitted.names))
+            if judgements[-1].holds:
+                break
+    return max(judgements, key=_progress)
 
 
-def _ways(found: Found, dialect: str) -> list[Rule]:
+def _progress(judgement: Judgement) -> tuple[bool, int, float]:
+    """The key of the best judgement: it holds, or it failed late, and by few limits."""
+    return judgement.holds, len(judgement.results), -judgement.worst.verdict.excess
+
+
+def _ways_to_write(fitted: FittedRule, dialect: str) -> list[Rule]:
     """Ways to write a fitted rule, the plainest first."""
-    short, other = simple.rounded(found.rule, found.names), simple.otherwise(found.rule, dialect)
-    ways = [*other, *short] if isinstance(found.rule, ScheduleFree) else [*short, *other]
-    if isinstance(found.rule, Adagrad):  # two numbers of few digits say the same as one of many
-        ways = sorted(ways, key=simple.length)
-    return [*ways, found.rule]
+    rounded = list(round_values(fitted.rule, fitted.names))
+    rewritten = list(rewrite(fitted.rule, dialect))
+    ways = [*rounded, *rewritten]
+    if isinstance(fitted.rule, ScheduleFree):
+        ways = [*rewritten, *rounded]
+    if isinstance(fitted.rule, Adagrad):  # two numbers of few digits mean the same as one of many
+        ways = sorted(ways, key=text_length)
+    return [*ways, fitted.rule]
 
 
-def _named(box: Box, ruling: Ruling) -> Identity:
-    holds = court.standard(ruling, box.trials).holds
-    rule = simple.simplified(ruling.rule, holds, box.dialect)
-    final = court.judge(rule, box.dialect, box.trials)
-    if not final.holds:  # the bounds of the first rule let it through, its own do not
-        rule, final = ruling.rule, ruling
-    calls = live.spelled(rule)
+def _identified(evidence: Evidence, judgement: Judgement) -> Identity:
+    """The identity of an optimizer for which a rule holds."""
+    allows = AcceptedRule(judgement, evidence.observations).allows
+    simple = simplify(judgement.rule, allows, evidence.dialect)
+    final = judge(simple, evidence.dialect, evidence.observations)
+    if not final.holds:  # it is within the limits of the first rule, but not within its own
+        final = judgement
+    same = tuple(indistinguishable(final.rule, allows))
+    identity = _with_rule(evidence, final)
+    native = find_native(identity.calls, evidence)
+    return dataclasses.replace(identity, indistinguishable=same, native=native)
+
+
+def _with_rule(evidence: Evidence, judgement: Judgement) -> Identity:
     return dataclasses.replace(
-        box.blank, rule=rule, held=tuple(final.held), deviations=_causes(box, final), calls=calls,
-        alike=tuple(alike(rule, holds)), native=live.native(box.dialect, calls, box.trials, box.run),
-    )  # fmt: skip
+        _blank(evidence),
+        rule=judgement.rule,
+        results=tuple(judgement.results),
+        deviations=_known_causes(evidence, judgement),
+        calls=spell_calls(judgement.rule),
+    )
 
 
-def _unnamed(box: Box, rulings: Sequence[Ruling]) -> Identity:
-    """What comes nearest; or, where a live optimizer strays from every rule, the one with the same bits."""
-    best = max(rulings, key=lambda one: (len(one.held), -one.worst.verdict.distance), default=None)
-    tried = {str(live.spelled(rule)): rule for rule in itertools.islice(_suspects(box, best), TRIED)}
-    for rule in tried.values():
-        calls = live.spelled(rule)
-        native = live.native(box.dialect, calls, box.trials, box.run)
+def _blank(evidence: Evidence) -> Identity:
+    text = evidence.box.contestant.text
+    return Identity(text, evidence.home, evidence.dtypes, evidence.takes_vectors)
+
+
+def _native_or_nearest(evidence: Evidence, judgements: Sequence[Judgement]) -> Identity:
+    """The identity of an optimizer for which no rule holds.
+
+    It may be a native that deviates from every rule: then that native has the same bits.
+    """
+    nearest = max(judgements, key=_nearness, default=None)
+    rules = itertools.islice(_rules_of_natives(evidence, nearest), MOST_NATIVES)
+    for rule in {str(spell_calls(rule)): rule for rule in rules}.values():
+        native = find_native(spell_calls(rule), evidence)
         if native:
-            ruling = court.judge(rule, box.dialect, box.trials)
-            return dataclasses.replace(
-                box.blank,
-                rule=rule,
-                held=tuple(ruling.held),
-                deviations=_causes(box, ruling),
-                calls=calls,
-                native=native,
-            )
-    return dataclasses.replace(
-        box.blank, nearest=best.rule if best else None, held=tuple(best.held) if best else (),
-        stuck=ask.keeps_its_rate(box.contestant, box.run, box.trials[0]),
-    )  # fmt: skip
+            judgement = judge(rule, evidence.dialect, evidence.observations)
+            return dataclasses.replace(_with_rule(evidence, judgement), native=native)
+    identity = _blank(evidence)
+    if nearest:
+        results = tuple(nearest.results)
+        identity = dataclasses.replace(identity, nearest=nearest.rule, results=results)
+    ignores = evidence.ignores_learning_rate()
+    return dataclasses.replace(identity, ignores_learning_rate=ignores)
 
 
-def _causes(box: Box, ruling: Ruling) -> dict[str, str]:
-    """By dtype: the deviations with which a rule holds, and those that no rule can make to the digit."""
-    untold = [d for d in DEVIATIONS if d.dialect == box.dialect and type(ruling.rule).__name__ in d.sizes]
-    known = {d.dtype: d.cause for d in untold if d.imitation is None and d.dtype in box.blank.dtypes}
-    beyond = {one.dtype for one in ruling.held if not one.verdict.holds}
-    return known | {
-        dtype: reading.deviation.cause for dtype, reading in ruling.readings.items()
-        if reading.deviation and dtype not in beyond
-    }  # fmt: skip
+def _nearness(judgement: Judgement) -> tuple[int, float]:
+    """The key of the nearest rule: it failed late, and by a small share of the path."""
+    return len(judgement.results), -judgement.worst.verdict.distance
 
 
-def _suspects(box: Box, best: Ruling | None) -> Iterator[Rule]:
-    """Rules whose live optimizer may have the box's bits: where the best holds in a trial, or nearly, what it is like
-    there."""
-    if not box.flat:
-        yield from propose.coarse(box.trials[0])
-    elif best and (len(best.held) > 1 or best.worst.verdict.distance <= CLOSE):
-        yield from itertools.islice(simple.rounded(best.rule, best.names), propose.COARSE)
-        sound = [trial for trial, held in zip(box.trials, best.held, strict=False) if held.verdict.holds]
-        if sound:
-            yield from alike(best.rule, court.standard(best, sound).holds)
+def _known_causes(evidence: Evidence, judgement: Judgement) -> dict[str, str]:
+    """By dtype: the deviation with which the rule holds, or one that no rule can imitate."""
+    name = type(judgement.rule).__name__
+    causes = {}
+    for deviation in DEVIATIONS:
+        applies = deviation.dialect == evidence.dialect and name in deviation.sizes
+        if applies and deviation.imitation is None and deviation.dtype in evidence.dtypes:
+            causes[deviation.dtype] = deviation.cause
+    failed = {result.dtype for result in judgement.results if not result.holds}
+    for dtype, interpretation in judgement.interpretations.items():
+        if interpretation.deviation and dtype not in failed:
+            causes[dtype] = interpretation.deviation.cause
+    return causes
+
+
+def _rules_of_natives(evidence: Evidence, nearest: Judgement | None) -> Iterator[Rule]:
+    """Rules whose native may have the optimizer's bits.
+
+    They come from the nearest rule if it holds in a trial, or nearly.
+    """
+    if not evidence.takes_vectors:
+        yield from coarse_muons(evidence.observations[0])
+        return
+    if nearest is None:
+        return
+    if len(nearest.results) > 1 or nearest.worst.verdict.distance <= CLOSE_TO_NATIVE:
+        yield from itertools.islice(round_values(nearest.rule, nearest.fitted), COARSE_ROUNDINGS)
+        pairs = zip(evidence.observations, nearest.results, strict=False)
+        passed = [observation for observation, result in pairs if result.holds]
+        if passed:
+            yield from indistinguishable(nearest.rule, AcceptedRule(nearest, passed).allows)

@@ -1,87 +1,318 @@
-"""What each rule would have to be, to take a first step like the box's: those that move by the gradient itself, those
-of ``adaptive``, and those in which elements act on each other."""
+"""The families of all rules but those that step by a sign (``signs``) and Muon (``muon``).
 
-from collections.abc import Iterator
+A start function is written for the first step of its rule: ``longest`` is the step of a gradient so
+large that epsilon does not matter, ``half_gradient`` the gradient that epsilon halves.
+"""
+
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
-from samestep.reference import ASGD, LAMB, SGD, Adafactor, Buffer, Decay, Epsilon, Measure, RAdam
+from samestep.reference import (
+    ASGD,
+    FTRL,
+    LAMB,
+    SGD,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    Buffer,
+    Decay,
+    Epsilon,
+    Measure,
+    NAdam,
+    RAdam,
+    RMSprop,
+    ScheduleFree,
+)
 
-from .adaptive import adaptive
+from .family import (
+    BETA1,
+    BETA2,
+    SHARE,
+    TINY,
+    WHOLE_TENSORS,
+    Family,
+    Flags,
+    Grid,
+    Numbers,
+    Variant,
+)
 from .features import Features
-from .variants import BETA1, BETA2, BOTH, LEAST, SHARE, WHOLE, Numbers, Variant, variants
+from .trials import probe_scales
 
-LENGTHS = (  # dense where another step more or less is not adaptive yet
-    0.5, 0.65, 0.7, 0.75, 0.78, 0.8, 0.82, 0.84, 0.86, 0.88, 0.9, 0.92, 0.95, 0.98, 0.99, 0.999, 0.9999,
+RHO = (0.5, 0.8, 0.9, 0.97, 0.99, 0.999)
+BETA2_OF_RADAM = (  # dense where RAdam takes a step more or less before it adapts
+    0.5, 0.65, 0.7, 0.75, 0.78, 0.8, 0.82, 0.84, 0.86, 0.88, 0.9, 0.92, 0.95, 0.98, 0.99, 0.999,
+    0.9999,
 )  # fmt: skip
-USUAL_LAMBD = 1e-4  # of torch's ASGD
+USUAL_LAMBD = 1e-4  # the default of torch's ASGD
+NADAM_BASE = 0.96  # NAdam's momentum grows with this number to the power of the step
+OUTSIDE = {"epsilon_at": Epsilon.OUTSIDE}
+INSIDE = {"epsilon_at": Epsilon.INSIDE}
+HAT = {"epsilon_at": Epsilon.HAT}
 
 
-def of(f: Features) -> list[Variant]:
-    """All variants, those that look likely first."""
-    linear = [*_sgd(f), *_asgd(f), *_radam(f)]
-    others = [*adaptive(f), *_lamb(f), *_adafactor(f)]
-    return [*linear, *others] if f.linear else [*others, *linear]
+def _products(*tables: Sequence[Flags]) -> list[dict[str, Any]]:
+    """Every combination of one row from each table; the last table varies fastest."""
+    rows: list[dict[str, Any]] = [{}]
+    for table in tables:
+        rows = [{**row, **more} for row, more in itertools.product(rows, table)]
+    return rows
 
 
-def _sgd(f: Features) -> Iterator[Variant]:
-    yield from variants(SGD, f, (Decay.COUPLED,), [{}], {}, lambda at, told: {"lr": f.slope})
-    momentum = {"momentum": (0.2, 0.5, 0.9, 0.97)}
-    buffers = [{"buffer": buffer} for buffer in (Buffer.GRADIENTS, Buffer.STEPS)]
-    yield from variants(SGD, f, BOTH, buffers, momentum, lambda at, told: {"lr": f.slope})
-    nesterov = [{"nesterov": True, **buffer} for buffer in buffers]
-    yield from variants(SGD, f, BOTH, nesterov, momentum, lambda at, told: {"lr": f.slope / (1 + at["momentum"])})
-    dampened = {**momentum, "dampening": (0.1, 0.5, 0.9)}
-    yield from variants(SGD, f, BOTH, buffers, dampened, lambda at, told: {"lr": f.slope})
+# Rules whose first step is proportional to the gradient
 
 
-def _asgd(f: Features) -> Iterator[Variant]:
-    fixed = {"maximize": True} if f.uphill else {}
-    pull = (f.shrink or 0.0) / (f.slope or 1.0)
-    grid = {"alpha": (0.5, 0.75, 1.0)}
-    yield Variant(ASGD, fixed, grid, lambda at: {**at, "lr": f.slope, "lambd": pull})
-    if pull > USUAL_LAMBD:  # weight decay beside a pull that is no more than usual
-        usual = {**fixed, "lambd": USUAL_LAMBD}
-        yield Variant(ASGD, usual, grid, lambda at: {**at, "lr": f.slope, "weight_decay": pull - USUAL_LAMBD})
-    share = {**grid, SHARE: (0.1, 0.5, 0.9)}
-    yield Variant(
-        ASGD, fixed, share,
-        lambda at: {"alpha": at["alpha"], "lr": f.slope, "lambd": pull * at[SHARE],
-                    "weight_decay": pull * (1 - at[SHARE])},
-    )  # fmt: skip
+def _start_sgd(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    ahead = point["momentum"] if flags.get("nesterov") else 0.0
+    return {"lr": features.slope / (1 + ahead)}
 
 
-def _radam(f: Features) -> Iterator[Variant]:
-    grid = {"beta1": (0.6, 0.9), "beta2": LENGTHS, "epsilon": (1e-9, 1e-6, 1e-3)}
-    flags = [{"epsilon_at": place} for place in (Epsilon.HAT, Epsilon.OUTSIDE)]
-    yield from variants(RAdam, f, BOTH, flags, grid, lambda at, told: {"lr": f.slope})
+BUFFERS = [{"buffer": buffer} for buffer in (Buffer.GRADIENTS, Buffer.STEPS)]
+MOMENTUM = {"momentum": (0.2, 0.5, 0.9, 0.97)}
+SGD_FAMILIES = (
+    Family(SGD, _start_sgd, decays=(Decay.COUPLED,)),
+    Family(SGD, _start_sgd, MOMENTUM, BUFFERS),
+    Family(SGD, _start_sgd, MOMENTUM, _products([{"nesterov": True}], BUFFERS)),
+    Family(SGD, _start_sgd, {**MOMENTUM, "dampening": (0.1, 0.5, 0.9)}, BUFFERS),
+)
 
 
-def _lamb(f: Features) -> Iterator[Variant]:
-    def start(at: Numbers, told: dict[str, Any]) -> Numbers:
-        return {"lr": f.top, "epsilon": max(LEAST, f.half)}
-
-    kinds = (Decay.DECOUPLED, Decay.JOINED, Decay.COUPLED)
-    yield from variants(LAMB, f, kinds, [{}], {"beta1": BETA1, "beta2": BETA2}, start, WHOLE, flat=False)
+def _pull(features: Features) -> float:
+    """The sum of ASGD's ``lambd`` and its weight decay."""
+    return (features.shrink or 0.0) / (features.slope or 1.0)
 
 
-def _adafactor(f: Features) -> Iterator[Variant]:
-    flags: list[dict[str, Any]] = [
-        {"epsilon1_at": place, "relative_step": relative}
-        for place in (Epsilon.INSIDE, Epsilon.FLOOR) for relative in (True, False)
-    ]  # fmt: skip
-    if f.moved:
-        flags = [{**flag, "measure": measure} for flag in flags for measure in Measure]
+def _start_asgd(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    pull = _pull(features)
+    if "lambd" in flags:
+        return {"lr": features.slope, "weight_decay": pull - USUAL_LAMBD}
+    if SHARE in point:
+        decay = pull * (1 - point[SHARE])
+        return {"lr": features.slope, "lambd": pull * point[SHARE], "weight_decay": decay}
+    return {"lr": features.slope, "lambd": pull}
 
-    def start(at: Numbers, told: dict[str, Any]) -> Numbers:
-        inside = told["epsilon1_at"] is Epsilon.INSIDE
-        epsilon1 = LEAST if f.signed else 3 * f.half**2 if inside else 2 * f.half
-        after = told.get("measure") is Measure.AFTER_DECAY and f.shrink and f.shrink < 1
-        size = 1 - (f.shrink or 0.0) if after else 1.0
-        lr = (f.pace or 1.0) / size / min(1.0, at["clip"])
-        return {"lr": lr, "epsilon2": f.top / lr / min(1.0, at["clip"]), "epsilon1": epsilon1}
 
-    grid = {"beta2_decay": (-0.4, -0.6, -0.8, -1.0), "clip": (0.25, 0.5, 0.9, 1.0, 1.1, 1.5, 2.0)}
-    for variant in variants(Adafactor, f, BOTH, flags, grid, start, WHOLE, flat=False):
-        decoupled, measure = variant.fixed.get("decay") is Decay.DECOUPLED, variant.fixed.get("measure")
-        if decoupled or measure is not Measure.AFTER_DECAY:  # else the measures are one
-            yield variant
+def _pulls_more_than_usual(flags: Flags, features: Features) -> bool:
+    return _pull(features) > USUAL_LAMBD
+
+
+ALPHA = {"alpha": (0.5, 0.75, 1.0)}
+ASGD_FAMILIES = (
+    Family(ASGD, _start_asgd, ALPHA, decays=()),
+    Family(
+        ASGD,
+        _start_asgd,
+        ALPHA,
+        [{"lambd": USUAL_LAMBD}],
+        decays=(),
+        applies=_pulls_more_than_usual,
+    ),
+    Family(ASGD, _start_asgd, {**ALPHA, SHARE: (0.1, 0.5, 0.9)}, decays=()),
+)
+
+
+def _start_radam(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    return {"lr": features.slope}
+
+
+RADAM = Family(
+    RAdam,
+    _start_radam,
+    {"beta1": (0.6, 0.9), "beta2": BETA2_OF_RADAM, "epsilon": (1e-9, 1e-6, 1e-3)},
+    [HAT, OUTSIDE],
+)
+
+
+# Rules that divide each element by the size of its past gradients
+
+
+def _start_with_epsilon(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    """For rules whose first step is lr g / (|g| + epsilon)."""
+    return {"lr": features.longest, "epsilon": max(TINY, features.half_gradient)}
+
+
+def _start_adam(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    hat = flags["epsilon_at"] is Epsilon.HAT
+    factor = (1 - point["beta2"]) ** 0.5 if hat else 1
+    return {"lr": features.longest, "epsilon": max(TINY, features.half_gradient * factor)}
+
+
+def _start_nadam(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    beta1 = point["beta1"]
+    decay = point["momentum_decay"]
+    now = beta1 * (1 - NADAM_BASE**decay / 2)
+    ahead = beta1 * (1 - NADAM_BASE ** (2 * decay) / 2)
+    factor = 1 + ahead * (1 - beta1) / (1 - now * ahead)
+    return {"lr": features.longest / factor, "epsilon": max(TINY, features.half_gradient)}
+
+
+def _start_schedule_free(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    lr = features.longest * max(1.0, point.get("warmup", 1.0))
+    return {"lr": lr, "epsilon": max(TINY, features.half_gradient)}
+
+
+def _start_rmsprop(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    inside = flags["epsilon_at"] is Epsilon.INSIDE
+    half = features.half_gradient
+    rho = point["rho"]
+    take = 1 - point["rho"]
+    if SHARE not in point:
+        epsilon = half**2 * take if inside else half * take**0.5
+        return {"lr": features.longest * take**0.5, "epsilon": max(TINY, epsilon)}
+    variance = take * rho if flags["centered"] else take
+    outside = point[SHARE] * half * take**0.5
+    return {
+        "lr": features.longest * variance**0.5,
+        "initial_mean_square": max(TINY, 3 * (1 - point[SHARE]) * half**2 * take / rho),
+        "epsilon": max(TINY, outside**2 if inside else outside),
+    }
+
+
+def _start_adagrad(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    """Epsilon under the root is a part of the initial accumulator."""
+    lr = features.longest
+    half = features.half_gradient
+    if SHARE in point:
+        return {"lr": lr, "epsilon": half * point[SHARE], "initial_accumulator": half**2}
+    if "epsilon" in flags:
+        return {"lr": lr, "initial_accumulator": max(TINY, half**2)}
+    return {"lr": lr, "epsilon": max(TINY, half)}
+
+
+def _start_adadelta(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    take = 1 - point["rho"]
+    epsilon = max(TINY, features.half_gradient**2 * take)
+    return {"lr": features.longest * (take / epsilon) ** 0.5, "epsilon": epsilon}
+
+
+def _start_ftrl(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    half = features.half_gradient
+    largest = float(probe_scales()[-1])
+    lr = features.longest * largest ** (-2 * point.get("lr_power", -0.5) - 1)
+    numbers = {"lr": max(TINY, lr), "l1": features.dead_zone}
+    if SHARE in point:
+        rest = (1 - point[SHARE]) * half
+        return {**numbers, "beta": point[SHARE] * half, "initial_accumulator": max(TINY, rest**2)}
+    return {**numbers, "initial_accumulator": max(TINY, half**2), **point}
+
+
+def _weights_decay(flags: Flags, features: Features) -> bool:
+    return features.decays
+
+
+BETAS = {"beta1": BETA1, "beta2": BETA2}
+WARMUPS = (2.0, 5.0, 10.0, 20.0, 50.0, 200.0)
+CENTERED = [{"centered": centered} for centered in (False, True)]
+PLAIN_RMSPROP = _products(CENTERED, [OUTSIDE, INSIDE])
+RMSPROP_WITH_BUFFER = _products(PLAIN_RMSPROP, BUFFERS)
+RMSPROP: Grid = {"rho": RHO}
+RMSPROP_MOMENTUM: Grid = {"rho": RHO, "momentum": (0.5, 0.9)}
+RMSPROP_STARTED: Grid = {SHARE: (0.0, 0.5)}  # a mean square that starts above zero
+FTRL_RIDGE: Grid = {"l2": (0.0, 0.5), "shrinkage": (0.0, 0.1), SHARE: (0.0, 0.3, 0.7)}
+FTRL_POWERS: Grid = {"lr_power": (-0.2, -0.3, -0.4, -0.6, -0.8), "initial_accumulator": (1e-3, 0.1)}
+FTRL_GRIDS: tuple[Grid, ...] = ({}, FTRL_RIDGE, FTRL_POWERS, {**FTRL_POWERS, **FTRL_RIDGE})
+FTRL_DECAYS = {"weight_decay": (0.01, 0.3)}
+
+
+def _adagrad_families(late: Grid) -> list[Family]:
+    start = _start_adagrad
+    return [
+        Family(Adagrad, start, late, [OUTSIDE]),
+        Family(Adagrad, start, late, [{**OUTSIDE, "epsilon": 0.0}]),
+        Family(Adagrad, start, {**late, SHARE: (0.1, 0.5, 0.9)}, [OUTSIDE]),
+    ]
+
+
+def _ftrl_families(decay: Decay) -> list[Family]:
+    """FTRL moves weights without a gradient even without decay, so the features do not tell it."""
+    flags = [{"decay": decay}]
+    return [
+        Family(FTRL, _start_ftrl, {**grid, **FTRL_DECAYS}, flags, (), _weights_decay)
+        for grid in FTRL_GRIDS
+    ]
+
+
+ADAPTIVE_FAMILIES = (
+    Family(
+        Adam, _start_adam, BETAS, _products([OUTSIDE, HAT], [{"amsgrad": False}, {"amsgrad": True}])
+    ),
+    Family(RMSprop, _start_rmsprop, RMSPROP, PLAIN_RMSPROP),
+    Family(RMSprop, _start_rmsprop, RMSPROP_MOMENTUM, RMSPROP_WITH_BUFFER),
+    Family(RMSprop, _start_rmsprop, {**RMSPROP, **RMSPROP_STARTED}, PLAIN_RMSPROP),
+    Family(RMSprop, _start_rmsprop, {**RMSPROP_MOMENTUM, **RMSPROP_STARTED}, RMSPROP_WITH_BUFFER),
+    *_adagrad_families({}),
+    *_adagrad_families({"lr_decay": (1e-3, 1e-1)}),
+    Family(Adadelta, _start_adadelta, {"rho": RHO}),
+    Family(Adamax, _start_with_epsilon, BETAS, [INSIDE, OUTSIDE]),
+    Family(NAdam, _start_nadam, {**BETAS, "momentum_decay": (4e-3, 0.5, 1.0)}),
+    Family(ScheduleFree, _start_schedule_free, BETAS),
+    Family(
+        ScheduleFree, _start_schedule_free, {"beta1": (0.9,), "beta2": BETA2, "warmup": WARMUPS}
+    ),
+    *(Family(FTRL, _start_ftrl, grid, decays=()) for grid in FTRL_GRIDS),
+    *_ftrl_families(Decay.DECOUPLED),
+    *_ftrl_families(Decay.COUPLED),
+)
+
+
+# Rules in which elements of a tensor influence each other
+
+
+LAMB_FAMILY = Family(
+    LAMB,
+    _start_with_epsilon,
+    BETAS,
+    decays=(Decay.DECOUPLED, Decay.JOINED, Decay.COUPLED),
+    probes=WHOLE_TENSORS,
+    elementwise=False,
+)
+
+
+def _start_adafactor(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    half = features.half_gradient
+    shrink = features.shrink or 0.0
+    clipped = min(1.0, point["clip"])
+    lr = (features.relative_length or 1.0) / clipped
+    if flags.get("measure") is Measure.AFTER_DECAY and shrink < 1:
+        lr /= 1 - shrink
+    epsilon1 = 3 * half**2 if flags["epsilon1_at"] is Epsilon.INSIDE else 2 * half
+    if features.constant_length:
+        epsilon1 = TINY
+    return {"lr": lr, "epsilon2": features.longest / lr / clipped, "epsilon1": epsilon1}
+
+
+def _adafactor_applies(flags: Flags, features: Features) -> bool:
+    """Without weight decay, or with a coupled one, all ways to measure a tensor are the same."""
+    measure = flags.get("measure")
+    if measure is Measure.AFTER_DECAY and flags.get("decay") is not Decay.DECOUPLED:
+        return False
+    return features.decays == (measure is not None)
+
+
+ADAFACTOR = Family(
+    Adafactor,
+    _start_adafactor,
+    {"beta2_decay": (-0.4, -0.6, -0.8, -1.0), "clip": (0.25, 0.5, 0.9, 1.0, 1.1, 1.5, 2.0)},
+    _products(
+        [{"epsilon1_at": place} for place in (Epsilon.INSIDE, Epsilon.FLOOR)],
+        [{"relative_step": relative} for relative in (True, False)],
+        [{}, *({"measure": measure} for measure in Measure)],
+    ),
+    applies=_adafactor_applies,
+    probes=WHOLE_TENSORS,
+    elementwise=False,
+)
+
+
+BY_GRADIENT = (*SGD_FAMILIES, *ASGD_FAMILIES, RADAM)
+BY_SIZE = (*ADAPTIVE_FAMILIES, LAMB_FAMILY, ADAFACTOR)
+
+
+def likely_variants(features: Features) -> list[Variant]:
+    """The variants of all families, the more likely ones first."""
+    families = [*BY_GRADIENT, *BY_SIZE] if features.linear else [*BY_SIZE, *BY_GRADIENT]
+    return list(itertools.chain.from_iterable(family.variants(features) for family in families))

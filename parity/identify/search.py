@@ -1,165 +1,206 @@
-"""Rules that go about as the box went, the nearest first: each variant is tried coarsely, the promising are fitted."""
+"""Fit the variants of all families, the promising ones first.
+
+A grid finds starts on a few steps. Then the order is: variants that a grid point already brings
+near; all others a little, and the best of each rule to the end; variants with more numbers, started
+from a fit with fewer; other points of the grid.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from samestep.reference import Rule
 
-from . import fit, gap, simple
-from .fit import Found
-from .trials import Observation
-from .variants import LEAST, Variant
+from .decimals import replace_if_allowed, round_values
+from .family import TINY, Numbers, Variant
+from .fit import EXACT, ITERATIONS, POSITIVE, FittedRule, fit, rank_starts
+from .fit_data import FitData, fit_data
+from .observe import Observation
 
-COARSE = 7  # steps on which the points of a grid are tried
-FEW_STEPS = 10  # steps of the first fit: the rate has changed by then
-STEPS = 16  # steps that are fitted
-NEAR = 1e-3  # a gap so small that a variant is fitted at once
-DONE = 1e-14  # a gap so small that it is rounding
-SLOW = 12  # variants of a kind of rule in which elements act on each other that are fitted a little
-MOST = 6  # variants of a kind of rule that are fitted to the end, of those that are not near at once
-MANY = 150  # rounds for what is near: valleys are long
-ASLEEP, SIZES = 1e-20, [10.0**power for power in range(-12, 1)]  # of a number that fits have left, and may take up
-HOPELESS, FEW = 3e-2, 8  # a gap still so large after so few rounds
-AGAIN, STARTS = 8, 4  # variants, and points of a grid, that are fitted from: some valleys lead nowhere
+GRID_STEPS = 7  # steps on which the points of a grid are tried
+FIRST_STEPS = 10  # steps of the first fit; the learning rate has changed by then
+MIDDLE_STEPS = 16  # steps of the second fit; the last is made on all
+NEAR = 1e-3  # an error so small that a variant is fitted at once
+HOPELESS = 3e-2  # an error too large to go on after the first fit
+FIRST_ITERATIONS = 8
+MANY_ITERATIONS = 150  # for what is near: valleys are long
+BEST_SLOW = 12  # variants of a rule whose elements influence each other that are fitted a little
+BEST_OF_RULE = 6  # variants of a rule that are fitted to the end
+BEST_AGAIN = 8  # variants that are extended and fitted from other starts
+STARTS = 4  # points of a grid that are fitted from; some valleys lead nowhere
+VANISHED = 1e-20  # a number this small has no effect any more, so that no fit can move it
+RESEEDS = [10.0**power for power in range(-12, 1)]  # other values for it
 
 
-class Tried(NamedTuple):
-    """A variant, its place among all, the points of its grid, the nearest first, and what a fit made of that.
+class Candidate(NamedTuple):
+    """A variant, the starts of its grid (the nearest first), and the last error.
 
-    ``gap`` is the last that was measured.
+    ``order`` is its place among all variants, ``fitted`` the result of the last fit.
     """
 
-    gap: float
+    error: float
     order: int
     variant: Variant
-    starts: list[tuple[float, dict[str, Any]]]
-    found: Found | None = None
+    starts: list[tuple[float, Numbers]]
+    fitted: FittedRule | None = None
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """The key to sort by: the error, then the order."""
+        return self.error, self.order
 
 
-def proposals(trial: Observation, variants: Sequence[Variant]) -> Iterator[Found]:
-    """Fitted rules, as they come; the last is not the best. What a grid brings near is fitted at once, then the others
-    from their best starts; then those with more numbers from where one with fewer came near; at last the promising ones
-    from other starts."""
-    waiting: list[Tried] = []
-    for tried in _ranked(trial, variants):
-        if tried.gap > NEAR:
-            waiting.append(tried)
-        elif found := _fitted(trial, tried.variant, tried.starts[0][1]):
-            yield found
-    fitted: list[Tried] = []
-    for tried, found in _others(trial, waiting):
-        yield found
-        fitted.append(tried._replace(gap=found.gap, found=found))
-    best = sorted(fitted, key=_place)[:AGAIN]
-    for tried in best:
-        yield from (more for other, start in _wider(trial, tried, waiting) if (more := _fitted(trial, other, start)))
-    for tried in best:
-        others = (start for _, start in tried.starts[1:STARTS])
-        yield from (more for start in others if (more := _fitted(trial, tried.variant, start)))
+def search(observation: Observation, variants: Sequence[Variant]) -> Iterator[FittedRule]:
+    """Fitted rules in the order in which they are found; see the module's docstring."""
+    waiting: list[Candidate] = []
+    for candidate in _rank_on_grids(observation, variants):
+        if candidate.error > NEAR:
+            waiting.append(candidate)
+        else:
+            yield from _fit_from(observation, candidate.variant, candidate.starts[0][1])
+    done: list[Candidate] = []
+    for candidate in _fit_best(observation, waiting):
+        if candidate.fitted:
+            yield candidate.fitted
+            done.append(candidate)
+    best = sorted(done, key=lambda candidate: candidate.rank)[:BEST_AGAIN]
+    for candidate in best:
+        for variant, start in _extend(observation, candidate, waiting):
+            yield from _fit_from(observation, variant, start)
+    for candidate in best:
+        for _, start in candidate.starts[1:STARTS]:
+            yield from _fit_from(observation, candidate.variant, start)
 
 
-def _ranked(trial: Observation, variants: Sequence[Variant]) -> Iterator[Tried]:
-    """The variants for which there are data and a start."""
+def _rank_on_grids(observation: Observation, variants: Sequence[Variant]) -> Iterator[Candidate]:
+    """The variants for which there are data and a start that the rule allows."""
     for order, variant in enumerate(variants):
-        given = _data(trial, variant, COARSE)
-        starts = fit.ranked(variant.kind, variant.fixed, variant.grid, variant.start, given) if given.went else []
-        if starts:
-            yield Tried(starts[0][0], order, variant, starts)
+        data = _data(observation, variant, GRID_STEPS)
+        if data.thetas:
+            starts = rank_starts(variant.template, variant.starts(), data)
+            if starts:
+                yield Candidate(starts[0][0], order, variant, starts)
 
 
-def _others(trial: Observation, waiting: Sequence[Tried]) -> Iterator[tuple[Tried, Found]]:
-    """Each is fitted a little, and at once to the end if that brings it near; then the nearest of each kind of rule."""
-    slow = _nearest([tried for tried in waiting if not tried.variant.flat], SLOW)
-    rough: list[Tried] = []
-    for tried in sorted([*slow, *(tried for tried in waiting if tried.variant.flat)], key=_place):
-        found = _begun(trial, tried.variant, tried.starts[0][1])
-        if found and found.gap > NEAR:
-            rough.append(tried._replace(gap=found.gap, found=found))
-        elif found:
-            yield tried, _ended(trial, tried.variant, found)
-    for tried in _nearest(rough, MOST):
-        assert tried.found
-        yield tried, _ended(trial, tried.variant, tried.found)
+def _fit_best(observation: Observation, waiting: Sequence[Candidate]) -> Iterator[Candidate]:
+    """Fit all a little, and those that come near to the end; then the best of each rule."""
+    quick = [candidate for candidate in waiting if candidate.variant.family.elementwise]
+    slow = [candidate for candidate in waiting if not candidate.variant.family.elementwise]
+    chosen = [*_best_of_each_rule(slow, BEST_SLOW), *quick]
+    rough: list[Candidate] = []
+    for candidate in sorted(chosen, key=lambda candidate: candidate.rank):
+        fitted = _fit_briefly(observation, candidate.variant, candidate.starts[0][1])
+        if fitted is None:
+            continue
+        tried = candidate._replace(error=fitted.error, fitted=fitted)
+        if fitted.error > NEAR:
+            rough.append(tried)
+        else:
+            yield _finish(observation, tried, fitted)
+    for tried in _best_of_each_rule(rough, BEST_OF_RULE):
+        if tried.fitted:
+            yield _finish(observation, tried, tried.fitted)
 
 
-def _place(tried: Tried) -> tuple[float, int]:
-    return tried.gap, tried.order
+def _finish(observation: Observation, candidate: Candidate, fitted: FittedRule) -> Candidate:
+    full = _fit_fully(observation, candidate.variant, fitted)
+    return candidate._replace(error=full.error, fitted=full)
 
 
-def _nearest(rows: Sequence[Tried], most: int) -> Iterator[Tried]:
-    """The nearest first, and so many of each kind of rule."""
-    asked: Counter[type[Rule]] = Counter()
-    for tried in sorted(rows, key=_place):
-        asked[tried.variant.kind] += 1
-        if asked[tried.variant.kind] <= most:
-            yield tried
+def _best_of_each_rule(candidates: Sequence[Candidate], most: int) -> Iterator[Candidate]:
+    """The nearest first, at most so many of each kind of rule."""
+    counts: Counter[type[Rule]] = Counter()
+    for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
+        counts[candidate.variant.kind] += 1
+        if counts[candidate.variant.kind] <= most:
+            yield candidate
 
 
-def _wider(trial: Observation, tried: Tried, waiting: Sequence[Tried]) -> Iterator[tuple[Variant, dict[str, Any]]]:
-    """Variants that fit more numbers than one that came near, and its numbers as their start."""
-    found, variant = tried.found, tried.variant
-    if not found or not DONE < found.gap <= HOPELESS:
+def _extend(
+    observation: Observation, candidate: Candidate, waiting: Sequence[Candidate]
+) -> Iterator[tuple[Variant, Numbers]]:
+    """Variants with more free numbers than one that came near, started from its numbers."""
+    fitted = candidate.fitted
+    if not fitted or not EXACT < fitted.error <= HOPELESS:
         return
-    for other in waiting:
-        names = other.starts[0][1]
-        same = (other.variant.kind, other.variant.fixed) == (variant.kind, variant.fixed)
-        if same and set(names) > set(found.names):
-            yield other.variant, _woken(found._replace(names=tuple(names)), _data(trial, other.variant, STEPS))
+    for wider in waiting:
+        names = tuple(wider.starts[0][1])
+        if wider.variant.template == candidate.variant.template and set(names) > set(fitted.names):
+            data = _data(observation, wider.variant, MIDDLE_STEPS)
+            yield wider.variant, _reseed_vanished(fitted._replace(names=names), data)
 
 
-def tidied(found: Found, trial: Observation, names: Sequence[str]) -> Iterator[Rule]:
-    """The fitted rule in shorter decimals that fit the probes of these names about as well; at last as it is."""
-    given = gap.data(trial.trajectory, trial.trial, names, STEPS, flat=True)
-    for rule in simple.rounded(found.rule, found.names):
-        if gap.size(gap.gaps(rule, given, given.scales())) <= 2 * found.gap:
+def round_fitted(
+    fitted: FittedRule, observation: Observation, names: Sequence[str]
+) -> Iterator[Rule]:
+    """The fitted rule in short decimals that fit these probes about as well; at last unrounded."""
+    data = fit_data(observation, names, MIDDLE_STEPS, elementwise=True)
+    for rule in round_values(fitted.rule, fitted.names):
+        if data.error(rule) <= 2 * fitted.error:
             yield rule
-    yield found.rule
+    yield fitted.rule
 
 
-def _data(trial: Observation, variant: Variant, steps: int) -> gap.Data:
-    names = [name for name in variant.names if name in trial.trial.start]
-    return gap.data(trial.trajectory, trial.trial, names, steps, variant.flat and bool(names))
+def _data(observation: Observation, variant: Variant, steps: int) -> FitData:
+    names = [name for name in variant.family.probes if name in observation.trial.start]
+    return fit_data(observation, names, steps, variant.family.elementwise)
 
 
-def _fitted(trial: Observation, variant: Variant, start: dict[str, Any]) -> Found | None:
-    found = _begun(trial, variant, start)
-    return found and _ended(trial, variant, found)
+def _fit_from(observation: Observation, variant: Variant, start: Numbers) -> Iterator[FittedRule]:
+    fitted = _fit_briefly(observation, variant, start)
+    if fitted:
+        yield _fit_fully(observation, variant, fitted)
 
 
-def _begun(trial: Observation, variant: Variant, start: dict[str, Any]) -> Found | None:
-    """A few rounds on a few steps."""
-    return fit.fitted(variant.kind, variant.fixed, start, _data(trial, variant, FEW_STEPS), FEW)
+def _fit_briefly(observation: Observation, variant: Variant, start: Numbers) -> FittedRule | None:
+    """A few iterations on a few steps."""
+    data = _data(observation, variant, FIRST_STEPS)
+    return fit(variant.template, start, data, FIRST_ITERATIONS)
 
 
-def _ended(trial: Observation, variant: Variant, found: Found) -> Found:
-    """On all steps at last, with more rounds for what comes near; what is hopeless is left as it is."""
-    for steps in (STEPS, trial.trial.steps) if found.gap <= HOPELESS else ():
-        given = _data(trial, variant, steps)
-        rounds = fit.ROUNDS if found.gap > NEAR else MANY
-        found = fit.fitted(variant.kind, variant.fixed, _woken(found, given), given, rounds) or found
-        if found.gap < DONE:
-            return _spared(found, given)
-    return found
+def _fit_fully(observation: Observation, variant: Variant, fitted: FittedRule) -> FittedRule:
+    """Refit on more steps, at last on all; with more iterations if the error is already small.
+
+    Nothing is done if the error is above ``HOPELESS``.
+    """
+    if fitted.error > HOPELESS:
+        return fitted
+    for steps in (MIDDLE_STEPS, observation.trial.steps):
+        data = _data(observation, variant, steps)
+        iterations = ITERATIONS if fitted.error > NEAR else MANY_ITERATIONS
+        start = _reseed_vanished(fitted, data)
+        fitted = fit(variant.template, start, data, iterations) or fitted
+        if fitted.error < EXACT:
+            return _drop_negligible(fitted, data)
+    return fitted
 
 
-def _spared(found: Found, given: gap.Data) -> Found:
-    """Without numbers that might as well be next to nothing: a fit that is done leaves them anywhere below what the
-    mean sees, and a few elements see more."""
-    for name in (name for name in found.names if name in fit.GROWING):
-        rule = found.rule.replace(**{name: LEAST})
-        size = gap.size(gap.gaps(rule, given, given.scales()))
-        if size <= found.gap:
-            found = found._replace(rule=rule, gap=size)
-    return found
+def _drop_negligible(fitted: FittedRule, data: FitData) -> FittedRule:
+    """Set fitted numbers to almost zero, or to zero, if that does not increase the error.
+
+    A fit that is exact leaves them anywhere below what the mean error shows, and a few elements
+    would show more. Numbers that are less than almost zero become zero.
+    """
+    for name, value in fitted.numbers.items():
+        smaller = replace_if_allowed(fitted.rule, {name: 0.0 if value < TINY else TINY})
+        if name not in POSITIVE or smaller is None:
+            continue
+        error = data.error(smaller)
+        if error <= fitted.error:
+            fitted = fitted._replace(rule=smaller, error=error)
+    return fitted
 
 
-def _woken(found: Found, given: gap.Data) -> dict[str, float]:
-    """Its numbers; one that came to next to nothing, from where no fit can move it, at the size with the least gap."""
-    numbers = {name: getattr(found.rule, name) for name in found.names}
-    scales = given.scales()
-    for name in [name for name in numbers if name in fit.GROWING and numbers[name] < ASLEEP]:
-        sizes = [numbers[name], *SIZES]
-        gaps = [gap.size(gap.gaps(found.rule.replace(**{name: value}), given, scales)) for value in sizes]
-        numbers[name] = sizes[gaps.index(min(gaps))]
+def _reseed_vanished(fitted: FittedRule, data: FitData) -> Numbers:
+    """The fitted numbers; one that vanished gets the value with the least error.
+
+    On a logarithmic scale no fit can move it away from zero.
+    """
+    numbers = fitted.numbers
+    for name, value in fitted.numbers.items():
+        if name in POSITIVE and value < VANISHED:
+            errors = {
+                seed: data.error(fitted.rule.replace(**{name: seed})) for seed in [value, *RESEEDS]
+            }
+            numbers[name] = min(errors, key=lambda seed: errors[seed])
     return numbers

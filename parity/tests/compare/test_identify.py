@@ -1,4 +1,4 @@
-"""``samestep identify``: natives, and rules known by nothing but their steps, are named with their numbers."""
+"""``samestep identify`` names natives, and rules of which only the steps are seen."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,13 +6,25 @@ from collections.abc import Sequence
 import pytest
 
 from samestep.parity.identify.answer import Identity, identify
-from samestep.parity.measure.trial import Trial
+from samestep.parity.identify.families import BY_GRADIENT, BY_SIZE
+from samestep.parity.identify.observe import Request
 from samestep.parity.runners import contestants
 from samestep.parity.runners.contestants import Contestant
-from samestep.parity.runners.worker import RunResult
+from samestep.parity.runners.result import RunResult
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
 from samestep.parity.tests.support.require import LEFT_OUT, require
-from samestep.reference import ASGD, RULES, Adafactor, Adagrad, Epsilon, Muon, Rule, dialects
+from samestep.reference import (
+    ASGD,
+    RULES,
+    Adafactor,
+    Adagrad,
+    Epsilon,
+    Lion,
+    Muon,
+    Rprop,
+    Rule,
+    dialects,
+)
 
 require("torch")
 require("keras")
@@ -20,7 +32,7 @@ require("tensorflow")
 
 
 def named(text: str, long: bool = False) -> Identity:
-    """What the contestant of that text is."""
+    """The identity of the optimizer that the text means."""
     return identify(contestants.read(text), here, long)
 
 
@@ -33,85 +45,113 @@ NATIVES = [
 
 @pytest.mark.parametrize("call", NATIVES)
 def test_a_native_at_its_defaults_is_named(call: str, full: bool) -> None:
-    """Its rule, its numbers, and its call in its own dialect, with equal bits."""
+    """The rule, its hyperparameters, and the native itself, which has equal bits."""
     if not full and call not in DAILY:
         pytest.skip(LEFT_OUT)
-    found = named(f"native:{call}", long=full)
-    assert_is(found, dialects.read(call))
-    assert found.native.partition("(")[0] == f"native:{call}".partition("(")[0]
+    identity = named(f"native:{call}", long=full)
+    assert_is(identity, dialects.read(call))
+    assert identity.native.partition("(")[0] == f"native:{call}".partition("(")[0]
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("kind", [kind for kind in RULES if kind is not Muon], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in RULES if kind is not Muon], ids=lambda kind: kind.__name__
+)
 def test_numbers_drawn_at_random_are_found(kind: type[Rule], seed: int, full: bool) -> None:
-    """Of every rule, from its steps alone."""
+    """Every rule is identified from its steps alone."""
     if not full and (seed or kind not in RULES[::2]):
         pytest.skip(LEFT_OUT)
     rule = drawn(kind, 100 * RULES.index(kind) + seed)
-    found = identify(BOX, blind(rule), long=False, kinds=(kind,))
-    assert_is(found, rule)
+    identity = identify(BOX, blind(rule), long=False, kinds=(kind,))
+    assert_is(identity, rule)
 
 
-RANDOM = [call for call in NATIVES if "Muon" not in call]  # torch's rounds to bfloat16 inside: too coarse a view
-UNTOLD = {"keras:ScheduleFreeAdamW()": "beta1"}  # as Keras takes it, it makes no difference to any step
+# torch's Muon rounds to bfloat16 inside, which hides its numbers
+RANDOM = [call for call in NATIVES if "Muon" not in call]
+WITHOUT_EFFECT = {"keras:ScheduleFreeAdamW()": "beta1"}  # the argument changes no step in Keras
 RANDOM_DAILY = ("pytorch:Adam()", "keras:SGD()")
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("call", RANDOM)
 def test_a_native_with_numbers_drawn_at_random_is_named(call: str, seed: int, full: bool) -> None:
-    """What its arguments can say, the rest as the framework has it."""
+    """The numbers are drawn for its arguments; all other fields are as in the framework."""
     if not full and (seed or call not in RANDOM_DAILY):
         pytest.skip(LEFT_OUT)
     dialect, name, _ = dialects.parse(call)
     native = dialects.find(dialect).NATIVES[name]
-    told = drawn(native.rule, 1000 * RANDOM.index(call) + seed)
-    spoken = {field: getattr(told, field) for field in native.arguments.values() if field != UNTOLD.get(call)}
-    if spoken.get("nesterov") and (not spoken["momentum"] or spoken.get("dampening")):
-        spoken["nesterov"] = False
-    rule = native.rule(**{**native.fixed, **spoken})
-    said = dialects.find(dialect).spell(rule)
-    found = named(f"native:{dialect}:{dataclasses.replace(said, condition='', each_step='')}")
-    assert_is(found, rule)
+    random = drawn(native.rule, 1000 * RANDOM.index(call) + seed)
+    fields = [field for field in native.arguments.values() if field != WITHOUT_EFFECT.get(call)]
+    values = {field: getattr(random, field) for field in fields}
+    if values.get("nesterov") and (not values["momentum"] or values.get("dampening")):
+        values["nesterov"] = False
+    rule = native.rule(**{**native.fixed, **values})
+    spelled = dialects.find(dialect).spell(rule)
+    plain_call = dataclasses.replace(spelled, condition="", each_step="")
+    assert_is(named(f"native:{dialect}:{plain_call}"), rule)
 
 
-def test_what_cannot_be_told_is_told_as_a_set() -> None:
-    """Epsilon under Adagrad's root is part of what the sum starts at; ASGD's t0 moves nothing that is seen."""
-    found = identify(BOX, blind(Adagrad(lr=0.01, epsilon=0.0, initial_accumulator=0.25)), long=False, kinds=(Adagrad,))
-    assert {getattr(rule, "epsilon_at", None) for rule in (found.rule, *found.alike) if rule} == {
+def test_every_rule_is_looked_for() -> None:
+    """By a family, or by the modules that treat Muon and the rules that step by a sign."""
+    kinds = {family.kind for family in (*BY_GRADIENT, *BY_SIZE)}
+    assert kinds | {Muon, Lion, Rprop} == set(RULES)
+
+
+def test_rules_that_cannot_be_distinguished_are_listed() -> None:
+    """Adagrad's epsilon under the root is part of its accumulator; ASGD's t0 moves no parameter."""
+    identity = identify(
+        BOX,
+        blind(Adagrad(lr=0.01, epsilon=0.0, initial_accumulator=0.25)),
+        long=False,
+        kinds=(Adagrad,),
+    )
+    assert {
+        getattr(rule, "epsilon_at", None)
+        for rule in (identity.rule, *identity.indistinguishable)
+        if rule
+    } == {
         Epsilon.OUTSIDE,
         Epsilon.INSIDE,
     }
-    found = identify(BOX, blind(ASGD(lr=0.01, lambd=0.1)), long=False, kinds=(ASGD,))
-    assert len({getattr(rule, "t0", None) for rule in (found.rule, *found.alike) if rule}) > 1
+    identity = identify(BOX, blind(ASGD(lr=0.01, lambd=0.1)), long=False, kinds=(ASGD,))
+    assert (
+        len(
+            {
+                getattr(rule, "t0", None)
+                for rule in (identity.rule, *identity.indistinguishable)
+                if rule
+            }
+        )
+        > 1
+    )
 
 
-def test_what_cannot_run_is_a_mistake() -> None:
-    """In one line, not a verdict."""
+def test_an_optimizer_that_cannot_run_is_a_user_error() -> None:
+    """It is a ValueError, not a verdict."""
     with pytest.raises(ValueError, match="must return a torch"):
         named("builtins:len")
 
 
-def test_what_fails_at_the_least_is_asked_no_more() -> None:
-    """And what it said first is told."""
-    asked = []
+def test_an_optimizer_that_fails_on_the_smallest_trials_is_not_run_again() -> None:
+    """The first failure is reported."""
+    requests = []
 
-    def run(contestant: Contestant, trials: Sequence[tuple[Trial, str]]) -> list[RunResult]:
-        asked.append(trials)
-        raise ValueError(f"failure {len(asked)}")
+    def run(contestant: Contestant, new: Sequence[Request]) -> list[RunResult]:
+        requests.append(new)
+        raise ValueError(f"failure {len(requests)}")
 
     with pytest.raises(ValueError, match="failure 1"):
         identify(BOX, run)
-    assert len(asked) == 2
-    assert {dtype for _, dtype in asked[-1]} == {"float32"}
+    assert len(requests) == 2
+    assert {job.dtype for _, job in requests[-1]} == {"float32"}
 
 
-def test_equal_bits_beyond_the_limit_are_told_as_that(full: bool) -> None:
-    """float32 has no square of 1e-30: torch's Adafactor is no number where the rule stands still, and yet is named."""
+def test_a_native_with_equal_bits_is_named_even_beyond_the_limit(full: bool) -> None:
+    """float32 has no square of 1e-30: torch's Adafactor gives NaN where the rule does not move."""
     if not full:
         pytest.skip(LEFT_OUT)
     call = "pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))"
-    found = identify(contestants.read(f"native:{call}"), here, long=False, kinds=(Adafactor,))
-    assert found.rule == dialects.read(call)
-    assert found.native
-    assert {held.dtype for held in found.beyond} == {"float32"}
+    identity = identify(contestants.read(f"native:{call}"), here, long=False, kinds=(Adafactor,))
+    assert identity.rule == dialects.read(call)
+    assert identity.native
+    assert {result.dtype for result in identity.beyond} == {"float32"}

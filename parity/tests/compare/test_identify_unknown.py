@@ -1,37 +1,51 @@
-"""``samestep identify``: what is no rule of ours is called none, or what it truly is."""
+"""``samestep identify`` on optimizers that are none of our rules, or not by name."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
 
-from samestep.parity.identify import court, probes
 from samestep.parity.identify.answer import Identity, identify
-from samestep.parity.identify.readings import Reading, readings
-from samestep.parity.identify.trials import Observation, fresh, long_run
+from samestep.parity.identify.interpretations import Interpretation, interpretations
+from samestep.parity.identify.judge import compare_on_trial, judge
+from samestep.parity.identify.observe import Observation
+from samestep.parity.identify.trials import confirmation, long_run, probes
 from samestep.parity.measure import wrong_rules
+from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.runners import contestants
-from samestep.parity.runners import numpy as in_numpy
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
 from samestep.parity.tests.support.require import LEFT_OUT
 from samestep.parity.tests.unknown_optimizers import pytorch, tensorflow
-from samestep.reference import RULES, SGD, Adagrad, Adam, Epsilon, Lion, Muon, NAdam, Rule, ScheduleFree
+from samestep.reference import (
+    RULES,
+    SGD,
+    Adagrad,
+    Adam,
+    Epsilon,
+    Lion,
+    Muon,
+    NAdam,
+    Rule,
+    ScheduleFree,
+)
 
-KIN = (SGD, Adagrad, Adam, Lion)  # what is thought of by day
-STRANGERS = [
-    f"{home}:{name}" for home, table in (("pytorch", pytorch), ("tensorflow", tensorflow)) for name in table.WRONG
+FEW_KINDS = (SGD, Adagrad, Adam, Lion)  # rules that are considered without --full
+UNKNOWN = [
+    *(f"pytorch:{name}" for name in pytorch.WRONG),
+    *(f"tensorflow:{name}" for name in tensorflow.WRONG),
 ]
-SHARE = 12  # one of so many by day
-IN_TRUTH = {  # what a stranger is, where it is a rule of ours under another name
+SHARE = 12  # one of so many is tried without --full
+RULES_IN_DISGUISE = {  # those that are a rule of ours after all
     "pytorch:wrong_signed_momentum": "RMSprop whose rho is 0 steps by signs",
     "tensorflow:wrong_momentum_of_signs": "the same",
 }
 
 
-def found_of(name: str, full: bool) -> Identity:
-    """What the stranger is; by day sought among a few rules."""
+def identity_of(name: str, full: bool) -> Identity:
+    """The identity of an unknown optimizer; without ``full`` few rules are considered."""
     contestant = contestants.read(f"samestep.parity.tests.unknown_optimizers.{name}")
-    return identify(contestant, here, long=full, kinds=RULES if full else KIN)
+    return identify(contestant, here, long=full, kinds=RULES if full else FEW_KINDS)
 
 
 @pytest.mark.parametrize(
@@ -43,119 +57,129 @@ def found_of(name: str, full: bool) -> Identity:
         ("tensorflow:right", Adam(lr=0.01, epsilon=1e-7, epsilon_at=Epsilon.HAT)),
     ],
 )
-def test_a_stranger_that_is_right_is_named(name: str, rule: Rule, full: bool) -> None:
-    """The same arithmetic as the wrong ones have, in a class that says nothing."""
+def test_a_rule_written_by_hand_is_named(name: str, rule: Rule, full: bool) -> None:
+    """It has the same class as the wrong ones, whose name tells nothing."""
     if not full and name.startswith("tensorflow"):
         pytest.skip(LEFT_OUT)
-    assert_is(found_of(name, full=False), rule)
+    assert_is(identity_of(name, full=False), rule)
 
 
-@pytest.mark.parametrize("name", STRANGERS)
-def test_what_is_custom_is_none(name: str, full: bool) -> None:
-    """And the nearest is told, with the place where it leaves; but for what is a rule of ours in truth."""
-    if not full and name not in STRANGERS[::SHARE]:
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_custom_optimizer_is_none_of_the_rules(name: str, full: bool) -> None:
+    """The nearest rule is beyond its limit. Those that are a rule of ours are named."""
+    if not full and name not in UNKNOWN[::SHARE]:
         pytest.skip(LEFT_OUT)
-    found = found_of(name, full)
-    if name in IN_TRUTH:
-        assert found.rule
-        assert not found.beyond
+    identity = identity_of(name, full)
+    if name in RULES_IN_DISGUISE:
+        assert identity.rule
+        assert not identity.beyond
         return
-    assert found.rule is None, found
-    assert max(held.excess for held in found.held) > 1
-    assert not found.stuck
+    assert identity.rule is None, identity
+    assert max(result.verdict.excess for result in identity.results) > 1
+    assert not identity.ignores_learning_rate
 
 
 @pytest.mark.parametrize("name", ["pytorch:stubborn", "tensorflow:scheduled"])
-def test_who_ignores_the_learning_rate_is_told_so(name: str) -> None:
-    """It is no rule's way, and not for the steps themselves."""
-    found = identify(
-        contestants.read(f"samestep.parity.tests.unknown_optimizers.{name}"), here, long=False, kinds=(SGD,)
+def test_an_optimizer_that_ignores_its_learning_rate_is_reported(name: str) -> None:
+    """Without that, its steps would be those of a rule."""
+    identity = identify(
+        contestants.read(f"samestep.parity.tests.unknown_optimizers.{name}"),
+        here,
+        long=False,
+        kinds=(SGD,),
     )
-    assert found.rule is None
-    assert found.stuck
+    assert identity.rule is None
+    assert identity.ignores_learning_rate
 
 
-def test_numbers_with_which_rounding_may_lead_anywhere_hold_nothing() -> None:
-    """Their limits are infinite: they would let every box through, as one that switches from Adam to SGD."""
-    runaway = NAdam(lr=0.0087, beta1=0.9999999999999996, beta2=0.9499, epsilon=9.9e-9, momentum_decay=1.12e8)
-    trial = Observation(probes.trial(), "float64", in_numpy.run(Adam(lr=0.01), probes.trial(), "float64"))
-    assert court.held(Reading(Adam(lr=0.01)), trial).verdict.holds
-    assert not court.held(Reading(runaway), trial).verdict.holds
+def test_hyperparameters_with_infinite_limits_are_not_accepted() -> None:
+    """Every optimizer would be within them, such as one that switches from Adam to SGD."""
+    runaway = NAdam(
+        lr=0.0087, beta1=0.9999999999999996, beta2=0.9499, epsilon=9.9e-9, momentum_decay=1.12e8
+    )
+    trial = Observation(probes(), "float64", run_rule(Adam(lr=0.01), probes(), "float64"))
+    assert compare_on_trial(Interpretation(Adam(lr=0.01)), trial).holds
+    assert not compare_on_trial(Interpretation(runaway), trial).holds
 
 
-def test_a_number_that_float32_takes_to_its_bound_is_no_reading() -> None:
-    """As a fit to a stranger of Keras proposed it: ScheduleFree needs a beta1 above 0."""
-    assert [reading.rule for reading in readings(ScheduleFree(beta1=1e-60), "keras", "float64")] == [
-        ScheduleFree(beta1=1e-60)
-    ]
-    assert len(list(readings(ScheduleFree(beta1=0.9), "keras", "float64"))) > 1
+def test_a_deviation_that_leaves_the_interval_of_a_number_is_left_out() -> None:
+    """ScheduleFree needs a beta1 above 0, and float32 rounds this one to 0."""
+    tiny = ScheduleFree(beta1=1e-60)
+    assert [known.rule for known in interpretations(tiny, "keras", "float64")] == [tiny]
+    assert len(list(interpretations(ScheduleFree(beta1=0.9), "keras", "float64"))) > 1
 
 
 MUTANTS = [
     (kind, mutant.name) for kind in RULES if kind is not Muon for mutant in wrong_rules.RULES
     if mutant.file == f"reference/{kind.__name__.lower()}.py"
 ]  # fmt: skip
-BY_DAY = ("adam: amsgrad is ignored", "sgd: first step is dampened", "rprop: sizes never shrink")
+DAILY = ("adam: amsgrad is ignored", "sgd: first step is dampened", "rprop: sizes never shrink")
 DRAWS = 150
-UNSEEN = {  # for these the trial of many steps is there
+UNSEEN = {  # only the trial of many steps shows them
     "adam: bias correction ends after a thousand steps", "adafactor: rate is never capped",
     "adafactor: rate is always capped", "adafactor: decay follows the capped rate",
 }  # fmt: skip
 
 
 @functools.cache
-def asked(wrong: Rule) -> list[Observation]:
-    """What identify without the long run asks."""
-    trials = (probes.trial(), fresh(flat=True))
+def observations_of(wrong: Rule) -> list[Observation]:
+    """The trajectories of a rule on all trials but the long one."""
+    trials = (probes(), confirmation(vectors=True))
     return [
-        Observation(trial, dtype, in_numpy.run(wrong, trial, dtype))
-        for trial in trials
-        for dtype in ("float64", "float32")
+        Observation(trial, dtype, run_rule(wrong, trial, dtype))
+        for trial, dtype in itertools.product(trials, ("float64", "float32"))
     ]
 
 
-def _alike(one: Rule, other: Rule) -> bool:
-    """Whether the probes see no bit of difference."""
-    ours, theirs = (in_numpy.run(rule, probes.trial(), "float64").thetas for rule in (one, other))
+def _same_on_probes(one: Rule, other: Rule) -> bool:
+    """True if the two rules have equal bits on the probes."""
+    ours, theirs = (run_rule(rule, probes(), "float64").thetas for rule in (one, other))
     return all(np.array_equal(ours[name], theirs[name], equal_nan=True) for name in ours)
 
 
-def seen(kind: type[Rule], name: str) -> tuple[Rule, Rule] | None:
-    """The right rule and the wrong one, with the first numbers drawn with which they part; None if none make them."""
+def distinguishable_pair(kind: type[Rule], name: str) -> tuple[Rule, Rule] | None:
+    """The right and the wrong rule, with the first drawn numbers with which the trials differ.
+
+    None if they differ with none.
+    """
     for seed in range(DRAWS):
         right = drawn(kind, 100 * RULES.index(kind) + seed)
         wrong = wrong_rules.wrong_rules(kind.__name__)[name](**right.to_dict())
-        if _alike(right, wrong):
+        if _same_on_probes(right, wrong):
             continue
-        if not court.judge(right, "", asked(wrong)).holds:
+        if not judge(right, "", observations_of(wrong)).holds:
             return right, wrong
     return None
 
 
 @pytest.mark.parametrize(("kind", "name"), MUTANTS, ids=str)
 def test_a_mutant_is_never_named_as_the_right_rule(kind: type[Rule], name: str, full: bool) -> None:
-    """It is none, or one of those that cannot be told apart goes its way on fresh gradients too, with other numbers."""
-    if not full and name not in BY_DAY:
+    """It is none of the rules, or a rule with other numbers, which then holds in a long run."""
+    if not full and name not in DAILY:
         pytest.skip(LEFT_OUT)
-    pair = seen(kind, name)
+    pair = distinguishable_pair(kind, name)
     assert (pair is None) == (name in UNSEEN)
     if pair is None:
         return
     right, wrong = pair
-    found = identify(BOX, blind(wrong), long=False, kinds=(kind,))
-    assert repr(right) not in {repr(rule) for rule in (found.rule, *found.alike)}
-    if found.rule:
-        long = long_run(flat=True)
-        trial = Observation(long, "float64", in_numpy.run(wrong, long, "float64"))
-        assert any(court.judge(rule, "", [trial]).holds for rule in (found.rule, *found.alike))
+    identity = identify(BOX, blind(wrong), long=False, kinds=(kind,))
+    assert repr(right) not in {repr(rule) for rule in (identity.rule, *identity.indistinguishable)}
+    if identity.rule:
+        long = long_run(vectors=True)
+        trial = Observation(long, "float64", run_rule(wrong, long, "float64"))
+        assert any(
+            judge(rule, "", [trial]).holds for rule in (identity.rule, *identity.indistinguishable)
+        )
 
 
-def test_a_long_run_tells_what_a_short_one_cannot(full: bool) -> None:
-    """Bias correction that ends after a thousand steps is none of ours, and looks like Adam before."""
+def test_the_long_run_shows_what_short_ones_do_not(full: bool) -> None:
+    """A bias correction that ends after a thousand steps looks like Adam before that."""
     if not full:
         pytest.skip(LEFT_OUT)
     rule = Adam(lr=0.01)
-    wrong = wrong_rules.wrong_rules("Adam")["adam: bias correction ends after a thousand steps"](**rule.to_dict())
+    wrong = wrong_rules.wrong_rules("Adam")["adam: bias correction ends after a thousand steps"](
+        **rule.to_dict()
+    )
     short, long = (identify(BOX, blind(wrong), long=long, kinds=(Adam,)) for long in (False, True))
     assert_is(short, rule)
     assert long.rule is None

@@ -1,0 +1,102 @@
+"""Other ways to write a rule that cannot be told apart by its steps."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from samestep.reference import Adafactor, Adagrad, Epsilon, Rule, ScheduleFree
+
+from .decimals import known_defaults, round_values, shortest_decimal
+from .interpretations import MACHINE_EPSILON
+
+FACTOR = 2.0  # a number is multiplied by it to see whether it makes a difference
+SPLIT_DIGITS = 3  # digits of each of two numbers of which only the sum is known
+SUM_ACCURACY = 1e-12  # the relative accuracy of that sum
+
+
+def indistinguishable(rule: Rule, holds: Callable[[Rule], bool]) -> list[Rule]:
+    """Rules that hold too: other ways to write this one, and those that differ in one field."""
+    same = [known for known in rewrite(rule, "") if repr(known) != repr(rule) and holds(known)]
+    for field in dataclasses.fields(rule):
+        for value in field.metadata.get("choices") or _other_numbers(rule, field.name):
+            try:
+                changed = rule.replace(**{field.name: value})
+            except ValueError:
+                continue
+            if repr(changed) != repr(rule) and changed not in same and holds(changed):
+                same.append(changed)
+    return same
+
+
+def _other_numbers(rule: Rule, name: str) -> list[float]:
+    value = getattr(rule, name)
+    if isinstance(value, int):
+        return []
+    return [*known_defaults(rule, name, ""), 0.0, FACTOR * value or 1.0, value / FACTOR]
+
+
+def rewrite(rule: Rule, dialect: str) -> Iterator[Rule]:
+    """Rules that take about the same steps, where the steps leave a choice."""
+    if isinstance(rule, Adagrad) and (rule.epsilon_at is Epsilon.INSIDE or not rule.epsilon):
+        yield from _rewrite_adagrad(rule, dialect)
+    if isinstance(rule, ScheduleFree):  # beta1 makes no difference in Keras
+        beta1 = known_defaults(rule, "beta1", dialect)[0]
+        yield from round_values(rule.replace(beta1=beta1))
+    if isinstance(rule, Adafactor):
+        yield from _rewrite_adafactor(rule, dialect)
+
+
+def _rewrite_adagrad(rule: Adagrad, dialect: str) -> Iterator[Rule]:
+    """Under the root only the sum of epsilon and the initial accumulator matters."""
+    inside = rule.epsilon if rule.epsilon_at is Epsilon.INSIDE else 0.0
+    total = rule.initial_accumulator + inside
+    for accumulator, epsilon in _splits(rule, total, dialect):
+        changes: dict[str, Any] = {"epsilon": epsilon, "initial_accumulator": accumulator}
+        yield from round_values(rule.replace(epsilon_at=Epsilon.INSIDE, **changes))
+    outside: dict[str, Any] = {"epsilon_at": Epsilon.OUTSIDE}
+    yield from round_values(rule.replace(epsilon=0.0, initial_accumulator=total, **outside))
+
+
+def _splits(rule: Adagrad, total: float, dialect: str) -> Iterator[tuple[float, float]]:
+    """Initial accumulators and epsilons that add up to the total."""
+    for epsilon in known_defaults(rule, "epsilon", dialect):
+        if 0 < epsilon < total:
+            yield shortest_decimal(total - epsilon, 2.0**-20 * epsilon), epsilon
+    for accumulator, rest in itertools.chain(_float32_splits(total), _digit_splits(total)):
+        epsilon = float(f"{rest:.{SPLIT_DIGITS - 1}e}")
+        exact = abs(epsilon - rest) <= SUM_ACCURACY * total
+        if rest > SUM_ACCURACY * total and exact:
+            yield accumulator, epsilon
+    yield 0.0, total
+
+
+def _float32_splits(total: float) -> Iterator[tuple[float, float]]:
+    """Every short decimal, and the rest if it is rounded to float32, as Keras does in float64."""
+    top = math.floor(math.log10(total))
+    for digits, exponent in itertools.product(range(1, SPLIT_DIGITS + 1), (top, top - 1)):
+        for first_digits in range(10**digits - 1, 10 ** (digits - 1) - 1, -1):
+            decimal = float(f"{first_digits}e{exponent - digits + 1}")
+            yield decimal, total - float(np.float32(decimal))
+
+
+def _digit_splits(total: float) -> Iterator[tuple[float, float]]:
+    """The first digits of a number, and the rest of it."""
+    top = math.floor(math.log10(total))
+    for digits in range(1, SPLIT_DIGITS + 1):
+        unit = 10.0 ** (top - digits + 1)
+        first = float(f"{total // unit * unit:.{digits - 1}e}")
+        yield first, total - first
+
+
+def _rewrite_adafactor(rule: Adafactor, dialect: str) -> Iterator[Rule]:
+    """The first epsilon is usually so small that a fit knows no more than a digit of it."""
+    usual = known_defaults(rule, "epsilon1", dialect)
+    values_at = {Epsilon.INSIDE: usual, Epsilon.FLOOR: [MACHINE_EPSILON["float32"], *usual]}
+    for rounded in round_values(rule.replace(epsilon1=0.0)):
+        for place, values in values_at.items():
+            for value in values:
+                yield rounded.replace(epsilon1=value, epsilon1_at=place)

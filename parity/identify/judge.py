@@ -1,0 +1,188 @@
+"""Decide whether a rule is what an unknown optimizer computes.
+
+A rule holds if its trajectory stays within the rounding limits on every trial, also on those that
+did not propose it. Where the plain rule fails, the known deviations of the framework are tried.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from samestep.parity.measure import verdict as verdicts
+from samestep.parity.measure.limits import SAFETY, Limits, of_rule
+from samestep.parity.measure.rule_run import run_rule
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.verdict import Agreement, Verdict
+from samestep.reference import Rule
+
+from .interpretations import Interpretation, imitate, in_dtype, interpretations
+from .observe import Observation
+
+CLOSE = 1e3  # limits: a rule farther off on the probes is not judged on the other trials
+
+
+class TrialResult(NamedTuple):
+    """The verdict on a rule on one trial, the dtype, and the number of steps."""
+
+    verdict: Verdict
+    dtype: str
+    steps: int
+
+    @property
+    def holds(self) -> bool:
+        """True if the optimizer stays within the rule's limits."""
+        return self.verdict.holds
+
+
+def compare_on_trial(
+    interpretation: Interpretation, observation: Observation, limits: Limits | None = None
+) -> TrialResult:
+    """Compare the trajectories of a rule and of the optimizer.
+
+    ``limits`` replace the rule's own rounding limits.
+    """
+    trial = observation.trial
+    try:
+        expected = run_rule(interpretation.rule, trial, observation.dtype)
+    except ValueError:
+        return _unjudged(observation)
+    limits = limits or rounding_limits(interpretation, observation)
+    if not _limits_reject_standing_still(observation, expected, limits):
+        return _unjudged(observation)
+    verdict = verdicts.judge(trial, expected, observation.trajectory, limits)
+    return TrialResult(verdict, observation.dtype, trial.steps)
+
+
+def _unjudged(observation: Observation) -> TrialResult:
+    """The result of a rule that cannot take a step, or whose limits are of no use."""
+    trial = observation.trial
+    tensor = next(iter(trial.start))
+    unknown = (np.nan, np.nan)
+    verdict = Verdict(Agreement.DIFFERENT, np.inf, 0.0, 1, 0, unknown, tensor)
+    return TrialResult(verdict, observation.dtype, trial.steps)
+
+
+def _limits_reject_standing_still(
+    observation: Observation, expected: Trajectory, limits: Limits
+) -> bool:
+    """True if the limits would notice an optimizer that never moves.
+
+    From the first move on, the path of some element must be longer than its limit at every step.
+    Fitted hyperparameters may be such that rounding could have led anywhere.
+    """
+    steps = observation.trial.steps
+    moved = np.zeros(steps, bool)
+    noticed = np.zeros(steps, bool)
+    for name, start in observation.trial.start.items():
+        with np.errstate(over="ignore", invalid="ignore"):
+            moves = np.abs(np.diff(expected.thetas[name], axis=0, prepend=start[None]))
+            path = np.cumsum(moves, axis=0).reshape(steps, -1)
+            limit = SAFETY * limits.thetas[name].reshape(steps, -1)
+            moved |= (path > 0).any(axis=1)
+            noticed |= (limit < path).any(axis=1)
+    return bool(noticed[moved].all())
+
+
+def rounding_limits(interpretation: Interpretation, observation: Observation) -> Limits:
+    """How far rounding can move the rule on the trial.
+
+    Hyperparameters that overflow, as a fit may propose them, have limits of zero.
+    """
+    trial = observation.trial
+    rule = interpretation.rule
+    try:
+        with np.errstate(all="ignore"):
+            return of_rule(rule, trial, observation.dtype, interpretation.scalars_in)
+    except ArithmeticError:
+        zeros = {name: np.zeros(array.shape) for name, array in trial.gradients.items()}
+        return Limits(zeros, {name: {} for name in zeros})
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """A rule, how it was interpreted in each dtype, and its result on each trial.
+
+    ``results`` ends at the first trial on which no interpretation holds. ``fitted`` names the
+    hyperparameters that a fit found.
+    """
+
+    rule: Rule
+    interpretations: dict[str, Interpretation]
+    results: list[TrialResult]
+    fitted: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """True if the rule holds on every trial."""
+        return all(result.holds for result in self.results)
+
+    @property
+    def worst(self) -> TrialResult:
+        """The result with the largest distance, in limits."""
+        return max(self.results, key=lambda result: result.verdict.excess)
+
+
+def judge(
+    rule: Rule, dialect: str, observations: Sequence[Observation], fitted: tuple[str, ...] = ()
+) -> Judgement:
+    """Judge the rule on all observations, up to the first that it fails.
+
+    In each dtype the interpretation that holds on the first trial is used for the others.
+    """
+    chosen: dict[str, Interpretation] = {}
+    results: list[TrialResult] = []
+    for observation in observations:
+        dtype = observation.dtype
+        candidates = [chosen[dtype]] if dtype in chosen else interpretations(rule, dialect, dtype)
+        chosen[dtype], result = _best(candidates, observation)
+        results.append(result)
+        if not result.holds:
+            break
+    return Judgement(rule, chosen, results, fitted)
+
+
+def _best(
+    candidates: Iterable[Interpretation], observation: Observation
+) -> tuple[Interpretation, TrialResult]:
+    """The first interpretation that holds, else the nearest."""
+    compared = []
+    for interpretation in candidates:
+        result = compare_on_trial(interpretation, observation)
+        compared.append((interpretation, result))
+        if result.holds:
+            break
+    return min(compared, key=lambda pair: pair[1].verdict.excess)
+
+
+def is_close(rule: Rule, dialect: str, observation: Observation, limits: Limits) -> bool:
+    """True if some interpretation of the rule is within ``CLOSE`` limits on one trial."""
+    return any(
+        compare_on_trial(interpretation, observation, limits).verdict.excess <= CLOSE
+        for interpretation in interpretations(rule, dialect, observation.dtype)
+    )
+
+
+class AcceptedRule:
+    """A rule that holds, by whose limits and interpretations other rules are judged."""
+
+    def __init__(self, judgement: Judgement, observations: Sequence[Observation]) -> None:
+        self.interpretations = judgement.interpretations
+        self.observations = observations
+        self.limits = [
+            rounding_limits(self.interpretations[observation.dtype], observation)
+            for observation in observations
+        ]
+
+    def allows(self, rule: Rule) -> bool:
+        """True if this rule holds on every trial, within the limits of the accepted rule."""
+        for observation, limits in zip(self.observations, self.limits, strict=True):
+            deviation = self.interpretations[observation.dtype].deviation
+            plain = in_dtype(rule, observation.dtype)
+            interpreted = imitate(plain, deviation) if deviation else plain
+            if interpreted is None:
+                return False
+            if not compare_on_trial(Interpretation(interpreted), observation, limits).holds:
+                return False
+        return True
