@@ -103,6 +103,8 @@ def _complaints(reference: corners.Reference, module: str) -> Iterator[str]:
     names = [kind.__name__ for kind in RULES]
     if module not in SHARED:
         names = [name for name in names if name.lower() == module]
+    if module in ("sums", "matrices"):  # the rules that use them stand last
+        names.reverse()
     yield from _broken_facts(corners.CORNERS.get(module, ()), reference)
     for name in names:
         yield from _broken_facts([corners.hyperparameters], reference, name)
