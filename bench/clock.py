@@ -1,4 +1,4 @@
-"""What a benchmark does besides timing: load a framework, warm up, prove that weights move, say what was timed."""
+"""The work of a benchmark besides timing: load, warm up, check that weights move, describe."""
 
 import importlib
 import os
@@ -9,25 +9,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from samestep.bench import sizes
 from samestep.frameworks.experiment import record
 from samestep.frameworks.experiment.run import options
 from samestep.parity.tests.support.require import require
 from samestep.reference import dialects
 
-from . import sizes
-
 WARM_STEPS = 3  # the first builds the state and compiles
 
 
 class Stepper(NamedTuple):
-    """``step`` takes one step and returns when it is done; ``weights`` copies the tensors that it moves."""
+    """One optimizer, ready to be timed.
+
+    ``step`` takes one step and returns when it is done. ``weights`` copies the tensors that the
+    step moves.
+    """
 
     step: Callable[[], Any]
     weights: Callable[[], list[np.ndarray]]
 
 
 def load(framework: str, threads: int, module: str) -> ModuleType:
-    """The module, with the framework bound to that many threads; skips where the framework is not installed."""
+    """Import ``module``, with the framework bound to so many threads.
+
+    Skips the test where the framework is not installed.
+    """
     if framework == "numpy":
         require("threadpoolctl")  # which binds NumPy's threads
     require(f"samestep.frameworks.{framework}.train").set_threads(threads)
@@ -35,10 +41,14 @@ def load(framework: str, threads: int, module: str) -> ModuleType:
 
 
 def warm_up(stepper: Stepper) -> float:
-    """Take some steps, each of which must move every tensor; the seconds of the first, in which compilers work."""
+    """Take some steps, each of which must move every tensor.
+
+    Gives the seconds of the first step, in which compilers work.
+    """
     seconds = []
     for _ in range(WARM_STEPS):
-        before, start = stepper.weights(), time.perf_counter()
+        before = stepper.weights()
+        start = time.perf_counter()
         stepper.step()
         seconds.append(time.perf_counter() - start)
         check_moved(before, stepper.weights())
@@ -46,14 +56,15 @@ def warm_up(stepper: Stepper) -> float:
 
 
 def check_moved(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> None:
-    """Fail if any tensor is what it was, or no number any more: a benchmark of nothing must not pass."""
+    """Fail if a tensor has not changed, or is not finite: a benchmark of nothing must not pass."""
     for index, (old, new) in enumerate(zip(before, after, strict=True)):
         assert np.isfinite(new).all(), f"what is timed must stay finite, but tensor {index} did not"
-        assert not np.array_equal(old, new), f"what is timed must move tensor {index}, but it stayed as it was"
+        moved = not np.array_equal(old, new)
+        assert moved, f"what is timed must move tensor {index}, but it stayed as it was"
 
 
 def describe(benchmark: Any, framework: str, call: str, size: str = "mnist", **facts: Any) -> None:
-    """Write into the benchmark's JSON what was timed, where, under what load, and with which versions."""
+    """Add to the benchmark's JSON what was timed, the machine, its load, and the versions."""
     benchmark.extra_info.update(
         framework=framework,
         call=call,

@@ -1,20 +1,22 @@
-"""How much memory a step takes for itself, on top of what it keeps: as the operating system sees the process."""
+"""The memory that a step takes while it runs, as the operating system sees the process."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-PEAK_IS_NOW = "5"  # what the kernel must be told to begin a new peak (man 5 proc)
+STATUS = Path("/proc/self/status")
+RESET = Path("/proc/self/clear_refs")
+PEAK_IS_NOW = "5"  # written to ``RESET``, it lets the kernel begin a new peak (man 5 proc)
 TRIES = 3
 
 
 def taken(step: Callable[[], Any]) -> int | None:
-    """Bytes by which the process is at most larger while ``step`` runs than before it; None where nobody tells.
+    """Bytes by which the process is at most larger while ``step`` runs than before it.
 
-    The least of a few tries, since other threads may allocate. Pages that an allocator holds in reserve are not seen.
-    PyTorch on the CPU gets tensors of megabytes from the system and gives them back at once; TensorFlow keeps them, so
-    of its steps this says nothing.
+    None where the operating system does not report it. It is the least of a few tries, since other
+    threads may allocate. Pages that an allocator has in reserve are not seen. PyTorch on the CPU
+    gets tensors of megabytes from the system and gives them back at once; TensorFlow does not, so
+    for its steps the result says nothing.
     """
     try:
         return min(_once(step) for _ in range(TRIES))

@@ -1,5 +1,8 @@
-"""What an epoch of the experiment costs, 1,875 batches of 32 drawn anew: ours, the frameworks' own loops, and the
-matrix products alone, without which no epoch can do."""
+"""The cost of an epoch of the experiment, 1,875 batches of 32.
+
+It is measured for our loops, for the frameworks' own, and for the matrix products alone, which are
+in every epoch.
+"""
 
 import itertools
 import time
@@ -18,17 +21,27 @@ CALLS = {
     "pytorch": "pytorch:Adam(lr=0.001)",
     "tensorflow": "keras:Adam(learning_rate=0.001)",
 }
-EAGER = {"numpy": "eager", "pytorch": "eager", "tensorflow": "graph"}  # the loop that needs no long compilation
-ASKED = {"compiled": "compiled", "public": "compiled", "xla": "xla"}  # by mode, what a Trainer must be asked for
+EAGER = {
+    "numpy": "eager",
+    "pytorch": "eager",
+    "tensorflow": "graph",
+}  # the loop that needs no long compilation
+OPTIONS = {"compiled": "compiled", "public": "compiled", "xla": "xla"}  # of a Trainer, by mode
 ROUNDS = 3  # of a comparison, each of four epochs
 
 Weights = list[np.ndarray]
 
 
-def ours(framework: str, mode: str, arithmetic: str, train: Any) -> tuple[Callable[[], Weights], float]:
-    """Our loop's epoch, drawing and preparing its batches included, and the seconds of the first step."""
-    data, numbers = mnist.load(), itertools.count(1)
-    options = {ASKED[mode]: True} if mode in ASKED else {}
+def ours(
+    framework: str, mode: str, arithmetic: str, train: Any
+) -> tuple[Callable[[], Weights], float]:
+    """Our loop's epoch, and the seconds of the first step.
+
+    The epoch draws and prepares its batches.
+    """
+    data = mnist.load()
+    numbers = itertools.count(1)
+    options = {OPTIONS[mode]: True} if mode in OPTIONS else {}
     trainer = train.Trainer(dialects.read(CALLS[framework]), arithmetic, **options)
 
     def epoch() -> Weights:
@@ -45,18 +58,19 @@ def ours(framework: str, mode: str, arithmetic: str, train: Any) -> tuple[Callab
 
 
 def compare(epoch: Callable[[], Weights], name: str, native: Callable[[], Any]) -> dict[str, Any]:
-    """Our epoch in turn with another, as it is written down."""
+    """Time our epoch in turn with another; gives the facts for the benchmark's JSON."""
     ratio = pairs.compare(epoch, native, seconds=0, rounds=ROUNDS)
     return {"native": name, "ratio": ratio._asdict(), "verdict": ratio.verdict()}
 
 
 def products(threads: int) -> float:
-    """The seconds, at best, that the matrix products of an epoch's forward and backward passes take in NumPy."""
+    """The best seconds of an epoch's matrix products, forward and backward, in NumPy."""
     clock.load("numpy", threads, "samestep.frameworks.numpy.train")
     steps = len(mnist.load().train_labels) // facts.BATCH
     pixels, hidden, digits = facts.LAYERS
     x, h, g = (np.ones((facts.BATCH, size), np.float32) for size in facts.LAYERS)
-    first, second = np.ones((pixels, hidden), np.float32), np.ones((hidden, digits), np.float32)
+    first = np.ones((pixels, hidden), np.float32)
+    second = np.ones((hidden, digits), np.float32)
 
     def epoch() -> None:
         for _ in range(steps):
@@ -66,28 +80,44 @@ def products(threads: int) -> float:
 
 
 MODES = (
-    ("numpy", "eager"), ("pytorch", "eager"), ("pytorch", "public"), ("pytorch", "compiled"), ("tensorflow", "graph"),
+    ("numpy", "eager"),
+    ("pytorch", "eager"),
+    ("pytorch", "public"),
+    ("pytorch", "compiled"),
+    ("tensorflow", "graph"),
     ("tensorflow", "xla"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
     ("framework", "mode"),
-    [pytest.param(*p, marks=[pytest.mark.compiled] * (ASKED.get(p[1]) == "compiled")) for p in MODES],
+    [
+        pytest.param(*p, marks=[pytest.mark.compiled] * (OPTIONS.get(p[1]) == "compiled"))
+        for p in MODES
+    ],
 )
 @pytest.mark.filterwarnings("ignore:compiled steps go by public functions")
-def test_an_epoch(benchmark: Any, threads: int, framework: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In float32: our loop, and in turn with it the one that the framework's tutorials write, and the quickest that its
-    users write. NumPy's have none. ``public``: compiled by public functions alone, as under an untested release."""
+def test_an_epoch(
+    benchmark: Any, threads: int, framework: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32: our loop, in turn with the tutorials' loop and the quickest that users write.
+
+    NumPy has none. ``public``: compiled by public functions alone, as under an untested release.
+    """
     train = clock.load(framework, threads, f"samestep.frameworks.{framework}.train")
     if mode == "public":
-        monkeypatch.setattr("samestep.frameworks.pytorch.compiled.TESTED", ())
+        monkeypatch.setattr("samestep.frameworks.pytorch.inductor.TESTED", ())
     epoch, first = ours(framework, mode, "float32", train)
-    before, compared = epoch(), {}
+    before = epoch()
+    compared = {}
     if framework != "numpy":
-        natives = clock.load(framework, threads, f"bench.{framework}").epochs(CALLS[framework])
-        seconds = {name: min(_seconds(native) for _ in range(2)) for name, native in natives.items()}
-        quickest, usual = min(seconds, key=seconds.__getitem__), next(iter(natives))
+        home = clock.load(framework, threads, f"samestep.bench.frameworks.{framework}")
+        natives = home.epochs(CALLS[framework])
+        seconds = {
+            name: min(_seconds(native) for _ in range(2)) for name, native in natives.items()
+        }
+        quickest = min(seconds, key=seconds.__getitem__)
+        usual = next(iter(natives))
         against = compare(epoch, quickest, natives[quickest])
         usually = against if usual == quickest else compare(epoch, usual, natives[usual])
         compared = {"native_seconds": seconds, "usual": usually, **against}
@@ -101,21 +131,50 @@ def test_an_epoch_in_lockstep(benchmark: Any, threads: int, framework: str) -> N
     epoch, first = ours(framework, EAGER[framework], "lockstep", train)
     free, _ = ours(framework, EAGER[framework], "float32", train)
     free()
-    before, compared = epoch(), compare(epoch, f"ours {EAGER[framework]} float32", free)
-    _finish(benchmark, framework, EAGER[framework], "lockstep", train, threads, first, before, epoch, compared)
+    before = epoch()
+    compared = compare(epoch, f"ours {EAGER[framework]} float32", free)
+    _finish(
+        benchmark,
+        framework,
+        EAGER[framework],
+        "lockstep",
+        train,
+        threads,
+        first,
+        before,
+        epoch,
+        compared,
+    )
 
 
 def _finish(
-    benchmark: Any, framework: str, mode: str, arithmetic: str, train: Any, threads: int, first: float,
-    before: Weights, epoch: Callable[[], Weights], compared: dict[str, Any],
-) -> None:  # fmt: skip
-    """Let pytest-benchmark time the epoch by itself, and write down what it was."""
+    benchmark: Any,
+    framework: str,
+    mode: str,
+    arithmetic: str,
+    train: Any,
+    threads: int,
+    first: float,
+    before: Weights,
+    epoch: Callable[[], Weights],
+    compared: dict[str, Any],
+) -> None:
+    """Let pytest-benchmark time the epoch by itself, and describe it."""
     benchmark.group = f"epoch {CALLS[framework]} {train.DEVICE}"
     benchmark.name = f"{framework} {mode} {arithmetic}"
     clock.describe(
-        benchmark, framework, CALLS[framework], implementation="ours", mode=mode, arithmetic=arithmetic,
-        device=train.DEVICE, threads=threads, first_step_seconds=first, products_seconds=products(threads), **compared,
-    )  # fmt: skip
+        benchmark,
+        framework,
+        CALLS[framework],
+        implementation="ours",
+        mode=mode,
+        arithmetic=arithmetic,
+        device=train.DEVICE,
+        threads=threads,
+        first_step_seconds=first,
+        products_seconds=products(threads),
+        **compared,
+    )
     clock.check_moved(before, benchmark.pedantic(epoch, rounds=1))
 
 

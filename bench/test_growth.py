@@ -1,4 +1,4 @@
-"""How the cost of a step grows with the number of parameters, and with the number of tensors: ours and native."""
+"""How the cost of a step grows with the number of parameters, and with the number of tensors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,12 @@ from samestep.reference import dialects
 
 CALLS = ("pytorch:Adam(lr=0.001)", "keras:Adam(learning_rate=0.001)")
 MODES = {
-    "pytorch": (("ours", "compiled"), ("ours", "eager"), ("native", "fused"), ("native", "for-loop")),
+    "pytorch": (
+        ("ours", "compiled"),
+        ("ours", "eager"),
+        ("native", "fused"),
+        ("native", "for-loop"),
+    ),
     "tensorflow": (("ours", "xla"), ("native", "xla"), ("native", "graph")),
 }
 QUICK = {"parameters": 10**7, "tensors": 10**2}  # the most that --quick measures
@@ -26,27 +31,47 @@ def points() -> Iterator[Any]:
                 for count in counts:
                     marks = [pytest.mark.compiled] if mode == "compiled" else []
                     name = f"{framework}-{whose}-{mode}-{count}-{what}"
-                    yield pytest.param(framework, call, whose, mode, what, count, id=name, marks=marks)
+                    yield pytest.param(
+                        framework, call, whose, mode, what, count, id=name, marks=marks
+                    )
 
 
 @pytest.mark.parametrize(("framework", "call", "whose", "mode", "what", "count"), list(points()))
 def test_a_point(
-    benchmark: Any, threads: int, quick: bool, framework: str, call: str, whose: str, mode: str, what: str, count: int
+    benchmark: Any,
+    threads: int,
+    quick: bool,
+    framework: str,
+    call: str,
+    whose: str,
+    mode: str,
+    what: str,
+    count: int,
 ) -> None:
-    """A warm step on tensors of that size; the first one, with its compilation, is timed apart."""
+    """A warm step on tensors of that size; the first, with its compilation, is timed by itself."""
     if quick and count > QUICK[what]:
         pytest.skip(f"--quick measures up to {QUICK[what]:,} {what}")
-    home = clock.load(framework, threads, f"bench.{framework}")
+    home = clock.load(framework, threads, f"samestep.bench.frameworks.{framework}")
     _, name, arguments = dialects.parse(call)
     measured = dialects.read(call) if whose == "ours" else dialects.Call(name, arguments)
     size = sizes.grown(what, count)
-    benchmark.group, benchmark.name = f"{framework} {name} by {what}", f"{whose} {mode} {count}"
+    benchmark.group = f"{framework} {name} by {what}"
+    benchmark.name = f"{whose} {mode} {count}"
     with home.stepper(measured, mode, "cpu", size) as stepper:
         first = clock.warm_up(stepper)
         clock.describe(
-            benchmark, framework, call, size, implementation=whose, mode=mode, device="cpu", threads=threads,
-            first_step_seconds=first, grows=what, count=count,
-        )  # fmt: skip
+            benchmark,
+            framework,
+            call,
+            size,
+            implementation=whose,
+            mode=mode,
+            device="cpu",
+            threads=threads,
+            first_step_seconds=first,
+            grows=what,
+            count=count,
+        )
         before = stepper.weights()
         benchmark(stepper.step)
         clock.check_moved(before, stepper.weights())

@@ -1,4 +1,4 @@
-"""Our steps against the quickest native and the usual one, in turn: ratio, interval, verdict, noise, bandwidth."""
+"""Our steps against the quickest native and the default one, in turn: ratio, interval, verdict."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ SAMPLES = 15  # of each native, to find the quickest
 
 
 class Native(NamedTuple):
-    """The native's stepper in every mode that it has here, and how long a step took: seconds, at best."""
+    """The native's stepper in every mode that it has here, and the best seconds of a step."""
 
     steppers: dict[str, clock.Stepper]
     seconds: dict[str, float]
@@ -44,14 +44,27 @@ def comparisons() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("framework", "call", "mode", "size", "device"), list(comparisons()))
 def test_a_ratio(
-    benchmark: Any, threads: int, quick: bool, rules: list[str], chosen_sizes: list[str], seconds: float,
-    framework: str, call: str, mode: str, size: str, device: str,
-) -> None:  # fmt: skip
-    """Ours in turn with the quickest native, with the usual one and with an in-place axpy; the native with itself."""
-    (_, name, _), rule = dialects.parse(call), dialects.read(call)
+    benchmark: Any,
+    threads: int,
+    quick: bool,
+    rules: list[str],
+    chosen_sizes: list[str],
+    seconds: float,
+    framework: str,
+    call: str,
+    mode: str,
+    size: str,
+    device: str,
+) -> None:
+    """Ours in turn with the quickest native, the default one and an in-place axpy.
+
+    The native is also timed with itself.
+    """
+    _, name, _ = dialects.parse(call)
+    rule = dialects.read(call)
     if (kind := type(rule).__name__) not in rules or sizes.of(kind)[size] not in chosen_sizes:
         pytest.skip("--rules or --sizes leaves it out")
-    home = clock.load(framework, threads, f"bench.{framework}")
+    home = clock.load(framework, threads, f"samestep.bench.frameworks.{framework}")
     if device == "cuda" and not home.gpu():
         pytest.skip(f"{framework} finds no CUDA device")
     with contextlib.ExitStack() as stack:
@@ -59,48 +72,70 @@ def test_a_ratio(
         first = clock.warm_up(ours)
         pairs.check_waits(ours.step, ours.weights)
         native = natives(home, call, device, size, quick, stack)
-        quickest, usual = native.steppers[native.quickest], home.usual(name, device)
+        quickest = native.steppers[native.quickest]
+        usual = home.usual(name, device)
         ratio = pairs.compare(ours.step, quickest.step, seconds)
         floor = pairs.compare(quickest.step, quickest.step, seconds).noise
         to_usual = pairs.compare(ours.step, native.steppers[usual].step, seconds)
         axpy = pairs.compare(ours.step, home.axpy(sizes.parameters(size), device), seconds)
         moved = bytes_moved(rule, size)
-        taken = memory.taken(ours.step) if (framework, device, size) == ("pytorch", "cpu", "large") else None
+        measurable = (framework, device, size) == ("pytorch", "cpu", "large")
+        taken = memory.taken(ours.step) if measurable else None
         clock.describe(
-            benchmark, framework, call, size, implementation="ours", mode=mode, device=device, threads=threads,
-            gpu=home.gpu() if device == "cuda" else None, first_step_seconds=first,
-            native=native.quickest, native_seconds=native.seconds, ratio=ratio._asdict(), noise_floor=floor,
-            verdict=ratio.verdict(floor), usual={"native": usual, "ratio": to_usual._asdict()},
-            bytes_a_parameter=moved, taken_bytes=taken, share_of_axpy=moved / AXPY_BYTES / axpy.value,
-        )  # fmt: skip
-        benchmark.group, benchmark.name = f"{framework} {call} {size} {device}", f"ours {mode}"
+            benchmark,
+            framework,
+            call,
+            size,
+            implementation="ours",
+            mode=mode,
+            device=device,
+            threads=threads,
+            gpu=home.gpu() if device == "cuda" else None,
+            first_step_seconds=first,
+            native=native.quickest,
+            native_seconds=native.seconds,
+            ratio=ratio._asdict(),
+            noise_floor=floor,
+            verdict=ratio.verdict(floor),
+            usual={"native": usual, "ratio": to_usual._asdict()},
+            bytes_a_parameter=moved,
+            taken_bytes=taken,
+            share_of_axpy=moved / AXPY_BYTES / axpy.value,
+        )
+        benchmark.group = f"{framework} {call} {size} {device}"
+        benchmark.name = f"ours {mode}"
         before = ours.weights()
         benchmark(ours.step)
         clock.check_moved(before, ours.weights())
 
 
-def natives(home: ModuleType, call: str, device: str, size: str, quick: bool, stack: contextlib.ExitStack) -> Native:
+def natives(
+    home: ModuleType, call: str, device: str, size: str, quick: bool, stack: contextlib.ExitStack
+) -> Native:
     """The native optimizer in every mode that runs here."""
     _, name, arguments = dialects.parse(call)
-    framework = home.__name__.removeprefix("bench.")
-    found = Native({}, {})
+    framework = home.__name__.rpartition(".")[2]
+    steppers = Native({}, {})
     for mode in MODES[framework, "native"]:
         try:
             skip_impossible(home, name, "native", mode, device, quick)
         except pytest.skip.Exception:
             continue
-        found.steppers[mode] = each = stack.enter_context(
+        steppers.steppers[mode] = each = stack.enter_context(
             home.stepper(dialects.Call(name, arguments), mode, device, size)
         )
         clock.warm_up(each)
         pairs.check_waits(each.step, each.weights)
-        found.seconds[mode] = pairs.best(each.step, SAMPLES)
-    assert found.seconds, f"{call} must have a native that runs on {device}"
-    return found
+        steppers.seconds[mode] = pairs.best(each.step, SAMPLES)
+    assert steppers.seconds, f"{call} must have a native that runs on {device}"
+    return steppers
 
 
 def bytes_moved(rule: Rule, size: str) -> float:
-    """Bytes a parameter that a step must move: the parameter and its state read and written, the gradient read."""
+    """Bytes that a step must move for each parameter.
+
+    The parameter and its state are read and written, the gradient is read.
+    """
     weights = sizes.weights(size)
     state = sum(array.nbytes for weight in weights for array in rule.start(weight, np).values())
     return 3 * 4 + 2 * state / sizes.parameters(size)

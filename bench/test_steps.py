@@ -1,4 +1,4 @@
-"""What one optimizer step on the experiment's parameters costs: every rule, ours and native, mode by mode."""
+"""The cost of one optimizer step on the experiment's parameters: every rule, ours and native."""
 
 from collections.abc import Iterator
 from types import ModuleType
@@ -20,17 +20,19 @@ MODES = {
 }
 
 
-RELATIVE = ("LAMB", "Adafactor")  # their steps are shares of the weights, which so would outgrow float32
-RATE = 1e-6  # with which they do not
+# The steps of these rules are shares of the weights, which would outgrow float32 at usual rates.
+RELATIVE = ("LAMB", "Adafactor")
+RATE = 1e-6  # at which they do not
 
 
 def calls() -> Iterator[str]:
-    """The plain calls of every rule, at rates with which weights stay finite however many steps are timed."""
-    for rule, found in {**cases.PLAIN, **cases.MATRIX}.items():
-        for call in found:
+    """The plain calls of every rule, at rates with which weights stay finite for any step count."""
+    for rule, plain_calls in {**cases.PLAIN, **cases.MATRIX}.items():
+        for call in plain_calls:
             dialect, name, arguments = dialects.parse(call)
             if rule in RELATIVE:
-                arguments = {key: RATE if key in ("lr", "learning_rate") else x for key, x in arguments.items()}
+                given_rates = arguments.keys() & {"lr", "learning_rate"}
+                arguments = arguments | dict.fromkeys(given_rates, RATE)
             yield f"{dialect}:{dialects.Call(name, arguments)}"
 
 
@@ -48,33 +50,51 @@ def steps() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("framework", "call", "whose", "mode", "device"), list(steps()))
 def test_a_step(
-    benchmark: Any, threads: int, quick: bool, rules: list[str],
-    framework: str, call: str, whose: str, mode: str, device: str,
-) -> None:  # fmt: skip
-    """A warm, synchronised step; the first one, with its compilation, is timed apart."""
+    benchmark: Any,
+    threads: int,
+    quick: bool,
+    rules: list[str],
+    framework: str,
+    call: str,
+    whose: str,
+    mode: str,
+    device: str,
+) -> None:
+    """A warm, synchronised step; the first, with its compilation, is timed by itself."""
     if (kind := type(dialects.read(call)).__name__) not in rules:
         pytest.skip("--rules leaves it out")
-    home = clock.load(framework, threads, f"bench.{framework}")
+    home = clock.load(framework, threads, f"samestep.bench.frameworks.{framework}")
     _, name, arguments = dialects.parse(call)
     skip_impossible(home, name, whose, mode, device, quick)
     what = dialects.read(call) if whose == "ours" else dialects.Call(name, arguments)
-    benchmark.group, benchmark.name = f"{framework} {name} {device}", f"{whose} {mode}"
+    benchmark.group = f"{framework} {name} {device}"
+    benchmark.name = f"{whose} {mode}"
     size = next(iter(sizes.of(kind)))
     with home.stepper(what, mode, device, size) as stepper:
         first = clock.warm_up(stepper)
         clock.describe(
-            benchmark, framework, call, size, implementation=whose, mode=mode, device=device,
-            gpu=home.gpu() if device == "cuda" else None, threads=threads, first_step_seconds=first,
-        )  # fmt: skip
+            benchmark,
+            framework,
+            call,
+            size,
+            implementation=whose,
+            mode=mode,
+            device=device,
+            gpu=home.gpu() if device == "cuda" else None,
+            threads=threads,
+            first_step_seconds=first,
+        )
         before = stepper.weights()
         benchmark(stepper.step)
         clock.check_moved(before, stepper.weights())
 
 
-def skip_impossible(home: ModuleType, name: str, whose: str, mode: str, device: str, quick: bool) -> None:
-    """Skip, with the reason, what cannot run here or was not asked for."""
+def skip_impossible(
+    home: ModuleType, name: str, whose: str, mode: str, device: str, quick: bool
+) -> None:
+    """Skip, with the reason, an implementation that cannot run here or was left out."""
     if device == "cuda" and not home.gpu():
-        pytest.skip(f"{home.__name__.removeprefix('bench.')} finds no CUDA device")
+        pytest.skip(f"{home.__name__.rpartition('.')[2]} finds no CUDA device")
     if mode == "foreach" and name in home.native.UNVARIED:
         pytest.skip(f"torch.optim.{name} has one implementation, a for-loop")
     if mode == "fused" and name not in home.native.FUSED:

@@ -85,7 +85,7 @@ def left_out() -> Iterator[str]:
     """The optimizers of PyTorch and Keras that are no rules here, with the reason."""
     yield from _head("optimizer", "why it is left out")
     for name in ("pytorch", "keras"):
-        for optimizer, reason in dialects.find(name).LEFT_OUT.items():
+        for optimizer, reason in dialects.find(name).left_out.items():
             yield _row(f"{name} `{optimizer}`", reason)
 
 
@@ -102,7 +102,7 @@ def deviations() -> Iterator[str]:
     for item in REPRODUCTIONS:
         script = f"[{item.name}](../../parity/natives/reproductions/{item.script.name})"
         cause = f"{item.cause} ([upstream]({item.link}))" if item.link else item.cause
-        size = f"{item.measure}: {item.came} instead of {item.due}"
+        size = f"{item.measure}: {item.got} instead of {item.expected}"
         yield _row(f"{item.native} ({item.versions})", cause, size, script)
 
 
@@ -112,7 +112,7 @@ def _golden() -> dict[str, dict[str, list[str]]]:
 
 def _names(rule: type[Rule], dialect: str) -> str:
     """What a dialect calls the rule; a dash if it has no such optimizer."""
-    natives = dialects.find(dialect).NATIVES
+    natives = dialects.find(dialect).natives
     quoted = [f"`{name}`" for name, native in natives.items() if native.rule is rule]
     return ", ".join(quoted) or "-"
 

@@ -1,1 +1,1 @@
-"""The same experiment and the same optimizers in NumPy, PyTorch and TensorFlow; the same file names in each."""
+"""The same experiment and optimizers in NumPy, PyTorch, TensorFlow; the same file names in each."""

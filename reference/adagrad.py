@@ -1,14 +1,23 @@
 """Adagrad.
 
-J. Duchi, E. Hazan, Y. Singer: Adaptive Subgradient Methods for Online Learning and Stochastic Optimization.
-JMLR 12 (2011), 2121-2159, section 1.1, the diagonal form (their delta is epsilon).
+J. Duchi, E. Hazan, Y. Singer: Adaptive Subgradient Methods for Online Learning and Stochastic
+Optimization. JMLR 12 (2011), 2121-2159, section 1.1, the diagonal form (their delta is epsilon).
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from . import scalars
-from .rule import Array, Epsilon, Rule, State, named, number, one_of
+from .namespace import Array, Namespace, Scalar, Scalars, State
+from .rule import Epsilon, Rule, number, one_of
+
+
+class Coefficients(NamedTuple):
+    """What a step needs beside arrays."""
+
+    step: Scalar
+    epsilon: Scalar
+    shrink: Scalar
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -17,12 +26,13 @@ class Adagrad(Rule):
 
     ::
 
-        G <- G + g^2                                                  G starts at initial_accumulator
-        theta <- theta - lr g / (sqrt(G) + epsilon)                   epsilon_at=OUTSIDE
-        theta <- theta - lr g / sqrt(G + epsilon)                     epsilon_at=INSIDE
+        G <- G + g^2                                            G starts at initial_accumulator
+        theta <- theta - lr g / (sqrt(G) + epsilon)             epsilon_at=OUTSIDE
+        theta <- theta - lr g / sqrt(G + epsilon)               epsilon_at=INSIDE
 
-    Step t uses lr / (1 + (t - 1) lr_decay). ``lr`` has the units of theta; ``epsilon`` those of the gradient when it
-    stands outside the root, of its square when inside. With epsilon 0 and G 0 a zero gradient gives 0 / 0.
+    Step t uses lr / (1 + (t - 1) lr_decay). ``lr`` has the units of theta; ``epsilon`` has those of
+    the gradient outside the root and those of its square inside. Where epsilon and G are both 0, a
+    zero gradient gives 0 / 0.
     """
 
     lr: float = number(1e-2, "[0, inf)")
@@ -31,15 +41,19 @@ class Adagrad(Rule):
     initial_accumulator: float = number(0.0, "[0, inf)")
     lr_decay: float = number(0.0, "[0, inf)")
 
-    def start(self, theta: Array, xp: Any) -> State:
+    def start(self, theta: Array, xp: Namespace) -> State:
         return {"G": xp.zeros_like(theta) + self.initial_accumulator}
 
-    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+    def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Coefficients:
         step = lr / (1 + (t - 1) * self.lr_decay)
-        return named(step=step, epsilon=self.epsilon, shrink=self.decay_factor(lr))
+        return Coefficients(step=step, epsilon=self.epsilon, shrink=self.decay_factor(lr))
 
-    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+    def update(
+        self, theta: Array, gradient: Array, state: State, c: Coefficients, xp: Namespace
+    ) -> tuple[Array, State]:
         theta, g = self.apply_decay(theta, gradient, c)
         G = state["G"] + xp.square(g)
-        root = xp.sqrt(G + c.epsilon) if self.epsilon_at is Epsilon.INSIDE else xp.sqrt(G) + c.epsilon
+        root = (
+            xp.sqrt(G + c.epsilon) if self.epsilon_at is Epsilon.INSIDE else xp.sqrt(G) + c.epsilon
+        )
         return theta - c.step * g / root, {"G": G}

@@ -1,32 +1,48 @@
 """Adam.
 
-D. P. Kingma, J. Ba: Adam: A Method for Stochastic Optimization. ICLR 2015, arXiv:1412.6980, algorithm 1; epsilon-hat
-is the last remark of section 2.
-I. Loshchilov, F. Hutter: Decoupled Weight Decay Regularization. ICLR 2019, arXiv:1711.05101 (AdamW: decay=DECOUPLED).
-S. J. Reddi, S. Kale, S. Kumar: On the Convergence of Adam and Beyond. ICLR 2018, arXiv:1904.09237, algorithm 2
-(AMSGrad).
+D. P. Kingma, J. Ba: Adam: A Method for Stochastic Optimization. ICLR 2015, arXiv:1412.6980,
+algorithm 1; epsilon-hat is the last remark of section 2.
+I. Loshchilov, F. Hutter: Decoupled Weight Decay Regularization. ICLR 2019, arXiv:1711.05101
+(AdamW: decay=DECOUPLED).
+S. J. Reddi, S. Kale, S. Kumar: On the Convergence of Adam and Beyond. ICLR 2018, arXiv:1904.09237,
+algorithm 2 (AMSGrad).
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from . import scalars
-from .rule import Array, Epsilon, Rule, State, flag, named, number, one_of
+from .namespace import Array, Namespace, Scalar, Scalars, State
+from .rule import Epsilon, Rule, flag, number, one_of
+
+
+class Coefficients(NamedTuple):
+    """What a step needs beside arrays."""
+
+    step: Scalar
+    stretch: Scalar
+    keep1: Scalar
+    take1: Scalar
+    keep2: Scalar
+    take2: Scalar
+    epsilon: Scalar
+    shrink: Scalar
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Adam(Rule):
-    """Step along the running mean of the gradient, measured in running root mean squares of it.
+    """Step along the running mean of the gradient, in units of its running root mean square.
 
     ::
 
         m <- beta1 m + (1 - beta1) g
-        v <- beta2 v + (1 - beta2) g^2              amsgrad: w <- max(w, v), and w stands for v below
-        theta <- theta - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)           epsilon_at=OUTSIDE
-        theta <- theta - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon)             epsilon_at=HAT
+        v <- beta2 v + (1 - beta2) g^2                  amsgrad: w <- max(w, v) replaces v below
+        theta <- theta - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)     OUTSIDE
+        theta <- theta - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon)       HAT
 
-    The step has the units of ``lr`` whatever the scale of the gradient; ``epsilon`` has the units of the gradient.
-    The two places of epsilon differ by the factor sqrt(1 - beta2^t): 0.03 at the first step, near 1 after thousands.
+    The step has the units of ``lr`` whatever the scale of the gradient; ``epsilon`` has the units
+    of the gradient. The two places of epsilon differ by the factor sqrt(1 - beta2^t): 0.03 at the
+    first step, near 1 after thousands.
     """
 
     lr: float = number(1e-3, "[0, inf)")
@@ -36,20 +52,27 @@ class Adam(Rule):
     epsilon_at: Epsilon = one_of(Epsilon.OUTSIDE, Epsilon.HAT, matters_with=("epsilon",))
     amsgrad: bool = flag()
 
-    def start(self, theta: Array, xp: Any) -> State:
+    def start(self, theta: Array, xp: Namespace) -> State:
         return {name: xp.zeros_like(theta) for name in ("mvw" if self.amsgrad else "mv")}
 
-    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+    def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Coefficients:
         first = 1 - xp.integer_power(self.beta1, t)
         second = xp.sqrt(1 - xp.integer_power(self.beta2, t))
         hat = self.epsilon_at is Epsilon.HAT
-        return named(
-            step=lr * second / first if hat else lr / first, stretch=1 / second,
-            keep1=self.beta1, take1=1 - self.beta1, keep2=self.beta2, take2=1 - self.beta2,
-            epsilon=self.epsilon, shrink=self.decay_factor(lr),
-        )  # fmt: skip
+        return Coefficients(
+            step=lr * second / first if hat else lr / first,
+            stretch=1 / second,
+            keep1=self.beta1,
+            take1=1 - self.beta1,
+            keep2=self.beta2,
+            take2=1 - self.beta2,
+            epsilon=self.epsilon,
+            shrink=self.decay_factor(lr),
+        )
 
-    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+    def update(
+        self, theta: Array, gradient: Array, state: State, c: Coefficients, xp: Namespace
+    ) -> tuple[Array, State]:
         theta, g = self.apply_decay(theta, gradient, c)
         m = c.keep1 * state["m"] + c.take1 * g
         v = c.keep2 * state["v"] + c.take2 * xp.square(g)

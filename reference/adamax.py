@@ -1,26 +1,39 @@
 """Adamax.
 
-D. P. Kingma, J. Ba: Adam: A Method for Stochastic Optimization. ICLR 2015, arXiv:1412.6980, section 7.1, algorithm 2.
+D. P. Kingma, J. Ba: Adam: A Method for Stochastic Optimization. ICLR 2015, arXiv:1412.6980,
+section 7.1, algorithm 2.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from . import scalars
-from .rule import Array, Epsilon, Rule, State, named, number, one_of
+from .namespace import Array, Namespace, Scalar, Scalars, State
+from .rule import Epsilon, Rule, number, one_of
+
+
+class Coefficients(NamedTuple):
+    """What a step needs beside arrays."""
+
+    step: Scalar
+    keep1: Scalar
+    take1: Scalar
+    keep2: Scalar
+    epsilon: Scalar
+    shrink: Scalar
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Adamax(Rule):
-    """Adam, measured by the largest recent gradient instead of the root mean square.
+    """Adam with the largest recent gradient in place of the root mean square.
 
     ::
 
         m <- beta1 m + (1 - beta1) g
-        u <- max(beta2 u, |g|),                theta <- theta - lr / (1 - beta1^t) m / (u + epsilon)       OUTSIDE
-        u <- max(beta2 u, |g| + epsilon),      theta <- theta - lr / (1 - beta1^t) m / u                   INSIDE
+        OUTSIDE: u <- max(beta2 u, |g|),  theta <- theta - lr / (1 - beta1^t) m / (u + epsilon)
+        INSIDE:  u <- max(beta2 u, |g| + epsilon),  theta <- theta - lr / (1 - beta1^t) m / u
 
-    The step has the units of ``lr``; ``epsilon`` has those of the gradient. The paper has no epsilon.
+    The step has the units of ``lr``; ``epsilon`` has those of the gradient. The paper has none.
     """
 
     lr: float = number(2e-3, "[0, inf)")
@@ -29,16 +42,22 @@ class Adamax(Rule):
     epsilon: float = number(1e-8, "[0, inf)")
     epsilon_at: Epsilon = one_of(Epsilon.OUTSIDE, Epsilon.INSIDE, matters_with=("epsilon",))
 
-    def start(self, theta: Array, xp: Any) -> State:
+    def start(self, theta: Array, xp: Namespace) -> State:
         return {name: xp.zeros_like(theta) for name in "mu"}
 
-    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
-        return named(
-            step=lr / (1 - xp.integer_power(self.beta1, t)), keep1=self.beta1, take1=1 - self.beta1,
-            keep2=self.beta2, epsilon=self.epsilon, shrink=self.decay_factor(lr),
-        )  # fmt: skip
+    def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Coefficients:
+        return Coefficients(
+            step=lr / (1 - xp.integer_power(self.beta1, t)),
+            keep1=self.beta1,
+            take1=1 - self.beta1,
+            keep2=self.beta2,
+            epsilon=self.epsilon,
+            shrink=self.decay_factor(lr),
+        )
 
-    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+    def update(
+        self, theta: Array, gradient: Array, state: State, c: Coefficients, xp: Namespace
+    ) -> tuple[Array, State]:
         theta, g = self.apply_decay(theta, gradient, c)
         inside = self.epsilon_at is Epsilon.INSIDE
         m = c.keep1 * state["m"] + c.take1 * g

@@ -1,28 +1,40 @@
 """Averaged stochastic gradient descent.
 
-B. T. Polyak, A. B. Juditsky: Acceleration of Stochastic Approximation by Averaging. SIAM Journal on Control and
-Optimization 30 (1992), 838-855; with the rates of L. Bottou: Stochastic Gradient Descent Tricks. Neural Networks:
-Tricks of the Trade, 2nd edition, Springer 2012, section 5.2.
+B. T. Polyak, A. B. Juditsky: Acceleration of Stochastic Approximation by Averaging. SIAM Journal on
+Control and Optimization 30 (1992), 838-855; with the rates of L. Bottou: Stochastic Gradient
+Descent Tricks. Neural Networks: Tricks of the Trade, 2nd edition, Springer 2012, section 5.2.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from . import scalars
-from .rule import Array, Rule, State, named, number
+from .namespace import Array, Namespace, Scalar, Scalars, State
+from .rule import Rule, number
+
+
+class Coefficients(NamedTuple):
+    """What a step needs beside arrays."""
+
+    first: Scalar  # what starts eta: lr at step 1, later 0
+    later: Scalar  # eta of the next step
+    share: Scalar  # weight of theta in the average
+    lambd: Scalar
+    shrink: Scalar
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ASGD(Rule):
-    """Gradient descent at a falling rate, and beside it the average of where it has been.
+    """Gradient descent at a falling rate, and the average of all its positions.
 
     ::
 
-        theta <- (1 - lambd eta) theta - eta g                 eta starts at lr
-        a <- a + (theta - a) / max(1, t - 1 - t0)              a is theta itself until step t0 + 2
-        eta <- lr / (1 + lambd lr t)^alpha                     for the step after: a change of lr acts a step late
+        theta <- (1 - lambd eta) theta - eta g              eta starts at lr
+        a <- a + (theta - a) / max(1, t - 1 - t0)           a is theta itself until step t0 + 2
+        eta <- lr / (1 + lambd lr t)^alpha                  for the next step
 
-    ``lr`` has the units of theta per unit of gradient, ``lambd`` their inverse. Nobody but the user reads a.
+    A change of lr takes effect one step late. ``lr`` has the units of theta per unit of gradient,
+    ``lambd`` their inverse. The average a is for the user; the rule does not read it.
     """
 
     lr: float = number(1e-2, "[0, inf)")
@@ -30,19 +42,24 @@ class ASGD(Rule):
     alpha: float = number(0.75, "[0, inf)", matters_with=("lambd",))
     t0: float = number(1e6, "[0, inf)")
 
-    def start(self, theta: Array, xp: Any) -> State:
+    def start(self, theta: Array, xp: Namespace) -> State:
         # equivalent mutant "* -> /": 0 / 1 is 0 * 1
         return {"eta": 0 * xp.ones((), dtype=theta.dtype), "a": xp.zeros_like(theta)}
 
-    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+    def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Coefficients:
         late = t - 1 - self.t0
-        return named(
-            first=xp.where(t == 1, lr, 0.0), later=lr / xp.power(1 + self.lambd * lr * t, self.alpha),
+        return Coefficients(
+            first=xp.where(t == 1, lr, 0.0),
+            later=lr / xp.power(1 + self.lambd * lr * t, self.alpha),
             # equivalent mutant "> -> >=": where late is 1, both choices are 1
-            share=1 / xp.where(late > 1, late, 1.0), lambd=self.lambd, shrink=self.decay_factor(lr),
-        )  # fmt: skip
+            share=1 / xp.where(late > 1, late, 1.0),
+            lambd=self.lambd,
+            shrink=self.decay_factor(lr),
+        )
 
-    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+    def update(
+        self, theta: Array, gradient: Array, state: State, c: Coefficients, xp: Namespace
+    ) -> tuple[Array, State]:
         theta, g = self.apply_decay(theta, gradient, c)
         eta = state["eta"] + c.first
         theta = theta - c.lambd * eta * theta - eta * g

@@ -1,29 +1,46 @@
 """LAMB.
 
-Y. You et al.: Large Batch Optimization for Deep Learning: Training BERT in 76 Minutes. ICLR 2020, arXiv:1904.00962,
-algorithm 2.
+Y. You et al.: Large Batch Optimization for Deep Learning: Training BERT in 76 Minutes. ICLR 2020,
+arXiv:1904.00962, algorithm 2.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from . import scalars
-from .rule import Array, Decay, Rule, State, named, number, one_of
+from .namespace import Array, Namespace, Scalar, Scalars, State
+from .rule import Decay, Rule, number, one_of
 from .sums import norm
+
+
+class Coefficients(NamedTuple):
+    """What a step needs beside arrays."""
+
+    lr: Scalar
+    correct: Scalar  # bias correction of m
+    stretch: Scalar
+    keep1: Scalar
+    take1: Scalar
+    keep2: Scalar
+    take2: Scalar
+    epsilon: Scalar
+    shrink: Scalar
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class LAMB(Rule):
-    """Adam's direction for each tensor as a whole, its length made a share ``lr`` of the tensor's own norm.
+    """Step in Adam's direction, with a length that is the share ``lr`` of the tensor's own norm.
 
     ::
 
         m <- beta1 m + (1 - beta1) g
         v <- beta2 v + (1 - beta2) g^2
-        d = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)     + weight_decay theta if it is JOINED
-        theta <- theta - lr |theta| / |d| d                                 theta - lr d if one of the norms is zero
+        d = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+        d <- d + weight_decay theta                             if decay is JOINED
+        theta <- theta - lr |theta| / |d| d                     theta - lr d if a norm is zero
 
-    ``lr`` has no units. All elements of a tensor act on each of its steps, so how weights are cut into tensors matters.
+    ``lr`` has no units. The norms are those of whole tensors, so it matters how weights are cut
+    into tensors.
     """
 
     lr: float = number(1e-3, "[0, inf)")
@@ -32,17 +49,26 @@ class LAMB(Rule):
     epsilon: float = number(1e-6, "[0, inf)")
     decay: Decay = one_of(Decay.JOINED, Decay.DECOUPLED, matters_with=("weight_decay",))
 
-    def start(self, theta: Array, xp: Any) -> State:
+    def start(self, theta: Array, xp: Namespace) -> State:
         return {name: xp.zeros_like(theta) for name in "mv"}
 
-    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+    def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Coefficients:
         first, second = (1 - xp.integer_power(beta, t) for beta in (self.beta1, self.beta2))
-        return named(
-            lr=lr, correct=1 / first, stretch=1 / xp.sqrt(second), keep1=self.beta1, take1=1 - self.beta1,
-            keep2=self.beta2, take2=1 - self.beta2, epsilon=self.epsilon, shrink=self.decay_factor(lr),
-        )  # fmt: skip
+        return Coefficients(
+            lr=lr,
+            correct=1 / first,
+            stretch=1 / xp.sqrt(second),
+            keep1=self.beta1,
+            take1=1 - self.beta1,
+            keep2=self.beta2,
+            take2=1 - self.beta2,
+            epsilon=self.epsilon,
+            shrink=self.decay_factor(lr),
+        )
 
-    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+    def update(
+        self, theta: Array, gradient: Array, state: State, c: Coefficients, xp: Namespace
+    ) -> tuple[Array, State]:
         theta, g = self.apply_decay(theta, gradient, c)
         m = c.keep1 * state["m"] + c.take1 * g
         # equivalent mutant "g -> gradient": decay never joins it, and a square has no sign

@@ -1,20 +1,19 @@
-"""Matrices whose singular values are moved and whose singular vectors stay.
+"""Functions that change the singular values of a matrix and leave its singular vectors.
 
-Products are the array library's own, ``xp.matmul``: a sum in one fixed order would have the same bits everywhere, as in
-``samestep.reference.sums``, but takes minutes where a library takes milliseconds.
+Products are the array library's own, ``xp.matmul``. A sum in one fixed order would have the same
+bits everywhere, as in ``samestep.reference.sums``, but takes minutes where a library takes
+milliseconds.
 """
 
-from typing import Any
-
-from .rule import Array
+from .namespace import Array, Namespace, Scalar
 
 
-def orthogonalized(x: Array, a: Any, b: Any, c: Any, steps: int, xp: Any) -> Array:
+def orthogonalized(x: Array, a: Scalar, b: Scalar, c: Scalar, steps: int, xp: Namespace) -> Array:
     """x (rows, columns) with each singular value s replaced ``steps`` times by a s + b s^3 + c s^5.
 
-    With K. Jordan's numbers five steps take all of (0.01, 1] to about 1, and a matrix of no greater norm so to nearly
-    the nearest orthogonal one. An ``xp`` that has an ``orthogonalized`` of its own is asked instead: error analysis,
-    which knows that the map cannot spread errors more than its slope.
+    With K. Jordan's numbers five steps take all singular values in (0.01, 1] to about 1. A matrix
+    with a norm of at most 1 becomes nearly the nearest orthogonal matrix. An ``xp`` that has an
+    ``orthogonalized`` of its own is called instead (see ``Namespace``).
     """
     if hasattr(xp, "orthogonalized"):
         return xp.orthogonalized(x, a, b, c, steps)
@@ -25,7 +24,7 @@ def orthogonalized(x: Array, a: Any, b: Any, c: Any, steps: int, xp: Any) -> Arr
     return x
 
 
-def quintic(x: Array, a: Any, b: Any, c: Any, xp: Any) -> Array:
+def quintic(x: Array, a: Scalar, b: Scalar, c: Scalar, xp: Namespace) -> Array:
     """a x + b (x x') x + c (x x')^2 x, where x' is the transpose."""
     square = xp.matmul(x, xp.transpose(x))
     return a * x + xp.matmul(b * square + c * xp.matmul(square, square), x)

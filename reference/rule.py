@@ -1,30 +1,36 @@
-"""What a rule is: hyperparameters as frozen fields, one pure ``update`` as the equation.
+"""What a rule is: hyperparameters as frozen fields, and one pure ``update`` that is the equation.
 
-A rule is written for one tensor and for any array library. The library comes in as ``xp``, a namespace with ``abs``,
-``concat``, ``matmul``, ``maximum``, ``minimum``, ``ones``, ``reshape``, ``sign``, ``sqrt``, ``square``, ``transpose``
-(of a matrix), ``where`` and ``zeros_like``; everything else is ``+ - * / **``, comparison and slicing of the arrays
-themselves. Sums over a tensor are taken in a fixed order (``samestep.reference.sums``), so that they have the same bits
-everywhere; those in a matrix product are not (``samestep.reference.matrices``).
+A rule is written for one tensor and for any array library, which comes in as ``xp`` (see
+``samestep.reference.namespace``). Sums over a tensor are taken in a fixed order
+(``samestep.reference.sums``), so that they have the same bits everywhere. Matrix products have the
+array library's own order (``samestep.reference.matrices``).
 
-The scalar work of a step (bias correction, products with the learning rate) is done apart from the arrays, in
-``coefficients``, in double precision. Each coefficient is rounded once to the arrays' dtype when it meets an array.
-Inside ``update`` no two coefficients are combined, no array is divided by a coefficient or a number, and no coefficient
-multiplies a product of arrays (a square is ``xp.square``): compilers rewrite all three, and that would change bits. For
-the same reason ``coefficients`` divides what depends on t or lr by no hyperparameter, but multiplies by its inverse.
+The scalar work of a step (bias correction, products with the learning rate) is done in
+``coefficients``, in double precision. Each coefficient is rounded once to the arrays' dtype when it
+meets an array. Compilers rewrite some expressions, and that would change bits. Therefore ``update``
+
+- never combines two coefficients,
+- never divides an array by a coefficient or a number,
+- never multiplies a product of arrays by a coefficient (a square is ``xp.square``).
+
+For the same reason ``coefficients`` divides nothing that depends on t or lr by a hyperparameter,
+but multiplies it by the inverse.
+
+Names that the coefficients of several rules share: ``keep`` and ``take`` are the weights of the old
+value and of the new term in a running mean (``keep1`` and ``take1`` of m, ``keep2`` and ``take2``
+of v). ``stretch`` is the bias correction of sqrt(v). ``step`` is the learning rate times all other
+scalar factors of the step. ``shrink`` is the factor of theta in weight decay. Compiled steps pack
+coefficients in the order of their fields.
 """
 
 import dataclasses
 import enum
-import functools
 import numbers
-from collections import namedtuple
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from . import scalars
-
-Array = Any  # an array of the library behind xp: shape and one real dtype are its own
-State = dict[str, Array]
+from .namespace import Array, Namespace, Scalar, Scalars, State
 
 
 class Epsilon(enum.Enum):
@@ -32,7 +38,8 @@ class Epsilon(enum.Enum):
 
     OUTSIDE = "added to the denominator, sqrt(v) + epsilon, after any bias correction of v"
     INSIDE = (
-        "within the denominator: sqrt(v + epsilon), in Adamax max(beta2 u, |g| + epsilon), in Adafactor g^2 + epsilon"
+        "within the denominator: sqrt(v + epsilon), in Adamax max(beta2 u, |g| + epsilon), "
+        "in Adafactor g^2 + epsilon"
     )
     HAT = "sqrt(v) + epsilon, before the bias correction of v"
     FLOOR = "the least that the denominator may be: max(sqrt(v), epsilon)"
@@ -62,21 +69,23 @@ class Decay(enum.Enum):
         return str(self)
 
 
-class Measure(enum.Enum):
-    """When the size of theta is taken that a step is a share of."""
+class SizeMeasuredAt(enum.Enum):
+    """When in a step the size of theta is measured, of which the step is a share."""
 
-    BEFORE_DECAY = "before decoupled weight decay has shrunk it"
-    AFTER_DECAY = "after decoupled weight decay has shrunk it"
+    BEFORE_DECAY = "before decoupled weight decay has shrunk theta"
+    AFTER_DECAY = "after decoupled weight decay has shrunk theta"
 
     def __repr__(self) -> str:
         return str(self)
 
 
-class Reach(enum.Enum):
-    """What a step along an orthogonal matrix is multiplied by, for the shape of the matrix."""
+class ShapeScale(enum.Enum):
+    """By what the shape of a matrix multiplies a step along an orthogonal matrix."""
 
-    TALL = "sqrt(max(1, rows / columns)): as K. Jordan has it, for kernels of (outputs, inputs)"
-    LONG = "sqrt(max(rows, columns)): the root mean square of the step's elements is then about 1 for every shape"
+    ASPECT_RATIO = "sqrt(max(1, rows / columns)): K. Jordan's, for kernels of (outputs, inputs)"
+    LONGER_SIDE = (
+        "sqrt(max(rows, columns)): the root mean square of the step's elements is then about 1"
+    )
     ONE = "1, whatever the shape"
 
     def __repr__(self) -> str:
@@ -88,38 +97,43 @@ def number(default: float, interval: str, matters_with: tuple[str, ...] = ()) ->
 
     It changes nothing while one of the fields named in ``matters_with`` is zero.
     """
-    return dataclasses.field(default=default, metadata={"interval": interval, "matters_with": matters_with})
+    metadata = {"interval": interval, "matters_with": matters_with}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def whole(default: int, interval: str) -> Any:
     """A hyperparameter that counts something; ``interval`` as in ``number``."""
-    # equivalent mutant "True -> False": only whether the key is there is asked
+    # equivalent mutant "True -> False": only the presence of the key matters
     return dataclasses.field(default=default, metadata={"interval": interval, "whole": True})
 
 
 def one_of(default: enum.Enum, *others: enum.Enum, matters_with: tuple[str, ...] = ()) -> Any:
-    """A hyperparameter that takes the default or one of the others; ``matters_with`` as in ``number``."""
-    return dataclasses.field(default=default, metadata={"choices": (default, *others), "matters_with": matters_with})
+    """A hyperparameter with a few possible values; ``matters_with`` as in ``number``."""
+    metadata = {"choices": (default, *others), "matters_with": matters_with}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def flag(default: bool = False, matters_with: tuple[str, ...] = ()) -> Any:
     """A hyperparameter that is on or off; ``matters_with`` as in ``number``."""
-    return dataclasses.field(default=default, metadata={"choices": (False, True), "matters_with": matters_with})
+    metadata = {"choices": (False, True), "matters_with": matters_with}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def named(**coefficients: Any) -> Any:
-    """The coefficients of one step as a named tuple, in the order given."""
-    return _coefficients_type(tuple(coefficients))(**coefficients)
+class Shrinking(Protocol):
+    """The coefficient that every rule has."""
 
-
-@functools.cache
-def _coefficients_type(names: tuple[str, ...]) -> Any:
-    return namedtuple("Coefficients", names)
+    @property
+    def shrink(self) -> Scalar:
+        """What ``Rule.decay_factor`` gives."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Rule:
-    """The base of every rule: what they share is checking, decay and the sign of the gradient."""
+    """The base of every rule, with what all rules share: checks, weight decay, the gradient's sign.
+
+    ``lr`` is the learning rate. ``weight_decay`` has units as ``decay`` says. ``maximize`` climbs
+    instead of descending. ValueError says what must hold of a hyperparameter and what came.
+    """
 
     lr: float = number(1e-2, "[0, inf)")
     weight_decay: float = number(0.0, "[0, inf)")
@@ -128,26 +142,35 @@ class Rule:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+            object.__setattr__(self, field.name, checked(field, getattr(self, field.name)))
 
-    def start(self, theta: Array, xp: Any) -> State:
-        """The state before the first step: arrays of theta's dtype with shapes derived from theta's, each one number
-        throughout."""
-        raise NotImplementedError
+    def start(self, theta: Array, xp: Namespace) -> State:
+        """The state before the first step: arrays of theta's dtype, each filled with one number.
 
-    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
-        """What step ``t`` = 1, 2, ... needs besides arrays, as doubles in a named tuple.
-
-        ``lr`` is the learning rate the framework holds now. ``xp`` computes on plain numbers unless it is a
-        framework's own set of scalar functions (see ``samestep.reference.scalars``), and then ``t`` and ``lr`` are its tensors.
+        Their shapes are derived from theta's.
         """
         raise NotImplementedError
 
-    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
-        """One step: the new theta and the new state. Mutates nothing; ``c`` is what ``coefficients`` returned."""
+    def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Any:
+        """What step ``t`` = 1, 2, ... needs beside arrays: doubles in the rule's NamedTuple.
+
+        ``lr`` is the learning rate that the framework holds now. ``xp`` computes on plain numbers
+        unless it is a framework's own set of scalar functions; then ``t`` and ``lr`` are its
+        tensors.
+        """
         raise NotImplementedError
 
-    def apply_decay(self, theta: Array, gradient: Array, c: Any) -> tuple[Array, Array]:
+    def update(
+        self, theta: Array, gradient: Array, state: State, c: Any, xp: Namespace
+    ) -> tuple[Array, State]:
+        """One step: the new theta and the new state. It changes none of its arguments.
+
+        ``theta`` and ``gradient`` have one shape and one real dtype; ``c`` is the result of
+        ``coefficients``.
+        """
+        raise NotImplementedError
+
+    def apply_decay(self, theta: Array, gradient: Array, c: Shrinking) -> tuple[Array, Array]:
         """Theta and the gradient to descend, after ``maximize`` and weight decay."""
         if self.maximize:
             gradient = -gradient
@@ -157,14 +180,17 @@ class Rule:
             return theta, gradient + c.shrink * theta
         return theta - c.shrink * theta, gradient
 
-    def decay_factor(self, lr: Any) -> Any:
-        """The factor that multiplies theta in ``apply_decay``, or in the direction of the step."""
+    def decay_factor(self, lr: Scalar) -> Scalar:
+        """The factor of theta in ``apply_decay``, or in the direction of the step."""
         return lr * self.weight_decay if self.decay is Decay.DECOUPLED else self.weight_decay
 
     def to_dict(self) -> dict[str, Any]:
-        """Every hyperparameter as a number, bool or string: ``type(rule)(**rule.to_dict()) == rule``."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {name: value.name if isinstance(value, enum.Enum) else value for name, value in values.items()}
+        """All hyperparameters as numbers, bools or strings; the class takes them as arguments."""
+        values = {name: getattr(self, name) for name in self.names()}
+        return {
+            name: value.name if isinstance(value, enum.Enum) else value
+            for name, value in values.items()
+        }
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -176,48 +202,64 @@ class Rule:
         return dataclasses.replace(self, **changes)
 
     def is_active(self, name: str) -> bool:
-        """Whether the hyperparameter changes anything at the present values of the others (exact arithmetic)."""
+        """True if the hyperparameter changes anything, given the values of the others.
+
+        This is about exact arithmetic: weight decay of zero, for one, makes ``decay`` inactive.
+        """
         (field,) = (f for f in dataclasses.fields(self) if f.name == name)
         return all(getattr(self, other) for other in field.metadata.get("matters_with", ()))
 
     def __repr__(self) -> str:
-        """The label in tests, records and reports: the learning rate, and what matters and is not a default."""
-        fields = sorted(dataclasses.fields(self), key=lambda f: f.name != "lr")
-        told = [
-            f.name for f in fields if self.is_active(f.name) and (getattr(self, f.name) != f.default or f.name == "lr")
-        ]
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in told)})"
+        """The label in tests, records and reports: lr, and what is active and not a default."""
+        values = [f"lr={self.lr!r}"]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name != "lr" and self.is_active(field.name) and value != field.default:
+                values.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(values)})"
 
 
-def follow(rule: Rule, theta: Array, gradients: Iterable[Array], xp: Any) -> Iterator[tuple[Array, State]]:
-    """The barest training loop: theta and state after each gradient, with the rule's own learning rate."""
+def follow(
+    rule: Rule, theta: Array, gradients: Iterable[Array], xp: Namespace
+) -> Iterator[tuple[Array, State]]:
+    """The simplest training loop: theta and state after each gradient, at the rule's own ``lr``."""
     state = rule.start(theta, xp)
     for t, gradient in enumerate(gradients, start=1):
         theta, state = rule.update(theta, gradient, state, rule.coefficients(t, rule.lr), xp)
         yield theta, state
 
 
-def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
-    """The value as the rule stores it; ValueError says what must hold and what came."""
+def checked(field: dataclasses.Field[Any], value: Any) -> Any:
+    """The value as a rule or a part stores it; ValueError says what must hold and what came."""
     if "choices" in field.metadata:
-        for choice in field.metadata["choices"]:
-            if value is choice or (isinstance(value, str) and value == getattr(choice, "name", None)):
-                return choice
-        choices = " or ".join(map(repr, field.metadata["choices"]))
-        raise ValueError(f"{field.name} must be {choices}, got {value!r}")
+        return _choice(field.name, field.metadata["choices"], value)
     interval = field.metadata["interval"]
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # one number as an array, such as torch's lr
-        value = value.item()
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()  # one number as an array, such as torch's lr
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ValueError(f"{field.name} must be a real number in {interval}, got {value!r}")
-    low, high = (float(bound) for bound in interval[1:-1].split(","))
     number = float(value)
-    above = low <= number if interval[0] == "[" else low < number
-    below = number <= high if interval[-1] == "]" else number < high
-    if not (above and below):
+    if not _lies_in(number, interval):
         raise ValueError(f"{field.name} must lie in {interval}, got {value!r}")
     if "whole" not in field.metadata:
         return number
     if not number.is_integer():
         raise ValueError(f"{field.name} must be a whole number in {interval}, got {value!r}")
     return int(number)
+
+
+def _choice(name: str, choices: tuple[Any, ...], value: Any) -> Any:
+    """The choice that the value is, or that it is the name of."""
+    for choice in choices:
+        by_name = isinstance(value, str) and value == getattr(choice, "name", None)
+        if value is choice or by_name:
+            return choice
+    raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, got {value!r}")
+
+
+def _lies_in(number: float, interval: str) -> bool:
+    """True if the number lies in an interval such as ``"[0, 1)"``."""
+    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    above = low <= number if interval[0] == "[" else low < number
+    below = number <= high if interval[-1] == "]" else number < high
+    return above and below

@@ -1,30 +1,48 @@
 """Schedule-free AdamW.
 
-A. Defazio, X. Yang, H. Mehta, K. Mishchenko, A. Khaled, A. Cutkosky: The Road Less Scheduled. NeurIPS 2024,
-arXiv:2405.15682, algorithm 1, with equal weights.
+A. Defazio, X. Yang, H. Mehta, K. Mishchenko, A. Khaled, A. Cutkosky: The Road Less Scheduled.
+NeurIPS 2024, arXiv:2405.15682, algorithm 1, with equal weights.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from . import scalars
-from .rule import Array, Decay, Rule, State, named, number, one_of
+from .namespace import Array, Namespace, Scalar, Scalars, State
+from .rule import Decay, Rule, number, one_of
+
+
+class Coefficients(NamedTuple):
+    """What a step needs beside arrays."""
+
+    first: Scalar  # 1 at step 1, later 0
+    lr: Scalar
+    share: Scalar  # 1/t
+    rest: Scalar  # (1 - 1/t) / beta1
+    stretch: Scalar
+    keep2: Scalar
+    take2: Scalar
+    epsilon: Scalar
+    beta1: Scalar
+    rest1: Scalar  # 1 - beta1
+    shrink: Scalar
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ScheduleFree(Rule):
-    """Averaging takes the place of a falling rate: z takes Adam's steps, x averages z, gradients are taken between.
+    """Averaging instead of a falling rate: z takes Adam's steps, x averages z, theta lies between.
 
     ::
 
         v <- beta2 v + (1 - beta2) g^2
-        z' = z - min(t / warmup, 1) lr g / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)      z starts at theta
-        x = (theta - (1 - beta1) z) / beta1                                             recovered, not kept
+        z' = z - min(t / warmup, 1) lr g / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+        x = (theta - (1 - beta1) z) / beta1
         x' = (1 - 1/t) x + z' / t
         theta <- (1 - beta1) z' + beta1 x',     z <- z'
 
-    The step has the units of ``lr``, ``epsilon`` those of the gradient. theta is where gradients are taken (the
-    paper's y), not the average x.
+    z starts at theta. x is computed from theta and z, not stored. theta is where gradients are
+    taken (the paper's y), not the average x. The step has the units of ``lr``, ``epsilon`` those of
+    the gradient, ``warmup`` is a number of steps.
     """
 
     lr: float = number(2.5e-3, "[0, inf)")
@@ -34,18 +52,28 @@ class ScheduleFree(Rule):
     warmup: float = number(0.0, "[0, inf)")
     decay: Decay = one_of(Decay.DECOUPLED, Decay.COUPLED, matters_with=("weight_decay",))
 
-    def start(self, theta: Array, xp: Any) -> State:
+    def start(self, theta: Array, xp: Namespace) -> State:
         return {name: xp.zeros_like(theta) for name in "zv"}
 
-    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+    def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Coefficients:
         rate = xp.where(t < self.warmup, lr * (t * (1 / self.warmup)), lr) if self.warmup else lr
-        return named(
-            first=xp.where(t == 1, 1.0, 0.0), lr=rate, share=1 / t, rest=(1 - 1 / t) * (1 / self.beta1),
-            stretch=1 / xp.sqrt(1 - xp.integer_power(self.beta2, t)), keep2=self.beta2, take2=1 - self.beta2,
-            epsilon=self.epsilon, beta1=self.beta1, rest1=1 - self.beta1, shrink=self.decay_factor(lr),
-        )  # fmt: skip
+        return Coefficients(
+            first=xp.where(t == 1, 1.0, 0.0),
+            lr=rate,
+            share=1 / t,
+            rest=(1 - 1 / t) * (1 / self.beta1),
+            stretch=1 / xp.sqrt(1 - xp.integer_power(self.beta2, t)),
+            keep2=self.beta2,
+            take2=1 - self.beta2,
+            epsilon=self.epsilon,
+            beta1=self.beta1,
+            rest1=1 - self.beta1,
+            shrink=self.decay_factor(lr),
+        )
 
-    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+    def update(
+        self, theta: Array, gradient: Array, state: State, c: Coefficients, xp: Namespace
+    ) -> tuple[Array, State]:
         z = state["z"] + c.first * theta
         theta, g = self.apply_decay(theta, gradient, c)
         v = c.keep2 * state["v"] + c.take2 * xp.square(g)

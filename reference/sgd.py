@@ -1,17 +1,28 @@
 """Gradient descent with momentum.
 
-H. Robbins, S. Monro: A Stochastic Approximation Method. Annals of Mathematical Statistics 22 (1951), 400-407.
-B. T. Polyak: Some Methods of Speeding up the Convergence of Iteration Methods. USSR Computational Mathematics and
-Mathematical Physics 4 (1964), 1-17.
-I. Sutskever, J. Martens, G. Dahl, G. Hinton: On the Importance of Initialization and Momentum in Deep Learning.
-ICML 2013, section 2, equations 1 to 4.
+H. Robbins, S. Monro: A Stochastic Approximation Method. Annals of Mathematical Statistics 22
+(1951), 400-407.
+B. T. Polyak: Some Methods of Speeding up the Convergence of Iteration Methods. USSR Computational
+Mathematics and Mathematical Physics 4 (1964), 1-17.
+I. Sutskever, J. Martens, G. Dahl, G. Hinton: On the Importance of Initialization and Momentum in
+Deep Learning. ICML 2013, section 2, equations 1 to 4.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from . import scalars
-from .rule import Array, Buffer, Decay, Rule, State, flag, named, number, one_of
+from .namespace import Array, Namespace, Scalar, Scalars, State
+from .rule import Buffer, Decay, Rule, flag, number, one_of
+
+
+class Coefficients(NamedTuple):
+    """What a step needs beside arrays."""
+
+    lr: Scalar
+    momentum: Scalar
+    take: Scalar
+    shrink: Scalar
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -20,13 +31,14 @@ class SGD(Rule):
 
     ::
 
-        buffer=GRADIENTS                            buffer=STEPS (Sutskever et al., with the sign of b turned)
+        buffer=GRADIENTS                            buffer=STEPS (Sutskever et al.; there b is -b)
         b <- momentum b + (1 - dampening) g         b <- momentum b + lr g
         theta <- theta - lr b                       theta <- theta - b
         nesterov: theta - lr (g + momentum b)       nesterov: theta - (lr g + momentum b)
 
-    Dampening spares the first step (b = g). Without momentum there is no nesterov. ``lr`` has the units of theta per
-    unit of gradient.
+    The first step is not dampened (b = g). ``momentum`` and ``dampening`` have no units. Without
+    momentum there is no buffer, and nesterov is off. ``lr`` has the units of theta per unit of
+    gradient.
     """
 
     lr: float = number(1e-2, "[0, inf)")
@@ -43,15 +55,17 @@ class SGD(Rule):
         if self.nesterov and self.dampening:
             raise ValueError(f"nesterov must come with dampening 0, got dampening={self.dampening}")
 
-    def start(self, theta: Array, xp: Any) -> State:
+    def start(self, theta: Array, xp: Namespace) -> State:
         return {"b": xp.zeros_like(theta)} if self.momentum else {}
 
-    def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
+    def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Coefficients:
         share = xp.where(t == 1, 1.0, 1 - self.dampening)
         take = share * lr if self.buffer is Buffer.STEPS else share
-        return named(lr=lr, momentum=self.momentum, take=take, shrink=self.decay_factor(lr))
+        return Coefficients(lr=lr, momentum=self.momentum, take=take, shrink=self.decay_factor(lr))
 
-    def update(self, theta: Array, gradient: Array, state: State, c: Any, xp: Any) -> tuple[Array, State]:
+    def update(
+        self, theta: Array, gradient: Array, state: State, c: Coefficients, xp: Namespace
+    ) -> tuple[Array, State]:
         theta, g = self.apply_decay(theta, gradient, c)
         if not self.momentum:
             return theta - c.lr * g, state

@@ -1,19 +1,18 @@
 """Sums in one fixed order.
 
-Frameworks sum in orders of their own, and the order decides the last bits. Here it is part of the definition, so that
-all frameworks give the same bits.
+Frameworks sum in orders of their own, and the order decides the last bits. Here the order is part
+of the definition, so that all frameworks give the same bits.
 """
 
-from typing import Any
-
-from .rule import Array
+from .namespace import Array, Namespace
 
 
-def total(x: Array, xp: Any, axis: int = -1) -> Array:
-    """The sum along the last axis (-1) or the last but one (-2), which is kept, with length 1; of x's dtype.
+def total(x: Array, xp: Namespace, axis: int = -1) -> Array:
+    """The sum along the last axis (-1) or the last but one (-2), which stays, with length 1.
 
-    What goes beyond a power of two joins the first elements, then halves are added. The sum of nothing is zero. An
-    ``xp`` that has a ``total`` of its own is asked instead: error analysis, which allows for any order.
+    The elements beyond the largest power of two are added to the first ones. Then the second half
+    is added to the first until one element is left. The sum of no elements is zero. An ``xp`` that
+    has a ``total`` of its own is called instead (see ``Namespace``).
     """
     if hasattr(xp, "total"):
         return xp.total(x, axis)
@@ -34,19 +33,20 @@ def total(x: Array, xp: Any, axis: int = -1) -> Array:
     return x
 
 
-def mean(x: Array, xp: Any, axis: int = -1) -> Array:
-    """The mean along the last axis or the last but one, which is kept, with length 1.
+def mean(x: Array, xp: Namespace, axis: int = -1) -> Array:
+    """The mean along the last axis or the last but one, which stays, with length 1.
 
-    The share is taken before the sum: TensorFlow's graph compiler would join a factor after it to the next coefficient.
+    Elements are multiplied before they are added: TensorFlow's graph compiler would merge a factor
+    of the sum with the next coefficient.
     """
     return total(x * (1 / max(1, int(x.shape[axis]))), xp, axis)
 
 
-def total_square(x: Array, xp: Any) -> Array:
-    """The sum of the squares of all elements, 0-d. Squares may overflow, as they do in the frameworks.
+def total_square(x: Array, xp: Namespace) -> Array:
+    """The sum of the squares of all elements, without dimensions; squares may overflow.
 
-    A matrix is summed both ways, rows first and columns first, and the mean of both is taken: frameworks keep the
-    kernel of one layer as each other's transpose, and this sum has the same bits for both.
+    A matrix is summed both ways, rows first and columns first, and the mean of both is taken. One
+    framework's kernel of a layer is the other's transpose, and this sum has the same bits for both.
     """
     x = xp.square(x)
     if len(x.shape) > 1:
@@ -54,8 +54,8 @@ def total_square(x: Array, xp: Any) -> Array:
     return total(xp.reshape(x, (-1,)), xp)[0]
 
 
-def norm(x: Array, xp: Any) -> Array:
-    """The Euclidean norm of all elements, 0-d."""
+def norm(x: Array, xp: Namespace) -> Array:
+    """The Euclidean norm of all elements, without dimensions."""
     return xp.sqrt(total_square(x, xp))
 
 

@@ -43,7 +43,7 @@ def _natives(rule: type[Rule]) -> list[tuple[str, str]]:
     return [
         (dialect, name)
         for dialect in COLUMNS
-        for name, native in dialects.find(dialect).NATIVES.items()
+        for name, native in dialects.find(dialect).natives.items()
         if native.rule is rule
     ]
 
@@ -65,7 +65,7 @@ def _default(dialect: str, name: str) -> Rule:
 
 
 def _cell(field: str, dialect: str, name: str) -> dict[str, str]:
-    native = dialects.find(dialect).NATIVES[name]
+    native = dialects.find(dialect).natives[name]
     value = getattr(_default(dialect, name), field)
     arguments = [argument for argument, meant in native.arguments.items() if meant == field]
     if arguments:
@@ -99,7 +99,7 @@ def matrix(name: str) -> dict[str, Any]:
     rule = next(rule for rule in reference.RULES if rule.__name__ == name)
     columns = [
         dialect for dialect, words in dialects.DIALECTS.items()
-        if any(native.rule is rule for native in words.NATIVES.values())
+        if any(native.rule is rule for native in words.natives.values())
     ]  # fmt: skip
     rows: list[dict[str, Any]] = []
     notes: dict[str, int] = {}

@@ -21,7 +21,7 @@ except ModuleNotFoundError as missing:
     raise SystemExit(2) from missing
 
 from samestep.frameworks.experiment import mnist
-from samestep.frameworks.experiment.launch import launch
+from samestep.frameworks.experiment.executor import train_all
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run, writable
 from samestep.parity.measure.cases import EVERYDAY, MATRIX, PLAIN
 from samestep.reference import RULES, dialects
@@ -113,7 +113,7 @@ def train(
         mnist.load(Path(data) if data else None)
         writable(out)
     with interruptible(), console.Bars(console.console(), 1) as bars:
-        (outcome,) = launch([run], out, on_event=bars)
+        (outcome,) = train_all([run], out, on_event=bars)
     if outcome.error:
         raise typer.Exit(1)
     typer.echo(outcome.record)
@@ -220,9 +220,9 @@ def rules() -> None:
 
     for rule in RULES:
         typer.echo(f"{rule.__name__:14}{explained(rule)[0]}")
-    for words in (dialects.pytorch, dialects.keras):
-        for name, reason in words.LEFT_OUT.items():
-            typer.echo(f"left out: {words.__name__.rpartition('.')[2]}'s {name}, since {reason}")
+    for dialect in (dialects.pytorch, dialects.keras):
+        for name, reason in dialect.left_out.items():
+            typer.echo(f"left out: {dialect.name}'s {name}, since {reason}")
 
 
 @app.command()

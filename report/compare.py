@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from samestep.parity.compare.trained import Training
 
 from samestep.parity.compare import trained
 from samestep.parity.compare.answer import DIFFERS, EQUAL, Answer
 from samestep.parity.compare.answer import compare as answered
 from samestep.parity.compare.difference import Difference
-from samestep.parity.compare.trained import Training
 from samestep.parity.measure import trial as trials
 from samestep.parity.measure.trial import Trial
 from samestep.parity.runners import contestants

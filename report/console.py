@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Column, Table
 from rich.text import Text
 
-from samestep.frameworks.experiment.launch import Event
+from samestep.frameworks.experiment.executor import Event
 from samestep.frameworks.experiment.run import Run
 from samestep.reference.dialects import Kind
 

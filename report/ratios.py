@@ -2,8 +2,6 @@
 
 import importlib.util
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from samestep import SEARCH_PATH
-from samestep.frameworks.experiment import launch
+from samestep.frameworks.experiment import process
 from samestep.parity.measure.cases import MATRIX, PLAIN
 
 STEPS, TRAINING = (SEARCH_PATH / "bench" / name for name in ("test_ratios.py", "test_epochs.py"))
@@ -64,17 +62,13 @@ def measure(words: Sequence[str], out: Path | None, clock: Path = STEPS) -> dict
     for package in ("pytest", "pytest_benchmark"):
         if importlib.util.find_spec(package) is None:
             raise ValueError(f"bench needs {package}, which is not installed; pip install pytest pytest-benchmark")
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+", errors="replace") as said:
+    with tempfile.TemporaryDirectory() as folder:
         result = (out or Path(folder) / "ratios.json").resolve()
-        command = [sys.executable, "-m", "pytest", str(clock), "--benchmark-only", "-q", "-p", "no:cacheprovider"]
-        ended = subprocess.run(
-            [*command, *words, "--benchmark-json", str(result)], cwd=SEARCH_PATH, env=launch.environment(),
-            stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-        )  # fmt: skip
-        said.seek(0)
-        last = launch.last_words(said.read())
-        if ended.returncode:
-            raise ValueError(f"the clock must end well, but it {launch.ending(ended.returncode)}: {last}")
+        command = ["-m", "pytest", str(clock), "--benchmark-only", "-q", "-p", "no:cacheprovider"]
+        command += [*words, "--benchmark-json", str(result)]
+        ended = process.run_python(command, cwd=SEARCH_PATH, merged=True)
+        if ended.code:
+            raise ValueError(f"the clock must end well, but it {ended.description}: {ended.message}")
         return json.loads(result.read_text())
 
 

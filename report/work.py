@@ -9,16 +9,13 @@ import importlib.util
 import json
 import platform
 import shlex
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from samestep import SEARCH_PATH
-from samestep.frameworks.experiment import launch, record
+from samestep.frameworks.experiment import executor, process, record
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run
 from samestep.parity.measure import cases
 
@@ -78,13 +75,13 @@ def work(
     request: Request,
     out: Path,
     jobs: int | None = None,
-    on_event: Callable[[launch.Event], None] = launch.ignore,
+    on_event: Callable[[executor.Event], None] = executor.ignore,
     on_part: Callable[[str], None] = lambda title: None,
 ) -> None:
     """Do all that was asked, in the folder ``out``; failures are written down, not raised."""
     started = time.time()
     (out / "records").mkdir(exist_ok=True)
-    outcomes = launch.launch(request.runs(), out / "records", jobs=jobs, on_event=on_event)
+    outcomes = executor.train_all(request.runs(), out / "records", jobs=jobs, on_event=on_event)
     made: dict[str, Any] = {
         "natives": _natives(request, out, on_part), "hostile": _hostile(request, out, on_part),
         "steps": _steps(request, out, on_part), "growth": _growth(request, out, on_part),
@@ -92,7 +89,7 @@ def work(
     made = {
         "format": FORMAT, "asked": dataclasses.asdict(request), "command": request.command(),
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime(started)) + " UTC", "seconds": time.time() - started,
-        "machine": {**record.machine(), "platform": platform.platform()}, "jobs": jobs or launch.cores(),
+        "machine": {**record.machine(), "platform": platform.platform()}, "jobs": jobs or executor.cores(),
         "runs": [_told(outcome, out) for outcome in outcomes], **made,
     }  # fmt: skip
     record.write_whole(out / "made.json", lambda file: file.write(json.dumps(made, indent=1).encode()))
@@ -100,11 +97,10 @@ def work(
 
 def reproduce(run: Run, out: Path) -> str:
     """The command that makes the record of ``run`` again."""
-    words = ["python", *run.command(out)[1:]]
-    return shlex.join(words)
+    return shlex.join(["python", *run.arguments(out)])
 
 
-def _told(outcome: launch.Outcome, out: Path) -> dict[str, Any]:
+def _told(outcome: executor.Outcome, out: Path) -> dict[str, Any]:
     path = outcome.record.relative_to(out).as_posix() if outcome.record else None
     run = dataclasses.asdict(outcome.run)
     return {"run": run, "record": path, "error": outcome.error, "seconds": outcome.seconds}
@@ -164,18 +160,12 @@ def _timed(
 
 def _part(words: Sequence[str], result: Path, folder: Path, told: tuple[int, ...] = (0,)) -> dict[str, str]:
     """Run ``python words result`` in ``folder``; how it ended. ``told``: exit codes with which it has done its work."""
-    command = [sys.executable, *words, str(result.resolve())]
     result.unlink(missing_ok=True)  # of an earlier report
-    with tempfile.TemporaryFile("w+", errors="replace") as said:
-        ended = subprocess.run(
-            command, cwd=folder, env=launch.environment(), stdin=subprocess.DEVNULL, stdout=said, stderr=said
-        )
-        said.seek(0)
-        last = launch.last_words(said.read())
+    ended = process.run_python([*words, str(result.resolve())], cwd=folder, merged=True)
     again = {"command": shlex.join(["python", *words, result.name])}
-    if ended.returncode in told and result.exists():
+    if ended.code in told and result.exists():
         return {"state": DONE, "words": "", **again}
-    return {"state": FAILED, "words": f"{launch.ending(ended.returncode)}: {last or 'it left no message'}", **again}
+    return {"state": FAILED, "words": f"{ended.description}: {ended.message}", **again}
 
 
 def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from report_checkout import ROOT, assert_mistake, samestep, workers
 
-from samestep.frameworks.experiment import launch, mnist, record
+from samestep.frameworks.experiment import executor, mnist, record
 from samestep.frameworks.experiment.run import Run, writable
 from samestep.parity.measure.cases import EVERYDAY, PLAIN
 from samestep.parity.natives.reproductions import REPRODUCTIONS
@@ -126,13 +126,13 @@ def environment_without(package: str, folder: Path) -> dict[str, str]:
 def test_a_worker_that_is_killed_leaves_the_others_alone(tmp_path: Path) -> None:
     victim, other = Run("numpy", "keras:Adam()", epochs=3), Run("numpy", "keras:SGD()", steps=30)
 
-    def kill(event: launch.Event) -> None:
+    def kill(event: executor.Event) -> None:
         if event.run == victim and event.step:
             for worker, line in workers(os.getpid()):
                 if "Adam" in line:
                     os.kill(worker, signal.SIGKILL)
 
-    dead, alive = launch.launch([victim, other], tmp_path, jobs=2, on_event=kill)
+    dead, alive = executor.train_all([victim, other], tmp_path, jobs=2, on_event=kill)
     assert (dead.record, dead.error) == (None, "was killed by SIGKILL: it left no message")
     assert alive.error is None
     assert alive.record
@@ -140,7 +140,7 @@ def test_a_worker_that_is_killed_leaves_the_others_alone(tmp_path: Path) -> None
 
 
 def test_a_worker_that_fails_passes_its_message_on(tmp_path: Path) -> None:
-    (outcome,) = launch.launch([Run("numpy", "keras:Adam()", data=str(tmp_path))], tmp_path)
+    (outcome,) = executor.train_all([Run("numpy", "keras:Adam()", data=str(tmp_path))], tmp_path)
     assert outcome.record is None
     assert outcome.error
     assert outcome.error.startswith("ended with exit code 2: train-images-idx3-ubyte.gz must lie in")
@@ -151,7 +151,7 @@ def test_a_worker_knows_its_threads_before_it_starts_and_any_folder_will_do(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    (outcome,) = launch.launch([Run("numpy", "keras:Adam()", steps=2, threads=2)], Path())
+    (outcome,) = executor.train_all([Run("numpy", "keras:Adam()", steps=2, threads=2)], Path())
     assert outcome.record, outcome.error
     header = record.read(outcome.record).header
     assert (header["threads"], header["options"]["OPENBLAS_NUM_THREADS"]) == (2, "2")
@@ -160,13 +160,13 @@ def test_a_worker_knows_its_threads_before_it_starts_and_any_folder_will_do(
 def test_no_more_workers_run_at_a_time_than_asked(tmp_path: Path) -> None:
     running, most = set(), 0
 
-    def count(event: launch.Event) -> None:
+    def count(event: executor.Event) -> None:
         nonlocal most
         running.discard(event.run) if event.outcome else running.add(event.run)
         most = max(most, len(running))
 
     calls = ("keras:SGD()", "keras:Adam()", "pytorch:Adam()")
-    outcomes = launch.launch([Run("numpy", call, steps=1) for call in calls], tmp_path, jobs=1, on_event=count)
+    outcomes = executor.train_all([Run("numpy", call, steps=1) for call in calls], tmp_path, jobs=1, on_event=count)
     assert [outcome.run.call for outcome in outcomes] == list(calls)
     assert most == 1
 
@@ -191,7 +191,7 @@ def test_a_report_with_dead_workers_tells_why_and_does_not_hold(tmp_path: Path) 
         dead: set[int] = set()
         while len(dead) < 3:
             found = _when(
-                lambda: [w for w, line in workers(process.pid) if "--framework pytorch" in line and w not in dead]
+                lambda: [w for w, line in workers(process.pid) if '"framework": "pytorch"' in line and w not in dead]
             )
             os.kill(found[0], signal.SIGKILL)
             dead.add(found[0])
@@ -224,11 +224,11 @@ def test_a_terminal_shows_a_bar_with_the_loss_for_a_run(tmp_path: Path) -> None:
     run = Run("numpy", "keras:Adam()", steps=100)
     with Bars(screen, 1) as bars:
 
-        def show(event: launch.Event) -> None:
+        def show(event: executor.Event) -> None:
             bars(event)
             bars.progress.refresh()
 
-        launch.launch([run], tmp_path, on_event=show)
+        executor.train_all([run], tmp_path, on_event=show)
     said = screen.file.getvalue()  # type: ignore[attr-defined]
     for words in ("NumPy lockstep keras:Adam()", "starting", "━", "/100  loss ", "1/1 runs", "00:0"):
         assert words in said

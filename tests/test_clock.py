@@ -83,7 +83,9 @@ def test_step_that_takes_long_to_warm_up_is_told_by_what_it_takes_then() -> None
         machine.samples += 1
         machine.now += pairs.SAMPLE / (5 if machine.samples <= 20 else 20)
 
-    assert pairs.best(step, samples=7, clock=lambda: machine.now) == pytest.approx(pairs.SAMPLE / 20)
+    assert pairs.best(step, samples=7, clock=lambda: machine.now) == pytest.approx(
+        pairs.SAMPLE / 20
+    )
 
 
 @pytest.fixture
@@ -103,7 +105,9 @@ def device() -> Iterator["queue.Queue[Callable[[], None] | None]"]:
     server.join()
 
 
-def test_a_missing_synchronisation_is_caught(device: "queue.Queue[Callable[[], None] | None]") -> None:
+def test_a_missing_synchronisation_is_caught(
+    device: "queue.Queue[Callable[[], None] | None]",
+) -> None:
     """A step that only hands its work over is refused; the same step that waits is not."""
 
     def hand_over() -> None:
@@ -114,7 +118,9 @@ def test_a_missing_synchronisation_is_caught(device: "queue.Queue[Callable[[], N
         device.join()
 
     pairs.check_waits(wait_too, device.join)
-    with pytest.raises(pairs.Unsynchronised, match=r"must return when it is done, but reading its results took"):
+    with pytest.raises(
+        pairs.Unsynchronised, match=r"must return when it is done, but reading its results took"
+    ):
         pairs.check_waits(hand_over, device.join)
 
 
@@ -131,7 +137,9 @@ def test_the_table_says_what_was_measured() -> None:
     """A table a size, a row a call and mode; every number of the row is in it."""
     ratios = pytest.importorskip("samestep.report.ratios", reason="the table is the extra 'report'")
     assert tuple(sizes.SHAPES) == ratios.SIZES
-    ratio = pairs.Ratio(value=0.5, low=0.45, high=0.55, a=1e-4, b=2e-4, rounds=20, again=1, stalled=0)
+    ratio = pairs.Ratio(
+        value=0.5, low=0.45, high=0.55, a=1e-4, b=2e-4, rounds=20, again=1, stalled=0
+    )
     fact = {
         "call": "pytorch:Adam(lr=0.001)", "mode": "compiled", "native": "fused", "ratio": ratio._asdict(),
         "verdict": "faster", "noise_floor": 0.02, "bytes_a_parameter": 28.0, "share_of_axpy": 0.875,
@@ -154,10 +162,23 @@ def test_the_table_of_training_says_what_was_measured() -> None:
     """A row an epoch and whom it was timed in turn with, how many times as fast it was; who had none stands alone."""
     ratios = pytest.importorskip("samestep.report.ratios", reason="the table is the extra 'report'")
     ratio = pairs.Ratio(value=0.5, low=0.4, high=0.8, a=0.25, b=0.5, rounds=3, again=1, stalled=0)
-    fact = {"framework": "pytorch", "mode": "compiled", "arithmetic": "float32", "products_seconds": 0.125}
+    fact = {
+        "framework": "pytorch",
+        "mode": "compiled",
+        "arithmetic": "float32",
+        "products_seconds": 0.125,
+    }
     quickest = {"native": "DataLoader fused", "ratio": ratio._asdict(), "verdict": "faster"}
-    usual = {"native": "DataLoader", "ratio": ratio._replace(value=0.25, b=1.0)._asdict(), "verdict": "faster"}
-    rows = [{**fact, **quickest, "usual": usual}, {**fact, **usual, "usual": usual}, {**fact, "framework": "numpy"}]
+    usual = {
+        "native": "DataLoader",
+        "ratio": ratio._replace(value=0.25, b=1.0)._asdict(),
+        "verdict": "faster",
+    }
+    rows = [
+        {**fact, **quickest, "usual": usual},
+        {**fact, **usual, "usual": usual},
+        {**fact, "framework": "numpy"},
+    ]
     told = {"benchmarks": [{"extra_info": row, "stats": {"min": 0.75}} for row in rows]}
     own = ("pytorch compiled float32", "0.25", "0.12")
     slower = (*own, "DataLoader", "1.00", "4.00", "1.25 to 2.50", "faster")
@@ -168,7 +189,9 @@ def test_the_table_of_training_says_what_was_measured() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.skipif(memory.taken(lambda: None) is None, reason="the system does not tell a process its peak memory")
+@pytest.mark.skipif(
+    memory.taken(lambda: None) is None, reason="the system does not tell a process its peak memory"
+)
 def test_memory_that_a_step_takes_is_seen() -> None:
     """To the 64 pages a thread, whoever started it, that Linux counts late in each of two readings; what takes nothing
     is seen to take nothing."""
@@ -187,9 +210,11 @@ def test_every_rule_has_sizes_and_those_of_matrix_products_have_matrices() -> No
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("call", [call for call in steps.calls() if call.startswith("pytorch:")])
-def test_the_usual_native_is_what_torch_takes(call: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_usual_native_is_what_torch_takes(
+    call: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Told by the functions that it calls; for CUDA it is made to believe that the CPU is a device for foreach."""
-    torch, home = require("torch"), require("samestep.bench.pytorch")
+    torch, home = require("torch"), require("samestep.bench.frameworks.pytorch")
     if device == "cuda":
         module = require("torch.optim.optimizer")
         monkeypatch.setattr(module, "_get_foreach_kernels_supported_devices", lambda: ["cpu"])

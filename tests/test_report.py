@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from report_checkout import assert_mistake, content, samestep
-from report_folder import STEPS, add_growth, add_hostile, add_natives, add_steps, again, edit, path_of
+from report_folder import (
+    STEPS,
+    add_growth,
+    add_hostile,
+    add_natives,
+    add_steps,
+    again,
+    edit,
+    path_of,
+)
 
 from samestep.frameworks.experiment import facts, record
 from samestep.frameworks.experiment.run import FRAMEWORKS
@@ -48,7 +57,7 @@ def test_the_commands_of_the_page_make_the_same_records(made: Path) -> None:
     row = content(made)["training"][0]
     command = row["commands"]["numpy"]
     assert command.startswith("python -m samestep.frameworks.experiment.run ")
-    assert f"--steps {STEPS}" in command
+    assert f'"steps": {STEPS}' in command
     assert html.escape(command, quote=True).replace("&#x27;", "&#39;") in (made / "index.html").read_text()
 
 

@@ -1,16 +1,14 @@
-"""The MNIST files: found, checked, read.
+"""The MNIST files: where they are, whether they are whole, what they hold.
 
-In a checkout they lie in ``data/mnist``. An installed package looks in the usual caches and then downloads them. The
-checksum of the unpacked file decides in every case.
+In a checkout they lie in ``data/mnist``. An installed package downloads them with pooch, once, to
+a folder of the user's. The checksum of the unpacked file decides in every case.
 """
 
 import gzip
 import hashlib
-import os
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +17,9 @@ from samestep import checkout
 _ROOT = checkout()
 CHECKOUT = _ROOT / "data" / "mnist" if _ROOT else None
 MIRROR = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-SHA256 = {  # of the unpacked files
+FOLDER_VARIABLE = "SAMESTEP_DATA"  # the environment variable that names the folder of downloads
+# SHA-256 of the unpacked files.
+SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
@@ -37,57 +37,82 @@ class MNIST(NamedTuple):
 
 
 def load(folder: Path | None = None) -> MNIST:
-    """Read the four files from ``folder``, or from wherever they are; ValueError if one is missing or not MNIST."""
-    return MNIST(*(_parse(name, _unpacked(name, folder)) for name in SHA256))
+    """Read the four files, ``NAME.gz``, from ``folder``.
+
+    Without ``folder`` they come from the checkout, or are downloaded once by an installed package.
+    ValueError if a file is missing, cannot be downloaded, or is not MNIST's.
+    """
+    place = folder or CHECKOUT
+    if place is not None:
+        return MNIST(*(_parse(_read(place, name)) for name in SHA256))
+    downloads = _downloads()
+    return MNIST(*(_parse(_fetch(downloads, name)) for name in SHA256))
 
 
-def _unpacked(name: str, folder: Path | None) -> bytes:
-    advice = f"restore it from version control, or delete {folder or 'it'} and let samestep find MNIST elsewhere"
-    for path in _candidates(name, folder):
-        if not path.exists():
-            continue
-        try:
-            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path} must be a whole gzip file, but reading it failed: {error}; {advice}") from error
-        found = hashlib.sha256(data).hexdigest()
-        if found != SHA256[name]:
-            raise ValueError(f"{path} must hold MNIST with SHA-256 {SHA256[name]}, got {found}; {advice}")
-        return data
-    if folder is not None or CHECKOUT is not None:
-        raise ValueError(f"{name}.gz must lie in {folder or CHECKOUT}, found nothing; {advice}")
-    return _download(name)
+def _read(folder: Path, name: str) -> bytes:
+    """The unpacked bytes of a file of ``folder``."""
+    advice = f"restore it from version control, or delete {folder} and let samestep download MNIST"
+    archive = folder / f"{name}.gz"
+    if not archive.exists():
+        raise ValueError(f"{name}.gz must lie in {folder}, found nothing; {advice}")
+    try:
+        return _unpack(archive, name)
+    except ValueError as error:
+        raise ValueError(f"{error}; {advice}") from error
 
 
-def _candidates(name: str, folder: Path | None) -> Iterator[Path]:
-    if folder is not None or CHECKOUT is not None:
-        yield (folder or CHECKOUT) / f"{name}.gz"  # type: ignore[operator]
-        return
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    for cache in (home / "samestep", Path.home() / "data" / "MNIST" / "raw", Path("data") / "MNIST" / "raw"):
-        yield cache / f"{name}.gz"
-        yield cache / name
+def _unpack(archive: Path, name: str) -> bytes:
+    """The unpacked bytes of ``archive``; ValueError unless they are those of MNIST's ``name``."""
+    try:
+        data = gzip.decompress(archive.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(
+            f"{archive} must be a whole gzip file, but reading it failed: {error}"
+        ) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != SHA256[name]:
+        raise ValueError(f"{archive} must hold MNIST with SHA-256 {SHA256[name]}, got {digest}")
+    return data
 
 
-def _download(name: str) -> bytes:
+def _downloads() -> Any:
+    """pooch's registry of the four archives; ValueError if pooch is not installed."""
     try:
         import pooch
     except ImportError as error:
         raise ValueError(
-            f"{name} is in no known folder and pooch, which would fetch it, is not installed; "
-            "pip install pooch, or run from a checkout, which holds the data"
+            "MNIST must lie in a folder or be downloaded, but pooch, which would download it, is "
+            "not installed; pip install pooch, or name the folder of the four files with --data"
         ) from error
-    unpack = pooch.Decompress(name=name)
-    path = pooch.retrieve(f"{MIRROR}{name}.gz", known_hash=None, path=pooch.os_cache("samestep"), processor=unpack)
-    data = Path(path).read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != SHA256[name]:
-        Path(path).unlink()
-        raise ValueError(f"{MIRROR}{name}.gz must unpack to SHA-256 {SHA256[name]}, got {found}; try again later")
-    return data
+    pooch.get_logger().setLevel("WARNING")
+    return pooch.create(
+        path=pooch.os_cache("samestep"),
+        base_url=MIRROR,
+        registry={f"{name}.gz": None for name in SHA256},  # ``_unpack`` checks what is inside
+        env=FOLDER_VARIABLE,
+    )
 
 
-def _parse(name: str, data: bytes) -> np.ndarray:
+def _fetch(downloads: Any, name: str) -> bytes:
+    """The unpacked bytes of a file, from the folder of downloads or else from the mirror."""
+    archive = f"{name}.gz"
+    path = Path(downloads.abspath) / archive
+    try:
+        downloads.fetch(archive)
+    except (OSError, ValueError) as error:  # OSError: also every error of the connection
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"MNIST must be downloaded once, but {MIRROR}{archive} could not be fetched to {path}: "
+            f"{type(error).__name__}: {reason}; connect to the internet and run again, put the "
+            f"four files there, or name their folder with --data"
+        ) from error
+    try:
+        return _unpack(path, name)
+    except ValueError as error:
+        raise ValueError(f"{error}; delete it, and it will be downloaded again") from error
+
+
+def _parse(data: bytes) -> np.ndarray:
     """An IDX file of bytes: magic 0, 0, 8, rank; big-endian sizes; the bytes."""
     rank = data[3]
     sizes = np.frombuffer(data, ">u4", rank, offset=4)

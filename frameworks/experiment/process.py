@@ -1,22 +1,37 @@
-"""One way to run a module in a child process and to learn how it ended."""
+"""One way to run Python in a child process and to learn how it ended.
+
+``run_module`` and ``run_python`` wait for the end. ``Child`` hands over the lines of standard
+output while the process runs.
+"""
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .launch import environment
+from samestep import SEARCH_PATH
 
-LAST_LINES = 12  # how many lines of a failed process's standard error are passed on
-CHATTER = re.compile(r"[IWE]\d{4}|WARNING: All log messages before absl|\s*$")  # what TensorFlow logs in any case
+LAST_LINES = 12  # how many lines of a failed process's output are passed on
+CHATTER = re.compile(  # what TensorFlow logs in any case
+    r"[IWE]\d{4}|WARNING: All log messages before absl|\s*$"
+)
+# These variables are read before a library starts its pool of threads.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+GRACE = 5  # seconds between asking a process to end and killing it
 
 
 class Ended(NamedTuple):
-    """How a child process ended: its exit code (negative: the number of the signal that killed it) and its output."""
+    """How a child process ended.
+
+    ``code`` is the exit code, or minus the number of the signal that killed the process.
+    """
 
     code: int
     stdout: str
@@ -33,32 +48,117 @@ class Ended(NamedTuple):
 
     @property
     def message(self) -> str:
-        """The last lines of its standard error, without what TensorFlow always logs."""
-        lines = [line for line in self.stderr.splitlines() if not CHATTER.match(line)]
-        return "\n".join(lines[-LAST_LINES:]) or "it left no message"
+        """The last lines of standard error, or of standard output if standard error is empty."""
+        return last_lines(self.stderr) or last_lines(self.stdout) or "it left no message"
+
+
+def last_lines(text: str) -> str:
+    """The last lines of a process's output, without what TensorFlow always logs."""
+    lines = [line for line in text.splitlines() if not CHATTER.match(line)]
+    return "\n".join(lines[-LAST_LINES:])
+
+
+def environment(threads: int = 1) -> dict[str, str]:
+    """The environment of a child process.
+
+    It finds this package from any folder, and its libraries start with so many threads.
+    """
+    variables = {
+        **os.environ,
+        **dict.fromkeys(THREADS, str(threads)),
+        "PYTHONSAFEPATH": "1",
+    }
+    variables.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # The folder of installed packages must not come before the standard library.
+    if str(SEARCH_PATH) != sysconfig.get_path("purelib"):
+        folders = [str(SEARCH_PATH), os.environ.get("PYTHONPATH")]
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
+    return variables
 
 
 def run_module(
-    module: str, arguments: Sequence[str] = (), *, timeout: float | None = None, cwd: Path | None = None
+    module: str,
+    arguments: Sequence[str] = (),
+    *,
+    timeout: float | None = None,
+    cwd: Path | None = None,
 ) -> Ended:
-    """Run ``python -m module arguments`` with the package importable and one thread, and wait for its end.
+    """Run ``python -m module arguments`` in a child process and wait for its end.
 
-    ``timeout`` is in seconds; subprocess.TimeoutExpired if the process takes longer.
+    The process can import this package and uses one thread. ``timeout`` is in seconds;
+    subprocess.TimeoutExpired is raised if the process takes longer.
     """
     return run_python(["-m", module, *arguments], timeout=timeout, cwd=cwd)
 
 
-def run_python(arguments: Sequence[str], *, timeout: float | None = None, cwd: Path | None = None) -> Ended:
-    """Run ``python arguments`` as ``run_module`` does: a script's path, or options of the interpreter."""
+def run_python(
+    arguments: Sequence[str],
+    *,
+    timeout: float | None = None,
+    cwd: Path | None = None,
+    merged: bool = False,
+) -> Ended:
+    """Run ``python arguments`` as ``run_module`` does.
+
+    With ``merged`` standard error goes to standard output, so that the order of lines is kept.
+    """
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
         env=environment(),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if merged else subprocess.PIPE,
         text=True,
         errors="replace",
         timeout=timeout,
         check=False,
     )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return Ended(done.returncode, done.stdout, done.stderr or "")
+
+
+class Child:
+    """A running child process.
+
+    Read ``lines()`` to their end, then call ``wait()``. Standard error goes to a file, so that
+    the process never waits for a reader of it.
+    """
+
+    def __init__(self, arguments: Sequence[str], threads: int = 1) -> None:
+        """Start ``python arguments`` with so many threads."""
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  see ``wait``
+        self._process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env=environment(threads),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            errors="replace",
+        )
+
+    def lines(self) -> Iterator[str]:
+        """The lines of standard output as they are written; ends when the process ends."""
+        assert self._process.stdout
+        with self._process.stdout as output:
+            yield from output
+
+    def wait(self) -> Ended:
+        """Wait for the end; ``stdout`` of the result is empty, since ``lines`` has read it."""
+        code = self._process.wait()
+        with self._errors as errors:
+            errors.seek(0)
+            return Ended(code, "", errors.read())
+
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        self._process.terminate()
+
+    def stop(self) -> None:
+        """End the process: ask it to, and kill it if it has not ended after some seconds."""
+        self.terminate()
+        try:
+            self._process.wait(timeout=GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,6 +1,10 @@
-"""A record: one training run on disk. JSON for what a person reads, NPZ beside it for the weights at the marks."""
+"""A record: one training run on disk.
+
+A JSON file holds what a person reads. An NPZ file beside it holds the weights at the marks.
+"""
 
 import dataclasses
+import io
 import json
 import os
 import platform
@@ -8,21 +12,27 @@ import tempfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 FORMAT = 1
-PACKAGES = {"numpy": ("numpy",), "pytorch": ("torch", "numpy"), "tensorflow": ("tensorflow", "keras", "numpy")}
+PACKAGES = {
+    "numpy": ("numpy",),
+    "pytorch": ("torch", "numpy"),
+    "tensorflow": ("tensorflow", "keras", "numpy"),
+}
 
 
 @dataclasses.dataclass
 class Record:
-    """``header``: who ran what, where. ``losses``: one a step, before the step.
+    """The result of one training run.
 
-    ``marks``: at some steps the SHA-256 of all weights, and the length of the path so far (Euclidean, float64).
-    ``epochs``: number, accuracy on the test set, digest and seconds of each. ``order_dependent``: how many elements of
-    the checked steps depend on the order of a sum or on the last bit of ``exp`` (NumPy in lockstep; else None).
+    ``header`` tells who ran what, where. ``losses`` has the loss before each step. ``marks`` has
+    for some steps the SHA-256 of all weights and the length of the path so far (Euclidean,
+    float64). ``epochs`` has number, accuracy on the test set, digest and seconds of each epoch.
+    ``order_dependent`` counts the elements of the checked steps that depend on the order of a sum
+    or on the last bit of ``exp``; it is None except for NumPy in lockstep.
     """
 
     header: dict[str, Any]
@@ -37,23 +47,46 @@ class Record:
         return [epoch["digest"] for epoch in self.epochs]
 
 
+class Packed(NamedTuple):
+    """A record as the bytes of its two files, to be sent from one machine to another."""
+
+    body: bytes
+    weights: bytes
+
+
 def versions(framework: str) -> dict[str, str]:
-    """The versions a run's result may depend on."""
-    found = {package: metadata.version(package) for package in PACKAGES[framework]}
-    return {"python": platform.python_version(), **found}
+    """The versions that a run's result may depend on."""
+    installed = {package: metadata.version(package) for package in PACKAGES[framework]}
+    return {"python": platform.python_version(), **installed}
 
 
 def machine() -> dict[str, Any]:
-    """The machine as far as a result may depend on it."""
-    return {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()}
+    """The machine, as far as a result may depend on it."""
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+
+
+def pack(record: Record, weights: dict[int, np.ndarray]) -> Packed:
+    """The bytes of a record's files; ``weights`` maps a step to all weights, flat."""
+    body = json.dumps({"format": FORMAT, **dataclasses.asdict(record)}, indent=1)
+    arrays = {str(step): array for step, array in weights.items()}
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return Packed(body.encode(), file.getvalue())
+
+
+def save(packed: Packed, folder: Path, name: str) -> Path:
+    """Write ``name``.npz, then ``name``.json, each whole or not at all; the path of the latter."""
+    write_whole(folder / f"{name}.npz", lambda file: file.write(packed.weights))
+    return write_whole(folder / f"{name}.json", lambda file: file.write(packed.body))
 
 
 def write(record: Record, weights: dict[int, np.ndarray], folder: Path, name: str) -> Path:
-    """Write ``name``.json and ``name``.npz (step -> all weights, flat) whole or not at all; the path of the former."""
-    body = json.dumps({"format": FORMAT, **dataclasses.asdict(record)}, indent=1)
-    arrays = {str(step): array for step, array in weights.items()}
-    write_whole(folder / f"{name}.npz", lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
-    return write_whole(folder / f"{name}.json", lambda file: file.write(body.encode()))
+    """Write a record to ``folder`` as ``save`` does; the path of its JSON file."""
+    return save(pack(record, weights), folder, name)
 
 
 def write_whole(path: Path, fill: Callable[[BinaryIO], Any]) -> Path:
@@ -71,17 +104,27 @@ def write_whole(path: Path, fill: Callable[[BinaryIO], Any]) -> Path:
 
 
 def read(path: Path) -> Record:
-    """Read a record; ValueError if it is none, or of another format."""
+    """Read a record; ValueError if the file is no record, or one of another format."""
     try:
         body = json.loads(path.read_text())
         if body.pop("format") != FORMAT:
             raise ValueError("another format")
         return Record(**body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} must be a record of format {FORMAT}: {error!r}; run it again") from error
+        raise ValueError(
+            f"{path} must be a record of format {FORMAT}: {error!r}; run it again"
+        ) from error
+
+
+def read_packed(path: Path) -> Packed:
+    """The bytes of both files of the record at ``path``, a JSON file."""
+    return Packed(path.read_bytes(), path.with_suffix(".npz").read_bytes())
 
 
 def read_weights(path: Path) -> dict[int, np.ndarray]:
     """The weights at the marks of the record at ``path``, flat, by step."""
-    with open(path.with_suffix(".npz"), "rb") as file, np.load(file, allow_pickle=False) as arrays:
+    with (
+        open(path.with_suffix(".npz"), "rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
         return {int(step): arrays[step] for step in arrays.files}

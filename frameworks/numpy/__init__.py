@@ -1,4 +1,4 @@
-"""NumPy: gradients by hand, nothing hidden."""
+"""NumPy: gradients written by hand, in plain arithmetic."""
 
 from . import parts
 from .optimizer import Optimizer

@@ -12,14 +12,17 @@ from . import namespace
 class Optimizer:
     """Moves ``parameters``, arrays of any shape and real floating dtype, by ``rule``.
 
-    ``lr`` may be set at any time. Each parameter keeps its own step number, which advances only when it has a gradient.
-    Half precision is computed in float32 and rounded once a step, parameters and state alike.
+    ``lr`` may be set at any time. Each parameter has its own step number, which advances only when
+    it has a gradient. Half precision is computed in float32 and rounded once a step, parameters
+    and state alike. ValueError for complex or integer parameters.
     """
 
     def __init__(self, parameters: Sequence[np.ndarray], rule: Rule) -> None:
         for index, parameter in enumerate(parameters):
             if parameter.dtype.kind in "cbiu":
-                raise ValueError(f"parameter {index} must have a real floating dtype, got {parameter.dtype}")
+                raise ValueError(
+                    f"parameter {index} must have a real floating dtype, got {parameter.dtype}"
+                )
         self.parameters = list(parameters)
         self.rule = rule
         self.lr = rule.lr
@@ -27,20 +30,25 @@ class Optimizer:
         self.state = [_rounded(rule.start(_widened(p), namespace), p.dtype) for p in parameters]
 
     def step(self, gradients: Sequence[np.ndarray | None]) -> None:
-        """One step; a parameter whose gradient is None is left alone."""
+        """Take one step; a parameter whose gradient is None is left alone.
+
+        ValueError if a gradient has not its parameter's shape and dtype.
+        """
         for index, (parameter, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             if gradient is None:
                 continue
             if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
                 raise ValueError(
-                    f"gradient {index} must have the parameter's shape {parameter.shape} and dtype {parameter.dtype}, "
-                    f"got {gradient.shape} and {gradient.dtype}"
+                    f"gradient {index} must have the parameter's shape {parameter.shape} "
+                    f"and dtype {parameter.dtype}, got {gradient.shape} and {gradient.dtype}"
                 )
             self.t[index] += 1
             state = {name: _widened(array) for name, array in self.state[index].items()}
-            with np.errstate(all="ignore"):  # NaN and infinity travel on in silence, as in the other frameworks
+            theta, g = _widened(parameter), _widened(gradient)
+            # NaN and infinity pass silently, as in the other frameworks.
+            with np.errstate(all="ignore"):
                 c = self.rule.coefficients(self.t[index], self.lr)
-                theta, state = self.rule.update(_widened(parameter), _widened(gradient), state, c, namespace)
+                theta, state = self.rule.update(theta, g, state, c, namespace)
                 parameter[...] = theta
                 self.state[index] = _rounded(state, parameter.dtype)
 

@@ -1,4 +1,4 @@
-"""What stands around a rule, for NumPy arrays.
+"""The parts that work with a rule, for NumPy arrays.
 
 ::
 
@@ -24,21 +24,28 @@ def clipped(clipping: Clipping, gradients: Gradients) -> list[np.ndarray | None]
 
     Computed in float64 if one of them is float64, else in float32, and rounded once to each dtype.
     """
-    wide = np.result_type(np.float32, *(g.dtype for g in gradients if g is not None))
-    with np.errstate(all="ignore"):  # NaN and infinity travel on in silence, as in the other frameworks
-        found = clipping.clip([None if g is None else g.astype(wide, copy=False) for g in gradients], namespace)
-        return [None if g is None else np.asarray(new, g.dtype) for g, new in zip(gradients, found, strict=True)]
+    dtypes = (g.dtype for g in gradients if g is not None)
+    wide = np.result_type(np.float32, *dtypes)
+    widened = [None if g is None else g.astype(wide, copy=False) for g in gradients]
+    with np.errstate(all="ignore"):  # NaN and infinity pass silently, as in the other frameworks
+        pairs = zip(gradients, clipping.clip(widened, namespace), strict=True)
+        return [None if g is None else np.asarray(new, g.dtype) for g, new in pairs]
 
 
 class Scheduler:
-    """Sets ``optimizer.lr``: to the first rate now, to the next one at each ``step()``, made after the optimizer's."""
+    """Sets ``optimizer.lr``: to the first rate now, and to the next one at each ``step()``.
+
+    Call ``step()`` after the optimizer's.
+    """
 
     def __init__(self, optimizer: Optimizer, schedule: Schedule) -> None:
-        self.optimizer, self.schedule, self.taken = optimizer, schedule, 0
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.taken = 0
         optimizer.lr = schedule.rate(1)
 
     def step(self) -> None:
-        """The next step's rate."""
+        """Set the next step's rate."""
         self.taken += 1
         self.optimizer.lr = self.schedule.rate(self.taken + 1)
 
@@ -50,14 +57,17 @@ class Averages:
     """
 
     def __init__(self, parameters: Sequence[np.ndarray], average: Average) -> None:
-        self.parameters, self.average, self.count = list(parameters), average, 0
+        self.parameters = list(parameters)
+        self.average = average
+        self.count = 0
         self.averages: list[np.ndarray] = []
 
     def update(self) -> None:
         """Take in the parameters as they are now; the first time copies them."""
         self.count += 1
         now = [_wide(parameter) for parameter in self.parameters]
-        self.averages = [np.asarray(a) for a in self.average.update(self.averages, now, self.count)]
+        averages = self.average.update(self.averages, now, self.count)
+        self.averages = [np.asarray(average) for average in averages]
 
 
 class Accumulator:
@@ -67,7 +77,8 @@ class Accumulator:
     """
 
     def __init__(self, accumulation: Accumulation) -> None:
-        self.accumulation, self.count = accumulation, 0
+        self.accumulation = accumulation
+        self.count = 0
         self.sums: list[np.ndarray | None] = []
         self.dtypes: dict[int, np.dtype] = {}
 
@@ -79,8 +90,11 @@ class Accumulator:
         self.sums = self.accumulation.add(self.sums, wide) if self.sums else wide
         if not self.accumulation.due(self.count):
             return None
-        done, self.sums = self.accumulation.finished(self.sums), []
-        return [None if g is None else np.asarray(g, self.dtypes[index]) for index, g in enumerate(done)]
+        finished = self.accumulation.finished(self.sums)
+        self.sums = []
+        return [
+            None if g is None else np.asarray(g, self.dtypes[i]) for i, g in enumerate(finished)
+        ]
 
 
 def _wide(array: np.ndarray) -> np.ndarray:

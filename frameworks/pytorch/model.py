@@ -1,7 +1,8 @@
-"""The article's network in PyTorch. A kernel is a Linear weight: (out, in), the transpose of the experiment's.
+"""The article's network in PyTorch.
 
-The lockstep grid is that of ``samestep.frameworks.numpy.model``, as functions that autograd differentiates straight through:
-``OnGrid`` rounds on the way forward, ``GradientOnGrid`` the gradient on its way back.
+A kernel is a Linear weight: (out, in), the transpose of the experiment's. The lockstep grid is
+that of ``samestep.frameworks.numpy.model``, as functions that autograd differentiates straight
+through: ``OnGrid`` rounds on the way forward, ``GradientOnGrid`` the gradient on its way back.
 """
 
 from collections.abc import Callable, Sequence
@@ -71,7 +72,9 @@ class CrossEntropyOnGrid(torch.autograd.Function):
 
 def parameters(weights: Sequence[np.ndarray], device: str) -> list[torch.nn.Parameter]:
     """The experiment's weights as this model's parameters, kernels transposed."""
-    return [torch.nn.Parameter(torch.tensor(weight.T, device=device).contiguous()) for weight in weights]
+    return [
+        torch.nn.Parameter(torch.tensor(weight.T, device=device).contiguous()) for weight in weights
+    ]
 
 
 def weights(parameters: Sequence[torch.nn.Parameter]) -> list[np.ndarray]:
@@ -79,7 +82,9 @@ def weights(parameters: Sequence[torch.nn.Parameter]) -> list[np.ndarray]:
     return [parameter.detach().cpu().numpy().T for parameter in parameters]
 
 
-def forward(parameters: Sequence[torch.Tensor], images: torch.Tensor, mask: torch.Tensor | float) -> torch.Tensor:
+def forward(
+    parameters: Sequence[torch.Tensor], images: torch.Tensor, mask: torch.Tensor | float
+) -> torch.Tensor:
     """The logits (n, 10), in plain arithmetic."""
     W1, b1, W2, b2 = parameters
     hidden = functional.relu(functional.linear(images, W1, b1)) * mask

@@ -1,8 +1,10 @@
-"""The ``xp`` of PyTorch: its own functions, except an eager square root on the CPU, the sign, also of NaN, and a sum.
+"""The ``xp`` of PyTorch: its own functions, except three.
 
-Eager ``torch.sqrt`` on the CPU calls a vector library that is one unit in the last place off in 0.7 % of float32
-values; NumPy's, on the same memory, is correctly rounded. Compiled code and CUDA round correctly by themselves.
-``torch.sign`` calls the sign of NaN zero; the others, and this, call it NaN. Sums have the order of ``samestep.reference.sums``.
+These are the square root, which in eager mode on the CPU calls a vector library that is one unit
+in the last place off in 0.7 % of float32 values; NumPy's, on the same memory, is correctly rounded.
+Compiled code and CUDA round correctly by themselves. The sign: ``torch.sign`` of NaN is zero, that
+of the other frameworks, and of this module, is NaN. The sum, which has the order of
+``samestep.reference.sums``.
 """
 
 import numpy as np
@@ -12,8 +14,8 @@ from torch._subclasses import FakeTensor
 from torch.nn.functional import pad
 
 __all__ = [
-    "abs", "concat", "matmul", "maximum", "minimum", "ones", "reshape", "sign", "sqrt", "square", "total",
-    "transpose", "where", "zeros_like",
+    "abs", "concat", "matmul", "maximum", "minimum", "ones", "reshape", "sign", "sqrt", "square",
+    "total", "transpose", "where", "zeros_like",
 ]  # fmt: skip
 
 _EXACT_IN_NUMPY = (torch.float32, torch.float64)
@@ -21,28 +23,35 @@ _PARTS = 8  # as many arrays as Inductor lets one loop read
 
 
 def sign(x: torch.Tensor) -> torch.Tensor:
-    """-1, 0 or 1 elementwise; NaN for NaN. By comparisons: Inductor makes slow code of isnan and of torch.sign."""
+    """-1, 0 or 1 elementwise; NaN for NaN.
+
+    It uses comparisons, since Inductor makes slow code of isnan and of torch.sign.
+    """
     return torch.where(x > 0, 1.0, torch.where(x < 0, -1.0, torch.abs(x)))
 
 
 def sqrt(x: torch.Tensor) -> torch.Tensor:
-    """The correctly rounded square root, elementwise; no gradient flows through it in eager mode on the CPU."""
+    """The correctly rounded square root, elementwise.
+
+    No gradient flows through it in eager mode on the CPU.
+    """
     if torch.compiler.is_compiling() or x.device.type != "cpu" or x.dtype not in _EXACT_IN_NUMPY:
         return torch.sqrt(x)
     if isinstance(x, FakeTensor):  # a compiler's stand-in, which has no memory
         return torch.sqrt(x)
     root = torch.empty_like(x, requires_grad=False)
-    with np.errstate(invalid="ignore"):  # the root of a negative number is NaN in silence, as in torch
+    with np.errstate(invalid="ignore"):  # the root of a negative number is NaN silently
         np.sqrt(x.detach().numpy(), out=root.numpy())
     return root
 
 
 def total(x: torch.Tensor, axis: int) -> torch.Tensor:
-    """``samestep.reference.sums.total``: the same additions in the same order, three halvings at a time.
+    """The sum of ``samestep.reference.sums.total``: the same additions in the same order.
 
-    Inductor makes one loop of them, so that compiled sums write eighths to memory, where each half would be written.
-    What goes beyond a power of two is filled up with minus zero, which changes no number that it is added to: joined to
-    the rest, as there, all would be written.
+    Three halvings are taken at a time. Inductor makes one loop of them, so that compiled sums
+    write eighths to memory, where each half would be written. The elements beyond a power of two
+    are filled up with minus zero, which changes no number that it is added to; if they were joined
+    to the rest, as in ``sums``, all would be written.
     """
     size = x.shape[axis]
     if not size:
@@ -57,7 +66,8 @@ def total(x: torch.Tensor, axis: int) -> torch.Tensor:
         parts = x.split(power, axis)
         while len(parts) > 1:
             half = len(parts) // 2
-            parts = tuple(a + b for a, b in zip(parts[:half], parts[half:], strict=True))
+            pairs = zip(parts[:half], parts[half:], strict=True)
+            parts = tuple(first + second for first, second in pairs)
         (x,) = parts
     return x
 

@@ -7,19 +7,25 @@ import torch
 from samestep.reference.dialects import Call
 
 IMPLEMENTATIONS = ("for-loop", "foreach", "fused")
-UNVARIED = ("Muon",)  # torch.optim optimizers with one implementation, whose calls choose none
-FUSED = ("SGD", "Adagrad", "Adam", "AdamW")  # torch.optim optimizers with a fused implementation
+# The optimizers of torch.optim with one implementation; their calls choose none.
+UNVARIED = ("Muon",)
+# The optimizers of torch.optim with a fused implementation.
+FUSED = ("SGD", "Adagrad", "Adam", "AdamW")
 
 
 def optimizer(params: Any, call: Call, implementation: str = "for-loop") -> torch.optim.Optimizer:
     """``torch.optim.<call.name>`` on ``params``; ValueError if it has no such implementation."""
     if implementation not in IMPLEMENTATIONS:
-        raise ValueError(f"implementation must be one of {', '.join(IMPLEMENTATIONS)}, got {implementation!r}")
+        known = ", ".join(IMPLEMENTATIONS)
+        raise ValueError(f"implementation must be one of {known}, got {implementation!r}")
     if implementation == "fused" and call.name not in FUSED:
-        raise ValueError(f"torch.optim.{call.name} has no fused implementation; {', '.join(FUSED)} have")
+        have = ", ".join(FUSED)
+        raise ValueError(f"torch.optim.{call.name} has no fused implementation; {have} have")
     if implementation != "for-loop" and call.name in UNVARIED:
-        raise ValueError(f"torch.optim.{call.name} has no {implementation} implementation, only a for-loop")
-    chosen = {} if call.name in UNVARIED else {"foreach": implementation == "foreach"}
+        raise ValueError(
+            f"torch.optim.{call.name} has no {implementation} implementation, only a for-loop"
+        )
+    flags = {} if call.name in UNVARIED else {"foreach": implementation == "foreach"}
     if call.name in FUSED:
-        chosen["fused"] = implementation == "fused"
-    return getattr(torch.optim, call.name)(params, **call.arguments, **chosen)
+        flags["fused"] = implementation == "fused"
+    return getattr(torch.optim, call.name)(params, **call.arguments, **flags)

@@ -1,4 +1,4 @@
-"""What stands around a rule, for PyTorch; with our ``Optimizer`` or any other.
+"""The parts that work with a rule, for PyTorch; with our ``Optimizer`` or any other.
 
 ::
 
@@ -18,29 +18,35 @@ import torch
 from samestep.reference.parts import Accumulation, Average, Clipping, Schedule, restore
 
 from . import namespace
-from .optimizer import _dense
+from .optimizer import dense
 
 Gradients = Sequence[torch.Tensor | None]
 
 
 @torch.no_grad()
 def clipped(clipping: Clipping, gradients: Gradients) -> list[torch.Tensor | None]:
-    """New gradients, clipped, of the same shapes, dtypes and devices; None stays None, sparse ones are made dense.
+    """New gradients, clipped, of the same shapes, dtypes and devices.
 
-    Computed in float64 if one of them is float64, else in float32, on the first one's device, and rounded once to each
-    dtype.
+    None stays None; sparse gradients are made dense. Computed in float64 if one of them is
+    float64, else in float32, on the first one's device, and rounded once to each dtype.
     """
-    dense = [None if g is None else _dense(g) for g in gradients]
-    wide = functools.reduce(torch.promote_types, (g.dtype for g in dense if g is not None), torch.float32)
-    device = next((g.device for g in dense if g is not None), None)
-    found = clipping.clip([None if g is None else g.to(device, wide) for g in dense], namespace)
-    return [new if g is None or new is None else new.to(g) for g, new in zip(dense, found, strict=True)]
+    given = [None if g is None else dense(g) for g in gradients]
+    dtypes = (g.dtype for g in given if g is not None)
+    wide = functools.reduce(torch.promote_types, dtypes, torch.float32)
+    device = next((g.device for g in given if g is not None), None)
+    widened = [None if g is None else g.to(device, wide) for g in given]
+    pairs = zip(given, clipping.clip(widened, namespace), strict=True)
+    return [new if g is None or new is None else new.to(g) for g, new in pairs]
 
 
 def clip_(parameters: torch.Tensor | Iterable[torch.Tensor], clipping: Clipping) -> None:
-    """Clip the gradients of ``parameters`` in place, as torch.nn.utils' functions do; without a gradient they rest."""
+    """Clip the gradients of ``parameters`` in place, as torch.nn.utils' functions do.
+
+    A parameter without a gradient is left alone.
+    """
     given = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
-    for parameter, new in zip(given, clipped(clipping, [p.grad for p in given]), strict=True):
+    gradients = clipped(clipping, [p.grad for p in given])
+    for parameter, new in zip(given, gradients, strict=True):
         if new is not None and parameter.grad.layout is torch.strided:
             parameter.grad.copy_(new)
         elif new is not None:
@@ -48,17 +54,23 @@ def clip_(parameters: torch.Tensor | Iterable[torch.Tensor], clipping: Clipping)
 
 
 class Scheduler(torch.optim.lr_scheduler.LRScheduler):
-    """A schedule as a true torch scheduler: sets every group's ``lr`` to the schedule's rate, whatever it was.
+    """A schedule as a true torch scheduler.
 
-    ``schedule`` may be a list, one for each parameter group. Call ``step()`` after ``optimizer.step()``. The
-    ``state_dict`` holds plain values; loading one of another schedule raises ValueError.
+    It sets every group's ``lr`` to the schedule's rate, whatever it was. ``schedule`` may be a
+    list, one for each parameter group. Call ``step()`` after ``optimizer.step()``. The
+    ``state_dict`` has plain values; loading one of another schedule raises ValueError.
     """
 
-    def __init__(self, optimizer: Any, schedule: Schedule | Sequence[Schedule], last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Any, schedule: Schedule | Sequence[Schedule], last_epoch: int = -1
+    ) -> None:
         groups = len(optimizer.param_groups)
         self.schedules = [schedule] * groups if isinstance(schedule, Schedule) else list(schedule)
         if len(self.schedules) != groups:
-            raise ValueError(f"schedules must be one, or one for each of {groups} groups, got {len(self.schedules)}")
+            raise ValueError(
+                f"schedules must be one, or one for each of {groups} groups, "
+                f"got {len(self.schedules)}"
+            )
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -67,19 +79,36 @@ class Scheduler(torch.optim.lr_scheduler.LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with the schedules as dicts of plain values."""
-        return {**super().state_dict(), "schedules": [schedule.to_dict() for schedule in self.schedules]}
+        schedules = [schedule.to_dict() for schedule in self.schedules]
+        return {**super().state_dict(), "schedules": schedules}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch's; ValueError if the state was saved under other schedules."""
+        """As torch's; it also sets the optimizer's rates to those of the step that comes next.
+
+        Making a scheduler has set them to the first rates, even if the optimizer's state was
+        loaded before. ValueError if the state was saved under other schedules.
+        """
         theirs = [restore(plain) for plain in state_dict.get("schedules", [])]
         if theirs != self.schedules:
             raise ValueError(f"the saved state must belong to {self.schedules}, got {theirs}")
         super().load_state_dict({**state_dict, "schedules": self.schedules})
+        self._last_lr = []
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            if isinstance(group["lr"], torch.Tensor):  # it may be known to a captured graph
+                group["lr"].fill_(lr)
+                self._last_lr.append(group["lr"].clone())
+            else:
+                group["lr"] = lr
+                self._last_lr.append(lr)
 
 
 def averaging(average: Average) -> Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]:
     """The average as ``avg_fn`` of torch.optim.swa_utils.AveragedModel."""
-    return lambda averaged, theta, count: average.update([averaged], [theta], int(count) + 1)[0]
+
+    def average_function(averaged: torch.Tensor, theta: torch.Tensor, count: Any) -> torch.Tensor:
+        return average.update([averaged], [theta], int(count) + 1)[0]
+
+    return average_function
 
 
 class Averages:
@@ -89,14 +118,17 @@ class Averages:
     """
 
     def __init__(self, parameters: Iterable[torch.Tensor], average: Average) -> None:
-        self.parameters, self.average, self.count = list(parameters), average, 0
+        self.parameters = list(parameters)
+        self.average = average
+        self.count = 0
         self.averages: list[torch.Tensor] = []
 
     @torch.no_grad()
     def update(self) -> None:
         """Take in the parameters as they are now; the first time copies them."""
         self.count += 1
-        self.averages = self.average.update(self.averages, [_wide(p.detach()) for p in self.parameters], self.count)
+        now = [_wide(parameter.detach()) for parameter in self.parameters]
+        self.averages = self.average.update(self.averages, now, self.count)
 
 
 class Accumulator:
@@ -106,7 +138,8 @@ class Accumulator:
     """
 
     def __init__(self, accumulation: Accumulation) -> None:
-        self.accumulation, self.count = accumulation, 0
+        self.accumulation = accumulation
+        self.count = 0
         self.sums: list[torch.Tensor | None] = []
         self.dtypes: dict[int, torch.dtype] = {}
 
@@ -115,12 +148,13 @@ class Accumulator:
         """Take in one batch's gradients, in the same order and of the same dtypes each time."""
         self.count += 1
         self.dtypes |= {index: g.dtype for index, g in enumerate(gradients) if g is not None}
-        wide = [None if g is None else _wide(_dense(g)) for g in gradients]
+        wide = [None if g is None else _wide(dense(g)) for g in gradients]
         self.sums = self.accumulation.add(self.sums, wide) if self.sums else wide
         if not self.accumulation.due(self.count):
             return None
-        done, self.sums = self.accumulation.finished(self.sums), []
-        return [None if g is None else g.to(self.dtypes[index]) for index, g in enumerate(done)]
+        finished = self.accumulation.finished(self.sums)
+        self.sums = []
+        return [None if g is None else g.to(self.dtypes[i]) for i, g in enumerate(finished)]
 
 
 def _wide(tensor: torch.Tensor) -> torch.Tensor:

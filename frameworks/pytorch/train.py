@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from samestep.frameworks.experiment import facts
+from samestep.frameworks.experiment.trainer import Observation, Observer
 from samestep.reference import Rule
 
 from . import model
@@ -25,7 +26,10 @@ def set_threads(threads: int) -> None:
 
 
 def settings() -> dict[str, bool | str]:
-    """PyTorch's own on which it depends whether a run repeats to the last bit, and with what products on a GPU."""
+    """The settings of PyTorch that decide whether a run repeats to the last bit.
+
+    On a GPU they also choose how matrices are multiplied.
+    """
     return {
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "cudnn.deterministic": torch.backends.cudnn.deterministic,
@@ -35,46 +39,73 @@ def settings() -> dict[str, bool | str]:
 
 
 class Trainer:
-    """The experiment under one rule. ``arithmetic`` is one of ``facts.ARITHMETICS``.
+    """The experiment under one rule; see ``experiment.trainer.Trainer``.
 
-    ``compiled`` makes one compiled function of a step: it takes seconds to compile, and less than half as long to run.
-    Where that is not possible, loss and optimizer are compiled apart, which is said in a warning.
+    ``arithmetic`` is one of ``facts.ARITHMETICS``. ``compiled`` makes one compiled function of a
+    step: it takes seconds to compile, and less than half as long to run. Where that is not
+    possible, loss and optimizer are compiled separately, with a warning. ValueError for ``xla``.
     """
 
     def __init__(
-        self, rule: Rule, arithmetic: str, xla: bool = False, compiled: bool = False, device: str = DEVICE
+        self,
+        rule: Rule,
+        arithmetic: str,
+        xla: bool = False,
+        compiled: bool = False,
+        device: str = DEVICE,
     ) -> None:
         if xla:
             raise ValueError("xla must be off for PyTorch, which has no XLA here")
-        self.kept = torch.float64 if arithmetic == "float64" else torch.float32
-        self.computed = torch.float32 if arithmetic == "float32" else torch.float64
-        self.lockstep, self.device = arithmetic == "lockstep", device
+        self.weight_dtype = torch.float64 if arithmetic == "float64" else torch.float32
+        self.compute_dtype = torch.float32 if arithmetic == "float32" else torch.float64
+        self.lockstep = arithmetic == "lockstep"
+        self.device = device
+        self.compiled = compiled
         self.parameters = model.parameters(facts.initial_weights(), device)
         for parameter in self.parameters:
-            parameter.data = parameter.data.to(self.kept)
+            parameter.data = parameter.data.to(self.weight_dtype)
         self.optimizer: Any = Optimizer(self.parameters, rule, compiled=compiled)
         self._loss: Callable[..., torch.Tensor] = self._cross_entropy
-        self._take = self._compiled() if compiled else self._eagerly
+        self._take = self._compiled_step() if compiled else self._eager_step
 
     def begin(self, images: np.ndarray, labels: np.ndarray, draws: facts.Epoch) -> None:
-        """Take up an epoch over uint8 images (n, 784) and labels (n,)."""
-        batches = images[draws.order], labels[draws.order].astype(np.int64), draws.kept
+        """Begin an epoch over uint8 images (n, 784) and labels (n,)."""
         steps = len(draws.order)
-        self._told = torch.zeros(steps, dtype=self.computed), torch.zeros(steps, dtype=torch.float64)
-        tensors = [x.to(self.device) for x in (*map(torch.from_numpy, batches), *self._told)]
-        self._told = tensors[3], tensors[4]
-        self._epoch = list(zip(*(x.unbind() for x in tensors[:3]), *(x.split(1) for x in self._told), strict=True))
+        losses = torch.zeros(steps, dtype=self.compute_dtype)
+        lengths = torch.zeros(steps, dtype=torch.float64)
+        batches = images[draws.order], labels[draws.order].astype(np.int64), draws.masks
+        on_device = [x.to(self.device) for x in (*map(torch.from_numpy, batches), losses, lengths)]
+        self._results = on_device[3], on_device[4]
+        by_step = [x.unbind() for x in on_device[:3]]
+        results_by_step = [x.split(1) for x in self._results]
+        self._epoch = list(zip(*by_step, *results_by_step, strict=True))
 
     def advance(self, first: int, last: int) -> facts.Steps:
-        """Take the steps ``first`` to ``last`` (exclusive, from 0) of the epoch that was begun."""
+        """Take the steps ``first`` to ``last`` (exclusive, from 0) of the epoch."""
         for batch in self._epoch[first:last]:
             self._take(*batch)
-        return facts.Steps(*(x[first:last].double().cpu().numpy().copy() for x in self._told))
+        return facts.Steps(*(x[first:last].double().cpu().numpy().copy() for x in self._results))
 
-    def step(self, images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> float:
-        """One step on uint8 images (32, 784), labels (32,) and kept hidden units (32, 128); the loss before it."""
+    def step(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        mask: np.ndarray,
+        observe: Observer | None = None,
+    ) -> float:
+        """Take one step on uint8 images (32, 784), labels (32,) and kept hidden units (32, 128).
+
+        Gives the loss before the step. ``observe`` is called after the step; ValueError with
+        ``compiled``, where only the whole step can be seen.
+        """
         self.begin(images, labels, facts.Epoch(np.arange(len(labels))[None], mask[None]))
-        return float(self.advance(0, 1).losses[0])
+        if observe is None:
+            return float(self.advance(0, 1).losses[0])
+        if self.compiled:
+            raise ValueError("a compiled step cannot be observed; make the trainer without it")
+        observation = self._observed_step(*self._epoch[0][:3])
+        observe(observation)
+        return observation.loss
 
     def weights(self) -> list[np.ndarray]:
         """The weights, kernels (in, out); on the CPU they are views."""
@@ -86,32 +117,47 @@ class Trainer:
         logits = self._logits(self.parameters, torch.tensor(images, device=self.device), 1.0)
         return float((logits.argmax(dim=1).cpu().numpy() == labels).mean())
 
-    def _eagerly(self, *batch: torch.Tensor) -> None:
-        self._whole(self._step, self.parameters, *batch)
+    def _eager_step(self, *batch: torch.Tensor) -> None:
+        self._whole_step(self._optimizer_step, self.parameters, *batch)
 
-    def _step(self, gradients: Tensors) -> None:
+    def _optimizer_step(self, gradients: Tensors) -> None:
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
         self.optimizer.step()
 
-    def _compiled(self) -> Callable[..., None]:
-        from .whole import WholeStep
+    def _observed_step(
+        self, images: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
+    ) -> Observation:
+        leaves = [theta.detach().requires_grad_() for theta in self.parameters]
+        logits = self._logits(leaves, images, self._factors(mask))
+        loss = self._loss_of(logits, labels)
+        gradients = torch.autograd.grad(loss, leaves)
+        self._optimizer_step(gradients)
+        arrays = [gradient.cpu().numpy().T for gradient in gradients]
+        return Observation(logits.detach().cpu().numpy(), float(loss.detach()), arrays)
+
+    def _compiled_step(self) -> Callable[..., None]:
+        from .compiled_training import CompiledTrainingStep
 
         try:
-            return WholeStep(self.optimizer, self.parameters, self._whole)
+            return CompiledTrainingStep(self.optimizer, self.parameters, self._whole_step)
         except ValueError as error:
             warnings.warn(f"loss and optimizer are compiled apart: {error}", stacklevel=2)
         self._loss = torch.compile(self._cross_entropy)
-        return self._eagerly
+        return self._eager_step
 
-    def _whole(
-        self, step: Callable[[Tensors], Any], thetas: Tensors, images: torch.Tensor, labels: torch.Tensor,
-        kept: torch.Tensor, loss: torch.Tensor, length: torch.Tensor,
-    ) -> None:  # fmt: skip
-        """A step on one batch, which writes its loss, and how far it moved the weights, to the last two."""
+    def _whole_step(
+        self, step: Callable[[Tensors], Any], thetas: Tensors, *batch: torch.Tensor
+    ) -> None:
+        """Compute the gradients of ``thetas`` on one batch and give them to ``step``.
+
+        ``batch`` is images, labels, mask, and two numbers that are written to: the batch's loss,
+        and how far the weights moved.
+        """
+        images, labels, mask, loss, length = batch
         with torch.enable_grad():
             leaves = [theta.detach().requires_grad_() for theta in thetas]
-            value = self._loss(leaves, images, labels, kept)
+            value = self._loss(leaves, images, labels, mask)
             gradients = torch.autograd.grad(value, leaves)
         with torch.no_grad():
             before = [theta.clone() for theta in thetas]
@@ -121,12 +167,21 @@ class Trainer:
             length.copy_(torch.stack([x.square().sum() for x in moved]).sum().sqrt())
 
     def _cross_entropy(
-        self, thetas: Tensors, images: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor
+        self, thetas: Tensors, images: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
     ) -> torch.Tensor:
-        mask = kept.to(self.computed) * (1 / (1 - facts.DROPOUT))
-        cross_entropy = model.CrossEntropyOnGrid.apply if self.lockstep else functional.cross_entropy
-        return cross_entropy(self._logits(thetas, images, mask), labels)
+        return self._loss_of(self._logits(thetas, images, self._factors(mask)), labels)
 
-    def _logits(self, thetas: Tensors, images: torch.Tensor, mask: torch.Tensor | float) -> torch.Tensor:
+    def _loss_of(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if self.lockstep:
+            return model.CrossEntropyOnGrid.apply(logits, labels)
+        return functional.cross_entropy(logits, labels)
+
+    def _factors(self, mask: torch.Tensor) -> torch.Tensor:
+        """The factor of each hidden unit: 0, or 1 / (1 - dropout)."""
+        return mask.to(self.compute_dtype) * (1 / (1 - facts.DROPOUT))
+
+    def _logits(
+        self, thetas: Tensors, images: torch.Tensor, factors: torch.Tensor | float
+    ) -> torch.Tensor:
         forward = model.forward_on_grid if self.lockstep else model.forward
-        return forward(thetas, images.to(self.computed) / 255, mask)
+        return forward(thetas, images.to(self.compute_dtype) / 255, factors)

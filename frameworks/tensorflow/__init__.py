@@ -6,12 +6,14 @@ import os
 def _check(backend: str) -> None:
     if backend != "tensorflow":
         raise ImportError(
-            f"samestep.frameworks.tensorflow must run on Keras' TensorFlow backend, got {backend!r}; "
-            "set the environment variable KERAS_BACKEND=tensorflow before keras is first imported"
+            "samestep.frameworks.tensorflow must run on Keras' TensorFlow backend, "
+            f"got {backend!r}; set the environment variable KERAS_BACKEND=tensorflow "
+            "before keras is first imported"
         )
 
 
-_check(os.environ.get("KERAS_BACKEND") or "tensorflow")  # before keras imports what may not be installed
+# Keras would import the backend that the variable names, which may not be installed.
+_check(os.environ.get("KERAS_BACKEND") or "tensorflow")
 
 import keras  # noqa: E402
 

@@ -1,6 +1,7 @@
-"""The article's network in TensorFlow. A kernel is a Dense kernel: (in, out), as in the experiment.
+"""The article's network in TensorFlow.
 
-The lockstep grid is that of ``samestep.frameworks.numpy.model``, as functions with gradients of their own: ``on_grid_forward``
+A kernel is a Dense kernel: (in, out), as in the experiment. The lockstep grid is that of
+``samestep.frameworks.numpy.model``, as functions with gradients of their own: ``on_grid_forward``
 rounds on the way forward, ``on_grid_backward`` the gradient on its way back.
 """
 
@@ -40,7 +41,9 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def cross_entropy_on_grid(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
+def cross_entropy_on_grid(
+    logits: tf.Tensor, labels: tf.Tensor
+) -> tuple[tf.Tensor, Callable[..., Any]]:
     """Mean softmax cross-entropy whose exponentials are on the grid; gradient (p - onehot) / n."""
     shifted = logits - tf.reduce_max(logits, axis=1, keepdims=True)
     exponentials = on_grid(tf.exp(shifted))
@@ -62,7 +65,9 @@ def forward(weights: Sequence[tf.Tensor], images: tf.Tensor, mask: tf.Tensor | f
     return hidden @ W2 + b2
 
 
-def forward_on_grid(weights: Sequence[tf.Tensor], images: tf.Tensor, mask: tf.Tensor | float) -> tf.Tensor:
+def forward_on_grid(
+    weights: Sequence[tf.Tensor], images: tf.Tensor, mask: tf.Tensor | float
+) -> tf.Tensor:
     """The logits (n, 10), float64, in lockstep arithmetic; ``weights`` may be float32."""
     W1, b1, W2, b2 = (tf.cast(weight, tf.float64) for weight in weights)
     hidden = tf.nn.relu(_dense_on_grid(images, W1, b1)) * mask

@@ -18,8 +18,10 @@ def optimizer(variables: Sequence[Any], call: Call) -> keras.optimizers.Optimize
     return native
 
 
-def in_mode(optimizer: keras.optimizers.Optimizer, mode: str) -> Callable[[Sequence[tf.Tensor]], None]:
-    """The optimizer's ``apply`` on a list of gradients, in one of ``MODES``: any Keras optimizer, ours too."""
+def in_mode(
+    optimizer: keras.optimizers.Optimizer, mode: str
+) -> Callable[[Sequence[tf.Tensor]], None]:
+    """The ``apply`` of any Keras optimizer on a list of gradients, in one of ``MODES``."""
     if mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
     if mode == "eager":

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from samestep import reference
 from samestep.reference import Rule
+from samestep.reference.former_names import present_names
 
 from . import coefficients, guarded, namespace
 
@@ -19,158 +20,220 @@ RULES = {rule.__name__: rule for rule in reference.RULES}
 
 @keras.saving.register_keras_serializable(package="samestep")
 class Optimizer(keras.optimizers.Optimizer):
-    """Moves a model's variables by ``rule``: ``model.compile(optimizer=Optimizer(Adam(lr=1e-3)), ...)``.
+    """Moves a model's variables by ``rule``: ``model.compile(optimizer=Optimizer(Adam(lr=1e-3)))``.
 
-    ``learning_rate``, a number or a schedule, wins over the rule's own; so does one assigned later. A fixed learning
-    rate is held in double precision. Each variable keeps its own step number, which advances only when it has a
-    gradient. float16 and bfloat16 are computed in float32 and rounded once a step, variables and state alike.
-    ``IndexedSlices`` are made dense, duplicates summed. What Keras does around a rule (``clipnorm``, ``use_ema``,
-    ``gradient_accumulation_steps``, ...) is taken as keyword arguments and left to Keras. Works eagerly, in graphs
-    and under XLA, with the same bits.
+    ``learning_rate``, a number or a schedule, takes the place of the rule's own; so does one
+    assigned later. A fixed learning rate is a variable in double precision. Each variable has its
+    own step number, which advances only when it has a gradient. float16 and bfloat16 are computed
+    in float32 and rounded once a step, variables and state alike. ``IndexedSlices`` are made
+    dense, duplicates summed. ``keras_options`` are the keyword arguments of Keras' optimizers
+    (``clipnorm``, ``use_ema``, ``gradient_accumulation_steps``, ...) and are left to Keras. Works
+    eagerly, in graphs and under XLA, with the same bits.
+
+    Raises ValueError for complex variables, and for ``weight_decay``, which is the rule's.
     """
 
-    def __init__(self, rule: Rule, learning_rate: Any = None, name: str = "samestep", **around: Any) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        learning_rate: Any = None,
+        name: str = "samestep",
+        **keras_options: Any,
+    ) -> None:
         if not isinstance(rule, Rule):
             raise ValueError(f"rule must be a rule such as reference.Adam(lr=1e-3), got {rule!r}")
-        if around.get("weight_decay") is not None:
-            raise ValueError("weight_decay must be set on the rule, which says how it acts; got it as an argument")
+        if keras_options.get("weight_decay") is not None:
+            raise ValueError(
+                "weight_decay must be set on the rule, which says how it acts; "
+                "got it as an argument"
+            )
         if learning_rate is None:
             learning_rate = rule.lr
         fixed = not callable(learning_rate)
-        super().__init__(learning_rate=float(learning_rate) if fixed else learning_rate, name=name, **around)
-        if fixed:  # Keras would hold it in float32 and so change the digits of bias-corrected steps
-            self._untrack_variable(self._learning_rate)  # type: ignore[has-type]  # Keras' own attribute
+        # Keras would make a float32 variable of a number, and so change the digits of
+        # bias-corrected steps. It makes none of a function; the variable is added afterwards.
+        # (Removing Keras' variable instead would break tf.train.Checkpoint.)
+        given = (lambda: learning_rate) if fixed else learning_rate
+        super().__init__(learning_rate=given, name=name, **keras_options)
+        if fixed:
             self._learning_rate = self.add_variable(
                 (), _constant(float(learning_rate)), "float64", name="learning_rate"
             )
         self.rule = rule
 
     def build(self, variables: list[Any]) -> None:
-        """Create the step numbers, one vector, and each variable's state."""
+        """Create the step numbers, one vector for all, and each variable's state."""
         if self.built:
             return
         for variable in variables:
-            if (dtype := tf.as_dtype(variable.dtype)).is_complex:
+            dtype = tf.as_dtype(variable.dtype)
+            if dtype.is_complex:
                 raise ValueError(f"variables must be real, got {dtype.name} in {variable.name}")
         super().build(variables)
         self._steps = self.add_variable((len(variables),), dtype="int64", name="steps")
         numbers = functools.cache(functools.partial(self._numbers, len(variables)))
-        self._states = [self._begin(index, variable, numbers) for index, variable in enumerate(variables)]
+        self._states = [
+            self._begin(index, variable, numbers) for index, variable in enumerate(variables)
+        ]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """One step of one variable: what Keras takes that does not know ``_distributed_tf_update_step``."""
-        self._take([(gradient, variable)], learning_rate, lambda moved, move, args=(): move(moved, *args))
+        """One step of one variable.
 
-    def _distributed_tf_update_step(self, distribution: Any, pairs: list[tuple[Any, Any]], learning_rate: Any) -> None:
-        """One step of all variables in ``pairs`` of gradient and variable; Keras' own goes from one to the next."""
-        self._take(pairs, learning_rate, functools.partial(distribution.extended.update, group=False))
+        It is called by a Keras that does not know ``_distributed_tf_update_step``.
+        """
 
-    def _take(self, pairs: list[tuple[Any, Any]], learning_rate: Any, update: Callable[..., Any]) -> None:
-        """One step, by ``update(variable, function, args)``. The coefficients of all are computed together, before."""
+        def update(updated: Any, function: Callable[..., Any], args: Any = ()) -> None:
+            function(updated, *args)
+
+        self._take([(gradient, variable)], learning_rate, update)
+
+    def _distributed_tf_update_step(
+        self, distribution: Any, pairs: list[tuple[Any, Any]], learning_rate: Any
+    ) -> None:
+        """One step of all variables; Keras' own method goes from one to the next.
+
+        ``pairs`` are of a gradient and its variable.
+        """
+        update = functools.partial(distribution.extended.update, group=False)
+        self._take(pairs, learning_rate, update)
+
+    def _take(
+        self, pairs: list[tuple[Any, Any]], learning_rate: Any, update: Callable[..., Any]
+    ) -> None:
+        """One step, by ``update(variable, function, args)``.
+
+        The coefficients of all variables are computed together, before.
+        """
         moved = [self._get_variable_index(variable) for _, variable in pairs]
         counted = np.isin(np.arange(len(self._states)), moved).astype(np.int64)
         update(self._steps.value, lambda steps: steps.assign_add(counted))
-        known = (coefficients.numbers if tf.executing_eagerly() else coefficients.tensors)(self._steps, learning_rate)
+        kind = coefficients.numbers if tf.executing_eagerly() else coefficients.tensors
+        coefficients_of = kind(self._steps, learning_rate)
         for index, (gradient, variable) in zip(moved, pairs, strict=True):
             rule = self._rule_for(variable)
-            c = known(rule, _wide(variable.dtype), index)
-            update(variable, functools.partial(self._move, rule, c, self._states[index]), args=(gradient,))
+            c = coefficients_of(rule, compute_dtype(variable.dtype), index)
+            move = functools.partial(self._move, rule, c, self._states[index])
+            update(variable, move, args=(gradient,))
 
-    def _move(self, rule: Rule, c: Any, slots: dict[str, Any], variable: Any, gradient: Any) -> None:
+    def _move(
+        self, rule: Rule, c: Any, slots: dict[str, Any], variable: Any, gradient: Any
+    ) -> None:
         """One step of one variable and its state."""
-        wide = _wide(variable.dtype)
-        theta, gradient = tf.cast(variable, wide), tf.cast(_dense(gradient), wide)
+        wide = compute_dtype(variable.dtype)
+        theta = tf.cast(variable, wide)
+        gradient = tf.cast(dense(gradient), wide)
         state = {name: tf.cast(slot.value, wide) for name, slot in slots.items()}
-        update = _eagerly if tf.executing_eagerly() else _in_a_graph
+        update = _update_eagerly if tf.executing_eagerly() else _update_in_graph
         theta, new = update(rule, c, theta, gradient, state)
         for name, value in new.items():
             self.assign(slots[name], value)
         self.assign(variable, theta)
 
     def get_config(self) -> dict[str, Any]:
-        """The rule as a name and numbers, and the learning rate or its schedule as it stands now."""
+        """The rule as a name and numbers, and the present learning rate or its schedule."""
         config = super().get_config()
         del config["weight_decay"]  # the rule's
         return {**config, "rule": type(self.rule).__name__, "hyperparameters": self.rule.to_dict()}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Optimizer":
-        """The inverse of ``get_config``."""
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "Optimizer":
+        """The inverse of ``get_config``; hyperparameters saved under former names are renamed."""
         config = dict(config)
         name = config.pop("rule")
         if name not in RULES:
             raise ValueError(f"the saved rule must be one of {', '.join(RULES)}, got {name!r}")
-        config["rule"] = RULES[name](**config.pop("hyperparameters"))
+        config["rule"] = RULES[name](**present_names(name, config.pop("hyperparameters")))
         return super().from_config(config, custom_objects=custom_objects)
 
     def _begin(self, index: int, variable: Any, numbers: Callable[..., Any]) -> dict[str, Any]:
-        """A variable's state. Starting values go in as initializers: ``model.fit`` loses what build() assigns."""
+        """A variable's first state; ``numbers`` makes the vector of a number of each variable.
+
+        Starting values are initializers, since ``model.fit`` loses what build() assigns.
+        """
 
         def slot(name: str, value: np.ndarray) -> Any:
             if value.shape == tuple(variable.shape):
                 return self.add_variable_from_reference(variable, name, _constant(value))
             if not value.shape:
                 return _Element(numbers(name, variable.dtype, float(value)), index)
-            return self.add_variable(value.shape, _constant(value), variable.dtype, name=f"{variable.name}_{name}")
+            full_name = f"{variable.name}_{name}"
+            return self.add_variable(value.shape, _constant(value), variable.dtype, name=full_name)
 
-        start = self.rule.start(np.zeros(variable.shape, _wide(tf.as_dtype(variable.dtype)).as_numpy_dtype), np)
+        wide = compute_dtype(tf.as_dtype(variable.dtype)).as_numpy_dtype
+        start = self.rule.start(np.zeros(variable.shape, wide), np)
         return {name: slot(name, value) for name, value in start.items()}
 
     def _numbers(self, count: int, name: str, dtype: str, start: float) -> Any:
-        """The state that is one number for each of ``count`` variables, as a vector: each variable costs time."""
+        """One number of state for each of ``count`` variables, as a vector.
+
+        A variable for each would cost time at every step.
+        """
         return self.add_variable((count,), _constant(start), dtype, name=name)
 
     def _rule_for(self, variable: Any) -> Rule:
-        """The rule, without any decay where ``exclude_from_weight_decay`` said so."""
-        decays = dict.fromkeys([name for name in self.rule.names() if name.endswith("weight_decay")], 0.0)
-        return self.rule if self._use_weight_decay(variable) else self.rule.replace(**decays)
+        """The rule; without any decay for a variable that ``exclude_from_weight_decay`` names."""
+        if self._use_weight_decay(variable):
+            return self.rule
+        decays = [name for name in self.rule.names() if name.endswith("weight_decay")]
+        return self.rule.replace(**dict.fromkeys(decays, 0.0))
 
 
 class _Element(NamedTuple):
-    """A number of a vector, where a variable is asked for."""
+    """One element of a vector variable, with the methods of a variable that are used here."""
 
     vector: Any
     place: int
 
     @property
     def dtype(self) -> Any:
+        """The vector's dtype."""
         return self.vector.dtype
 
     @property
     def value(self) -> Any:
+        """The element as a 0-d tensor."""
         return self.vector.value[self.place]
 
     def assign(self, number: Any) -> None:
+        """Write the element."""
         self.value.assign(number)
 
     def numpy(self) -> Any:
+        """The element as a NumPy number."""
         return self.vector.numpy()[self.place]
 
 
 def _constant(value: Any) -> Any:
-    """An initializer with the one number that ``value`` holds, in all its digits; Keras' own goes through float32."""
-    number = np.ravel(value)[:1].sum()  # an empty array holds none
+    """An initializer with the one number in ``value``, all digits of it.
+
+    Keras' own initializer goes through float32.
+    """
+    number = np.ravel(value)[:1].sum()  # an empty array has none
     return lambda shape, dtype: tf.fill(shape, tf.constant(number, dtype))
 
 
-def _wide(dtype: tf.DType) -> tf.DType:
+def compute_dtype(dtype: tf.DType) -> tf.DType:
+    """The dtype that the step of a variable of ``dtype`` is computed in."""
     return tf.float32 if dtype.size == 2 else dtype
 
 
-def _eagerly(rule: Rule, c: Any, theta: Any, gradient: Any, state: Any) -> Any:
+def _update_eagerly(rule: Rule, c: Any, theta: Any, gradient: Any, state: Any) -> Any:
     """Theta and state after the step; coefficients are plain numbers."""
     return rule.update(theta, gradient, state, c, namespace)
 
 
-def _in_a_graph(rule: Rule, c: Any, theta: Any, gradient: Any, state: Any) -> Any:
-    """The same on tensors whose products no compiler joins to sums."""
-    guard = c[0].made
-    state = {name: guard(value) for name, value in state.items()}
-    theta, new = rule.update(guard(theta), guard(gradient), state, c, guarded)
+def _update_in_graph(rule: Rule, c: Any, theta: Any, gradient: Any, state: Any) -> Any:
+    """Theta and state after the step, by tensors whose products no compiler joins to sums."""
+    wrap = c[0].wrap
+    guarded_state = {name: wrap(value) for name, value in state.items()}
+    theta, new = rule.update(wrap(theta), wrap(gradient), guarded_state, c, guarded)
     return theta.tensor, {name: value.tensor for name, value in new.items()}
 
 
-def _dense(gradient: Any) -> Any:
+def dense(gradient: Any) -> Any:
+    """The gradient as a dense tensor; duplicate indices are summed, and a warning is given once."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     _warn_sparse()

@@ -93,8 +93,8 @@ def locate(run_a: MnistRun, run_b: MnistRun, step: int, stage: str) -> Differenc
     """The difference of the stage in that step; of a state, if one differs before the update does."""
     if stage == "update" and _states_differ(run_a, run_b):
         stage = "state"
-    arrays_a = run_a.kept[stage]
-    arrays_b = run_b.kept[stage]
+    arrays_a = run_a.details[stage]
+    arrays_b = run_b.details[stage]
     names = [name for name in arrays_a if name in arrays_b]
     differences = [
         furthest(Location(step, name, stage), arrays_a[name], arrays_b[name]) for name in names
@@ -103,8 +103,8 @@ def locate(run_a: MnistRun, run_b: MnistRun, step: int, stage: str) -> Differenc
 
 
 def _states_differ(run_a: MnistRun, run_b: MnistRun) -> bool:
-    states_a = run_a.kept["state"]
-    states_b = run_b.kept["state"]
+    states_a = run_a.details["state"]
+    states_b = run_b.details["state"]
     return any(
         not np.array_equal(states_a[key], states_b[key])
         for key in states_a.keys() & states_b.keys()

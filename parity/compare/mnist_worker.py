@@ -22,6 +22,7 @@ import numpy as np
 
 from samestep.frameworks.experiment import facts, mnist, record
 from samestep.frameworks.experiment.run import marks
+from samestep.frameworks.experiment.trainer import Observation, Trainer
 from samestep.parity.measure.trial import Trial, of_arrays
 from samestep.parity.runners import contestants, factories
 from samestep.parity.runners.contestants import Contestant
@@ -41,12 +42,12 @@ Stages = dict[str, dict[str, np.ndarray]]  # by stage, arrays by name; kernels a
 class MnistRun(NamedTuple):
     """A training run.
 
-    ``digests`` (steps, stages), ``kept`` all arrays of the kept step, ``gradients`` by tensor
+    ``digests`` (steps, stages), ``details`` all arrays of the detailed step, ``gradients`` by tensor
     (steps, *shape) if a step is kept, ``weights`` at marks, flat.
     """
 
     digests: np.ndarray
-    kept: Stages
+    details: Stages
     gradients: dict[str, np.ndarray]
     weights: dict[int, np.ndarray]
 
@@ -64,36 +65,47 @@ def home(contestant: Contestant) -> str:
 
 
 def steps(contestant: Contestant, total: int) -> Iterator[Stages]:
-    """Train, and say what each stage of each step came to."""
-    where = home(contestant)
-    train: Any = importlib.import_module(f"samestep.frameworks.{where}.train")
-    trainer = train.Trainer(contestant.rule or SGD(), "lockstep")
+    """Train ``total`` steps in this process; yields the arrays of each step by stage."""
+    framework = home(contestant)
+    trainer = _trainer(contestant, framework)
+    states = _state_reader(framework, trainer)
+    data = mnist.load()
+    for images, labels, mask in itertools.islice(_batches(data), total):
+        observations: list[Observation] = []
+        trainer.step(images, labels, mask, observe=observations.append)
+        (seen,) = observations
+        yield {
+            "data": {"images": images, "labels": labels, "mask": mask},
+            "forward": {"logits": seen.logits},
+            # libraries differ in the last bit of a logarithm
+            "loss": {"loss": np.array(seen.loss).astype(np.float32)},
+            "gradient": _named(seen.gradients),
+            "state": _named_states(states()),
+            "update": _named(trainer.weights()),
+        }
+
+
+def _named_states(states: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The state of all tensors, by the name of the tensor and that of the state."""
+    named = {}
+    for tensor, state in zip(facts.NAMES, states, strict=True):
+        for name, array in sorted(state.items()):
+            named[f"{tensor} {name}"] = array
+    return named
+
+
+def _trainer(contestant: Contestant, framework: str) -> Trainer:
+    """The trainer of a contestant in its framework, with the contestant's optimizer."""
+    train: Any = importlib.import_module(f"samestep.frameworks.{framework}.train")
+    trainer: Trainer = train.Trainer(contestant.rule or SGD(), "lockstep")
     if contestant.kind in ("native", "factory"):
         make = _maker(contestant)
-        trainer.optimizer = make(trainer.parameters) if where == "pytorch" else make()
-        if where == "tensorflow":
-            trainer.optimizer.build(trainer.variables)
-    step = {"numpy": _in_numpy, "pytorch": _in_pytorch, "tensorflow": _in_tensorflow}[where](
-        trainer
-    )
-    data = mnist.load()
-    for epoch in itertools.count(1):
-        for indices, mask in facts.batches(epoch, len(data.train_labels)):
-            if not total:
-                return
-            total -= 1
-            batch = data.train_images[indices], data.train_labels[indices], mask
-            logits, loss, gradients, states = step(*batch)
-            yield {
-                "data": dict(zip(("images", "labels", "mask"), batch, strict=True)),
-                "forward": {"logits": logits},
-                # libraries differ in the last bit of a logarithm
-                "loss": {"loss": np.array(loss).astype(np.float32)},
-                "gradient": _named(gradients),
-                "state": {f"{name} {k}": v for name, kept in zip(facts.NAMES, states, strict=True)
-                          for k, v in sorted(kept.items())},
-                "update": _named(trainer.weights()),
-            }  # fmt: skip
+        if framework == "pytorch":
+            trainer.optimizer = make(trainer.parameters)
+        else:
+            trainer.optimizer = make()
+            trainer.optimizer.build(trainer.parameters)
+    return trainer
 
 
 def _maker(contestant: Contestant) -> Callable[..., Any]:
@@ -108,86 +120,24 @@ def _maker(contestant: Contestant) -> Callable[..., Any]:
     return runner.native_maker(contestant.call)
 
 
-Step = Callable[
-    [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, float, list[Any], list[dict[str, Any]]]
-]
+def _state_reader(framework: str, trainer: Trainer) -> Callable[[], list[dict[str, np.ndarray]]]:
+    """A function that gives the optimizer's state of each tensor, kernels (in, out)."""
+    if framework == "numpy":
+        return lambda: trainer.optimizer.state
+    runner: Any = importlib.import_module(f"samestep.parity.runners.{RUNNERS[framework]}")
+    if framework == "tensorflow":
+        return lambda: runner.states(trainer.optimizer, trainer.parameters)
+    return lambda: [
+        {name: array.T for name, array in state.items()}
+        for state in runner.states(trainer.optimizer, trainer.parameters)
+    ]
 
 
-def _in_numpy(trainer: Any) -> Step:
-    from samestep.frameworks.numpy import model
-
-    taken: list[Any] = []
-    step = trainer.optimizer.step
-
-    def watched(gradients: Any) -> None:
-        taken.append(gradients)
-        step(gradients)
-
-    trainer.optimizer.step = watched
-
-    def one(images: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> Any:
-        scaled = mask * trainer.computed(1 / (1 - facts.DROPOUT))
-        *_, logits = model.forward(
-            trainer._computed(), trainer._pixels(images), scaled, trainer.grid
-        )
-        loss = trainer.step(images, labels, mask)
-        return logits, loss, taken.pop(), trainer.optimizer.state
-
-    return one
-
-
-def _in_pytorch(trainer: Any) -> Step:
-    from samestep.parity.runners import pytorch as in_pytorch
-
-    seen: list[Any] = []
-    logits = trainer._logits
-
-    def watched(*given: Any) -> Any:
-        seen.append(logits(*given))
-        return seen[-1]
-
-    trainer._logits = watched
-
-    def one(*batch: np.ndarray) -> Any:
-        loss = trainer.step(*batch)
-        gradients = [parameter.grad.numpy().T for parameter in trainer.parameters]
-        states = [
-            {k: v.T for k, v in kept.items()}
-            for kept in in_pytorch.states(trainer.optimizer, trainer.parameters)
-        ]
-        return seen.pop().detach().numpy(), loss, gradients, states
-
-    return one
-
-
-def _in_tensorflow(trainer: Any) -> Step:
-    import tensorflow as tf
-
-    from samestep.parity.runners import keras as in_tensorflow
-
-    seen: list[Any] = []
-
-    @tf.function(autograph=False)
-    def step(*batch: Any) -> Any:
-        weights, (images, labels, mask) = trainer._weights(), trainer._batch(*batch)
-        loss, gradients = trainer._gradients(weights, images, labels, mask)
-        logits = trainer._logits(weights, images, mask)
-        trainer.optimizer.apply(gradients)
-        return loss, logits, gradients
-
-    def watched(*given: Any) -> Any:
-        seen.append(step(*given))
-        return seen[-1][0]
-
-    trainer._step = watched
-
-    def one(*batch: np.ndarray) -> Any:
-        loss = trainer.step(*batch)
-        _, logits, gradients = seen.pop()
-        states = in_tensorflow.states(trainer.optimizer, trainer.variables)
-        return logits.numpy(), loss, [gradient.numpy() for gradient in gradients], states
-
-    return one
+def _batches(data: mnist.MNIST) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Images, labels and kept hidden units of step after step, epoch after epoch."""
+    for epoch in itertools.count(1):
+        for indices, mask in facts.batches(epoch, len(data.train_labels)):
+            yield data.train_images[indices], data.train_labels[indices], mask
 
 
 def _named(arrays: list[Any]) -> dict[str, np.ndarray]:
@@ -199,19 +149,19 @@ def train(contestant: Contestant, total: int, keep: int) -> MnistRun:
     digests = []
     gradients: list[dict[str, np.ndarray]] = []
     weights = {}
-    kept: Stages = {}
+    details: Stages = {}
     for number, stages in enumerate(steps(contestant, total), start=1):
         digests.append([_digest(stages[stage]) for stage in STAGES])
         if keep:
             gradients.append(stages["gradient"])
         if number == keep:
             # torch changes its arrays in place
-            kept = {stage: _copies(stages[stage]) for stage in STAGES}
+            details = {stage: _copies(stages[stage]) for stage in STAGES}
         if number in marks(total, total):
             weights[number] = np.concatenate([array.ravel() for array in stages["update"].values()])
     names = facts.NAMES if gradients else ()
     stacked = {name: np.array([step[name] for step in gradients]) for name in names}
-    return MnistRun(np.array(digests), kept, stacked, weights)
+    return MnistRun(np.array(digests), details, stacked, weights)
 
 
 def _copies(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -249,9 +199,9 @@ def _train_in_subprocess(contestant: Contestant, total: int, keep: int) -> Mnist
 
 def _pack(run: MnistRun) -> dict[str, np.ndarray]:
     arrays = {"digests": run.digests}
-    for stage, kept in run.kept.items():
-        for name, array in kept.items():
-            arrays[f"kept/{stage}/{name}"] = array
+    for stage, details in run.details.items():
+        for name, array in details.items():
+            arrays[f"details/{stage}/{name}"] = array
     arrays |= {f"gradients/{name}": array for name, array in run.gradients.items()}
     return arrays | {f"weights/{step}": array for step, array in run.weights.items()}
 
@@ -260,9 +210,9 @@ def _unpack(arrays: dict[str, np.ndarray]) -> MnistRun:
     run = MnistRun(arrays.pop("digests"), {stage: {} for stage in STAGES}, {}, {})
     for path, array in arrays.items():
         part, _, name = path.partition("/")
-        if part == "kept":
+        if part == "details":
             stage, _, name = name.partition("/")
-            run.kept[stage][name] = array
+            run.details[stage][name] = array
         elif part == "gradients":
             run.gradients[name] = array
         else:

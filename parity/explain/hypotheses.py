@@ -141,7 +141,7 @@ def _choices(rule: Rule, name: str) -> tuple[Any, ...]:
 def default_values(rule: Rule, name: str) -> Iterator[float]:
     """The positive default values that natives of this rule have for the hyperparameter."""
     for dialect in dialects.DIALECTS.values():
-        for native in dialect.NATIVES.values():
+        for native in dialect.natives.values():
             if native.rule is not type(rule):
                 continue
             for argument, field in native.arguments.items():

@@ -86,7 +86,7 @@ def known_defaults(rule: Rule, name: str, dialect: str) -> list[float]:
     """The defaults of a field: of natives in ``dialect``, of other natives, of the rule itself."""
     defaults: list[float] = []
     for known in sorted(dialects.DIALECTS, key=lambda known: known != dialect):
-        for native in dialects.DIALECTS[known].NATIVES.values():
+        for native in dialects.DIALECTS[known].natives.values():
             if native.rule is not type(rule):
                 continue
             arguments = [word for word, field in native.arguments.items() if field == name]

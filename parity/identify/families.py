@@ -21,11 +21,11 @@ from samestep.reference import (
     Buffer,
     Decay,
     Epsilon,
-    Measure,
     NAdam,
     RAdam,
     RMSprop,
     ScheduleFree,
+    SizeMeasuredAt,
 )
 
 from .family import (
@@ -277,7 +277,7 @@ def _start_adafactor(point: Numbers, flags: Flags, features: Features) -> Number
     shrink = features.shrink or 0.0
     clipped = min(1.0, point["clip"])
     lr = (features.relative_length or 1.0) / clipped
-    if flags.get("measure") is Measure.AFTER_DECAY and shrink < 1:
+    if flags.get("size_measured_at") is SizeMeasuredAt.AFTER_DECAY and shrink < 1:
         lr /= 1 - shrink
     epsilon1 = 3 * half**2 if flags["epsilon1_at"] is Epsilon.INSIDE else 2 * half
     if features.constant_length:
@@ -287,10 +287,10 @@ def _start_adafactor(point: Numbers, flags: Flags, features: Features) -> Number
 
 def _adafactor_applies(flags: Flags, features: Features) -> bool:
     """Without weight decay, or with a coupled one, all ways to measure a tensor are the same."""
-    measure = flags.get("measure")
-    if measure is Measure.AFTER_DECAY and flags.get("decay") is not Decay.DECOUPLED:
+    measured_at = flags.get("size_measured_at")
+    if measured_at is SizeMeasuredAt.AFTER_DECAY and flags.get("decay") is not Decay.DECOUPLED:
         return False
-    return features.decays == (measure is not None)
+    return features.decays == (measured_at is not None)
 
 
 ADAFACTOR = Family(
@@ -300,7 +300,7 @@ ADAFACTOR = Family(
     _products(
         [{"epsilon1_at": place} for place in (Epsilon.INSIDE, Epsilon.FLOOR)],
         [{"relative_step": relative} for relative in (True, False)],
-        [{}, *({"measure": measure} for measure in Measure)],
+        [{}, *({"size_measured_at": measured_at} for measured_at in SizeMeasuredAt)],
     ),
     applies=_adafactor_applies,
     probes=WHOLE_TENSORS,

@@ -31,7 +31,7 @@ REAL = ("lr_power", "beta2_decay", "a", "b", "c")
 # positive, of any size
 POSITIVE = (
     "lr", "epsilon", "epsilon1", "epsilon2", "initial_accumulator", "initial_mean_square", "clip",
-    "warmup", "share",
+    "warmup", "lr_scale",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from samestep.reference import Adam, Decay, Epsilon, Muon, Reach
+from samestep.reference import Adam, Decay, Epsilon, Muon, ShapeScale
 
 from .family import Numbers, RuleTemplate
 from .fit import ITERATIONS, FittedRule, fit, rank_starts
@@ -64,7 +64,7 @@ def _flags(adam: Adam | None) -> Iterator[dict[str, Any]]:
     """Fixed fields: as in Keras, which moves other tensors by Adam, or as in PyTorch."""
     if adam:
         fixed = {
-            "mean": False,
+            "ema": False,
             "epsilon": 1e-7,
             "epsilon_at": Epsilon.OUTSIDE,
             "adam": True,
@@ -74,24 +74,24 @@ def _flags(adam: Adam | None) -> Iterator[dict[str, Any]]:
             "adam_epsilon": adam.epsilon,
             "adam_weight_decay": adam.weight_decay,
         }
-        reaches: list[dict[str, Any]] = [
-            {"reach": Reach.LONG},
-            {"reach": Reach.ONE},
-            {"reach": Reach.TALL},
+        scales: list[dict[str, Any]] = [
+            {"shape_scale": ShapeScale.LONGER_SIDE},
+            {"shape_scale": ShapeScale.ONE},
+            {"shape_scale": ShapeScale.ASPECT_RATIO},
         ]
     else:
-        fixed = {"mean": True, "epsilon": 1e-7, "epsilon_at": Epsilon.FLOOR, "adam": False}
-        reaches = [{"reach": Reach.TALL}, {"reach": Reach.LONG, "share": 0.2}]
-    for reach in reaches:
+        fixed = {"ema": True, "epsilon": 1e-7, "epsilon_at": Epsilon.FLOOR, "adam": False}
+        scales = [{"shape_scale": ShapeScale.ASPECT_RATIO}, {"shape_scale": ShapeScale.LONGER_SIDE, "lr_scale": 0.2}]
+    for scale in scales:
         for nesterov in (True, False):
-            yield {**fixed, **reach, "nesterov": nesterov, "decay": Decay.DECOUPLED}
+            yield {**fixed, **scale, "nesterov": nesterov, "decay": Decay.DECOUPLED}
 
 
 def _fit(
     template: RuleTemplate, data: FitData, polynomial: Numbers, iterations: int
 ) -> FittedRule | None:
     """The fit from the length of the first step, at several momenta and weight decays."""
-    free = "share" if template.fixed["adam"] else "lr"
+    free = "lr_scale" if template.fixed["adam"] else "lr"
     unit_rule = template.make({**polynomial, free: 1.0})
     unit_lengths = _first_lengths(data, data.first_steps(1).thetas_of(unit_rule))
     size = float(np.mean(_first_lengths(data, data.thetas) / unit_lengths))

@@ -12,65 +12,91 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from samestep.frameworks.experiment import launch, record
+from samestep.frameworks.experiment import executor, record
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run, writable
 from samestep.parity.measure import cases
 from samestep.reference import dialects
 
 FILE = Path(__file__).with_name("golden.json")
 EPOCHS = 5
-PLATFORM = "Linux x86_64"  # where the digests were recorded; elsewhere libraries may round exp otherwise
+# The platform of the recorded digests. On others libraries may round exp differently.
+PLATFORM = "Linux x86_64"
 
 
 def load() -> dict[str, Any]:
-    """Call -> rule, digest and accuracy of each epoch."""
+    """The golden entries by call: the rule, and the digest and accuracy of each epoch."""
     return json.loads(FILE.read_text())["cases"]
 
 
 def here() -> str:
-    """This platform, as in ``PLATFORM``."""
+    """The name of this platform, in the form of ``PLATFORM``."""
     return f"{platform.system()} {platform.machine()}"
 
 
-def train(runs: list[Run], out: Path, jobs: int | None) -> dict[Run, record.Record]:
+def train(
+    runs: list[Run], out: Path, jobs: int | None, cluster: str | None = None
+) -> dict[Run, record.Record]:
     """The records of the runs; ValueError with the message of the first that failed."""
-    outcomes = launch.launch(runs, out, jobs=jobs, on_event=_say)
+    outcomes = executor.train_all(runs, out, jobs=jobs, cluster=cluster, on_event=_say)
     for outcome in outcomes:
         if outcome.record is None:
             raise ValueError(f"{outcome.run.name} {outcome.error}")
     return {outcome.run: record.read(outcome.record) for outcome in outcomes if outcome.record}
 
 
-def _say(event: launch.Event) -> None:
+def _say(event: executor.Event) -> None:
     if event.outcome:
         print(f"{event.outcome.seconds:6.1f} s  {event.run.name} {event.outcome.error or ''}", flush=True)
 
 
 def agreed(call: str, records: dict[Run, record.Record]) -> dict[str, Any]:
     """The golden entry of a call; ValueError if the frameworks differ."""
-    found = {run.framework: kept for run, kept in records.items() if run.call == call}
-    if len({tuple(kept.digests) for kept in found.values()}) != 1:
-        listing = ", ".join(f"{name} {[d[:12] for d in kept.digests]}" for name, kept in found.items())
-        raise ValueError(f"{call}: the frameworks must agree before anything is recorded, got {listing}")
-    kept = found["numpy"]
-    if kept.order_dependent:
-        raise ValueError(f"{call}: no element may depend on the order of a sum, got {kept.order_dependent}")
-    accuracy = [epoch["accuracy"] for epoch in kept.epochs]
-    return {"rule": repr(dialects.read(call)), "digests": kept.digests, "accuracy": accuracy}
+    of_call = {run.framework: entry for run, entry in records.items() if run.call == call}
+    if len({tuple(entry.digests) for entry in of_call.values()}) != 1:
+        listing = ", ".join(f"{name} {_short(entry.digests)}" for name, entry in of_call.items())
+        raise ValueError(
+            f"{call}: the frameworks must agree before anything is recorded, got {listing}"
+        )
+    in_numpy = of_call["numpy"]
+    if in_numpy.order_dependent:
+        raise ValueError(
+            f"{call}: no element may depend on the order of a sum, got {in_numpy.order_dependent}"
+        )
+    accuracy = [epoch["accuracy"] for epoch in in_numpy.epochs]
+    return {"rule": repr(dialects.read(call)), "digests": in_numpy.digests, "accuracy": accuracy}
+
+
+def _short(digests: list[str]) -> list[str]:
+    return [digest[:12] for digest in digests]
 
 
 def differing(records: dict[Run, record.Record], golden: dict[str, Any]) -> list[str]:
-    """The runs whose digests are not the recorded ones, with the first epoch that differs."""
-    found = []
-    for run, kept in records.items():
-        accuracies = [epoch["accuracy"] for epoch in kept.epochs]
-        if accuracies != golden[run.call]["accuracy"][: len(accuracies)]:
-            found.append(f"{run.name}: accuracies {accuracies}, recorded are {golden[run.call]['accuracy']}")
-        for epoch, (digest, expected) in enumerate(zip(kept.digests, golden[run.call]["digests"], strict=False), 1):
-            if digest != expected:
-                found.append(f"{run.name}: epoch {epoch} ends with {digest[:12]}, recorded is {expected[:12]}")
-                break
-    return found
+    """A message for each run whose digests or accuracies are not the recorded ones.
+
+    It names the first epoch that differs. ``golden`` has the golden entries by call.
+    """
+    messages = []
+    for run, actual in records.items():
+        recorded = golden[run.call]
+        accuracies = [epoch["accuracy"] for epoch in actual.epochs]
+        expected = recorded["accuracy"]
+        if accuracies != expected[: len(accuracies)]:
+            messages.append(f"{run.name}: accuracies {accuracies}, recorded are {expected}")
+        epoch = _first_difference(actual.digests, recorded["digests"])
+        if epoch is not None:
+            digest, expected_digest = _short([actual.digests[epoch], recorded["digests"][epoch]])
+            messages.append(
+                f"{run.name}: epoch {epoch + 1} ends with {digest}, recorded is {expected_digest}"
+            )
+    return messages
+
+
+def _first_difference(digests: list[str], expected: list[str]) -> int | None:
+    """The first epoch (from 0) whose digests differ, among those that both have; None if none."""
+    for epoch, (actual, recorded) in enumerate(zip(digests, expected, strict=False)):
+        if actual != recorded:
+            return epoch
+    return None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,6 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--frameworks", default=",".join(FRAMEWORKS), help="with --verify: these alone")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--jobs", type=int, default=None)
+    parser.add_argument("--cluster", help="train on the workers of this Dask scheduler's address")
     parser.add_argument("--out", type=Path, help="keep the records in this folder")
     options = parser.parse_args(arguments)
     chosen = ["tensorflow"] if options.xla else options.frameworks.split(",")
@@ -94,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
             for call in calls for name in (chosen if options.verify else FRAMEWORKS)
         ]  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
-            records = train(runs, writable(options.out or Path(folder)), options.jobs)
+            records = train(runs, writable(options.out or Path(folder)), options.jobs, options.cluster)
         if options.verify:
             differences = differing(records, load())
             print("\n".join(differences) or f"all {len(runs)} runs end with the recorded digests")

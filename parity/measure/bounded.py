@@ -1,9 +1,10 @@
-"""Numbers that carry a bound of their own rounding error, and rules run on them.
+"""Numbers that carry a bound on their own rounding error, and rules computed with them.
 
-The rules run on any arithmetic, so they also run on ``Bounded`` numbers (running error analysis: N. J. Higham,
-Accuracy and Stability of Numerical Algorithms, 2nd edition, SIAM 2002, section 3.3). Beside each parameter comes a
-bound on how far rounding can have moved it, for this rule, these gradients and this dtype, whatever order of
-operations a compiler chose.
+The rules run on any arithmetic, so they also run on ``Bounded`` numbers. This is a running error
+analysis (N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, SIAM 2002,
+section 3.3). Each parameter gets a bound on how far rounding can have moved it, for this rule,
+these gradients and this dtype. The bound holds for every order of operations that a compiler may
+choose.
 """
 
 import functools
@@ -17,89 +18,111 @@ from samestep.reference import Rule, scalars
 from samestep.reference.matrices import quintic
 
 ROUNDOFF = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
-SMALLEST = {"bfloat16": 2.0**-126, "float16": 2.0**-14, "float32": 2.0**-126, "float64": 2.0**-1022}  # normal numbers
+SMALLEST = {  # the smallest normal numbers
+    "bfloat16": 2.0**-126,
+    "float16": 2.0**-14,
+    "float32": 2.0**-126,
+    "float64": 2.0**-1022,
+}
 
 
 class Bounded:
-    """A number, or array, and a bound on how far its computed value lies from the true one."""
+    """A number or array, and a bound on how far rounding can have moved it.
 
-    __array_ufunc__ = None  # NumPy leaves the arithmetic to us
+    ``value`` is computed in float64. ``error`` (like ``value``) bounds the distance between a
+    result computed in ``dtype`` and the exact result.
+    """
+
+    __array_ufunc__ = None  # tells NumPy to leave the arithmetic to this class
 
     def __init__(self, value: Any, error: Any = 0.0, dtype: str = "float64") -> None:
-        self.value, self.error, self.dtype = np.asarray(value, np.float64), np.asarray(error, np.float64), dtype
+        self.value = np.asarray(value, np.float64)
+        self.error = np.asarray(error, np.float64)
+        self.dtype = dtype
 
     def _rounded(self, value: np.ndarray, error: np.ndarray) -> "Bounded":
-        """The result of one operation: it rounds, and it may flush to zero."""
+        """The result of one operation, which is rounded and may be flushed to zero."""
         rounding = ROUNDOFF[self.dtype] * (np.abs(value) + error)
         flushed = np.where((value != 0) | (error != 0), SMALLEST[self.dtype], 0.0)
         return Bounded(value, error + rounding + flushed, self.dtype)
 
-    def _other(self, x: Any) -> "Bounded":
+    def _bounded(self, x: Any) -> "Bounded":
+        """``x`` as a bounded number; a plain number is exact."""
         return x if isinstance(x, Bounded) else Bounded(x, 0.0, self.dtype)
 
     def __neg__(self) -> "Bounded":
         return Bounded(-self.value, self.error, self.dtype)
 
-    def __add__(self, other: Any) -> "Bounded":
-        other = self._other(other)
-        return self._rounded(self.value + other.value, self.error + other.error)
+    def __add__(self, operand: Any) -> "Bounded":
+        operand = self._bounded(operand)
+        return self._rounded(self.value + operand.value, self.error + operand.error)
 
-    def __sub__(self, other: Any) -> "Bounded":
-        return self + -self._other(other)
+    def __sub__(self, operand: Any) -> "Bounded":
+        return self + -self._bounded(operand)
 
-    def __mul__(self, other: Any) -> "Bounded":
-        other = self._other(other)
-        error = np.abs(self.value) * other.error + np.abs(other.value) * self.error + self.error * other.error
-        return self._rounded(self.value * other.value, error)
+    def __mul__(self, operand: Any) -> "Bounded":
+        operand = self._bounded(operand)
+        first_order = np.abs(self.value) * operand.error + np.abs(operand.value) * self.error
+        error = first_order + self.error * operand.error
+        return self._rounded(self.value * operand.value, error)
 
-    def __truediv__(self, other: Any) -> "Bounded":
-        other = self._other(other)
+    def __truediv__(self, operand: Any) -> "Bounded":
+        operand = self._bounded(operand)
         with np.errstate(all="ignore"):
-            value = self.value / other.value
-            room = np.abs(other.value) - other.error  # how close to zero the divisor can be
-            error = np.where(room > 0, (self.error + np.abs(value) * other.error) / room, np.inf)
+            value = self.value / operand.value
+            smallest_divisor = np.abs(operand.value) - operand.error
+            quotient_error = (self.error + np.abs(value) * operand.error) / smallest_divisor
+            error = np.where(smallest_divisor > 0, quotient_error, np.inf)
         return self._rounded(value, error)
 
-    def __radd__(self, other: Any) -> "Bounded":
-        return self + other
+    def __radd__(self, operand: Any) -> "Bounded":
+        return self + operand
 
-    def __rsub__(self, other: Any) -> "Bounded":
-        return self._other(other) - self
+    def __rsub__(self, operand: Any) -> "Bounded":
+        return self._bounded(operand) - self
 
-    def __rmul__(self, other: Any) -> "Bounded":
-        return self * other
+    def __rmul__(self, operand: Any) -> "Bounded":
+        return self * operand
 
-    def __rtruediv__(self, other: Any) -> "Bounded":
-        return self._other(other) / self
+    def __rtruediv__(self, operand: Any) -> "Bounded":
+        return self._bounded(operand) / self
 
     def __pow__(self, exponent: "Bounded") -> "Bounded":
-        """A real power; libraries are good for a few units in the last place, and so counted as two operations."""
-        value, p = self.value**exponent.value, exponent.value
+        """A real power.
+
+        It counts as two operations, because libraries err by a few units in the last place.
+        """
+        p = exponent.value
+        value = self.value**p
         with np.errstate(all="ignore"):
-            ends = [np.maximum(self.value + sign * self.error, 0) ** p for sign in (-1, 1)]
-            slope = np.abs(np.log(self.value)) * np.abs(value) * exponent.error
-        error = np.maximum(*(np.abs(end - value) for end in ends)) + np.where(value == 0, 0.0, slope)
+            low = np.maximum(self.value - self.error, 0) ** p
+            high = np.maximum(self.value + self.error, 0) ** p
+            of_exponent = np.abs(np.log(self.value)) * np.abs(value) * exponent.error
+        of_base = np.maximum(np.abs(low - value), np.abs(high - value))
+        error = of_base + np.where(value == 0, 0.0, of_exponent)
         return self._rounded(value, self._rounded(value, error).error)
 
-    def __gt__(self, other: Any) -> np.ndarray:
-        return self.value > self._other(other).value
+    def __gt__(self, operand: Any) -> np.ndarray:
+        return self.value > self._bounded(operand).value
 
-    def __lt__(self, other: Any) -> np.ndarray:
-        return self.value < self._other(other).value
+    def __lt__(self, operand: Any) -> np.ndarray:
+        return self.value < self._bounded(operand).value
 
     def __getitem__(self, key: Any) -> "Bounded":
         return Bounded(self.value[key], self.error[key], self.dtype)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """That of the value."""
+        """The shape of the value."""
         return self.value.shape
 
 
 def _sqrt(x: Bounded) -> Bounded:
     with np.errstate(invalid="ignore"):
         root = np.sqrt(x.value)
-        error = np.maximum(np.sqrt(x.value + x.error) - root, root - np.sqrt(np.maximum(x.value - x.error, 0)))
+        high = np.sqrt(x.value + x.error)
+        low = np.sqrt(np.maximum(x.value - x.error, 0))
+        error = np.maximum(high - root, root - low)
     return x._rounded(root, error)
 
 
@@ -108,28 +131,42 @@ def _abs(x: Bounded) -> Bounded:
 
 
 def _sign(x: Bounded) -> Bounded:
-    """Where rounding may turn the sign around, it is wrong by 2."""
-    return Bounded(np.sign(x.value), np.where(x.error >= np.abs(x.value), 2.0 * (x.error > 0), 0.0), x.dtype)
+    """The sign of x. Its error is 2 where rounding can turn the sign, else 0."""
+    wrong_sign = 2.0 * (x.error > 0)
+    error = np.where(x.error >= np.abs(x.value), wrong_sign, 0.0)
+    return Bounded(np.sign(x.value), error, x.dtype)
 
 
-def _chosen(x: Bounded, y: Bounded, choose: Callable[..., np.ndarray]) -> Bounded:
-    """The larger or smaller of two, with its error; where rounding may change the choice, with the larger of both."""
+def _choose(x: Bounded, y: Bounded, choose: Callable[..., np.ndarray]) -> Bounded:
+    """The larger or the smaller of two, by ``choose``: np.maximum or np.minimum.
+
+    The error is that of the chosen one, or the larger of both where rounding can change the choice.
+    """
     value = choose(x.value, y.value)
     unsure = np.abs(x.value - y.value) <= x.error + y.error
-    error = np.where(unsure, np.maximum(x.error, y.error), np.where(value == x.value, x.error, y.error))
+    of_chosen = np.where(value == x.value, x.error, y.error)
+    error = np.where(unsure, np.maximum(x.error, y.error), of_chosen)
     return Bounded(value, error, x.dtype)
 
 
 def _where(condition: Any, yes: Any, no: Any) -> Any:
-    """For scalars a plain choice. Between arrays the condition is taken as certain: rules ask for exact signs alone."""
+    """``yes`` where the condition is true, else ``no``.
+
+    For arrays the condition is taken as certain, since rules use only exact signs as conditions.
+    """
     if not isinstance(condition, np.ndarray) or not condition.ndim:
         return yes if condition else no
-    return Bounded(np.where(condition, yes.value, no.value), np.where(condition, yes.error, no.error), yes.dtype)
+    value = np.where(condition, yes.value, no.value)
+    error = np.where(condition, yes.error, no.error)
+    return Bounded(value, error, yes.dtype)
 
 
 def _total(x: Bounded, axis: int) -> Bounded:
-    """A sum in any order: each of the n - 1 additions rounds, and no partial sum exceeds the sum of magnitudes (Higham,
-    section 4.2)."""
+    """The sum along an axis, in any order.
+
+    Each of the n - 1 additions rounds, and no partial sum exceeds the sum of magnitudes (Higham,
+    section 4.2).
+    """
     additions = max(x.shape[axis] - 1, 0)
     sizes = (np.abs(x.value) + x.error).sum(axis=axis, keepdims=True)
     growth = additions * ROUNDOFF[x.dtype] / (1 - additions * ROUNDOFF[x.dtype])
@@ -139,7 +176,10 @@ def _total(x: Bounded, axis: int) -> Bounded:
 
 
 def _matmul(x: Bounded, y: Bounded) -> Bounded:
-    """A matrix product, its sums in any order: n products and n - 1 additions round (Higham, section 3.5)."""
+    """A matrix product with sums in any order.
+
+    For each element n products and n - 1 additions round (Higham, section 3.5).
+    """
     n = x.shape[-1]
     error = np.abs(x.value) @ y.error + x.error @ np.abs(y.value) + x.error @ y.error
     sizes = (np.abs(x.value) + x.error) @ (np.abs(y.value) + y.error)
@@ -149,13 +189,16 @@ def _matmul(x: Bounded, y: Bounded) -> Bounded:
 
 
 def _orthogonalized(x: Bounded, a: Bounded, b: Bounded, c: Bounded, steps: int) -> Bounded:
-    """``samestep.reference.matrices.orthogonalized``; its error is bounded as a whole, by its Euclidean norm.
+    """``samestep.reference.matrices.orthogonalized``, with a bound on its error as a whole matrix.
 
-    Element by element the bounds of products of products grow without need. As a map of matrices a polynomial of
-    singular values spreads errors by the slope of that polynomial at most, and so each step does what came before it.
+    Bounds for each element of products of products grow more than the errors do. But each step
+    moves only singular values, by a polynomial. Such a map multiplies the Euclidean norm of an
+    error by the slope of the polynomial at most, and each step does so with the error before it.
     """
-    value, far = x.value, float(np.linalg.norm(x.error))
-    products, numbers = SimpleNamespace(matmul=_matmul, transpose=_transpose), [float(n.value) for n in (a, b, c)]
+    value = x.value
+    far = float(np.linalg.norm(x.error))
+    products = SimpleNamespace(matmul=_matmul, transpose=_transpose)
+    numbers = [float(coefficient.value) for coefficient in (a, b, c)]
     for _ in range(steps):
         step = quintic(Bounded(value, np.zeros_like(value), x.dtype), a, b, c, products)
         far = _slope(value, far, *numbers) * far + float(np.linalg.norm(step.error))
@@ -164,17 +207,19 @@ def _orthogonalized(x: Bounded, a: Bounded, b: Bounded, c: Bounded, steps: int) 
 
 
 def _slope(x: np.ndarray, far: float, a: float, b: float, c: float) -> float:
-    """How much a s + b s^3 + c s^5 of the singular values can spread, in the Euclidean norm, what lies within ``far``.
+    """The factor by which a s + b s^3 + c s^5 of the singular values can increase an error.
 
-    It is the largest slope of a chord between any two of them, their negatives and zero: the eigenvalues of
-    [[0, x], [x', 0]] (R. Bhatia: Matrix Analysis, Springer 1997, theorem V.3.3).
+    Both errors are Euclidean norms; the error of ``x`` is at most ``far``. The factor is the
+    largest slope of a chord between any two of the singular values, their negatives and zero: the
+    eigenvalues of [[0, x], [x', 0]] (R. Bhatia: Matrix Analysis, Springer 1997, theorem V.3.3).
     """
     if not np.isfinite(x).all() or not np.isfinite(far):
         return np.inf
     s = np.linalg.svd(x, compute_uv=False)
     ends = np.concatenate([s, s + far, np.maximum(s - far, 0), [0.0]])
     u, v = np.meshgrid(ends, np.concatenate([ends, -ends]))
-    cubes, fifths = u * u + u * v + v * v, u**4 + u**3 * v + u**2 * v**2 + u * v**3 + v**4
+    cubes = u * u + u * v + v * v
+    fifths = u**4 + u**3 * v + u**2 * v**2 + u * v**3 + v**4
     return float(np.abs(a + b * cubes + c * fifths).max())
 
 
@@ -183,14 +228,14 @@ def _transpose(x: Bounded) -> Bounded:
 
 
 def namespace(scalars_in: str) -> SimpleNamespace:
-    """The ``xp`` of bounded numbers."""
+    """The array namespace ``xp`` of bounded numbers; scalars are computed in ``scalars_in``."""
     return SimpleNamespace(
         abs=_abs,
         sign=_sign,
         sqrt=lambda x: _sqrt(_scalar(x, scalars_in)),
         square=lambda x: x * x,
-        maximum=lambda x, y: _chosen(x, y, np.maximum),
-        minimum=lambda x, y: _chosen(x, y, np.minimum),
+        maximum=lambda x, y: _choose(x, y, np.maximum),
+        minimum=lambda x, y: _choose(x, y, np.minimum),
         where=_where,
         total=_total,
         orthogonalized=_orthogonalized,
@@ -198,21 +243,29 @@ def namespace(scalars_in: str) -> SimpleNamespace:
         ones=lambda shape, dtype: Bounded(np.ones(shape), 0.0, dtype),
         zeros_like=lambda x: Bounded(np.zeros_like(x.value), 0.0, x.dtype),
         integer_power=lambda base, t: _integer_power(base, t, scalars_in),
-        power=lambda base, exponent: _scalar(base, scalars_in) ** Bounded(exponent, 0.0, scalars_in),
+        power=lambda base, exponent: _power(base, exponent, scalars_in),
     )
 
 
 def _scalar(x: Any, dtype: str) -> Bounded:
+    """``x`` as a bounded number; a plain number is exact."""
     return x if isinstance(x, Bounded) else Bounded(x, 0.0, dtype)
 
 
-@functools.lru_cache(maxsize=4096)  # trials ask for the same powers again and again
+def _power(base: Any, exponent: float, dtype: str) -> Bounded:
+    return _scalar(base, dtype) ** Bounded(exponent, 0.0, dtype)
+
+
+@functools.lru_cache(maxsize=4096)  # the trials need the same powers again and again
 def _integer_power(base: float | Bounded, exponent: int, dtype: str) -> Bounded:
-    return scalars.integer_power(_scalar(base, dtype), exponent)  # type: ignore[arg-type, return-value]
+    return scalars.integer_power(_scalar(base, dtype), exponent)
 
 
 class StepState(NamedTuple):
-    """A tensor ``theta``, the rule's state for it, and ``t``, the number of steps counted so far."""
+    """What a step begins with or ends with.
+
+    ``theta`` is a tensor, ``state`` the rule's state for it, and ``t`` the number of steps so far.
+    """
 
     theta: Any
     state: dict[str, Any]
@@ -220,8 +273,11 @@ class StepState(NamedTuple):
 
 
 BeforeStep = Callable[[list[StepState], dict[str, Any]], StepState]
-"""A planted fault: called before each step with all earlier states, the present one last, and the state at the start.
-It returns what the step begins with."""
+"""A planted fault, a function that is called before each step.
+
+Its arguments are the list of all states so far, the present one last, and the rule's state at the
+start. It returns what the step begins with.
+"""
 
 
 class AnalysedRule(NamedTuple):
@@ -241,34 +297,34 @@ def follow(
 ) -> Iterator[tuple[Bounded, dict[str, Bounded]]]:
     """One tensor and its state after each step, each number with its bound.
 
-    ``theta`` (*shape), ``gradients`` (steps, *shape) and the learning rates (steps) are taken as exact. ``before`` may
-    replace what a step begins with.
+    ``theta`` (*shape), ``gradients`` (steps, *shape) and the learning rates (steps,) are taken as
+    exact. ``before`` may replace what a step begins with.
     """
     rule, dtype, scalars_in = analysed
     xp = namespace(scalars_in)
     start_theta = Bounded(theta, 0.0, dtype)
     start_state = rule.start(start_theta, xp)
     now = StepState(start_theta, start_state, 0)
-    past: list[StepState] = []
+    states: list[StepState] = []
     for gradient, lr in zip(gradients, rates, strict=True):
-        past.append(now)
-        begin = before(past, start_state) if before else now
+        states.append(now)
+        begin = before(states, start_state) if before else now
         c = _coefficients(analysed, begin.t + 1, lr)
         moved = rule.update(begin.theta, Bounded(gradient, 0.0, dtype), begin.state, c, xp)
         now = StepState(*moved, begin.t + 1)
         yield now.theta, now.state
 
 
-@functools.lru_cache(maxsize=4096)  # tensors that step together need the same coefficients
+@functools.lru_cache(maxsize=4096)  # tensors of one step need the same coefficients
 def _coefficients(analysed: AnalysedRule, t: int, lr: float) -> Any:
-    """The coefficients of step ``t`` as they meet the arrays: with their own error, rounded once to the dtype."""
+    """The coefficients of step ``t``, each with its own error and rounded once to the dtype."""
     rule, dtype, scalars_in = analysed
     doubles = rule.coefficients(t, Bounded(lr, 0.0, scalars_in), namespace(scalars_in))
     return doubles._make(_rounded_once(value, dtype) for value in doubles)
 
 
 def _rounded_once(coefficient: Any, dtype: str) -> Bounded:
-    """A coefficient, a double with its own error, after it is rounded to ``dtype``."""
+    """A coefficient, a double with its own error, after rounding to ``dtype``."""
     exact = coefficient if isinstance(coefficient, Bounded) else Bounded(coefficient)
     rounding = ROUNDOFF[dtype] * np.abs(exact.value)
     return Bounded(exact.value, exact.error + rounding, dtype)

@@ -1,4 +1,7 @@
-"""Disturbances of one unit in the last place, by which the limit of an unknown formula is measured."""
+"""Disturbances of one unit in the last place.
+
+An optimizer whose formula is unknown is run with them, to measure how far rounding can move it.
+"""
 
 from typing import NamedTuple
 
@@ -8,7 +11,10 @@ DISTURBANCES = 4  # all numbers up, all down, and twice each up or down at rando
 
 
 class Disturbance:
-    """Moves every number of an array by one unit in the last place: up (seed 0), down (seed 1), or at random."""
+    """Moves every number of an array by one unit in the last place.
+
+    Seed 0 moves all numbers up, seed 1 moves all down, and other seeds choose at random.
+    """
 
     def __init__(self, seed: int, dtype: str) -> None:
         self.seed = seed
@@ -23,16 +29,16 @@ class Disturbance:
 
 
 class Job(NamedTuple):
-    """One run of an optimizer over a trial: in which dtype, and with which disturbance (its seed), if any."""
+    """One run of an optimizer over a trial: its dtype, and the seed of its disturbance, if any."""
 
     dtype: str
     disturbance: int | None = None
 
     def disturb(self) -> Disturbance | None:
-        """A new disturbance of this job, None if there is none."""
+        """A new disturbance for this job; None for the plain run."""
         return None if self.disturbance is None else Disturbance(self.disturbance, self.dtype)
 
 
 def jobs(dtype: str) -> list[Job]:
-    """The plain run, then the disturbed ones."""
+    """The jobs of one optimizer: the plain run, then the disturbed ones."""
     return [Job(dtype), *(Job(dtype, seed) for seed in range(DISTURBANCES))]

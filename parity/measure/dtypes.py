@@ -1,4 +1,4 @@
-"""The floating-point dtypes by name: NumPy's own, and bfloat16 of the package ml_dtypes."""
+"""Floating-point dtypes by name: those of NumPy, and bfloat16 of the package ml_dtypes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def numpy_dtype(name: str) -> Any:
-    """The NumPy dtype called ``name``: "float16", "bfloat16", "float32" or "float64"."""
+    """The NumPy dtype with this name: "float16", "bfloat16", "float32" or "float64"."""
     if name == "bfloat16":
         import ml_dtypes
 

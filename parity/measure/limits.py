@@ -154,7 +154,7 @@ def measured(plain: Trajectory, disturbed: Sequence[Trajectory]) -> Limits:
     response, and a rounding floor.
     """
     thetas = {}
-    states = {}
+    states: dict[str, dict[str, np.ndarray]] = {}
     for name, theta in plain.thetas.items():
         begin = plain.begin[name]
         thetas[name] = _response(theta, [run.thetas[name] for run in disturbed]) + _floor(

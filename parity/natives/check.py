@@ -130,10 +130,14 @@ def check(case: NativeCase, steps: int = STEPS) -> NativeRow:
 
 
 def _is_explained(case: NativeCase, deviation: Deviation, imitation: Rule, actual: Trajectory) -> bool:
-    """True if the recorded cause explains the native: the rule that makes its mistake agrees, or the native without it."""
+    """True if the recorded cause explains the native.
+
+    The rule that makes its mistake must agree with it; or, where no rule can, the native in the
+    mode in which the cause is removed must agree with the right rule.
+    """
     steps = len(next(iter(actual.thetas.values())))
-    if deviation.without:
-        repaired = check(dataclasses.replace(case, mode=deviation.without), steps)
+    if deviation.repaired_mode:
+        repaired = check(dataclasses.replace(case, mode=deviation.repaired_mode), steps)
         return repaired.verdict is NativeVerdict.AGREES
     trial = designed_trial(dialects.read(case.call), steps)
     return compare_with(imitation, trial, actual, case.dtype, deviation.scalars_in).holds

@@ -1,4 +1,9 @@
-"""Imitations: rules that make a native's known mistake, so that a deviation's cause can be held to the digit."""
+"""Imitations: rules that make the same mistake as a native, digit for digit.
+
+They prove the cause of a deviation: the native must agree with its imitation as closely as other
+natives agree with the right rule. Each public function here takes the right rule and returns the
+imitation, or the rule itself if the mistake does not affect it.
+"""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -25,83 +30,112 @@ from samestep.reference import (
     scalars,
 )
 
+SCALAR_FUNCTIONS = ("integer_power", "power", "sqrt", "where")  # that coefficients use
 
-def through_float32(x: Any) -> Any:
-    """A number, array or bounded number, rounded to float32: what tf.cast(x, tf.float64) makes of a Python number."""
+Imitation = Callable[[Rule], Rule]
+
+
+def to_float32(x: Any) -> Any:
+    """A number, array or bounded number rounded to float32, as a double.
+
+    ``tf.cast(x, tf.float64)`` does this to a Python number.
+    """
     if isinstance(x, Bounded):
-        return Bounded(through_float32(x.value), x.error, x.dtype)
-    return np.asarray(x).astype(np.float32).astype(np.float64) if np.ndim(x) else float(np.float32(x))
+        return Bounded(to_float32(x.value), x.error, x.dtype)
+    if np.ndim(x):
+        return np.asarray(x).astype(np.float32).astype(np.float64)
+    return float(np.float32(x))
 
 
-def _with(xp: Any, **functions: Callable[..., Any]) -> SimpleNamespace:
-    """The scalar functions of ``xp``, some replaced."""
-    names = ("integer_power", "power", "sqrt", "where")
-    return SimpleNamespace(**{name: functions.get(name, getattr(xp, name)) for name in names})
+def _with_functions(xp: Any, **replacements: Callable[..., Any]) -> SimpleNamespace:
+    """The scalar functions of ``xp``, some of them replaced."""
+    functions = {name: getattr(xp, name) for name in SCALAR_FUNCTIONS}
+    return SimpleNamespace(**{**functions, **replacements})
 
 
-def _powers(xp: Any) -> SimpleNamespace:
-    return _with(xp, integer_power=lambda base, exponent: xp.integer_power(through_float32(base), exponent))
+def _with_float32_integer_powers(xp: Any) -> SimpleNamespace:
+    """``xp``, with integer powers that round their base to float32."""
+
+    def integer_power(base: Any, exponent: Any) -> Any:
+        return xp.integer_power(to_float32(base), exponent)
+
+    return _with_functions(xp, integer_power=integer_power)
+
+
+def _with_float32_powers(xp: Any) -> SimpleNamespace:
+    """``xp``, with real powers that round their base to float32."""
+
+    def power(base: Any, exponent: Any) -> Any:
+        return xp.power(to_float32(base), exponent)
+
+    return _with_functions(xp, power=power)
 
 
 class _Float32Powers(Rule):
-    """Bias corrections start from betas rounded to float32."""
+    """A rule whose bias corrections use betas rounded to float32."""
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
-        return super().coefficients(t, lr, _powers(xp))
+        return super().coefficients(t, lr, _with_float32_integer_powers(xp))
 
 
-class _KerasAdam(_Float32Powers, Adam):
+class _Float32PowersAdam(_Float32Powers, Adam):
     pass
 
 
-class _KerasAdamax(_Float32Powers, Adamax):
+class _Float32PowersAdamax(_Float32Powers, Adamax):
     pass
 
 
-class _KerasLAMB(_Float32Powers, LAMB):
+class _Float32PowersLAMB(_Float32Powers, LAMB):
     pass
 
 
-class _KerasMuon(_Float32Powers, Muon):
+class _Float32PowersMuon(_Float32Powers, Muon):
     pass
 
 
-class _OptaxNAdam(_Float32Powers, NAdam):
+class _Float32PowersNAdam(_Float32Powers, NAdam):
     pass
 
 
-class _OptaxRAdam(_Float32Powers, RAdam):
+class _Float32PowersRAdam(_Float32Powers, RAdam):
     pass
 
 
 _FLOAT32_POWERS: dict[type[Rule], type[Rule]] = {
-    Adam: _KerasAdam, LAMB: _KerasLAMB, Muon: _KerasMuon, NAdam: _OptaxNAdam, RAdam: _OptaxRAdam,
-}  # fmt: skip
+    Adam: _Float32PowersAdam,
+    LAMB: _Float32PowersLAMB,
+    Muon: _Float32PowersMuon,
+    NAdam: _Float32PowersNAdam,
+    RAdam: _Float32PowersRAdam,
+}
 
 
 class _OptaxRprop(Rprop):
-    """The step before is taken, but where the gradient has turned."""
+    """Each call takes the step before, unless the gradient has turned; then it takes none."""
 
     def update(self, theta: Any, gradient: Any, state: Any, c: Any, xp: Any) -> Any:
-        nothing, d = xp.zeros_like(gradient), state["d"] + c.first
+        nothing = xp.zeros_like(gradient)
+        d = state["d"] + c.first
         s = xp.sign(gradient) * xp.sign(state["h"])
         d = xp.where(s > 0, c.rise * d, xp.where(s < 0, c.fall * d, d))
-        d = xp.where(s == 0, d, xp.minimum(xp.maximum(d, nothing + c.smallest), nothing + c.largest))
+        bounded = xp.minimum(xp.maximum(d, nothing + c.smallest), nothing + c.largest)
+        d = xp.where(s == 0, d, bounded)
         h = xp.where(s < 0, nothing, d * xp.sign(gradient))
         return theta - xp.where(s < 0, nothing, state["h"]), {"d": d, "h": h}
 
 
 class _KerasNAdam(NAdam):
-    """Betas and 0.96 are rounded to float32, but not in the product of the momenta."""
+    """Betas and 0.96 are rounded to float32, except in the product of the momentum coefficients."""
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
-        rounded = self.replace(beta1=through_float32(self.beta1), beta2=through_float32(self.beta2))
-        through = _with(xp, power=lambda base, exponent: xp.power(through_float32(base), exponent))
-        return NAdam(**rounded.to_dict()).coefficients(t, lr, through)._replace(mu=super().coefficients(t, lr, xp).mu)
+        exact = super().coefficients(t, lr, xp)
+        rule = _convert(NAdam, self, "beta1", "beta2")
+        return rule.coefficients(t, lr, _with_float32_powers(xp))._replace(mu=exact.mu)
 
 
 class _KerasScheduleFree(ScheduleFree):
-    """The average is recovered from the point as it is after the step, which then counts as the one before."""
+    """The average is computed from the point after the step, as if it were the point before."""
 
     def update(self, theta: Any, gradient: Any, state: Any, c: Any, xp: Any) -> Any:
         z = state["z"] + c.first * theta
@@ -113,63 +147,85 @@ class _KerasScheduleFree(ScheduleFree):
 
 
 class _TorchASGD(ASGD):
-    """The rates are kept in float32."""
+    """The learning rates are stored in float32."""
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         c = super().coefficients(t, lr, xp)
-        kept = {name: through_float32(getattr(c, name)) for name in ("first", "later", "share")}
-        return c._replace(**kept)
+        rates = {name: to_float32(getattr(c, name)) for name in ("first", "later", "share")}
+        return c._replace(**rates)
 
 
 class _TorchNAdam(NAdam):
-    """The product of the momenta is kept in float32."""
+    """The product of the momentum coefficients is stored in float32."""
 
     def update(self, theta: Any, gradient: Any, state: Any, c: Any, xp: Any) -> Any:
-        kept = through_float32(through_float32(c.mu) * state["P"])
-        theta, new = super().update(theta, gradient, {**state, "P": kept}, c._replace(mu=1.0), xp)
-        return theta, {**new, "P": kept}
+        product = to_float32(to_float32(c.mu) * state["P"])
+        without_mu = c._replace(mu=1.0)
+        theta, new = super().update(theta, gradient, {**state, "P": product}, without_mu, xp)
+        return theta, {**new, "P": product}
 
 
-def _of(kind: type[Rule], rule: Rule, *rounded: str) -> Rule:
-    """The rule as ``kind``, some of its fields rounded to float32."""
-    return kind(**rule.to_dict()).replace(**{name: through_float32(getattr(rule, name)) for name in rounded})
+def _convert(kind: type[Rule], rule: Rule, *float32_fields: str) -> Rule:
+    """The rule as an instance of ``kind``, with some fields rounded to float32."""
+    rounded = {name: to_float32(getattr(rule, name)) for name in float32_fields}
+    return kind(**rule.to_dict()).replace(**rounded)
 
 
-_KERAS_FLOAT64: dict[type[Rule], tuple[type[Rule], tuple[str, ...]]] = {  # what Keras hands to tf.cast, if it shows
-    SGD: (SGD, ("momentum",)), Adagrad: (Adagrad, ("initial_accumulator",)), FTRL: (FTRL, ("initial_accumulator",)),
-    Adam: (_KerasAdam, ()), Adamax: (_KerasAdamax, ()), NAdam: (_KerasNAdam, ()),
-    LAMB: (_KerasLAMB, ()), Adafactor: (Adafactor, ("epsilon2",)),
-    Muon: (_KerasMuon, ("adam_weight_decay",)),
-}  # fmt: skip
+# The rules that Keras computes otherwise in float64: the imitation's class, and the fields that go
+# through tf.cast with an effect. Weight decay goes through it for every rule.
+_KERAS_FLOAT64: dict[type[Rule], tuple[type[Rule], tuple[str, ...]]] = {
+    SGD: (SGD, ("momentum",)),
+    Adagrad: (Adagrad, ("initial_accumulator",)),
+    FTRL: (FTRL, ("initial_accumulator",)),
+    Adam: (_Float32PowersAdam, ()),
+    Adamax: (_Float32PowersAdamax, ()),
+    NAdam: (_KerasNAdam, ()),
+    LAMB: (_Float32PowersLAMB, ()),
+    Adafactor: (Adafactor, ("epsilon2",)),
+    Muon: (_Float32PowersMuon, ("adam_weight_decay",)),
+}
 
 
 def keras_float64(rule: Rule) -> Rule:
-    """Fields that go through tf.cast are rounded to float32, weight decay always."""
-    kind, rounded = _KERAS_FLOAT64.get(type(rule), (type(rule), ()))
-    return _of(kind, rule, *rounded, "weight_decay")
+    """Hyperparameters that go through tf.cast are rounded to float32."""
+    kind, float32_fields = _KERAS_FLOAT64.get(type(rule), (type(rule), ()))
+    return _convert(kind, rule, *float32_fields, "weight_decay")
 
 
 def keras_float32(rule: Rule) -> Rule:
-    """In float32 the rounded betas can be seen in Adam, in Muon's Adam, and in LAMB where a tensor is zero as yet."""
-    return rounded_powers(rule) if isinstance(rule, Adam | LAMB | Muon) else rule
+    """The betas are rounded to float32 before the bias correction is computed.
+
+    In float32 that has an effect on Adam, on Muon's Adam, and on LAMB as long as a tensor is zero.
+    """
+    return float32_betas(rule) if isinstance(rule, Adam | LAMB | Muon) else rule
 
 
-def _keras_adafactor(*rounded: str) -> Callable[[Rule], Rule]:
-    """The learning rate is capped whatever relative_step says."""
+def _keras_adafactor(*float32_fields: str) -> Imitation:
+    """The learning rate is capped although relative_step is False."""
 
     def imitation(rule: Rule) -> Rule:
         if not isinstance(rule, Adafactor) or rule.relative_step:
             return rule
-        return _of(Adafactor, rule, *rounded).replace(relative_step=True)
+        return _convert(Adafactor, rule, *float32_fields).replace(relative_step=True)
 
     return imitation
 
 
-keras_adafactor = {"float32": _keras_adafactor(), "float64": _keras_adafactor("epsilon2", "weight_decay")}
+keras_adafactor = {
+    "float32": _keras_adafactor(),
+    "float64": _keras_adafactor("epsilon2", "weight_decay"),
+}
 
 
-def _keras_schedule_free(*rounded: str) -> Callable[[Rule], Rule]:
-    return lambda rule: _of(_KerasScheduleFree, rule, *rounded) if isinstance(rule, ScheduleFree) else rule
+def _keras_schedule_free(*float32_fields: str) -> Imitation:
+    """The average is computed from the point after the step."""
+
+    def imitation(rule: Rule) -> Rule:
+        if not isinstance(rule, ScheduleFree):
+            return rule
+        return _convert(_KerasScheduleFree, rule, *float32_fields)
+
+    return imitation
 
 
 keras_schedule_free = {
@@ -179,76 +235,86 @@ keras_schedule_free = {
 
 
 def torch_nadam(rule: Rule) -> Rule:
-    """The product of NAdam's momenta is float32, whatever the parameter's dtype."""
-    return _of(_TorchNAdam, rule) if isinstance(rule, NAdam) else rule
+    """The product of NAdam's momentum coefficients is float32, in every dtype of the parameter."""
+    return _convert(_TorchNAdam, rule) if isinstance(rule, NAdam) else rule
 
 
 def torch_asgd(rule: Rule) -> Rule:
-    """The rates of ASGD are float32, whatever the parameter's dtype."""
-    return _of(_TorchASGD, rule) if isinstance(rule, ASGD) else rule
+    """The learning rates of ASGD are float32, in every dtype of the parameter."""
+    return _convert(_TorchASGD, rule) if isinstance(rule, ASGD) else rule
 
 
-def rounded_powers(rule: Rule) -> Rule:
-    """The rule with bias corrections that start from betas rounded to float32."""
-    return _of(_FLOAT32_POWERS[type(rule)], rule)
+def float32_betas(rule: Rule) -> Rule:
+    """The bias corrections use betas rounded to float32."""
+    return _convert(_FLOAT32_POWERS[type(rule)], rule)
 
 
 def optax_rprop(rule: Rule) -> Rule:
-    """Each step is the step before."""
-    return _of(_OptaxRprop, rule) if isinstance(rule, Rprop) else rule
+    """Each step is returned one call late."""
+    return _convert(_OptaxRprop, rule) if isinstance(rule, Rprop) else rule
 
 
-class _RunningPowers(Adam):
+class _RunningPowersAdam(Adam):
     """Powers of the betas are multiplied up in float32, step by step."""
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
-        running = lambda base, exponent: xp.integer_power(_running_product(base, int(exponent)), 1)  # noqa: E731
-        return super().coefficients(t, lr, _with(xp, integer_power=running))
+        def integer_power(base: Any, exponent: Any) -> Any:
+            return xp.integer_power(_float32_running_product(base, int(exponent)), 1)
+
+        return super().coefficients(t, lr, _with_functions(xp, integer_power=integer_power))
 
 
 class _AdjustedFTRL(FTRL):
-    """beta joins l2 in float32."""
+    """beta is added to l2 in float32."""
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
         c = super().coefficients(t, lr, xp)
-        return c._replace(ridge=2 * through_float32(c.ridge * 0.5))
+        return c._replace(ridge=2 * to_float32(c.ridge * 0.5))
 
 
-def _running_product(base: float, exponent: int) -> float:
+def _float32_running_product(base: float, exponent: int) -> float:
     return float(np.multiply.reduce(np.full(exponent, base, np.float32)))
 
 
-_FTRL = ("lr_power", "l1", "l2", "shrinkage", "beta")
+_FTRL_FIELDS = ("lr_power", "l1", "l2", "shrinkage", "beta")
 
 
-def rounded(*fields: str) -> Callable[[Rule], Rule]:
-    """The rule with some of its fields, where it has them, rounded to float32."""
-    return lambda rule: _of(type(rule), rule, *(name for name in fields if name in rule.names()))
+def float32_fields(*fields: str) -> Imitation:
+    """Those of these fields that the rule has are rounded to float32."""
+
+    def imitation(rule: Rule) -> Rule:
+        return _convert(type(rule), rule, *(name for name in fields if name in rule.names()))
+
+    return imitation
 
 
 class _Keras2NAdam(NAdam):
-    """0.96 goes through tf.cast."""
+    """0.96 is rounded to float32."""
 
     def coefficients(self, t: Any, lr: Any, xp: Any = scalars) -> Any:
-        through = _with(xp, power=lambda base, exponent: xp.power(through_float32(base), exponent))
-        return super().coefficients(t, lr, through)
+        return super().coefficients(t, lr, _with_float32_powers(xp))
 
 
 def tf_keras(rule: Rule) -> Rule:
     """Every hyperparameter but epsilon and the initial accumulator is a float32 variable."""
-    told = rounded("momentum", "rho", "beta1", "beta2", "lr_decay", *_FTRL)(rule)
-    return _Keras2NAdam(**told.to_dict()) if isinstance(rule, NAdam) else told
+    rounded = float32_fields("momentum", "rho", "beta1", "beta2", "lr_decay", *_FTRL_FIELDS)(rule)
+    return _convert(_Keras2NAdam, rounded) if isinstance(rule, NAdam) else rounded
 
 
 def tensorflow1(rule: Rule) -> Rule:
     """Every hyperparameter is a float32 tensor, and so are the powers of the betas."""
-    told = rounded("momentum", "rho", "beta1", "beta2", "epsilon", *_FTRL)(rule)
+    rounded = float32_fields("momentum", "rho", "beta1", "beta2", "epsilon", *_FTRL_FIELDS)(rule)
     if isinstance(rule, FTRL) and rule.l2 + rule.beta:
-        return _AdjustedFTRL(**told.to_dict())
-    return _RunningPowers(**told.to_dict()) if isinstance(rule, Adam) else told
+        return _convert(_AdjustedFTRL, rounded)
+    return _convert(_RunningPowersAdam, rounded) if isinstance(rule, Adam) else rounded
+
+
+_ONNX_FIELDS = ("momentum", "beta1", "beta2", "epsilon", "weight_decay", "lr_decay")
 
 
 def onnx(rule: Rule) -> Rule:
-    """Attributes are float32; beta is 1 - dampening."""
-    told = rounded("momentum", "beta1", "beta2", "epsilon", "weight_decay", "lr_decay")(rule)
-    return told.replace(dampening=1 - through_float32(1 - told.dampening)) if isinstance(told, SGD) else told
+    """Attributes are float32; the attribute beta of Momentum is 1 - dampening."""
+    rounded = float32_fields(*_ONNX_FIELDS)(rule)
+    if isinstance(rounded, SGD):
+        return rounded.replace(dampening=1 - to_float32(1 - rounded.dampening))
+    return rounded

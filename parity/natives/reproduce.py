@@ -1,7 +1,12 @@
-"""Run the reproductions: ``python -m samestep.parity.natives.reproduce [name ...]`` prints a verdict each, exit code 1 if one fails."""
+"""Run the scripts that reproduce recorded deviations, and compare with the record.
+
+``python -m samestep.parity.natives.reproduce [name ...]`` prints a verdict for each script. Its
+exit code is 1 if a native does not deviate as recorded.
+"""
 
 import argparse
 import dataclasses
+import enum
 import importlib.util
 import os
 import re
@@ -13,54 +18,84 @@ from pathlib import Path
 
 from .reproductions import REPRODUCTIONS, Reproduction
 
-AS_RECORDED, ABSENT = "deviates as recorded", "not installed"
-SURROUNDINGS = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2", "JAX_PLATFORMS": "cpu"}
-PATIENCE = 300  # seconds for a script; the slowest takes ten
+ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2", "JAX_PLATFORMS": "cpu"}
+TIMEOUT = 300  # seconds for a script; the slowest takes ten
+
+
+class ScriptVerdict(enum.StrEnum):
+    """What running a script showed about the native."""
+
+    RECORDED = "deviates as recorded"
+    DIFFERS = "differs"  # the script printed other values
+    MENDED = "mended"  # the native gives the expected value
+    FAILED = "failed"  # the script did not run to its end, or contradicts itself
+    ABSENT = "not installed"
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What running a script showed.
-
-    ``verdict`` is "deviates as recorded", the only one that holds; "differs" where other numbers came; "mended" where
-    the native does what is due; "failed" where the script did not run to its end; or "not installed".
-    """
+    """What running the script ``name`` showed. ``message`` explains the verdict."""
 
     name: str
-    verdict: str
-    told: str
+    verdict: ScriptVerdict
+    message: str
+
+    @property
+    def holds(self) -> bool:
+        """True if the native deviates as recorded."""
+        return self.verdict is ScriptVerdict.RECORDED
 
 
 def run(reproduction: Reproduction, script: Path | None = None) -> Finding:
-    """Run a script, the reproduction's own unless another is given, in a fresh process."""
-    absent = [package for package in reproduction.packages if importlib.util.find_spec(package) is None]
+    """Run a script in a fresh process. The default is the reproduction's own script."""
+    name = reproduction.name
+    absent = [package for package in reproduction.packages if not _is_installed(package)]
     if absent:
-        return Finding(reproduction.name, ABSENT, f"{', '.join(absent)} must be installed to run it")
-    command = [sys.executable, str(script or reproduction.script)]
+        message = f"{', '.join(absent)} must be installed to run it"
+        return Finding(name, ScriptVerdict.ABSENT, message)
     try:
-        done = subprocess.run(
-            command, env={**os.environ, **SURROUNDINGS}, capture_output=True, text=True, timeout=PATIENCE, check=False
+        process = subprocess.run(
+            [sys.executable, str(script or reproduction.script)],
+            env={**os.environ, **ENVIRONMENT},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
         )
     except subprocess.TimeoutExpired as late:
-        return Finding(reproduction.name, "failed", str(late))
-    verdict = judge(reproduction, done.returncode, done.stdout.strip(), done.stderr)
-    last = (done.stderr.strip().splitlines() or [""])[-1]
-    told = f"printed {done.stdout.strip()!r} and exited with {done.returncode}, recorded is {reproduction.line!r}"
-    return Finding(reproduction.name, verdict, f"{told}; {last}" if verdict == "failed" else told)
+        return Finding(name, ScriptVerdict.FAILED, str(late))
+    printed = process.stdout.strip()
+    verdict = judge(reproduction, process.returncode, printed, process.stderr)
+    message = f"printed {printed!r} and exited with {process.returncode}"
+    message += f", recorded is {reproduction.line!r}"
+    if verdict is ScriptVerdict.FAILED:
+        message += f"; {(process.stderr.strip().splitlines() or [''])[-1]}"
+    return Finding(name, verdict, message)
 
 
-def judge(reproduction: Reproduction, code: int, printed: str, complaints: str) -> str:
-    """The verdict on a script's exit code, what it printed, and what came on its standard error."""
-    numbers = re.fullmatch(r"came (\S+), due (\S+)", printed)
-    if numbers is None or "Traceback" in complaints or code != int(numbers[1] != numbers[2]):
-        return "failed"
-    if code == 0:
-        return "mended"
-    return AS_RECORDED if printed == reproduction.line else "differs"
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
-def run_all(reproductions: Iterable[Reproduction] = REPRODUCTIONS, jobs: int = 2) -> Iterator[Finding]:
-    """Run several, ``jobs`` at a time; the findings in their order."""
+def judge(
+    reproduction: Reproduction, exit_code: int, printed: str, error_output: str
+) -> ScriptVerdict:
+    """The verdict on a script's exit code, its printed line, and its standard error."""
+    values = re.fullmatch(r"got (\S+), expected (\S+)", printed)
+    if values is None or "Traceback" in error_output:
+        return ScriptVerdict.FAILED
+    if exit_code != int(values[1] != values[2]):
+        return ScriptVerdict.FAILED
+    if exit_code == 0:
+        return ScriptVerdict.MENDED
+    is_recorded = printed == reproduction.line
+    return ScriptVerdict.RECORDED if is_recorded else ScriptVerdict.DIFFERS
+
+
+def run_all(
+    reproductions: Iterable[Reproduction] = REPRODUCTIONS, jobs: int = 2
+) -> Iterator[Finding]:
+    """Run several scripts, ``jobs`` at a time, and return their findings in the same order."""
     with ThreadPoolExecutor(jobs) as pool:
         yield from pool.map(run, reproductions)
 
@@ -77,8 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are: {', '.join(names)}")
     holds = True
     for finding in run_all([r for r in REPRODUCTIONS if not asked or r.name in asked]):
-        holds = holds and finding.verdict == AS_RECORDED
-        print(f"{finding.verdict:>20}  {finding.name}: {finding.told}", flush=True)
+        holds = holds and finding.holds
+        print(f"{finding.verdict:>20}  {finding.name}: {finding.message}", flush=True)
     return int(not holds)
 
 

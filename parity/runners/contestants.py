@@ -24,7 +24,7 @@ from . import LIBRARIES, missing_package, runner_of
 RULES = {rule.__name__: rule for rule in reference.RULES}
 WORDS = {
     kind.__name__: kind
-    for kind in (reference.Buffer, reference.Decay, reference.Epsilon, reference.Measure)
+    for kind in (reference.Buffer, reference.Decay, reference.Epsilon, reference.SizeMeasuredAt)
 }
 # frameworks and their modes
 ADAPTERS = {"pytorch": ("eager",), "tensorflow": ("eager", "graph", "xla")}

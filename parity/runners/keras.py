@@ -191,7 +191,7 @@ def claimed_rule(optimizer: Any) -> Rule | None:
     name = _native_name(optimizer)
     if not name:
         return None
-    arguments = dialect.NATIVES[name].arguments
+    arguments = dialect.natives[name].arguments
     try:
         return dialect.read(
             name, **{k: v for k, v in optimizer.get_config().items() if k in arguments}
@@ -209,7 +209,7 @@ def _native_name(optimizer: Any) -> str:
         for kind in type(optimizer).__mro__
         if kind.__module__.startswith("keras.src.optimizers.")
     )
-    return next((name for name in bases if name in dialect.NATIVES), "")
+    return next((name for name in bases if name in dialect.natives), "")
 
 
 def states(optimizer: Any, variables: Sequence[Any]) -> list[dict[str, np.ndarray]]:
@@ -221,9 +221,9 @@ def states(optimizer: Any, variables: Sequence[Any]) -> list[dict[str, np.ndarra
         return [{key: slot.numpy() for key, slot in slots.items()} for slots in optimizer._states]
     name = _native_name(optimizer)
     our_names = (
-        {theirs: ours for ours, theirs in dialect.NATIVES[name].state.items()} if name else {}
+        {theirs: ours for ours, theirs in dialect.natives[name].state.items()} if name else {}
     )
-    sign = -1 if name and dialect.NATIVES[name].rule is SGD else 1
+    sign = -1 if name and dialect.natives[name].rule is SGD else 1
     collected: list[dict[str, np.ndarray]] = [{} for _ in variables]
     # a slot is called after its variable, and then by its own name
     for slot in optimizer.variables:

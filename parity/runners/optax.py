@@ -1,4 +1,7 @@
-"""optax, eager and under jax.jit. The learning rate comes as a schedule, so that all else stays the caller's number."""
+"""optax, eager and under jax.jit.
+
+The learning rates of a trial are given to optax as a schedule.
+"""
 
 import contextlib
 from typing import Any
@@ -8,40 +11,45 @@ import numpy as np
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.reference.dialects import Call
-from samestep.reference.dialects import optax as dialect
 
 from . import Native
 from .one_tensor import OneTensor, run_each
 
 NEEDS = ("optax", "jax")
 TITLE = "optax"
-RATE_ONCE = ("rprop",)  # natives that take a number as their learning rate and look at it only at the start
+RATE_ONCE = ("rprop",)  # natives that take no schedule and use the learning rate only at the start
 
 
 def modes(name: str) -> list[str]:
-    """Eager and compiled."""
+    """The modes of a native: eager and compiled."""
     return ["eager", "jit"]
 
 
 def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:
-    """The trajectory of a native. float64 runs under jax's own switch for it, float32 without, as users have it.
+    """The trajectory of a native.
 
-    ``each_step`` is code of ours that sets arguments before each step; each step then has a transformation of its own.
+    float64 needs jax' switch ``enable_x64``; float32 runs without it, as most users run it.
+    ``each_step`` is code of ours that sets arguments before each step, so that each step has a
+    transformation of its own.
     """
     import jax
 
     lr = _learning_rate(native.call)
-    with jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext():
-        return run_each(lr, trial, dtype, lambda tensor: _run_tensor(native, dtype, each_step, tensor))
+    precision = jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext()
+    with precision:
+        return run_each(
+            lr, trial, dtype, lambda tensor: _run_tensor(native, dtype, each_step, tensor)
+        )
 
 
 def _learning_rate(call: Call) -> float:
-    """The learning rate of a call, without its sign; 1 where it has none, as optax' own default is."""
+    """The learning rate of a call without its sign; 1 if it has none, which is optax' default."""
     lr = call.arguments.get("learning_rate")
     return abs(lr) if isinstance(lr, float | int) else 1.0
 
 
 def _run_tensor(native: Native, dtype: str, each_step: str, tensor: OneTensor) -> np.ndarray:
+    """The values of one tensor after each step, (steps, *shape)."""
     import jax
     import optax
     from jax import numpy as jnp
@@ -66,14 +74,17 @@ def _run_tensor(native: Native, dtype: str, each_step: str, tensor: OneTensor) -
 
 
 def _with_rates(native: Native, dtype: str, tensor: OneTensor) -> dict[str, Any]:
-    """The call's arguments, its learning rate replaced by a schedule of the trial's rates."""
+    """The call's arguments; its learning rate becomes a schedule of the trial's rates."""
     from jax import numpy as jnp
 
     arguments = dict(native.call.arguments)
     lr = arguments.get("learning_rate", 1)
     if lr is None:
         return arguments
-    sign = -1 if lr < 0 else 1  # optax climbs at a negative rate
+    if native.call.name in RATE_ONCE:
+        arguments["learning_rate"] = tensor.rates[0]
+        return arguments
+    sign = -1 if lr < 0 else 1  # with a negative rate optax maximizes
     rates = jnp.asarray(tensor.rates, dtype) * sign
-    arguments["learning_rate"] = tensor.rates[0] if native.call.name in RATE_ONCE else lambda t: rates[t]
+    arguments["learning_rate"] = lambda t: rates[t]
     return arguments

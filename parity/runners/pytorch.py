@@ -18,6 +18,7 @@ from samestep.parity.measure.trial import SparseGradient, Trial
 from samestep.reference import Rule
 from samestep.reference.dialects import Call
 from samestep.reference.dialects import pytorch as dialect
+from samestep.reference.dialects.pytorch import DECOUPLES, PAIRS
 
 from . import Native
 from .result import GradientWritten, RunOptions, RunResult
@@ -267,10 +268,10 @@ def claimed_rule(optimizer: Any) -> Rule | None:
 
 def _known_arguments(name: str, group: dict[str, Any]) -> dict[str, Any]:
     """The entries of a parameter group that are arguments of the native."""
-    table = dialect.NATIVES[name]
-    pairs = [pair for pair, names in dialect.PAIRS.items() if names[0] in table.arguments]
+    table = dialect.natives[name]
+    pairs = [pair for pair, names in PAIRS.items() if names[0] in table.arguments]
     known = {*table.arguments, *pairs}
-    if name in dialect.DECOUPLES:
+    if name in DECOUPLES:
         known.add("decoupled_weight_decay")
     return {key: _plain(value) for key, value in group.items() if key in known}
 
@@ -284,12 +285,12 @@ def _native_name(optimizer: Any) -> str:
         for kind in type(optimizer).__mro__
         if kind.__module__.startswith("torch.optim.")
     )
-    return next((name for name in bases if name in dialect.NATIVES), "")
+    return next((name for name in bases if name in dialect.natives), "")
 
 
 def _state_names(optimizer: Any) -> dict[str, str]:
     name = _native_name(optimizer)
-    return dict(dialect.NATIVES[name].state) if name else {}
+    return dict(dialect.natives[name].state) if name else {}
 
 
 def _is_state(key: str, value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""tf.compat.v1.train, run eagerly as TensorFlow 2 allows, and in a graph of TensorFlow 1 with a session."""
+"""tf.compat.v1.train, eager as TensorFlow 2 allows, and in a session of TensorFlow 1."""
 
 from typing import Any
 
@@ -17,21 +17,34 @@ TITLE = "tf.compat.v1.train"
 
 
 def modes(name: str) -> list[str]:
-    """Eager steps, a session, the kernel. Ftrl takes no learning rate that changes between eager steps."""
-    return ["session", kernels.MODE] if name == "FtrlOptimizer" else ["eager", "session", kernels.MODE]
+    """The modes of a native: eager, in a session, and its kernel.
+
+    Ftrl has no eager mode here, because its learning rate cannot change between eager steps.
+    """
+    if name == "FtrlOptimizer":
+        return ["session", kernels.MODE]
+    return ["eager", "session", kernels.MODE]
 
 
 def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:
-    """The trajectory of a native; ``each_step`` is code of ours that sets epsilon, for eager steps alone."""
+    """The trajectory of a native.
+
+    ``each_step`` is code of ours that sets epsilon before each step; only in eager mode.
+    """
     rule = dialect.read(native.call.name, **native.call.arguments)
     if native.mode == kernels.MODE:
         return kernels.run(rule, trial, dtype)
     if native.mode == "session":
-        return run_each(rule.lr, trial, dtype, lambda tensor: _run_in_session(native.call, dtype, tensor))
-    return run_each(rule.lr, trial, dtype, lambda tensor: _run_eagerly(native.call, dtype, each_step, tensor))
+        return run_each(
+            rule.lr, trial, dtype, lambda tensor: _run_in_session(native.call, dtype, tensor)
+        )
+    return run_each(
+        rule.lr, trial, dtype, lambda tensor: _run_eagerly(native.call, dtype, each_step, tensor)
+    )
 
 
 def _run_eagerly(call: Call, dtype: str, each_step: str, tensor: OneTensor) -> np.ndarray:
+    """The values of one tensor after each step, (steps, *shape)."""
     import tensorflow as tf
 
     variable = tf.Variable(tensor.start, dtype=dtype)
@@ -50,19 +63,21 @@ def _run_eagerly(call: Call, dtype: str, each_step: str, tensor: OneTensor) -> n
 
 
 def _run_in_session(call: Call, dtype: str, tensor: OneTensor) -> np.ndarray:
+    """The values of one tensor after each step, (steps, *shape)."""
     import tensorflow as tf
 
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         start = tf.constant(tensor.start.astype(dtype))
         variable = v1.get_variable("theta", initializer=start, use_resource=True)
-        gradient = v1.placeholder(dtype, tensor.start.shape)
-        lr = v1.placeholder("float32", [])
-        optimizer = getattr(v1.train, call.name)(**{**call.arguments, "learning_rate": lr})
-        step = optimizer.apply_gradients([(gradient, variable)])
+        gradient_input = v1.placeholder(dtype, tensor.start.shape)
+        rate_input = v1.placeholder("float32", [])
+        arguments = {**call.arguments, "learning_rate": rate_input}
+        optimizer = getattr(v1.train, call.name)(**arguments)
+        step = optimizer.apply_gradients([(gradient_input, variable)])
         session.run(v1.global_variables_initializer())
         thetas = []
-        for drawn, rate in tensor.steps:
-            session.run(step, {gradient: drawn, lr: rate})
+        for gradient, rate in tensor.steps:
+            session.run(step, {gradient_input: gradient, rate_input: rate})
             thetas.append(session.run(variable))
     return np.array(thetas)

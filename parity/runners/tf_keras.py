@@ -15,19 +15,25 @@ WITHOUT_KERNEL = ("Nadam", "RMSprop")  # optimizers that Keras 2 computes by its
 
 
 def modes(name: str) -> list[str]:
-    """Eager, graph, and the kernel where Keras 2 uses one."""
+    """The modes of a native: eager, in a graph, and its kernel if Keras 2 uses one."""
     return ["eager", "graph"] if name in WITHOUT_KERNEL else ["eager", "graph", kernels.MODE]
 
 
 def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:
-    """The trajectory of a native; ``each_step`` is code of ours for the optimizer, for eager steps alone."""
+    """The trajectory of a native.
+
+    ``each_step`` is code of ours that changes the optimizer before each step; only in eager mode.
+    """
     rule = dialect.read(native.call.name, **native.call.arguments)
     if native.mode == kernels.MODE:
         return kernels.run(rule, trial, dtype)
-    return run_each(rule.lr, trial, dtype, lambda tensor: _run_tensor(native, dtype, each_step, tensor))
+    return run_each(
+        rule.lr, trial, dtype, lambda tensor: _run_tensor(native, dtype, each_step, tensor)
+    )
 
 
 def _run_tensor(native: Native, dtype: str, each_step: str, tensor: OneTensor) -> np.ndarray:
+    """The values of one tensor after each step, (steps, *shape)."""
     import tensorflow as tf
     from tf_keras.optimizers import legacy
 

@@ -551,7 +551,7 @@ def floor_lies_under_the_mean_of_the_factors(reference: Reference) -> Iterator[F
 def muons_adam_has_a_share_of_its_rate(reference: Reference) -> Iterator[Fact]:
     """It is a rule that can be used by itself; without it Muon refuses what is no matrix."""
     kind = reference.rule("Muon")
-    yield Fact("lr of Muon's Adam", 0.125, kind(lr=0.5, adam_share=0.25).others.lr)
+    yield Fact("lr of Muon's Adam", 0.125, kind(lr=0.5, adam_lr_scale=0.25).fallback.lr)
     message = refusal(lambda: kind(adam=False).start(np.zeros((2, 2, 2)), np))
     expected = "Muon moves matrices, got shape (2, 2, 2); set adam, or use another rule"
     yield Fact("refusal of three dimensions", expected, message)

@@ -1,4 +1,4 @@
-"""Arithmetic in fifty digits: the numbers of MPFR, each operation exactly rounded.
+"""Arithmetic in 50 digits: MPFR's numbers, with each operation exactly rounded.
 
 >>> mpfr(0.1)
 mpfr('0.10000000000000000555111512312578270211815834045410156',169)

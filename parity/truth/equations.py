@@ -1,7 +1,11 @@
-"""The truth: each rule's step as a sum over all gradients so far, in 50-digit arithmetic.
+"""The equation of each rule that treats every element by itself, in 50-digit arithmetic.
 
-The rules themselves are recursions. Here a running mean is written out as the weighted sum that it is (for Adam:
-arXiv:1412.6980, section 3, equation 1), a momentum buffer as a power series, so that no line is shared with them.
+The rules in ``samestep.reference`` are recursions. Here each step is a sum over all gradients so
+far: a running mean is the weighted sum that it stands for (for Adam: arXiv:1412.6980, section 3,
+equation 1), and a momentum buffer is a power series. So no line is shared with the rules.
+
+Each function ``(rule, history, lr)`` returns the step of one parameter, the amount that is
+subtracted from it. ``lr`` has the learning rates of all steps so far.
 """
 
 import math
@@ -33,143 +37,201 @@ from samestep.reference import (
 from .digits import fsum, mpfr, sign, sqrt
 
 
-class Past(NamedTuple):
-    """What a step may look back on: gradients and positions, this one included; where decay has just been; steps taken;
-    and one more quantity, as it arises."""
+class History(NamedTuple):
+    """What has happened to one parameter so far, in the order of the steps.
+
+    ``gradients``, and the parameter before (``before_decay``) and after decoupled weight decay
+    (``after_decay``), include the current step. ``steps`` has what earlier steps subtracted.
+    ``derived`` is a sequence that some equations build up from step to step: the directions of
+    RMSprop, the mean squares of Adam, the points of ScheduleFree.
+    """
 
     gradients: list[mpfr]
-    positions: list[mpfr]
-    decayed: list[mpfr]
+    before_decay: list[mpfr]
+    after_decay: list[mpfr]
     steps: list[mpfr]
-    more: list[mpfr]
+    derived: list[mpfr]
 
 
 def trajectory(
-    rule: Rule, theta: float, gradients: Sequence[float] | np.ndarray, rates: Sequence[float] | None = None
+    rule: Rule,
+    theta: float,
+    gradients: Sequence[float] | np.ndarray,
+    rates: Sequence[float] | None = None,
 ) -> list[mpfr]:
-    """Where one parameter stands after each step; hyperparameters and ``rates``, else the rule's own, are exact."""
-    at, past, out = mpfr(theta), Past([], [], [], [], []), []
+    """The value of one parameter after each step, in 50 digits.
+
+    ``theta`` is its start. ``rates`` are the learning rates of all steps; the default is the
+    rule's own at each. All arguments and hyperparameters are taken as exact.
+    """
     lr = [mpfr(rate) for rate in rates or [rule.lr] * len(gradients)]
+    history = History([], [], [], [], [])
+    thetas = []
+    value = mpfr(theta)
     for t, gradient in enumerate(gradients):
         g = -mpfr(gradient) if rule.maximize else mpfr(gradient)
-        past.positions.append(at)
+        history.before_decay.append(value)
         if rule.decay is Decay.COUPLED:
-            g += rule.weight_decay * at
+            g += rule.weight_decay * value
         else:
-            at *= 1 - lr[t] * rule.weight_decay
-        past.gradients.append(g)
-        past.decayed.append(at)
-        past.steps.append(STEPS[type(rule)](rule, past, lr[: t + 1]))
-        at -= past.steps[-1]
-        out.append(at)
-    return out
+            value *= 1 - lr[t] * rule.weight_decay
+        history.gradients.append(g)
+        history.after_decay.append(value)
+        history.steps.append(STEPS[type(rule)](rule, history, lr[: t + 1]))
+        value -= history.steps[-1]
+        thetas.append(value)
+    return thetas
 
 
-def series(ratio: float, terms: Sequence[mpfr]) -> mpfr:
-    """Terms weighted by powers of ``ratio``, the last by 1."""
+def power_series(ratio: float, terms: Sequence[mpfr]) -> mpfr:
+    """The sum of the terms, each weighted by ``ratio`` to the power of its age; the last by 1."""
     return fsum(mpfr(ratio) ** age * term for age, term in enumerate(reversed(terms)))
 
 
-def mean(keep: float, terms: Sequence[mpfr]) -> mpfr:
-    """The running mean that starts at zero."""
-    return (1 - mpfr(keep)) * series(keep, terms)
+def running_mean(beta: float, terms: Sequence[mpfr]) -> mpfr:
+    """The exponential moving average of the terms, which starts at zero."""
+    return (1 - mpfr(beta)) * power_series(beta, terms)
 
 
-def with_momentum(rule: SGD | RMSprop, directions: list[mpfr], lr: list[mpfr]) -> mpfr:
-    """The momentum series of what the buffer accumulates."""
+def running_mean_square(beta: float, terms: Sequence[mpfr]) -> mpfr:
+    """The exponential moving average of the squared terms, which starts at zero."""
+    return running_mean(beta, [x * x for x in terms])
+
+
+def momentum_step(rule: SGD | RMSprop, directions: list[mpfr], lr: list[mpfr]) -> mpfr:
+    """The step of a momentum buffer that accumulates the directions.
+
+    A buffer of steps multiplies each direction by the learning rate of its own step, a buffer of
+    gradients all of them by the current one.
+    """
     if rule.buffer is Buffer.STEPS:
-        return series(rule.momentum, [rate * x for rate, x in zip(lr, directions, strict=True)])
-    return lr[-1] * series(rule.momentum, directions)
+        steps = [rate * x for rate, x in zip(lr, directions, strict=True)]
+        return power_series(rule.momentum, steps)
+    return lr[-1] * power_series(rule.momentum, directions)
 
 
-def sgd(rule: SGD, past: Past, lr: list[mpfr]) -> mpfr:
-    """The momentum series, its first gradient undamped; Nesterov's looks one step ahead."""
-    g = past.gradients
-    damped = [g[0], *((1 - mpfr(rule.dampening)) * later for later in g[1:])]
-    buffer = with_momentum(rule, damped, lr)
-    return lr[-1] * g[-1] + rule.momentum * buffer if rule.nesterov else buffer
+def sgd(rule: SGD, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of SGD: momentum, with Nesterov's look-ahead; the first gradient is undampened."""
+    first, *later = history.gradients
+    dampened = [first, *((1 - mpfr(rule.dampening)) * g for g in later)]
+    buffer = momentum_step(rule, dampened, lr)
+    if rule.nesterov:
+        return lr[-1] * history.gradients[-1] + rule.momentum * buffer
+    return buffer
 
 
-def adagrad(rule: Adagrad, past: Past, lr: list[mpfr]) -> mpfr:
-    """lr over the root of everything."""
-    g = past.gradients
-    everything = rule.initial_accumulator + fsum(x * x for x in g)
+def adagrad(rule: Adagrad, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of Adagrad: the gradient over the root of the sum of all squared gradients."""
+    g = history.gradients
+    total_square = rule.initial_accumulator + fsum(x * x for x in g)
     rate = lr[-1] / (1 + (len(g) - 1) * mpfr(rule.lr_decay))
-    return rate * g[-1] / root(everything, rule.epsilon, rule.epsilon_at)
+    return rate * g[-1] / root(total_square, rule.epsilon, rule.epsilon_at)
 
 
-def adadelta(rule: Adadelta, past: Past, lr: list[mpfr]) -> mpfr:
-    """Root mean square of the steps before over that of the gradients, this one included."""
-    g = past.gradients
-    before = [x / rate for x, rate in zip(past.steps, lr[:-1], strict=True)]
-    ratio = (mean(rule.rho, [x * x for x in before]) + rule.epsilon) / (
-        mean(rule.rho, [x * x for x in g]) + rule.epsilon
-    )
-    return lr[-1] * sqrt(ratio) * g[-1]
+def adadelta(rule: Adadelta, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of Adadelta: the gradient times the ratio of two root mean squares.
+
+    The numerator is that of all earlier steps, the denominator that of all gradients.
+    """
+    g = history.gradients
+    earlier_steps = [x / rate for x, rate in zip(history.steps, lr[:-1], strict=True)]
+    numerator = running_mean_square(rule.rho, earlier_steps) + rule.epsilon
+    denominator = running_mean_square(rule.rho, g) + rule.epsilon
+    return lr[-1] * sqrt(numerator / denominator) * g[-1]
 
 
-def rmsprop(rule: RMSprop, past: Past, lr: list[mpfr]) -> mpfr:
-    """A momentum series of gradients, each over the root of the mean square, or variance, of its time."""
-    g, directions = past.gradients, past.more
-    spread = mean(rule.rho, [x * x for x in g]) + mpfr(rule.rho) ** len(g) * rule.initial_mean_square
+def rmsprop(rule: RMSprop, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of RMSprop: momentum of gradients, each over its root mean square.
+
+    The centred form uses the variance instead of the mean square.
+    """
+    g = history.gradients
+    directions = history.derived
+    spread = running_mean_square(rule.rho, g) + mpfr(rule.rho) ** len(g) * rule.initial_mean_square
     if rule.centered:
-        spread -= mean(rule.rho, g) ** 2
+        spread -= running_mean(rule.rho, g) ** 2
     directions.append(g[-1] / root(spread, rule.epsilon, rule.epsilon_at))
-    return with_momentum(rule, directions, lr)
+    return momentum_step(rule, directions, lr)
 
 
-def adam(rule: Adam, past: Past, lr: list[mpfr]) -> mpfr:
-    """Corrected mean over root of corrected mean square."""
-    g, squares = past.gradients, past.more
-    first, second = (1 - mpfr(beta) ** len(g) for beta in (rule.beta1, rule.beta2))
-    squares.append(mean(rule.beta2, [x * x for x in g]))
-    square = max(squares) if rule.amsgrad else squares[-1]
-    epsilon = rule.epsilon / sqrt(second) if rule.epsilon_at is Epsilon.HAT else mpfr(rule.epsilon)
-    return lr[-1] * (mean(rule.beta1, g) / first) / (sqrt(square / second) + epsilon)
+def adam(rule: Adam, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of Adam: the bias-corrected mean over the root of the bias-corrected mean square.
+
+    AMSGrad takes the largest mean square so far.
+    """
+    g = history.gradients
+    mean_squares = history.derived
+    mean_squares.append(running_mean_square(rule.beta2, g))
+    mean_square = max(mean_squares) if rule.amsgrad else mean_squares[-1]
+    mean = running_mean(rule.beta1, g) / bias_correction(rule.beta1, len(g))
+    correction = bias_correction(rule.beta2, len(g))
+    epsilon = outer_epsilon(rule, correction)
+    return lr[-1] * mean / (sqrt(mean_square / correction) + epsilon)
 
 
-def adamax(rule: Adamax, past: Past, lr: list[mpfr]) -> mpfr:
-    """Corrected mean over the largest gradient, the older the less."""
-    g, inside = past.gradients, rule.epsilon if rule.epsilon_at is Epsilon.INSIDE else 0
-    largest = max(mpfr(rule.beta2) ** age * (abs(x) + inside) for age, x in enumerate(reversed(g)))
+def adamax(rule: Adamax, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of Adamax: the bias-corrected mean over the exponentially weighted maximum norm."""
+    g = history.gradients
+    inside = rule.epsilon if rule.epsilon_at is Epsilon.INSIDE else 0
     outside = rule.epsilon if rule.epsilon_at is Epsilon.OUTSIDE else 0
-    return lr[-1] * mean(rule.beta1, g) / (1 - mpfr(rule.beta1) ** len(g)) / (largest + outside)
+    sizes = [abs(x) + inside for x in g]
+    norm = max(mpfr(rule.beta2) ** age * size for age, size in enumerate(reversed(sizes)))
+    mean_step = lr[-1] * running_mean(rule.beta1, g) / bias_correction(rule.beta1, len(g))
+    return mean_step / (norm + outside)
 
 
-def nadam(rule: NAdam, past: Past, lr: list[mpfr]) -> mpfr:
-    """Mean and gradient, each corrected by the product of the momenta that it has met."""
-    g = past.gradients
-    mu = [rule.beta1 * (1 - mpfr(0.96) ** (t * mpfr(rule.momentum_decay)) / 2) for t in range(1, len(g) + 2)]
-    ahead, now = (1 - math.prod(mu), 1 - math.prod(mu[:-1]))
-    direction = mu[-1] * mean(rule.beta1, g) / ahead + (1 - mu[-2]) * g[-1] / now
-    square = mean(rule.beta2, [x * x for x in g]) / (1 - mpfr(rule.beta2) ** len(g))
-    return lr[-1] * direction / (sqrt(square) + rule.epsilon)
+def nadam(rule: NAdam, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of NAdam: Adam with Nesterov momentum, whose coefficient mu rises with time.
+
+    The mean is corrected by the product of all momentum coefficients up to the next step, the
+    gradient by the product up to this step.
+    """
+    g = history.gradients
+    decay = mpfr(rule.momentum_decay)
+    mu = [rule.beta1 * (1 - mpfr(0.96) ** (t * decay) / 2) for t in range(1, len(g) + 2)]
+    mean = mu[-1] * running_mean(rule.beta1, g) / (1 - math.prod(mu))
+    gradient = (1 - mu[-2]) * g[-1] / (1 - math.prod(mu[:-1]))
+    mean_square = running_mean_square(rule.beta2, g) / bias_correction(rule.beta2, len(g))
+    return lr[-1] * (mean + gradient) / (sqrt(mean_square) + rule.epsilon)
 
 
-def radam(rule: RAdam, past: Past, lr: list[mpfr]) -> mpfr:
-    """Corrected mean; from a length of 5 on over the root of the corrected mean square, rectified."""
-    g, t = past.gradients, len(past.gradients)
-    first, power = 1 - mpfr(rule.beta1) ** t, mpfr(rule.beta2) ** t
+def radam(rule: RAdam, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of RAdam: the bias-corrected mean over the rectified root mean square.
+
+    As long as the length of memory is at most 5, the step is the bias-corrected mean alone.
+    """
+    g = history.gradients
+    t = len(g)
+    mean = running_mean(rule.beta1, g)
+    correction = bias_correction(rule.beta1, t)
+    power = mpfr(rule.beta2) ** t
     longest = 2 / (1 - mpfr(rule.beta2)) - 1
     length = longest - 2 * t * power / (1 - power)
     if length <= 5:
-        return lr[-1] * mean(rule.beta1, g) / first
-    rectified = sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length))
-    epsilon = rule.epsilon / sqrt(1 - power) if rule.epsilon_at is Epsilon.HAT else mpfr(rule.epsilon)
-    square = mean(rule.beta2, [x * x for x in g]) / (1 - power)
-    return lr[-1] * rectified * mean(rule.beta1, g) / first / (sqrt(square) + epsilon)
+        return lr[-1] * mean / correction
+    variance_ratio = (length - 4) * (length - 2) * longest
+    rectifier = sqrt(variance_ratio / ((longest - 4) * (longest - 2) * length))
+    mean_square = running_mean_square(rule.beta2, g) / (1 - power)
+    epsilon = outer_epsilon(rule, 1 - power)
+    return lr[-1] * rectifier * mean / correction / (sqrt(mean_square) + epsilon)
 
 
-def lion(rule: Lion, past: Past, lr: list[mpfr]) -> mpfr:
-    """lr, with the sign of a mean that weighs the last gradient more."""
-    *before, last = past.gradients
-    return lr[-1] * sign(rule.beta1 * mean(rule.beta2, before) + (1 - mpfr(rule.beta1)) * last)
+def lion(rule: Lion, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of Lion: lr with the sign of an average of the current gradient and the mean."""
+    *before, last = history.gradients
+    average = rule.beta1 * running_mean(rule.beta2, before) + (1 - mpfr(rule.beta1)) * last
+    return lr[-1] * sign(average)
 
 
-def rprop(rule: Rprop, past: Past, lr: list[mpfr]) -> mpfr:
-    """The step sizes from the first on: a product of factors, kept within bounds; no step where the sign has turned."""
-    size, before = lr[0], mpfr(0)
-    for g in past.gradients:
+def rprop(rule: Rprop, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of Rprop: a step size that grows or shrinks, with the sign of the gradient.
+
+    The step size is a product of factors, bounded on both sides. There is no step where the sign
+    of the gradient has turned.
+    """
+    size = lr[0]
+    before = mpfr(0)
+    for g in history.gradients:
         turn = sign(g) * sign(before)
         factor = mpfr(rule.rise if turn > 0 else rule.fall if turn < 0 else 1)
         size = min(max(size * factor, mpfr(rule.smallest)), mpfr(rule.largest))
@@ -177,45 +239,88 @@ def rprop(rule: Rprop, past: Past, lr: list[mpfr]) -> mpfr:
     return size * sign(before)
 
 
-def asgd(rule: ASGD, past: Past, lr: list[mpfr]) -> mpfr:
-    """The rate of the step before, fallen with time, times the gradient and a pull to zero."""
-    t = len(past.gradients) - 1
-    eta = lr[t - 1] / (1 + mpfr(rule.lambd) * lr[t - 1] * t) ** mpfr(rule.alpha) if t else lr[0]
-    return eta * (past.gradients[-1] + rule.lambd * past.decayed[-1])
+def asgd(rule: ASGD, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of ASGD: gradient and L2 penalty, times the falling rate of the step before."""
+    t = len(history.gradients) - 1
+    eta = lr[0]
+    if t:
+        eta = lr[t - 1] / (1 + mpfr(rule.lambd) * lr[t - 1] * t) ** mpfr(rule.alpha)
+    return eta * (history.gradients[-1] + rule.lambd * history.after_decay[-1])
 
 
-def ftrl(rule: FTRL, past: Past, lr: list[mpfr]) -> mpfr:
-    """From theta to the minimum of the sum of all gradients, proximity terms and penalties."""
+def ftrl(rule: FTRL, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of FTRL-Proximal: from theta to the minimum of a sum of terms.
+
+    The terms are linear in all gradients so far, quadratic in the distance from each earlier
+    value, and the two penalties.
+    """
     accumulated = [mpfr(rule.initial_accumulator)]
-    for g in past.gradients:
+    for g in history.gradients:
         accumulated.append(accumulated[-1] + g * g)
     learned = [n ** mpfr(-rule.lr_power) for n in accumulated]
-    z = fsum(
-        g + 2 * mpfr(rule.shrinkage) * theta - (learned[i + 1] - learned[i]) / lr[i] * theta
-        for i, (g, theta) in enumerate(zip(past.gradients, past.decayed, strict=True))
-    )
+    terms = []
+    for i, (g, theta) in enumerate(zip(history.gradients, history.after_decay, strict=True)):
+        shrinkage = 2 * mpfr(rule.shrinkage) * theta
+        terms.append(g + shrinkage - (learned[i + 1] - learned[i]) / lr[i] * theta)
+    z = fsum(terms)
     quadratic = learned[-1] / lr[-1] + 2 * mpfr(rule.l2) + rule.beta / lr[-1]
-    return past.decayed[-1] + sign(z) * max(abs(z) - rule.l1, 0) / quadratic
+    return history.after_decay[-1] + sign(z) * max(abs(z) - rule.l1, 0) / quadratic
 
 
-def schedule_free(rule: ScheduleFree, past: Past, lr: list[mpfr]) -> mpfr:
-    """From theta to beta1 of the way from the point that Adam's steps have reached to the average of such points."""
-    t, g, points = len(past.gradients), past.gradients, past.more
-    square = mean(rule.beta2, [x * x for x in g]) / (1 - mpfr(rule.beta2) ** t)
-    warm = min(t / mpfr(rule.warmup), 1) if rule.warmup else 1
-    before = points[-1] if points else past.positions[0]
-    points.append(before - warm * lr[-1] * g[-1] / (sqrt(square) + rule.epsilon))
-    lost = [i * (past.positions[i] - past.decayed[i]) / rule.beta1 for i in range(t)]  # what decay took from i points
-    average = (fsum(points) - fsum(lost)) / t
-    return past.decayed[-1] - ((1 - mpfr(rule.beta1)) * points[-1] + rule.beta1 * average)
+def schedule_free(rule: ScheduleFree, history: History, lr: list[mpfr]) -> mpfr:
+    """The step of Schedule-Free AdamW: from theta to a point between two others.
+
+    One is the point that Adam's steps have reached, the other is the average of all such points.
+    The average has the weight beta1.
+    """
+    g = history.gradients
+    t = len(g)
+    points = history.derived
+    mean_square = running_mean_square(rule.beta2, g) / bias_correction(rule.beta2, t)
+    warmup = min(t / mpfr(rule.warmup), 1) if rule.warmup else 1
+    point_before = points[-1] if points else history.before_decay[0]
+    points.append(point_before - warmup * lr[-1] * g[-1] / (sqrt(mean_square) + rule.epsilon))
+    decays = []  # what weight decay took from the sum of the first i points
+    for i, before in enumerate(history.before_decay):
+        decays.append(i * (before - history.after_decay[i]) / rule.beta1)
+    average = (fsum(points) - fsum(decays)) / t
+    target = (1 - mpfr(rule.beta1)) * points[-1] + rule.beta1 * average
+    return history.after_decay[-1] - target
+
+
+def bias_correction(beta: float, t: int) -> mpfr:
+    """The sum of the weights of a running mean of ``t`` terms: 1 - beta^t."""
+    return 1 - mpfr(beta) ** t
+
+
+def outer_epsilon(rule: Adam | RAdam, correction: mpfr) -> mpfr:
+    """The epsilon that is added to the bias-corrected root mean square.
+
+    With epsilon_at=HAT the rule adds epsilon to the root that is not corrected yet, as in the last
+    remark of section 2 of arXiv:1412.6980.
+    """
+    if rule.epsilon_at is Epsilon.HAT:
+        return rule.epsilon / sqrt(correction)
+    return mpfr(rule.epsilon)
 
 
 def root(square: mpfr, epsilon: float, at: Epsilon) -> mpfr:
-    """The denominator with epsilon in its place."""
+    """The square root with epsilon added inside or outside."""
     return sqrt(square + epsilon) if at is Epsilon.INSIDE else sqrt(square) + epsilon
 
 
 STEPS: dict[type[Rule], Callable[..., mpfr]] = {
-    SGD: sgd, ASGD: asgd, Rprop: rprop, Adagrad: adagrad, FTRL: ftrl, Adadelta: adadelta, RMSprop: rmsprop, Adam: adam,
-    Adamax: adamax, NAdam: nadam, RAdam: radam, ScheduleFree: schedule_free, Lion: lion,
-}  # fmt: skip
+    SGD: sgd,
+    ASGD: asgd,
+    Rprop: rprop,
+    Adagrad: adagrad,
+    FTRL: ftrl,
+    Adadelta: adadelta,
+    RMSprop: rmsprop,
+    Adam: adam,
+    Adamax: adamax,
+    NAdam: nadam,
+    RAdam: radam,
+    ScheduleFree: schedule_free,
+    Lion: lion,
+}

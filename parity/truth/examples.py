@@ -25,14 +25,14 @@ from samestep.reference import (
     Decay,
     Epsilon,
     Lion,
-    Measure,
     Muon,
     NAdam,
     RAdam,
-    Reach,
     RMSprop,
     Rule,
     ScheduleFree,
+    ShapeScale,
+    SizeMeasuredAt,
     dialects,
 )
 
@@ -65,13 +65,20 @@ UNSAID = [  # combinations of fields that no dialect can say, and everyday value
     Adafactor(lr=0.5, weight_decay=0.25, relative_step=False),
     Muon(lr=0.01, weight_decay=0.25, decay=Decay.COUPLED, maximize=True),
     Muon(lr=0.5, epsilon=0.5, epsilon_at=Epsilon.FLOOR, momentum=0.0),
-    Muon(lr=0.5, mean=True, momentum=0.75, reach=Reach.LONG, share=0.5, ns_steps=0),
+    Muon(
+        lr=0.5,
+        ema=True,
+        momentum=0.75,
+        shape_scale=ShapeScale.LONGER_SIDE,
+        lr_scale=0.5,
+        ns_steps=0,
+    ),
     *(kind(lr=0.5, **TURNED) for kind in (FTRL, Adamax, NAdam, ScheduleFree, Lion)),
     FTRL(lr=0.5, lr_power=-1.0),  # another power than that of a root
     RAdam(lr=0.5, beta2=0.75, **TURNED),
     RAdam(lr=0.5, beta2=0.5),  # it never adapts its rate
     Adafactor(lr=0.5, epsilon1=1e-3, epsilon1_at=Epsilon.FLOOR, **TURNED),
-    Adafactor(lr=0.5, weight_decay=0.25, measure=Measure.AFTER_DECAY),
+    Adafactor(lr=0.5, weight_decay=0.25, size_measured_at=SizeMeasuredAt.AFTER_DECAY),
     LAMB(weight_decay=0.25),
     LAMB(lr=0.01, beta1=0.5, beta2=0.75, epsilon=1e-3, weight_decay=0.25, maximize=True),
 ]
@@ -79,7 +86,7 @@ UNSAID = [  # combinations of fields that no dialect can say, and everyday value
 MUON_WITH_ADAM = Muon(
     lr=0.25,
     weight_decay=0.5,
-    adam_share=0.5,
+    adam_lr_scale=0.5,
     adam_beta1=0.75,
     adam_beta2=0.875,
     adam_epsilon=0.001,

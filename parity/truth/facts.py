@@ -4,7 +4,7 @@ field needs which.
 
 from typing import Any
 
-from samestep.reference import Decay, Epsilon, Reach, Rule, dialects
+from samestep.reference import Decay, Epsilon, Rule, ShapeScale, dialects
 
 DEFAULTS: dict[
     str, tuple[str, dict[str, Any]]
@@ -29,7 +29,12 @@ DEFAULTS: dict[
     "Adafactor": ("paper:Adafactor()", {}),
     "Muon": (
         "keras:Muon()",
-        {"lr": 0.02, "reach": Reach.TALL, "share": 1.0, "adam_weight_decay": 0.0},  # K. Jordan's
+        {
+            "lr": 0.02,
+            "shape_scale": ShapeScale.ASPECT_RATIO,
+            "lr_scale": 1.0,
+            "adam_weight_decay": 0.0,
+        },  # K. Jordan's
     ),
 }
 DEFAULTS_OF_ALL = {
@@ -60,15 +65,15 @@ WHOLE_NUMBERS = {"Muon.ns_steps"}
 MATTERS_WITH = {  # a field, or a field of one rule: it changes nothing while one of these is zero
     "decay": ("weight_decay",),
     "SGD.decay": ("weight_decay", "momentum"),  # without momentum both kinds take the same step
-    "measure": ("weight_decay",),
+    "size_measured_at": ("weight_decay",),
     "epsilon_at": ("epsilon",),
     "epsilon1_at": ("epsilon1",),
     "dampening": ("momentum",),
     "nesterov": ("momentum",),
     "buffer": ("momentum",),
-    "mean": ("momentum",),
+    "ema": ("momentum",),
     "alpha": ("lambd",),
-    "adam_share": ("adam",),
+    "adam_lr_scale": ("adam",),
     "adam_beta1": ("adam",),
     "adam_beta2": ("adam",),
     "adam_epsilon": ("adam",),

@@ -1,8 +1,11 @@
-"""ONNX's words: the operators of ai.onnx.preview.training, version 1. Read off onnx/defs/training/defs.cc.
+"""How ONNX writes the rules: the operators of ai.onnx.preview.training, version 1.
 
-Inputs and attributes are arguments alike: ``R`` is the learning rate, ``T`` the update count that the first step is
-given, ``H`` where Adagrad's accumulator starts; other states start at zero. Epsilon stands outside the root, in Adam
-before bias correction. A momentum buffer accumulates gradients. ``norm_coefficient`` is an L2 penalty.
+Read off onnx/defs/training/defs.cc.
+
+Inputs and attributes are arguments alike: ``R`` is the learning rate, ``T`` the update count in the
+first step, ``H`` the start of Adagrad's accumulator; other states start at zero. Epsilon stands
+outside the root, in Adam before bias correction. A momentum buffer accumulates gradients.
+``norm_coefficient`` is an L2 penalty.
 """
 
 from typing import Any
@@ -12,50 +15,54 @@ from samestep.reference.adam import Adam
 from samestep.reference.rule import Buffer, Decay, Epsilon, Rule
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native, find, names_of_states, saying
+from .call import Call, Inexpressible, Native
+from .dialect import Dialect
+from .pytorch import with_epsilon_in_the_accumulator
 from .refusal import refuse
-
-PREFIX = "ai.onnx.preview.training"
 
 NATIVES = {
     "Momentum": Native(
         SGD,
-        {"R": "lr", "alpha": "momentum", "beta": "dampening", "mode": "nesterov", "norm_coefficient": "weight_decay"},
-        {},  # the operator has none
-        {"buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
-        {"b": "V"},
-        {"mode": {"standard": False, "nesterov": True}, "beta": {1.0: 0.0}},  # beta = 1 - dampening: see read
+        arguments={"R": "lr", "alpha": "momentum", "beta": "dampening", "mode": "nesterov",
+                   "norm_coefficient": "weight_decay"},
+        defaults={},  # the operator has none
+        fixed={"buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
+        state={"b": "V"},
+        literals={"mode": {"standard": False, "nesterov": True},
+                  "beta": {1.0: 0.0}},  # beta = 1 - dampening: see read
     ),
     "Adagrad": Native(
         Adagrad,
-        {"R": "lr", "H": "initial_accumulator", "epsilon": "epsilon", "decay_factor": "lr_decay",
-         "norm_coefficient": "weight_decay"},
-        {"H": 0.0, "epsilon": 1e-6, "decay_factor": 0.0, "norm_coefficient": 0.0},
-        {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED},
-        {"G": "H"},
+        arguments={"R": "lr", "H": "initial_accumulator", "epsilon": "epsilon",
+                   "decay_factor": "lr_decay", "norm_coefficient": "weight_decay"},
+        defaults={"H": 0.0, "epsilon": 1e-6, "decay_factor": 0.0, "norm_coefficient": 0.0},
+        fixed={"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED},
+        state={"G": "H"},
     ),
     "Adam": Native(
         Adam,
-        {"R": "lr", "alpha": "beta1", "beta": "beta2", "epsilon": "epsilon", "norm_coefficient": "weight_decay"},
-        {"alpha": 0.9, "beta": 0.999, "epsilon": 1e-6, "norm_coefficient": 0.0},
-        {"epsilon_at": Epsilon.HAT, "decay": Decay.COUPLED},
-        {"m": "V", "v": "H"},
+        arguments={"R": "lr", "alpha": "beta1", "beta": "beta2", "epsilon": "epsilon",
+                   "norm_coefficient": "weight_decay"},
+        defaults={"alpha": 0.9, "beta": 0.999, "epsilon": 1e-6, "norm_coefficient": 0.0},
+        fixed={"epsilon_at": Epsilon.HAT, "decay": Decay.COUPLED},
+        state={"m": "V", "v": "H"},
     ),
 }  # fmt: skip
-FIRST = {"Momentum": 0, "Adagrad": 0, "Adam": 1}  # the T of the first step
-OTHERS = {"Adam": ("norm_coefficient_post",)}
+FIRST_T = {"Momentum": 0, "Adagrad": 0, "Adam": 1}  # the T of the first step
+REFUSED = {"Adam": ("norm_coefficient_post",)}
 
 
 def read(name: str, /, **arguments: Any) -> Rule:
-    """The rule that the operator ``name`` follows, ``T`` counted up from ``FIRST[name]``.
+    """The rule that the operator ``name`` follows, ``T`` counted up from ``FIRST_T[name]``.
 
-    Takes every attribute. Another first ``T`` and ``norm_coefficient_post`` raise Inexpressible. Raises ValueError for
-    an unknown operator or argument and for a value outside its range.
+    Takes every attribute. Another first ``T`` and ``norm_coefficient_post`` raise Inexpressible.
+    Raises ValueError for an unknown operator or argument and for a value outside its range.
     """
-    native, title = find(NATIVES, name, PREFIX), f"{PREFIX}.{name}"
-    values = native.complete(title, arguments, ["T", *OTHERS.get(name, ())])
-    if arguments.get("T", FIRST[name]) != FIRST[name]:
-        raise _counted_otherwise(title, FIRST[name])
+    native = onnx.find(name)
+    title = onnx.title(name)
+    values = native.complete(title, arguments, ["T", *REFUSED.get(name, ())])
+    if arguments.get("T", FIRST_T[name]) != FIRST_T[name]:
+        raise _counted_otherwise(title, FIRST_T[name])
     if arguments.get("norm_coefficient_post"):
         raise _decayed_after(title)
     fields = native.fields(values)
@@ -69,46 +76,56 @@ def read(name: str, /, **arguments: Any) -> Rule:
 
 
 def spell(rule: Rule) -> Call:
-    """The operator and inputs that mean the rule (exact arithmetic); Inexpressible if there are none."""
-    wanted, condition = rule, ""
+    """The operator and inputs that mean the rule in exact arithmetic, or Inexpressible."""
+    condition = ""
+    exact = rule
     if isinstance(rule, SGD) and rule.momentum and rule.buffer is Buffer.STEPS:
-        rule, condition = rule.replace(buffer=Buffer.GRADIENTS), "while the learning rate stays constant"
+        exact = rule.replace(buffer=Buffer.GRADIENTS)
+        condition = "while the learning rate stays constant"
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
-        start = rule.initial_accumulator + rule.epsilon  # as in torch.optim
-        exact = rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
-        rule = exact if saying(NATIVES, exact) else rule
-    name = saying(NATIVES, rule)
+        exact = with_epsilon_in_the_accumulator(rule)
+    name = onnx.native_for(exact)
     if name is None:
-        raise refuse(wanted, NATIVES, PREFIX, f"ordinary operators that write out {wanted!r}")
-    arguments = NATIVES[name].spell(rule)
-    if isinstance(rule, SGD):
-        arguments["beta"] = 1 - rule.dampening if rule.momentum else 1.0
+        raise refuse(rule, onnx, f"ordinary operators that write out {rule!r}")
+    arguments = NATIVES[name].spell(exact)
+    if isinstance(exact, SGD):
+        arguments["beta"] = 1 - exact.dampening if exact.momentum else 1.0
     return Call(name, arguments, condition)
-
-
-def state_names(rule: Rule) -> dict[str, str]:
-    """The operator's letter for each state of the rule."""
-    return names_of_states(NATIVES, rule)
 
 
 def _counted_otherwise(title: str, first: int) -> Inexpressible:
     if first:
-        why = "T=0 corrects no bias in the first step, and later steps as if they were one step earlier"
-        size = "a first step of (1 - alpha) / sqrt(1 - beta) times the right one: 3.2 with the defaults"
+        why = (
+            "T=0 corrects no bias in the first step, and later steps as if they were one step "
+            "earlier"
+        )
+        size = (
+            "a first step of (1 - alpha) / sqrt(1 - beta) times the right one: 3.2 with the "
+            "defaults"
+        )
         return Inexpressible(f"{title} with another first T", why, "T=1 in the first step", size)
-    why = "the first step is told by T=0, and the learning rate decays from there"
+    why = "T=0 marks the first step, and the learning rate decays from there"
     return Inexpressible(f"{title} with another first T", why, "T=0 in the first step")
 
 
 def _decayed_after(title: str) -> Inexpressible:
     why = "it shrinks the parameters after the step, by a share that no learning rate scales"
     instead = (
-        "at a constant R, Adam(lr=R * (1 - c), weight_decay=c / lr, decay=DECOUPLED, epsilon_at=HAT) for "
+        "at a constant R, Adam(lr=R * (1 - c), weight_decay=c / lr, decay=DECOUPLED, "
+        "epsilon_at=HAT) for "
         "c = norm_coefficient_post"
     )
     return Inexpressible(f"norm_coefficient_post of {title}", why, instead)
 
 
 def _scaled(title: str) -> Inexpressible:
-    why = "from the second step on it scales the gradient, and no rule here does without plain momentum"
+    why = (
+        "from the second step on it scales the gradient, and no rule here does without plain "
+        "momentum"
+    )
     return Inexpressible(f"beta of {title} without momentum, or with Nesterov's", why, "beta=1")
+
+
+onnx = Dialect(
+    name="onnx", prefix="ai.onnx.preview.training", natives=NATIVES, read=read, spell=spell
+)

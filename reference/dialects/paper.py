@@ -1,13 +1,18 @@
-"""The papers' words, each in its own letters.
+"""How the papers write the rules, each in its own letters.
 
-SGD and Nesterov's: Sutskever et al. 2013, section 2, in the parameters at which the gradient is taken (Y. Bengio,
-N. Boulanger-Lewandowski, R. Pascanu: Advances in Optimizing Recurrent Networks. 2012, arXiv:1212.0901, section 3.5).
-Adagrad: Duchi et al. 2011. Adadelta: Zeiler 2012, which has no learning rate. RMSprop: Tieleman and Hinton's slide 29,
-without epsilon. Graves: RMSprop of Graves 2013, equations 38 to 41. Adam: Kingma and Ba 2015, algorithm 1. AdamW:
-Loshchilov and Hutter 2019, algorithm 2, whose decay is not multiplied by alpha. Adamax: Kingma and Ba, algorithm 2,
-without epsilon. Nadam: Dozat 2016, algorithm 2. Lion: Chen et al. 2023, program 1. LAMB: You et al. 2020, algorithm 2.
-FTRL: McMahan et al. 2013, algorithm 1. Rprop: Igel and Huesken 2000, iRprop-. ASGD: Bottou 2012, section 5.2.
-Adafactor: Shazeer and Stern 2018, algorithms 4 and 5. The rules' modules have the titles.
+- SGD and Nesterov's: Sutskever et al. 2013, section 2, in the parameters at which the gradient is
+  taken (Y. Bengio, N. Boulanger-Lewandowski, R. Pascanu: Advances in Optimizing Recurrent Networks.
+  2012, arXiv:1212.0901, section 3.5).
+- Adagrad: Duchi et al. 2011. Adadelta: Zeiler 2012, which has no learning rate.
+- RMSprop: Tieleman and Hinton's slide 29, without epsilon. Graves: RMSprop of Graves 2013,
+  equations 38 to 41.
+- Adam: Kingma and Ba 2015, algorithm 1. Adamax: algorithm 2, without epsilon. AdamW: Loshchilov and
+  Hutter 2019, algorithm 2, whose decay is not multiplied by alpha. Nadam: Dozat 2016, algorithm 2.
+- Lion: Chen et al. 2023, program 1. LAMB: You et al. 2020, algorithm 2. FTRL: McMahan et al. 2013,
+  algorithm 1. Rprop: Igel and Huesken 2000, iRprop-. ASGD: Bottou 2012, section 5.2. Adafactor:
+  Shazeer and Stern 2018, algorithms 4 and 5.
+
+The modules of the rules have the titles.
 """
 
 from typing import Any
@@ -24,14 +29,18 @@ from samestep.reference.lion import Lion
 from samestep.reference.nadam import NAdam
 from samestep.reference.rmsprop import RMSprop
 from samestep.reference.rprop import Rprop
-from samestep.reference.rule import Buffer, Decay, Epsilon, Measure, Rule
+from samestep.reference.rule import Buffer, Decay, Epsilon, Rule, SizeMeasuredAt
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native, find, names_of_states, saying
+from .call import Call, Inexpressible, Native
+from .dialect import Dialect
 from .refusal import refuse
 
-LACKING = {
-    "RAdam": "the paper adapts its rate from a length of memory of 4, this rule from 5, as everybody does",
+LACKING = {  # why a class of rules has no native here
+    "RAdam": (
+        "the paper adapts its rate from a length of memory of 4, "
+        "this rule, like all libraries, from 5"
+    ),
     "ScheduleFree": "the paper's ScheduleFree is not described here",
     "Muon": "Muon's first description is not a paper's",
 }
@@ -42,83 +51,129 @@ _ADAM_STATE = {"m": "m", "v": "v"}
 NATIVES = {
     "SGD": Native(
         SGD,
-        {"epsilon": "lr", "mu": "momentum", "nesterov": "nesterov"},
-        {"mu": 0.0, "nesterov": False},
-        {"buffer": Buffer.STEPS},
-        {"b": "v"},  # of opposite sign
+        arguments={"epsilon": "lr", "mu": "momentum", "nesterov": "nesterov"},
+        defaults={"mu": 0.0, "nesterov": False},
+        fixed={"buffer": Buffer.STEPS},
+        state={"b": "v"},  # of opposite sign
     ),
     "Adagrad": Native(
-        Adagrad, {"eta": "lr", "delta": "epsilon"}, {"delta": 0.0}, {"epsilon_at": Epsilon.OUTSIDE}, {"G": "G"},
+        Adagrad,
+        arguments={"eta": "lr", "delta": "epsilon"},
+        defaults={"delta": 0.0},
+        fixed={"epsilon_at": Epsilon.OUTSIDE},
+        state={"G": "G"},
     ),
     "Adadelta": Native(
-        Adadelta, {"rho": "rho", "epsilon": "epsilon"}, {"rho": 0.95, "epsilon": 1e-6}, {"lr": 1.0},
-        {"v": "E[g^2]", "u": "E[dx^2]"},
+        Adadelta,
+        arguments={"rho": "rho", "epsilon": "epsilon"},
+        defaults={"rho": 0.95, "epsilon": 1e-6},
+        fixed={"lr": 1.0},
+        state={"v": "E[g^2]", "u": "E[dx^2]"},
     ),
     "RMSprop": Native(
-        RMSprop, {"learning_rate": "lr", "decay": "rho"}, {"decay": 0.9},
-        {"epsilon": 0.0, "epsilon_at": Epsilon.OUTSIDE}, {"v": "MeanSquare"},
+        RMSprop,
+        arguments={"learning_rate": "lr", "decay": "rho"},
+        defaults={"decay": 0.9},
+        fixed={"epsilon": 0.0, "epsilon_at": Epsilon.OUTSIDE},
+        state={"v": "MeanSquare"},
     ),
     "Graves": Native(
         RMSprop,
-        {"aleph": "rho", "beth": "momentum", "gimel": "lr", "daleth": "epsilon"},
-        {"aleph": 0.95, "beth": 0.9, "gimel": 1e-4, "daleth": 1e-4},
-        {"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.STEPS, "centered": True},
-        {"v": "n", "m": "g", "b": "Delta"},  # Delta: of opposite sign
+        arguments={"aleph": "rho", "beth": "momentum", "gimel": "lr", "daleth": "epsilon"},
+        defaults={"aleph": 0.95, "beth": 0.9, "gimel": 1e-4, "daleth": 1e-4},
+        fixed={"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.STEPS, "centered": True},
+        state={"v": "n", "m": "g", "b": "Delta"},  # Delta: of opposite sign
     ),
-    "Adam": Native(Adam, _ADAM, _ADAM_DEFAULTS, {"epsilon_at": Epsilon.OUTSIDE}, _ADAM_STATE),
-    "AdamW": Native(
-        Adam, {**_ADAM, "lambda_": "weight_decay"}, _ADAM_DEFAULTS,  # lambda_ = lr weight_decay: see read
-        {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED}, _ADAM_STATE,
+    "Adam": Native(
+        Adam,
+        arguments=_ADAM,
+        defaults=_ADAM_DEFAULTS,
+        fixed={"epsilon_at": Epsilon.OUTSIDE},
+        state=_ADAM_STATE,
+    ),
+    "AdamW": Native(  # lambda_ = lr weight_decay: see read
+        Adam,
+        arguments={**_ADAM, "lambda_": "weight_decay"},
+        defaults=_ADAM_DEFAULTS,
+        fixed={"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED},
+        state=_ADAM_STATE,
     ),
     "Adamax": Native(
-        Adamax, {"alpha": "lr", "beta1": "beta1", "beta2": "beta2"}, {"alpha": 2e-3, "beta1": 0.9, "beta2": 0.999},
-        {"epsilon": 0.0}, {"m": "m", "u": "u"},
+        Adamax,
+        arguments={"alpha": "lr", "beta1": "beta1", "beta2": "beta2"},
+        defaults={"alpha": 2e-3, "beta1": 0.9, "beta2": 0.999},
+        fixed={"epsilon": 0.0},
+        state={"m": "m", "u": "u"},
     ),
     "Nadam": Native(  # mu_t = mu (1 - 0.96^(t psi) / 2), the schedule that the paper takes
-        NAdam, {"eta": "lr", "mu": "beta1", "nu": "beta2", "epsilon": "epsilon", "psi": "momentum_decay"},
-        {"mu": 0.99, "nu": 0.999, "epsilon": 1e-8, "psi": 0.004}, {}, {"m": "m", "v": "n"},
+        NAdam,
+        arguments={"eta": "lr", "mu": "beta1", "nu": "beta2", "epsilon": "epsilon",
+                   "psi": "momentum_decay"},
+        defaults={"mu": 0.99, "nu": 0.999, "epsilon": 1e-8, "psi": 0.004},
+        fixed={},
+        state={"m": "m", "v": "n"},
     ),
     "Lion": Native(
-        Lion, {"eta": "lr", "beta1": "beta1", "beta2": "beta2", "lambda_": "weight_decay"},
-        {"beta1": 0.9, "beta2": 0.99, "lambda_": 0.0}, {"decay": Decay.DECOUPLED}, {"m": "m"},
+        Lion,
+        arguments={"eta": "lr", "beta1": "beta1", "beta2": "beta2", "lambda_": "weight_decay"},
+        defaults={"beta1": 0.9, "beta2": 0.99, "lambda_": 0.0},
+        fixed={"decay": Decay.DECOUPLED},
+        state={"m": "m"},
     ),
     "LAMB": Native(
-        LAMB, {"eta": "lr", "beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon", "lambda_": "weight_decay"},
-        {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-6, "lambda_": 0.0}, {"decay": Decay.JOINED}, _ADAM_STATE,
+        LAMB,
+        arguments={"eta": "lr", "beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon",
+                   "lambda_": "weight_decay"},
+        defaults={"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-6, "lambda_": 0.0},
+        fixed={"decay": Decay.JOINED},
+        state=_ADAM_STATE,
     ),
-    "FTRL": Native(
-        FTRL, {"alpha": "lr", "beta": "beta", "lambda1": "l1", "lambda2": "l2"},  # lambda2 = 2 l2: see read
-        {"beta": 1.0, "lambda1": 0.0, "lambda2": 0.0}, {"initial_accumulator": 0.0}, {"n": "n", "z": "z"},
+    "FTRL": Native(  # lambda2 = 2 l2: see read
+        FTRL,
+        arguments={"alpha": "lr", "beta": "beta", "lambda1": "l1", "lambda2": "l2"},
+        defaults={"beta": 1.0, "lambda1": 0.0, "lambda2": 0.0},
+        fixed={"initial_accumulator": 0.0},
+        state={"n": "n", "z": "z"},
     ),
     "Rprop": Native(
         Rprop,
-        {"Delta0": "lr", "eta_minus": "fall", "eta_plus": "rise", "Delta_min": "smallest", "Delta_max": "largest"},
-        {"eta_minus": 0.5, "eta_plus": 1.2}, {}, {"d": "Delta", "h": "dE/dw"},
+        arguments={"Delta0": "lr", "eta_minus": "fall", "eta_plus": "rise", "Delta_min": "smallest",
+                   "Delta_max": "largest"},
+        defaults={"eta_minus": 0.5, "eta_plus": 1.2},
+        fixed={},
+        state={"d": "Delta", "h": "dE/dw"},
     ),
     "ASGD": Native(
-        ASGD, {"gamma0": "lr", "lambda_": "lambd", "t0": "t0"}, {}, {"alpha": 0.75}, {"a": "w bar"},
+        ASGD,
+        arguments={"gamma0": "lr", "lambda_": "lambd", "t0": "t0"},
+        defaults={},
+        fixed={"alpha": 0.75},
+        state={"a": "w bar"},
     ),
     "Adafactor": Native(
-        Adafactor, {"rho": "lr", "epsilon1": "epsilon1", "epsilon2": "epsilon2", "d": "clip"},
-        {"rho": 1e-2, "epsilon1": 1e-30, "epsilon2": 1e-3, "d": 1.0},
-        {"epsilon1_at": Epsilon.INSIDE, "beta2_decay": -0.8, "relative_step": True, "measure": Measure.BEFORE_DECAY},
-        {"v": "V", "r": "R", "c": "C"},
+        Adafactor,
+        arguments={"rho": "lr", "epsilon1": "epsilon1", "epsilon2": "epsilon2", "d": "clip"},
+        defaults={"rho": 1e-2, "epsilon1": 1e-30, "epsilon2": 1e-3, "d": 1.0},
+        fixed={"epsilon1_at": Epsilon.INSIDE, "beta2_decay": -0.8, "relative_step": True,
+               "size_measured_at": SizeMeasuredAt.BEFORE_DECAY},
+        state={"v": "V", "r": "R", "c": "C"},
     ),
 }  # fmt: skip
 
 
 def read(name: str, /, **arguments: Any) -> Rule:
-    """The rule that the paper means by these letters; ValueError for other names, arguments or values.
+    """The rule that the paper means by these letters.
 
-    AMSGrad (Reddi et al. 2018, algorithm 2) corrects no bias and raises Inexpressible.
+    ValueError for other names and arguments and for values outside their range. AMSGrad (Reddi et
+    al. 2018, algorithm 2) corrects no bias and raises Inexpressible.
     """
     if name == "AMSGrad":
         why = "it corrects no bias, and every Adam here does"
         instead = "Adam(amsgrad=True, epsilon=0.0) with a learning rate for each step"
         each_step = "lr = alpha * (1 - beta1**t) / (1 - beta2**t) ** 0.5"
         raise Inexpressible("the paper's AMSGrad", why, instead, each_step=each_step)
-    native = find(NATIVES, name, "the papers")
-    fields = native.fields(native.complete(f"the paper's {name}", arguments))
+    native = paper.find(name)
+    fields = native.fields(native.complete(paper.title(name), arguments))
     if name == "AdamW":
         if not fields["lr"]:
             raise ValueError(f"alpha must be above 0 for the paper's AdamW, got {fields['lr']!r}")
@@ -129,14 +184,16 @@ def read(name: str, /, **arguments: Any) -> Rule:
 
 
 def spell(rule: Rule) -> Call:
-    """The papers' words for the rule (exact arithmetic); Inexpressible if there are none."""
-    wanted, condition = rule, ""
+    """The paper's letters for the rule (exact arithmetic); Inexpressible if there are none."""
+    condition = ""
+    exact = rule
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
-        rule, condition = rule.replace(buffer=Buffer.STEPS), "while the learning rate stays constant"
-    name = saying(NATIVES, rule)
+        exact = rule.replace(buffer=Buffer.STEPS)
+        condition = "while the learning rate stays constant"
+    name = paper.native_for(exact)
     if name is None:
-        raise refuse(wanted, NATIVES, "paper", f"{wanted!r} itself, which is no paper's", lacking=LACKING)
-    arguments = NATIVES[name].spell(rule)
+        raise refuse(rule, paper, f"{rule!r} itself, which is no paper's")
+    arguments = NATIVES[name].spell(exact)
     if name == "AdamW":
         arguments["lambda_"] = rule.lr * rule.weight_decay
     if isinstance(rule, FTRL) and rule.l2:
@@ -144,6 +201,6 @@ def spell(rule: Rule) -> Call:
     return Call(name, arguments, condition)
 
 
-def state_names(rule: Rule) -> dict[str, str]:
-    """The letter for each state of the rule."""
-    return names_of_states(NATIVES, rule)
+paper = Dialect(
+    name="paper", prefix="the paper", natives=NATIVES, read=read, spell=spell, lacking=LACKING
+)

@@ -1,7 +1,8 @@
-"""PyTorch's words: torch.optim 2.13. Read off torch/optim/*.py.
+"""How PyTorch writes the rules: torch.optim 2.13. Read off torch/optim/*.py.
 
-Epsilon stands outside the root and, in Adam, after bias correction; Adadelta's inside. A momentum buffer accumulates
-gradients. Weight decay is an L2 penalty except in AdamW and where ``decoupled_weight_decay`` says otherwise.
+Epsilon stands outside the root and, in Adam, after bias correction; Adadelta's inside. A momentum
+buffer accumulates gradients. Weight decay is an L2 penalty except in AdamW and where
+``decoupled_weight_decay`` says otherwise.
 """
 
 import dataclasses
@@ -18,114 +19,160 @@ from samestep.reference.nadam import NAdam
 from samestep.reference.radam import RAdam
 from samestep.reference.rmsprop import RMSprop
 from samestep.reference.rprop import Rprop
-from samestep.reference.rule import Buffer, Decay, Epsilon, Measure, Reach, Rule
+from samestep.reference.rule import Buffer, Decay, Epsilon, Rule, ShapeScale, SizeMeasuredAt
 from samestep.reference.sgd import SGD
 
-from .call import Call, Native, find
-from .refusal import ADAM, Refusal, refuse
+from .call import Call, Native
+from .dialect import Dialect, Refusal
+from .refusal import ADAM_SIZE, refuse
 
-EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # how a step is run, not what it computes
-PAIRS = {  # arguments that hold two hyperparameters, or three
-    "betas": ("beta1", "beta2"), "etas": ("etaminus", "etaplus"), "step_sizes": ("step_size_min", "step_size_max"),
-    "eps": ("eps1", "eps2"), "ns_coefficients": ("a", "b", "c"),
-}  # fmt: skip
-READ_ONLY = ("SparseAdam",)  # it takes no dense gradient, so it is never an answer
-MACHINE_EPSILON = 2.0**-23  # of float32: what None means as Adafactor's first eps on such parameters
-LIKE_ADAM = 0.2  # Muon's share of sqrt(max(rows, columns)) under adjust_lr_fn="match_rms_adamw"
-LEFT_OUT = {"LBFGS": "it asks for several gradients a step and searches along a line: no first-order rule"}
+EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # they change no step
+PAIRS = {  # arguments that hold several hyperparameters
+    "betas": ("beta1", "beta2"),
+    "etas": ("etaminus", "etaplus"),
+    "step_sizes": ("step_size_min", "step_size_max"),
+    "eps": ("eps1", "eps2"),
+    "ns_coefficients": ("a", "b", "c"),
+}
+READ_ONLY = ("SparseAdam",)  # it takes no dense gradient, so no rule is spelled with it
+MACHINE_EPSILON = 2.0**-23  # of float32; Adafactor's first eps if it is None
+LIKE_ADAM = 0.2  # Muon's lr_scale under adjust_lr_fn="match_rms_adamw"
+LEFT_OUT = {
+    "LBFGS": "it asks for several gradients a step and searches along a line: no first-order rule"
+}
 DECOUPLES = ("Adam", "NAdam", "RAdam")  # those with the argument decoupled_weight_decay
 
 _COMMON = {"lr": "lr", "weight_decay": "weight_decay", "maximize": "maximize"}
 _MEANS = {**_COMMON, "eps": "epsilon", "beta1": "beta1", "beta2": "beta2"}
-_MEANS_DEFAULTS = {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "maximize": False}
-_ADAM, _ADAM_DEFAULTS = {**_MEANS, "amsgrad": "amsgrad"}, {**_MEANS_DEFAULTS, "lr": 1e-3, "amsgrad": False}
+_MEANS_DEFAULTS = {
+    "lr": 2e-3,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-8,
+    "weight_decay": 0.0,
+    "maximize": False,
+}
+_ADAM = {**_MEANS, "amsgrad": "amsgrad"}
+_ADAM_DEFAULTS = {**_MEANS_DEFAULTS, "lr": 1e-3, "amsgrad": False}
 _ADAM_STATE = {"m": "exp_avg", "v": "exp_avg_sq", "w": "max_exp_avg_sq"}
 
 NATIVES = {
     "SGD": Native(
         SGD,
-        {**_COMMON, "momentum": "momentum", "dampening": "dampening", "nesterov": "nesterov"},
-        {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0, "maximize": False},
-        {"buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
-        {"b": "momentum_buffer"},
+        arguments={**_COMMON, "momentum": "momentum", "dampening": "dampening",
+                   "nesterov": "nesterov"},
+        defaults={"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "nesterov": False,
+                  "weight_decay": 0.0, "maximize": False},
+        fixed={"buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
+        state={"b": "momentum_buffer"},
     ),
     "Adagrad": Native(
         Adagrad,
-        {**_COMMON, "lr_decay": "lr_decay", "initial_accumulator_value": "initial_accumulator", "eps": "epsilon"},
-        {"lr": 1e-2, "lr_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-10, "weight_decay": 0.0,
-         "maximize": False},
-        {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED},
-        {"G": "sum"},
+        arguments={**_COMMON, "lr_decay": "lr_decay",
+                   "initial_accumulator_value": "initial_accumulator", "eps": "epsilon"},
+        defaults={"lr": 1e-2, "lr_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-10,
+                  "weight_decay": 0.0, "maximize": False},
+        fixed={"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED},
+        state={"G": "sum"},
     ),
     "Adadelta": Native(
         Adadelta,
-        {**_COMMON, "rho": "rho", "eps": "epsilon"},
-        {"lr": 1.0, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.0, "maximize": False},
-        {"decay": Decay.COUPLED},
-        {"v": "square_avg", "u": "acc_delta"},
+        arguments={**_COMMON, "rho": "rho", "eps": "epsilon"},
+        defaults={"lr": 1.0, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.0, "maximize": False},
+        fixed={"decay": Decay.COUPLED},
+        state={"v": "square_avg", "u": "acc_delta"},
     ),
     "RMSprop": Native(
         RMSprop,
-        {**_COMMON, "alpha": "rho", "eps": "epsilon", "momentum": "momentum", "centered": "centered"},
-        {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False, "weight_decay": 0.0,
-         "maximize": False},
-        {"epsilon_at": Epsilon.OUTSIDE, "buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
-        {"v": "square_avg", "b": "momentum_buffer", "m": "grad_avg"},
+        arguments={**_COMMON, "alpha": "rho", "eps": "epsilon", "momentum": "momentum",
+                   "centered": "centered"},
+        defaults={"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False,
+                  "weight_decay": 0.0, "maximize": False},
+        fixed={"epsilon_at": Epsilon.OUTSIDE, "buffer": Buffer.GRADIENTS, "decay": Decay.COUPLED},
+        state={"v": "square_avg", "b": "momentum_buffer", "m": "grad_avg"},
     ),
     "Adam": Native(
-        Adam, _ADAM, _ADAM_DEFAULTS,
-        {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED}, _ADAM_STATE,
+        Adam,
+        arguments=_ADAM,
+        defaults=_ADAM_DEFAULTS,
+        fixed={"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.COUPLED},
+        state=_ADAM_STATE,
     ),
     "AdamW": Native(
-        Adam, _ADAM, {**_ADAM_DEFAULTS, "weight_decay": 1e-2},
-        {"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED}, _ADAM_STATE,
+        Adam,
+        arguments=_ADAM,
+        defaults={**_ADAM_DEFAULTS, "weight_decay": 1e-2},
+        fixed={"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED},
+        state=_ADAM_STATE,
     ),
     "SparseAdam": Native(  # as it acts on a gradient in which every row is present
-        Adam, {name: field for name, field in _MEANS.items() if name != "weight_decay"},
-        {name: value for name, value in _ADAM_DEFAULTS.items() if name not in ("weight_decay", "amsgrad")},
-        {"epsilon_at": Epsilon.HAT}, _ADAM_STATE,
+        Adam,
+        arguments={"lr": "lr", "maximize": "maximize", "eps": "epsilon", "beta1": "beta1",
+                   "beta2": "beta2"},
+        defaults={"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "maximize": False},
+        fixed={"epsilon_at": Epsilon.HAT},
+        state=_ADAM_STATE,
     ),
     "Adamax": Native(
-        Adamax, _MEANS, _MEANS_DEFAULTS, {"epsilon_at": Epsilon.INSIDE, "decay": Decay.COUPLED},
-        {"m": "exp_avg", "u": "exp_inf"},
+        Adamax,
+        arguments=_MEANS,
+        defaults=_MEANS_DEFAULTS,
+        fixed={"epsilon_at": Epsilon.INSIDE, "decay": Decay.COUPLED},
+        state={"m": "exp_avg", "u": "exp_inf"},
     ),
     "NAdam": Native(
-        NAdam, {**_MEANS, "momentum_decay": "momentum_decay"}, {**_MEANS_DEFAULTS, "momentum_decay": 4e-3},
-        {"decay": Decay.COUPLED}, {"m": "exp_avg", "v": "exp_avg_sq", "P": "mu_product"},
+        NAdam,
+        arguments={**_MEANS, "momentum_decay": "momentum_decay"},
+        defaults={**_MEANS_DEFAULTS, "momentum_decay": 4e-3},
+        fixed={"decay": Decay.COUPLED},
+        state={"m": "exp_avg", "v": "exp_avg_sq", "P": "mu_product"},
     ),
     "RAdam": Native(
-        RAdam, _MEANS, {**_MEANS_DEFAULTS, "lr": 1e-3}, {"epsilon_at": Epsilon.HAT, "decay": Decay.COUPLED},
-        {"m": "exp_avg", "v": "exp_avg_sq"},
+        RAdam,
+        arguments=_MEANS,
+        defaults={**_MEANS_DEFAULTS, "lr": 1e-3},
+        fixed={"epsilon_at": Epsilon.HAT, "decay": Decay.COUPLED},
+        state={"m": "exp_avg", "v": "exp_avg_sq"},
     ),
     "Rprop": Native(
         Rprop,
-        {"lr": "lr", "etaminus": "fall", "etaplus": "rise", "step_size_min": "smallest", "step_size_max": "largest",
-         "maximize": "maximize"},
-        {"lr": 1e-2, "etaminus": 0.5, "etaplus": 1.2, "step_size_min": 1e-6, "step_size_max": 50.0, "maximize": False},
-        {}, {"d": "step_size", "h": "prev"},
+        arguments={"lr": "lr", "etaminus": "fall", "etaplus": "rise", "step_size_min": "smallest",
+                   "step_size_max": "largest", "maximize": "maximize"},
+        defaults={"lr": 1e-2, "etaminus": 0.5, "etaplus": 1.2, "step_size_min": 1e-6,
+                  "step_size_max": 50.0, "maximize": False},
+        fixed={},
+        state={"d": "step_size", "h": "prev"},
     ),
     "Adafactor": Native(
         Adafactor,
-        {**_COMMON, "beta2_decay": "beta2_decay", "eps1": "epsilon1", "eps2": "epsilon2", "d": "clip"},
-        {"lr": 1e-2, "beta2_decay": -0.8, "eps1": None, "eps2": 1e-3, "d": 1.0, "weight_decay": 0.0, "maximize": False},
-        {"epsilon1_at": Epsilon.FLOOR, "relative_step": True, "decay": Decay.DECOUPLED,
-         "measure": Measure.BEFORE_DECAY},
-        {"v": "variance", "r": "row_var", "c": "col_var"},
+        arguments={**_COMMON, "beta2_decay": "beta2_decay", "eps1": "epsilon1", "eps2": "epsilon2",
+                   "d": "clip"},
+        defaults={"lr": 1e-2, "beta2_decay": -0.8, "eps1": None, "eps2": 1e-3, "d": 1.0,
+                  "weight_decay": 0.0, "maximize": False},
+        fixed={"epsilon1_at": Epsilon.FLOOR, "relative_step": True, "decay": Decay.DECOUPLED,
+               "size_measured_at": SizeMeasuredAt.BEFORE_DECAY},
+        state={"v": "variance", "r": "row_var", "c": "col_var"},
     ),
     "Muon": Native(  # of matrices alone
         Muon,
-        {"lr": "lr", "weight_decay": "weight_decay", "momentum": "momentum", "nesterov": "nesterov", "a": "a", "b": "b",
-         "c": "c", "eps": "epsilon", "ns_steps": "ns_steps", "adjust_lr_fn": "reach"},
-        {"lr": 1e-3, "weight_decay": 0.1, "momentum": 0.95, "nesterov": True, "a": 3.4445, "b": -4.7750, "c": 2.0315,
-         "eps": 1e-7, "ns_steps": 5, "adjust_lr_fn": None},
-        {"mean": True, "epsilon_at": Epsilon.FLOOR, "decay": Decay.DECOUPLED, "adam": False},
-        {"m": "momentum_buffer"},
-        {"adjust_lr_fn": {None: Reach.TALL, "original": Reach.TALL, "match_rms_adamw": Reach.LONG}},
+        arguments={"lr": "lr", "weight_decay": "weight_decay", "momentum": "momentum",
+                   "nesterov": "nesterov", "a": "a", "b": "b", "c": "c", "eps": "epsilon",
+                   "ns_steps": "ns_steps", "adjust_lr_fn": "shape_scale"},
+        defaults={"lr": 1e-3, "weight_decay": 0.1, "momentum": 0.95, "nesterov": True, "a": 3.4445,
+                  "b": -4.7750, "c": 2.0315, "eps": 1e-7, "ns_steps": 5, "adjust_lr_fn": None},
+        fixed={"ema": True, "epsilon_at": Epsilon.FLOOR, "decay": Decay.DECOUPLED, "adam": False},
+        state={"m": "momentum_buffer"},
+        literals={"adjust_lr_fn": {None: ShapeScale.ASPECT_RATIO,
+                                   "original": ShapeScale.ASPECT_RATIO,
+                                   "match_rms_adamw": ShapeScale.LONGER_SIDE}},
     ),
     "ASGD": Native(
-        ASGD, {**_COMMON, "lambd": "lambd", "alpha": "alpha", "t0": "t0"},
-        {"lr": 1e-2, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6, "weight_decay": 0.0, "maximize": False},
-        {"decay": Decay.COUPLED}, {"eta": "eta", "a": "ax"},
+        ASGD,
+        arguments={**_COMMON, "lambd": "lambd", "alpha": "alpha", "t0": "t0"},
+        defaults={"lr": 1e-2, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6, "weight_decay": 0.0,
+                  "maximize": False},
+        fixed={"decay": Decay.COUPLED},
+        state={"eta": "eta", "a": "ax"},
     ),
 }  # fmt: skip
 
@@ -133,11 +180,12 @@ NATIVES = {
 def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``torch.optim.<name>(params, **arguments)`` follows.
 
-    Takes every argument of the native; those that only choose an implementation (``EXECUTION``) change nothing. In
-    Adafactor's ``eps`` None means the machine epsilon of a parameter's dtype; it is read as float32's.
-    Raises ValueError for an unknown optimizer or argument and for a value outside its range.
+    Takes every argument of the native; those that only choose an implementation (``EXECUTION``)
+    change nothing. In Adafactor's ``eps`` None means the machine epsilon of a parameter's dtype; it
+    is read as float32's. Raises ValueError for an unknown optimizer or argument and for a value
+    outside its range.
     """
-    native = find(NATIVES, name, "torch.optim")
+    native = pytorch.find(name)
     if arguments.get("adjust_lr_fn") == "match_rms_adamw":
         native = _as_long_as_adams(native)
     fixed = dict(native.fixed)
@@ -146,57 +194,80 @@ def read(name: str, /, **arguments: Any) -> Rule:
     pairs = [pair for pair, names in PAIRS.items() if names[0] in native.arguments]
     for pair in pairs:
         arguments = _split(name, pair, arguments)
-    extra = [*EXECUTION, *pairs] + ["decoupled_weight_decay"] * (name in DECOUPLES)
-    values = native.complete(f"torch.optim.{name}", arguments, extra)
+    others = [*EXECUTION, *pairs]
+    if name in DECOUPLES:
+        others.append("decoupled_weight_decay")
+    values = native.complete(pytorch.title(name), arguments, others)
     if native.rule is Adafactor and values["eps1"] is None:
         values["eps1"] = MACHINE_EPSILON
     if native.rule is SGD and values["nesterov"] and not values["momentum"]:
-        raise ValueError(f"nesterov must come with momentum above 0, got momentum={values['momentum']!r}")
+        raise ValueError(
+            f"nesterov must come with momentum above 0, got momentum={values['momentum']!r}"
+        )
     return native.rule(**{**native.fields(values), **fixed})
 
 
 def spell(rule: Rule) -> Call:
-    """The call in torch.optim that means the rule (exact arithmetic); Inexpressible if there is none."""
+    """The call in torch.optim that means the rule in exact arithmetic, or Inexpressible."""
     condition = setting = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.STEPS:
-        momentum = rule.momentum
-        rule, condition = rule.replace(buffer=Buffer.GRADIENTS), "while the learning rate stays constant"
         if not getattr(rule, "nesterov", False):
-            setting = f"group['momentum'] = {momentum} * lr_before / lr"
+            setting = f"group['momentum'] = {rule.momentum} * lr_before / lr"
+        rule = rule.replace(buffer=Buffer.GRADIENTS)
+        condition = "while the learning rate stays constant"
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
-        start = rule.initial_accumulator + rule.epsilon  # sqrt(G + epsilon) from G = n is sqrt(G) from G = n + epsilon
-        rule = rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
-    if isinstance(rule, Muon) and not rule.mean:  # a mean is 1 - momentum times the sum, and that cancels in M / |M|
-        rule = rule.replace(mean=True, epsilon=(1 - rule.momentum) * rule.epsilon)
+        rule = with_epsilon_in_the_accumulator(rule)
+    if isinstance(rule, Muon) and not rule.ema:
+        # an average is 1 - momentum times the sum, and that cancels in M / |M|
+        rule = rule.replace(ema=True, epsilon=(1 - rule.momentum) * rule.epsilon)
     flag = {}
-    if type(rule).__name__ in DECOUPLES[1:] and rule.weight_decay and rule.decay is Decay.DECOUPLED:
-        rule, flag = rule.replace(decay=Decay.COUPLED), {"decoupled_weight_decay": True}
-    for name, native in NATIVES.items():
-        if native.rule is Muon and getattr(rule, "reach", None) is Reach.LONG:
+    if isinstance(rule, NAdam | RAdam) and rule.weight_decay and rule.decay is Decay.DECOUPLED:
+        rule = rule.replace(decay=Decay.COUPLED)
+        flag = {"decoupled_weight_decay": True}
+    for name, native in pytorch.natives_of(type(rule)).items():
+        if isinstance(rule, Muon) and rule.shape_scale is ShapeScale.LONGER_SIDE:
             native = _as_long_as_adams(native)
-        if native.rule is type(rule) and not native.differences(rule) and name not in READ_ONLY:
-            return Call(name, {**join(native.spell(rule), native), **flag}, condition, setting)
-    raise refuse(
-        rule, NATIVES, "torch.optim", f"samestep.frameworks.pytorch.Optimizer(params, {rule!r})", special=REFUSALS
-    )
+        if not native.differences(rule) and name not in READ_ONLY:
+            arguments = join(native.spell(rule), native)
+            return Call(name, {**arguments, **flag}, condition, setting)
+    raise refuse(rule, pytorch, f"samestep.frameworks.pytorch.Optimizer(params, {rule!r})")
 
 
-def state_names(rule: Rule) -> dict[str, str]:
-    """Where torch.optim keeps each state of the rule: our name to the key in ``optimizer.state[parameter]``."""
-    (names,) = {tuple(n.state.items()) for n in NATIVES.values() if n.rule is type(rule)}
-    return dict(names)
+def with_epsilon_in_the_accumulator(rule: Adagrad) -> Rule:
+    """The same Adagrad with epsilon 0 outside the root and a larger initial accumulator.
+
+    sqrt(G + epsilon), when G starts at n, is sqrt(G), when G starts at n + epsilon.
+    """
+    start = rule.initial_accumulator + rule.epsilon
+    return rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
+
+
+def join(arguments: dict[str, Any], native: Native) -> dict[str, Any]:
+    """The arguments as torch's signature has them, hyperparameters of ``PAIRS`` in a tuple.
+
+    What such a tuple lacks is filled in with the native's default.
+    """
+    joined = dict(arguments)
+    for pair, names in PAIRS.items():
+        if any(single in arguments for single in names):
+            values = tuple(joined.pop(single, native.defaults[single]) for single in names)
+            joined = {"lr": joined.pop("lr"), pair: values, **joined}
+    return joined
 
 
 def _as_long_as_adams(muon: Native) -> Native:
     """Under ``adjust_lr_fn="match_rms_adamw"`` torch decides one more field."""
-    return dataclasses.replace(muon, fixed={**muon.fixed, "share": LIKE_ADAM})
+    return dataclasses.replace(muon, fixed={**muon.fixed, "lr_scale": LIKE_ADAM})
 
 
 def _split(name: str, pair: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with a tuple of ``PAIRS`` as single hyperparameters."""
     names = PAIRS[pair]
     for single in names:
         if single in arguments:
-            raise ValueError(f"torch.optim.{name} has no argument {single!r}; write {pair}=({', '.join(names)})")
+            raise ValueError(
+                f"torch.optim.{name} has no argument {single!r}; write {pair}=({', '.join(names)})"
+            )
     if pair not in arguments:
         return arguments
     values = arguments[pair]
@@ -206,37 +277,39 @@ def _split(name: str, pair: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {**arguments, **dict(zip(names, values, strict=True))}
 
 
-def join(said: dict[str, Any], native: Native) -> dict[str, Any]:
-    """The arguments as the native takes them: two hyperparameters in a pair, what is not said by its default."""
-    joined = dict(said)
-    for pair, names in PAIRS.items():
-        if any(single in said for single in names):
-            values = tuple(joined.pop(single, native.defaults[single]) for single in names)
-            joined = {"lr": joined.pop("lr"), pair: values, **joined}
-    return joined
-
-
 REFUSALS = (
     Refusal(
         lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.HAT and rule.epsilon,
         "torch.optim adds epsilon after the bias correction of v, this rule before it",
-        size=ADAM, each_step="group['eps'] = {epsilon} / (1 - {beta2}**t) ** 0.5",
+        size=ADAM_SIZE,
+        each_step="group['eps'] = {epsilon} / (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
-        lambda rule: isinstance(rule, RAdam) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
+        lambda rule: (
+            isinstance(rule, RAdam) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon
+        ),
         "torch.optim.RAdam adds epsilon before the bias correction of v, this rule after it",
-        size=ADAM, each_step="group['eps'] = {epsilon} * (1 - {beta2}**t) ** 0.5",
+        size=ADAM_SIZE,
+        each_step="group['eps'] = {epsilon} * (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
-        lambda rule: isinstance(rule, Adamax) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
+        lambda rule: (
+            isinstance(rule, Adamax) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon
+        ),
         "torch.optim.Adamax takes the maximum of epsilon, this rule adds it to the maximum",
-        size="per element a factor between 1 and 2 with the same epsilon, worst where |g| is far below epsilon",
+        size=(
+            "per element a factor between 1 and 2 with the same epsilon, worst where |g| is far "
+            "below epsilon"
+        ),
     ),
     Refusal(
-        lambda rule: isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.INSIDE and rule.epsilon1,
-        "torch.optim.Adafactor takes eps[0] as the least that means and roots may be, this rule adds it to the square "
-        "of the gradient",
-        "{ours}; where the root mean square of gradients stays far above sqrt(epsilon1), eps=(0.0, {epsilon2})",
+        lambda rule: (
+            isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.INSIDE and rule.epsilon1
+        ),
+        "torch.optim.Adafactor takes eps[0] as the least that means and roots may be, this rule "
+        "adds it to the square of the gradient",
+        "{ours}; where the root mean square of gradients stays far above sqrt(epsilon1), "
+        "eps=(0.0, {epsilon2})",
     ),
     Refusal(
         lambda rule: isinstance(rule, Adafactor) and not rule.relative_step,
@@ -252,16 +325,20 @@ REFUSALS = (
         size="a step longer by the factor 1 / (1 - lr weight_decay)",
     ),
     Refusal(
-        lambda rule: isinstance(rule, Muon) and rule.maximize, "torch.optim.Muon only minimizes",
+        lambda rule: isinstance(rule, Muon) and rule.maximize,
+        "torch.optim.Muon only minimizes",
         "negate the loss, or {ours}",
     ),
     Refusal(
-        lambda rule: isinstance(rule, Muon) and rule.is_active("decay") and rule.decay is Decay.COUPLED,
+        lambda rule: (
+            isinstance(rule, Muon) and rule.is_active("decay") and rule.decay is Decay.COUPLED
+        ),
         "torch.optim.Muon has only decoupled weight decay, this rule couples it",
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
-        "torch.optim.Muon takes eps as the least that the norm may be, this rule adds epsilon to the norm",
+        "torch.optim.Muon takes eps as the least that the norm may be, this rule adds epsilon to "
+        "the norm",
         "{ours}; where norms stay far above epsilon, and all tensors are matrices, eps={epsilon}",
         size="a matrix longer by the factor 1 + epsilon / |M| before it is iterated",
     ),
@@ -272,7 +349,19 @@ REFUSALS = (
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon),
-        "torch.optim.Muon multiplies lr by sqrt(max(1, rows / columns)) or by 0.2 sqrt(max(rows, columns)), "
-        "this rule otherwise",
+        "torch.optim.Muon multiplies lr by sqrt(max(1, rows / columns)) or by "
+        "0.2 sqrt(max(rows, columns)), this rule otherwise",
     ),
-)  # fmt: skip
+)
+
+pytorch = Dialect(
+    name="pytorch",
+    prefix="torch.optim",
+    natives=NATIVES,
+    read=read,
+    spell=spell,
+    join=join,
+    refusals=REFUSALS,
+    read_only=READ_ONLY,
+    left_out=LEFT_OUT,
+)

@@ -1,80 +1,94 @@
-"""Why a dialect cannot say a rule: read off the fields that its nearest native decides otherwise."""
+"""Why a dialect cannot express a rule, computed from the fields of its nearest native."""
 
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from samestep.reference.rule import Decay, Epsilon, Rule
 
-from .call import Inexpressible, Native
+from .call import Inexpressible
+from .dialect import Dialect
 
 PLACES = {
-    Epsilon.OUTSIDE: "to the root", Epsilon.INSIDE: "under the root", Epsilon.HAT: "before the bias correction of v",
-}  # fmt: skip
-SIZES = {  # of the best static match of one place in another: native, rule
-    (Epsilon.INSIDE, Epsilon.OUTSIDE): "with 16/9 epsilon^2 a step 25 % too small to 25 % too large",
-    (Epsilon.OUTSIDE, Epsilon.INSIDE): "with 0.816 sqrt(epsilon) a step 23 % too small to 23 % too large",
+    Epsilon.OUTSIDE: "to the root",
+    Epsilon.INSIDE: "under the root",
+    Epsilon.HAT: "before the bias correction of v",
 }
-ADAM = "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon"
-KINDS = {
-    Decay.COUPLED: ("coupled", "couples it"), Decay.DECOUPLED: ("decoupled", "decouples it"),
+SIZES = {  # of the best static match: native's place of epsilon, rule's place
+    (
+        Epsilon.INSIDE,
+        Epsilon.OUTSIDE,
+    ): "with 16/9 epsilon^2 a step 25 % too small to 25 % too large",
+    (Epsilon.OUTSIDE, Epsilon.INSIDE): (
+        "with 0.816 sqrt(epsilon) a step 23 % too small to 23 % too large"
+    ),
+}
+ADAM_SIZE = "per element a factor between sqrt(1 - beta2^t) and 1 at step t with the same epsilon"
+DECAYS = {  # adjective, and what a rule does with its weight decay
+    Decay.COUPLED: ("coupled", "couples it"),
+    Decay.DECOUPLED: ("decoupled", "decouples it"),
     Decay.JOINED: ("joined", "joins it to the direction"),
-}  # fmt: skip
+}
 
 
-class Refusal(NamedTuple):
-    """What a dialect has to say about the rules that it ``applies`` to, beyond what can be read off the fields.
+def refuse(rule: Rule, dialect: Dialect, instead: str, each_step: str = "") -> Inexpressible:
+    """The error for a rule that no native of the dialect expresses; ``instead`` is what to use.
 
-    The texts may name ``{name}``, the rule's class, its fields, and ``{ours}``, our adapter's call.
+    ``each_step`` is code that makes up for another place of epsilon. Where natives follow rules of
+    this class, the first of ``dialect.refusals`` that applies is taken, otherwise the reason comes
+    from the fields in which the nearest native differs. Where none does, ``dialect.lacking`` may
+    have a reason.
     """
-
-    applies: Callable[[Any], Any]
-    why: str
-    instead: str = "{ours}"
-    size: str = ""
-    each_step: str = ""
-
-    def of(self, rule: Rule, prefix: str, ours: str) -> Inexpressible:
-        """The error for this rule."""
-        words = {**rule.to_dict(), "name": type(rule).__name__, "ours": ours}
-        why, instead, each_step = (text.format(**words) for text in (self.why, self.instead, self.each_step))
-        return Inexpressible(f"{rule!r} in {prefix}", why, instead, self.size, each_step)
-
-
-def refuse(
-    rule: Rule, natives: Mapping[str, Native], prefix: str, instead: str, each_step: str = "",
-    special: Iterable[Refusal] = (), lacking: Mapping[str, str] = MappingProxyType({}),
-) -> Inexpressible:  # fmt: skip
-    """The refusal of a rule that none of ``natives`` says; ``each_step`` makes up for a wrong place of epsilon.
-
-    Where natives follow the rule's class, the first of the ``special`` refusals that applies goes before. Where none
-    does, ``lacking`` says why, by the class' name, unless there simply is none.
-    """
-    what = f"{rule!r} in {prefix}"
-    near = [(native.differences(rule), name) for name, native in natives.items() if native.rule is type(rule)]
-    if not near:
-        return Inexpressible(what, lacking.get(type(rule).__name__, f"it has no {type(rule).__name__}"), instead)
-    for refusal in special:
+    name = type(rule).__name__
+    what = f"{rule!r} in {dialect.prefix}"
+    natives = dialect.natives_of(type(rule))
+    if not natives:
+        return Inexpressible(what, dialect.lacking.get(name, f"it has no {name}"), instead)
+    for refusal in dialect.refusals:
         if refusal.applies(rule):
-            return refusal.of(rule, prefix, instead)
-    differences, name = min(near, key=lambda found: len(found[0]))
-    differences = [
-        field for field in differences if field != "buffer"
-    ] or differences  # alone it holds at a constant rate
-    title, fixed = f"{prefix}.{name}", natives[name].fixed
-    if "maximize" in differences:
-        return Inexpressible(what, f"{prefix} only minimizes", f"negate the loss, or {instead}")
-    if "weight_decay" in differences:
-        return Inexpressible(what, f"{title} has no weight decay", instead)
-    if "decay" in differences:
-        theirs, (_, ours) = KINDS[fixed["decay"]][0], KINDS[Decay[rule.to_dict()["decay"]]]
-        return Inexpressible(what, f"{title} has only {theirs} weight decay, this rule {ours}", instead)
-    if differences == ["epsilon_at"]:
-        at, wanted = fixed["epsilon_at"], Epsilon[rule.to_dict()["epsilon_at"]]
-        ours = "after it" if at is Epsilon.HAT else PLACES[wanted]
-        why = f"{title} adds epsilon {PLACES[at]}, this rule {ours}"
-        if wanted is Epsilon.HAT:
-            why = f"{title} adds epsilon after the bias correction of v, this rule before it"
-        return Inexpressible(what, why, instead, SIZES.get((at, wanted), ADAM), each_step)
-    told = ", ".join(f"{field} (here {fixed[field]!r})" if field in fixed else field for field in differences)
-    return Inexpressible(what, f"{title} leaves no choice of {told}", instead)
+            return refusal.error(rule, dialect.prefix, instead)
+    nearest = min(natives, key=lambda native: len(natives[native].differences(rule)))
+    fields = natives[nearest].differences(rule)
+    fields = [field for field in fields if field != "buffer"] or fields  # equal at a constant rate
+    if "maximize" in fields:
+        why = f"{dialect.prefix} only minimizes"
+        return Inexpressible(what, why, f"negate the loss, or {instead}")
+    if fields == ["epsilon_at"]:
+        place = natives[nearest].fixed["epsilon_at"]
+        wanted = Epsilon[rule.to_dict()["epsilon_at"]]
+        why = f"{dialect.title(nearest)} adds epsilon {_places(place, wanted)}"
+        return Inexpressible(what, why, instead, SIZES.get((place, wanted), ADAM_SIZE), each_step)
+    why = _lack(rule, fields, natives[nearest].fixed)
+    return Inexpressible(what, f"{dialect.title(nearest)} {why}", instead)
+
+
+def refuse_arguments(
+    title: str, arguments: Mapping[str, Any], switched_off: Mapping[str, Any], instead: str
+) -> None:
+    """Raise Inexpressible if an argument of a call has another value than in ``switched_off``.
+
+    ``title`` names the optimizer, ``instead`` is what to use. Arguments that are not given pass.
+    """
+    for name, nothing in switched_off.items():
+        if arguments.get(name, nothing) != nothing:
+            what = f"{name}={arguments[name]!r} of {title}"
+            raise Inexpressible(what, "no rule here has it", instead)
+
+
+def _places(place: Epsilon, wanted: Epsilon) -> str:
+    """Where the native and the rule add epsilon, as the end of a sentence."""
+    if wanted is Epsilon.HAT:
+        return "after the bias correction of v, this rule before it"
+    ours = "after it" if place is Epsilon.HAT else PLACES[wanted]
+    return f"{PLACES[place]}, this rule {ours}"
+
+
+def _lack(rule: Rule, fields: list[str], fixed: Mapping[str, Any]) -> str:
+    """What the nearest native has no argument for, as the end of a sentence."""
+    if "weight_decay" in fields:
+        return "has no weight decay"
+    if "decay" in fields:
+        theirs, _ = DECAYS[fixed["decay"]]
+        _, ours = DECAYS[rule.decay]
+        return f"has only {theirs} weight decay, this rule {ours}"
+    choices = [f"{name} (here {fixed[name]!r})" if name in fixed else name for name in fields]
+    return f"leaves no choice of {', '.join(choices)}"

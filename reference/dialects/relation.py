@@ -2,16 +2,16 @@
 
 import enum
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any, NamedTuple
 
 from samestep.reference.rule import Rule
 
 from .call import Call, Inexpressible, Native
+from .dialect import Dialect
 
 
 class Kind(enum.Enum):
-    """The relations that there are, from the closest to none."""
+    """The kinds of relation, from the closest to none."""
 
     SAME = "the same hyperparameters, under the other's names"
     OTHER = "other hyperparameters, exact"
@@ -21,7 +21,7 @@ class Kind(enum.Enum):
 
 
 class Relation(NamedTuple):
-    """How a dialect says a rule: by a call, or not at all and why."""
+    """How a dialect expresses a rule: by ``call``, or not, and ``refusal`` says why."""
 
     kind: Kind
     call: Call | None
@@ -29,7 +29,7 @@ class Relation(NamedTuple):
 
     @property
     def note(self) -> str:
-        """What the kind leaves unsaid: the other hyperparameters, the setting, the reason and the size; or nothing."""
+        """What the kind leaves out: the call, the setting, or the reason and size; or nothing."""
         if self.refusal:
             size = f" ({self.refusal.size})" if self.refusal.size else ""
             setting = f"; before step t: {self.refusal.each_step}" if self.refusal.each_step else ""
@@ -39,70 +39,77 @@ class Relation(NamedTuple):
         return str(self.call) if self.kind is Kind.OTHER else ""
 
 
-def relate(rule: Rule, words: ModuleType) -> Relation:
-    """How the dialect ``words`` says the rule."""
+def relate(rule: Rule, dialect: Dialect) -> Relation:
+    """How the dialect expresses the rule."""
     try:
-        call = words.spell(rule)
+        call = dialect.spell(rule)
     except Inexpressible as refusal:
         return Relation(Kind.EACH_STEP if refusal.each_step else Kind.IMPOSSIBLE, None, refusal)
     if call.condition:
         return Relation(Kind.CONSTANT, call, None)
-    same = repr(words.read(call.name, **call.arguments)) == repr(rule)
+    same = repr(dialect.read(call.name, **call.arguments)) == repr(rule)
     return Relation(Kind.SAME if same else Kind.OTHER, call, None)
 
 
-def nearest(rule: Rule, words: ModuleType) -> Call | None:
-    """The dialect's call with the rule's numbers that leaves the fewest fields otherwise; None if none has the rule."""
+def nearest(rule: Rule, dialect: Dialect) -> Call | None:
+    """The call with the rule's numbers whose native differs in the fewest fields.
+
+    None if the dialect has no optimizer of the rule's class.
+    """
     natives = [
-        (len(native.differences(rule)), name) for name, native in words.NATIVES.items()
-        if native.rule is type(rule) and name not in getattr(words, "READ_ONLY", ())
-    ]  # fmt: skip
+        (len(native.differences(rule)), name)
+        for name, native in dialect.natives_of(type(rule)).items()
+        if name not in dialect.read_only
+    ]
     if not natives:
         return None
     _, name = min(natives)
-    native = words.NATIVES[name]
-    said = necessary(native) | native.spell(rule)
-    return Call(name, words.join(said, native) if hasattr(words, "join") else said)
+    native = dialect.natives[name]
+    return Call(name, dialect.join(necessary(native) | native.spell(rule), native))
 
 
-SWITCHES: dict[str, Any] = {  # field: a value that is not nothing
-    "momentum": 0.5, "nesterov": True, "dampening": 0.5, "centered": True, "amsgrad": True, "lr_decay": 0.125,
-    "weight_decay": 0.125, "maximize": True,
+SWITCHES: dict[str, Any] = {  # field: a value that switches it on
+    "momentum": 0.5, "nesterov": True, "dampening": 0.5, "centered": True, "amsgrad": True,
+    "lr_decay": 0.125, "weight_decay": 0.125, "maximize": True,
 }  # fmt: skip
-TOGETHER = {"nesterov": ("momentum",), "dampening": ("momentum",)}  # what else must be on
-RATE = 0.5  # any will do
+NEEDS = {"nesterov": ("momentum",), "dampening": ("momentum",)}  # fields that must be on, too
+RATE = 0.5  # any learning rate will do
 
 
-def calls(words: ModuleType, rule: type[Rule]) -> Iterator[tuple[str, Rule]]:
-    """The calls of a dialect that are told apart: each native of the rule as it comes, and with each switch on.
+def calls(dialect: Dialect, rule: type[Rule]) -> Iterator[tuple[str, Rule]]:
+    """The calls of a dialect that give different rules: each native plain, and with each switch on.
 
-    Yields the call as text, without the learning rate and what else must be given but means nothing, and its rule.
+    Yields the call as text and its rule. The text leaves out the learning rate and arguments that
+    must be given but have no effect.
     """
-    told = []
-    for name, native in words.NATIVES.items():
-        for field in ("", *SWITCHES) if native.rule is rule and name not in getattr(words, "READ_ONLY", ()) else ():
-            given = _switched(native, field)
-            if given is None:
+    rules: list[Rule] = []
+    for name, native in dialect.natives_of(rule).items():
+        if name in dialect.read_only:
+            continue
+        for field in ("", *SWITCHES):
+            arguments = _switched_on(native, field)
+            if arguments is None:
                 continue
-            meant = words.read(name, **{**necessary(native), **given})
-            if meant not in told:
-                told.append(meant)
-                yield str(Call(name, given)), meant
+            meaning = dialect.read(name, **{**necessary(native), **arguments})
+            if meaning not in rules:
+                rules.append(meaning)
+                yield str(Call(name, arguments)), meaning
 
 
 def necessary(native: Native) -> dict[str, Any]:
-    """A learning rate, and the arguments that must be given, with values that mean nothing."""
-    defaults = {field: getattr(native.rule(), field) for field in native.rule.names()} | {"lr": RATE}
+    """A learning rate, and the arguments that must be given, with values that have no effect."""
+    default = native.rule().replace(lr=RATE)
     return {
-        argument: native.word(argument, defaults[field]) for argument, field in native.arguments.items()
+        argument: native.literal(argument, getattr(default, field))
+        for argument, field in native.arguments.items()
         if argument in native.required or field == "lr"
-    }  # fmt: skip
+    }
 
 
-def _switched(native: Native, field: str) -> dict[str, Any] | None:
-    """The arguments that switch a field on, with what it needs; None if the native has none for it."""
-    arguments = {meant: argument for argument, meant in native.arguments.items()}
-    fields = (field, *TOGETHER.get(field, ())) if field else ()
+def _switched_on(native: Native, field: str) -> dict[str, Any] | None:
+    """The arguments that switch a field on, with what it needs; None if there are none."""
+    arguments = {meaning: argument for argument, meaning in native.arguments.items()}
+    fields = (field, *NEEDS.get(field, ())) if field else ()
     if not all(name in arguments for name in fields):
         return None
-    return {arguments[name]: native.word(arguments[name], SWITCHES[name]) for name in fields}
+    return {arguments[name]: native.literal(arguments[name], SWITCHES[name]) for name in fields}

@@ -1,8 +1,11 @@
-"""TensorFlow 1's words: tf.compat.v1.train in TensorFlow 2.21.
+"""How TensorFlow 1 writes the rules: tf.compat.v1.train in TensorFlow 2.21.
 
-Read off tensorflow/python/training/{gradient_descent,momentum,adagrad,adadelta,rmsprop,adam,ftrl}.py. Adagrad has no
-epsilon and no empty accumulator; RMSProp's mean square starts at 1, its epsilon stands under the root; Adam's epsilon
-is epsilon-hat. A momentum buffer accumulates gradients in Momentum, steps in RMSProp. There is no weight decay.
+Read off gradient_descent.py, momentum.py, adagrad.py, adadelta.py, rmsprop.py, adam.py and ftrl.py
+in tensorflow/python/training.
+
+Adagrad has no epsilon and no empty accumulator. RMSProp's mean square starts at 1, and its epsilon
+stands under the root. Adam's epsilon is epsilon-hat. A momentum buffer accumulates gradients in
+Momentum and steps in RMSProp. There is no weight decay.
 """
 
 from typing import Any
@@ -15,59 +18,67 @@ from samestep.reference.rmsprop import RMSprop
 from samestep.reference.rule import Buffer, Epsilon, Rule
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native, find, names_of_states, saying
-from .keras import FTRL_DEFAULTS, FTRL_WORDS
+from .call import Call, Inexpressible, Native
+from .dialect import Dialect
+from .keras import FTRL_ARGUMENTS, FTRL_DEFAULTS
+from .pytorch import with_epsilon_in_the_accumulator
 from .refusal import refuse
 
-PREFIX = "tf.compat.v1.train"
-EXECUTION = (
-    "use_locking",
-    "name",
-    "use_own_namescope_for_non_slot_vars",
-    "accum_name",
-    "linear_name",
-)  # change nothing
+IGNORED = (  # arguments that change no step
+    "use_locking", "name", "use_own_namescope_for_non_slot_vars", "accum_name", "linear_name",
+)  # fmt: skip
 
 NATIVES = {
-    "GradientDescentOptimizer": Native(SGD, {"learning_rate": "lr"}, {}, {}, {}),
+    "GradientDescentOptimizer": Native(
+        SGD,
+        arguments={"learning_rate": "lr"},
+        defaults={},
+        fixed={},
+        state={},
+    ),
     "MomentumOptimizer": Native(
         SGD,
-        {"learning_rate": "lr", "momentum": "momentum", "use_nesterov": "nesterov"},
-        {"use_nesterov": False},
-        {"buffer": Buffer.GRADIENTS},
-        {"b": "momentum"},
+        arguments={"learning_rate": "lr", "momentum": "momentum", "use_nesterov": "nesterov"},
+        defaults={"use_nesterov": False},
+        fixed={"buffer": Buffer.GRADIENTS},
+        state={"b": "momentum"},
     ),
     "AdagradOptimizer": Native(
         Adagrad,
-        {"learning_rate": "lr", "initial_accumulator_value": "initial_accumulator"},
-        {"initial_accumulator_value": 0.1},
-        {"epsilon": 0.0, "epsilon_at": Epsilon.OUTSIDE},
-        {"G": "accumulator"},
+        arguments={"learning_rate": "lr", "initial_accumulator_value": "initial_accumulator"},
+        defaults={"initial_accumulator_value": 0.1},
+        fixed={"epsilon": 0.0, "epsilon_at": Epsilon.OUTSIDE},
+        state={"G": "accumulator"},
     ),
     "AdadeltaOptimizer": Native(
         Adadelta,
-        {"learning_rate": "lr", "rho": "rho", "epsilon": "epsilon"},
-        {"learning_rate": 1e-3, "rho": 0.95, "epsilon": 1e-8},
-        {},
-        {"v": "accum", "u": "accum_update"},
+        arguments={"learning_rate": "lr", "rho": "rho", "epsilon": "epsilon"},
+        defaults={"learning_rate": 1e-3, "rho": 0.95, "epsilon": 1e-8},
+        fixed={},
+        state={"v": "accum", "u": "accum_update"},
     ),
     "RMSPropOptimizer": Native(
         RMSprop,
-        {"learning_rate": "lr", "decay": "rho", "momentum": "momentum", "epsilon": "epsilon", "centered": "centered"},
-        {"decay": 0.9, "momentum": 0.0, "epsilon": 1e-10, "centered": False},
-        {"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.STEPS, "initial_mean_square": 1.0},
-        {"v": "rms", "b": "momentum", "m": "mg"},
+        arguments={"learning_rate": "lr", "decay": "rho", "momentum": "momentum",
+                   "epsilon": "epsilon", "centered": "centered"},
+        defaults={"decay": 0.9, "momentum": 0.0, "epsilon": 1e-10, "centered": False},
+        fixed={"epsilon_at": Epsilon.INSIDE, "buffer": Buffer.STEPS, "initial_mean_square": 1.0},
+        state={"v": "rms", "b": "momentum", "m": "mg"},
     ),
     "AdamOptimizer": Native(
         Adam,
-        {"learning_rate": "lr", "beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon"},
-        {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
-        {"epsilon_at": Epsilon.HAT},
-        {"m": "m", "v": "v"},
+        arguments={"learning_rate": "lr", "beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon"},
+        defaults={"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+        fixed={"epsilon_at": Epsilon.HAT},
+        state={"m": "m", "v": "v"},
     ),
     "FtrlOptimizer": Native(
-        FTRL, {"learning_rate": "lr", **FTRL_WORDS}, {**FTRL_DEFAULTS, "beta": None}, {},
-        {"n": "accum", "z": "linear"}, {"beta": {None: 0.0}},
+        FTRL,
+        arguments={"learning_rate": "lr", **FTRL_ARGUMENTS},
+        defaults={**FTRL_DEFAULTS, "beta": None},
+        fixed={},
+        state={"n": "accum", "z": "linear"},
+        literals={"beta": {None: 0.0}},
     ),
 }  # fmt: skip
 
@@ -75,46 +86,57 @@ NATIVES = {
 def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``tf.compat.v1.train.<name>(**arguments)`` follows.
 
-    Takes every argument of the native; those that only choose how it runs (``EXECUTION``) change nothing. Raises
-    ValueError for an unknown optimizer or argument and for a value outside its range.
+    Takes every argument of the native; some only choose how it runs and change nothing
+    (``IGNORED``). Raises ValueError for an unknown optimizer or argument and for a value outside
+    its range.
     """
-    native = find(NATIVES, name, PREFIX)
-    fields = native.fields(native.complete(f"{PREFIX}.{name}", arguments, EXECUTION))
+    native = tensorflow1.find(name)
+    fields = native.fields(native.complete(tensorflow1.title(name), arguments, IGNORED))
     if native.rule is Adagrad and not fields["initial_accumulator"]:
-        raise ValueError(f"initial_accumulator_value must be above 0, got {fields['initial_accumulator']!r}")
+        value = fields["initial_accumulator"]
+        raise ValueError(f"initial_accumulator_value must be above 0, got {value!r}")
     return native.rule(**fields)
 
 
 def spell(rule: Rule) -> Call:
-    """The call in tf.compat.v1.train that means the rule (exact arithmetic); Inexpressible if there is none."""
-    wanted, condition = rule, ""
+    """The call in tf.compat.v1.train that means the rule in exact arithmetic, or Inexpressible."""
+    condition = ""
+    exact = rule
     if isinstance(rule, SGD | RMSprop) and rule.momentum:
-        ours = Buffer.GRADIENTS if isinstance(rule, SGD) else Buffer.STEPS
-        condition = "while the learning rate stays constant" if rule.buffer is not ours else ""
-        rule = rule.replace(buffer=ours)
+        buffer = Buffer.GRADIENTS if isinstance(rule, SGD) else Buffer.STEPS
+        condition = "while the learning rate stays constant" if rule.buffer is not buffer else ""
+        exact = rule.replace(buffer=buffer)
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
-        start = rule.initial_accumulator + rule.epsilon  # as in torch.optim
-        rule = rule.replace(epsilon_at=Epsilon.OUTSIDE, epsilon=0.0, initial_accumulator=start)
-    name = saying(NATIVES, rule)
-    if name is None or (isinstance(rule, Adagrad) and not rule.initial_accumulator):
-        raise _inexpressible(wanted, rule)
-    return Call(name, NATIVES[name].spell(rule), condition)
+        exact = with_epsilon_in_the_accumulator(rule)
+    name = tensorflow1.native_for(exact)
+    if name is None or (isinstance(exact, Adagrad) and not exact.initial_accumulator):
+        raise _inexpressible(rule, exact)
+    return Call(name, NATIVES[name].spell(exact), condition)
 
 
-def state_names(rule: Rule) -> dict[str, str]:
-    """What TensorFlow 1 calls each state of the rule: our name to that of the slot."""
-    return names_of_states(NATIVES, rule)
-
-
-def _inexpressible(wanted: Rule, rule: Rule) -> Inexpressible:
-    instead = f"in Keras 3 samestep.frameworks.tensorflow.Optimizer({wanted!r})"
-    if isinstance(rule, Adagrad) and saying(NATIVES, rule):
-        why = f"{PREFIX}.AdagradOptimizer takes no empty accumulator"
-        return Inexpressible(f"{wanted!r} in {PREFIX}", why, "a start that arithmetic loses, such as 1e-30")
-    if isinstance(rule, RMSprop) and saying(NATIVES, rule.replace(initial_mean_square=1.0)):
-        why = f"its mean square starts at 1, this rule's at {rule.initial_mean_square}"
-        size = "while rho^t outweighs the mean square: a first step of up to sqrt(1 - rho) times too small a gradient's"
+def _inexpressible(rule: Rule, exact: Rule) -> Inexpressible:
+    """The error for a rule; ``exact`` is the form of it that is nearest to TensorFlow 1's."""
+    what = f"{rule!r} in {tensorflow1.prefix}"
+    instead = f"in Keras 3 samestep.frameworks.tensorflow.Optimizer({rule!r})"
+    if isinstance(exact, Adagrad) and tensorflow1.native_for(exact):
+        why = f"{tensorflow1.title('AdagradOptimizer')} takes no empty accumulator"
+        return Inexpressible(what, why, "a start that arithmetic loses, such as 1e-30")
+    if isinstance(exact, RMSprop) and tensorflow1.native_for(
+        exact.replace(initial_mean_square=1.0)
+    ):
+        why = f"its mean square starts at 1, this rule's at {exact.initial_mean_square}"
+        size = (
+            "while rho^t outweighs the mean square: a first step of up to sqrt(1 - rho) times too "
+            "small a gradient's"
+        )
         instead = "optimizer.get_slot(variable, 'rms').assign(...) before the first step"
-        return Inexpressible(f"{wanted!r} in {PREFIX}", why, instead, size)
-    code = f"epsilon = {getattr(rule, 'epsilon', 0)} * (1 - {getattr(rule, 'beta2', 0)}**t) ** 0.5"
-    return refuse(wanted, NATIVES, PREFIX, instead, code if isinstance(rule, Adam) else "")
+        return Inexpressible(what, why, instead, size)
+    if not isinstance(exact, Adam):
+        return refuse(rule, tensorflow1, instead)
+    code = f"epsilon = {exact.epsilon} * (1 - {exact.beta2}**t) ** 0.5"
+    return refuse(rule, tensorflow1, instead, code)
+
+
+tensorflow1 = Dialect(
+    name="tensorflow1", prefix="tf.compat.v1.train", natives=NATIVES, read=read, spell=spell
+)

@@ -1,11 +1,14 @@
-"""Keras 2's words: tf_keras.optimizers.legacy 2.21, the optimizers of tf.keras up to 2.10.
+"""How Keras 2 writes the rules: tf_keras.optimizers.legacy 2.21, in tf.keras up to 2.10.
 
-Read off tf_keras/src/optimizers/legacy/{optimizer_v2,gradient_descent,adagrad,adadelta,rmsprop,adam,adamax,nadam,
-ftrl}.py. As in Keras 3, but: Adagrad's epsilon stands outside the root, and RMSprop's too unless there is momentum;
-Nadam warms up as slowly as PyTorch's; there is no weight decay; ``decay`` slows the learning rate; and epsilon 0 means
-1e-7.
+Read off optimizer_v2.py, gradient_descent.py, adagrad.py, adadelta.py, rmsprop.py, adam.py,
+adamax.py, nadam.py and ftrl.py in tf_keras/src/optimizers/legacy.
+
+The differences from Keras 3: Adagrad's epsilon stands outside the root, and so does RMSprop's
+without momentum. Nadam warms up as slowly as PyTorch's. There is no weight decay. ``decay`` reduces
+the learning rate from step to step. Epsilon 0 means 1e-7.
 """
 
+import dataclasses
 from typing import Any
 
 from samestep.reference.adadelta import Adadelta
@@ -18,13 +21,12 @@ from samestep.reference.rmsprop import RMSprop
 from samestep.reference.rule import Buffer, Epsilon, Rule
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native, find, names_of_states, refused, saying
-from .keras import FTRL_DEFAULTS, FTRL_WORDS
-from .refusal import refuse
+from .call import Call, Inexpressible, Native
+from .dialect import Dialect
+from .keras import FTRL_ARGUMENTS, FTRL_DEFAULTS
+from .refusal import refuse, refuse_arguments
 
-PREFIX = "tf_keras.optimizers.legacy"
-NAMING = ("name", "lr")  # lr: the old name of learning_rate
-AROUND = {  # what Keras 2 does before the rule, with the value that means "nothing"
+UNSUPPORTED = {  # what Keras 2 does before the rule, with the value that switches it off
     "clipnorm": None, "clipvalue": None, "global_clipnorm": None, "gradient_aggregator": None,
     "gradient_transformers": None,
 }  # fmt: skip
@@ -37,53 +39,69 @@ _FUZZ = {"epsilon": {FUZZ: FUZZ, 0.0: FUZZ, None: FUZZ}}
 NATIVES = {
     "SGD": Native(
         SGD,
-        {"learning_rate": "lr", "momentum": "momentum", "nesterov": "nesterov"},
-        {"learning_rate": 1e-2, "momentum": 0.0, "nesterov": False},
-        {"buffer": Buffer.STEPS},
-        {"b": "momentum"},  # of opposite sign
+        arguments={"learning_rate": "lr", "momentum": "momentum", "nesterov": "nesterov"},
+        defaults={"learning_rate": 1e-2, "momentum": 0.0, "nesterov": False},
+        fixed={"buffer": Buffer.STEPS},
+        state={"b": "momentum"},  # of opposite sign
     ),
     "Adagrad": Native(
         Adagrad,
-        {"learning_rate": "lr", "initial_accumulator_value": "initial_accumulator", "epsilon": "epsilon",
-         "decay": "lr_decay"},
-        {"learning_rate": 1e-3, "initial_accumulator_value": 0.1, "epsilon": 1e-7, "decay": 0.0},
-        {"epsilon_at": Epsilon.OUTSIDE},
-        {"G": "accumulator"},
-        _FUZZ,
+        arguments={"learning_rate": "lr", "initial_accumulator_value": "initial_accumulator",
+                   "epsilon": "epsilon", "decay": "lr_decay"},
+        defaults={"learning_rate": 1e-3, "initial_accumulator_value": 0.1, "epsilon": 1e-7,
+                  "decay": 0.0},
+        fixed={"epsilon_at": Epsilon.OUTSIDE},
+        state={"G": "accumulator"},
+        literals=_FUZZ,
     ),
     "Adadelta": Native(
         Adadelta,
-        {"learning_rate": "lr", "rho": "rho", "epsilon": "epsilon"},
-        {"learning_rate": 1e-3, "rho": 0.95, "epsilon": 1e-7},
-        {},
-        {"v": "accum_grad", "u": "accum_var"},
-        _FUZZ,
+        arguments={"learning_rate": "lr", "rho": "rho", "epsilon": "epsilon"},
+        defaults={"learning_rate": 1e-3, "rho": 0.95, "epsilon": 1e-7},
+        fixed={},
+        state={"v": "accum_grad", "u": "accum_var"},
+        literals=_FUZZ,
     ),
     "RMSprop": Native(
         RMSprop,
-        {"learning_rate": "lr", "rho": "rho", "momentum": "momentum", "epsilon": "epsilon", "centered": "centered"},
-        {"learning_rate": 1e-3, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
-        {"epsilon_at": Epsilon.OUTSIDE, "buffer": Buffer.STEPS},  # INSIDE with momentum: see read
-        {"v": "rms", "b": "momentum", "m": "mg"},
-        _FUZZ,
+        arguments={"learning_rate": "lr", "rho": "rho", "momentum": "momentum",
+                   "epsilon": "epsilon", "centered": "centered"},
+        defaults={"learning_rate": 1e-3, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7,
+                  "centered": False},
+        fixed={"epsilon_at": Epsilon.OUTSIDE, "buffer": Buffer.STEPS},  # see read
+        state={"v": "rms", "b": "momentum", "m": "mg"},
+        literals=_FUZZ,
     ),
     "Adam": Native(
         Adam,
-        {**_MEANS, "amsgrad": "amsgrad"},
-        {**_MEANS_DEFAULTS, "amsgrad": False},
-        {"epsilon_at": Epsilon.HAT},
-        {"m": "m", "v": "v", "w": "vhat"},
-        _FUZZ,
+        arguments={**_MEANS, "amsgrad": "amsgrad"},
+        defaults={**_MEANS_DEFAULTS, "amsgrad": False},
+        fixed={"epsilon_at": Epsilon.HAT},
+        state={"m": "m", "v": "v", "w": "vhat"},
+        literals=_FUZZ,
     ),
-    "Adamax": Native(Adamax, _MEANS, _MEANS_DEFAULTS, {"epsilon_at": Epsilon.OUTSIDE}, {"m": "m", "u": "v"}, _FUZZ),
+    "Adamax": Native(
+        Adamax,
+        arguments=_MEANS,
+        defaults=_MEANS_DEFAULTS,
+        fixed={"epsilon_at": Epsilon.OUTSIDE},
+        state={"m": "m", "u": "v"},
+        literals=_FUZZ,
+    ),
     "Nadam": Native(
-        NAdam, {**_MEANS, "schedule_decay": "momentum_decay"}, {**_MEANS_DEFAULTS, "schedule_decay": 0.004}, {},
-        {"m": "m", "v": "v", "P": ""},  # P is one number for all variables
-        _FUZZ,
+        NAdam,
+        arguments={**_MEANS, "schedule_decay": "momentum_decay"},
+        defaults={**_MEANS_DEFAULTS, "schedule_decay": 0.004},
+        fixed={},
+        state={"m": "m", "v": "v", "P": ""},  # P is one number for all variables
+        literals=_FUZZ,
     ),
     "Ftrl": Native(
-        FTRL, {"learning_rate": "lr", **FTRL_WORDS}, {"learning_rate": 1e-3, **FTRL_DEFAULTS}, {},
-        {"n": "accumulator", "z": "linear"},
+        FTRL,
+        arguments={"learning_rate": "lr", **FTRL_ARGUMENTS},
+        defaults={"learning_rate": 1e-3, **FTRL_DEFAULTS},
+        fixed={},
+        state={"n": "accumulator", "z": "linear"},
     ),
 }  # fmt: skip
 
@@ -91,45 +109,62 @@ NATIVES = {
 def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that ``tf_keras.optimizers.legacy.<name>(**arguments)`` follows.
 
-    Takes every argument of the native; clipping and the like (``AROUND``), and ``decay`` but in Adagrad, raise
-    Inexpressible when switched on. Raises ValueError for an unknown optimizer or argument and for a value outside its
-    range; schedules are no numbers.
+    Takes every argument of the native; ``lr`` is the old name of ``learning_rate``. Clipping and
+    the like (``UNSUPPORTED``), and ``decay`` except in Adagrad, raise Inexpressible when switched
+    on. Raises ValueError for an unknown optimizer or argument and for a value outside its range. A
+    schedule is not a number.
     """
-    native, title = find(NATIVES, name, PREFIX), f"{PREFIX}.{name}"
-    slows = {} if "decay" in native.arguments or native.rule is NAdam else {"decay": 0.0}  # Nadam overwrites it
-    values = native.complete(title, arguments, [*AROUND, *NAMING, "decay"])
-    refused(title, arguments, AROUND, "clip or transform the gradients before the rule gets them")
-    refused(title, arguments, slows, "a learning rate of lr / (1 + decay * (t - 1)) at step t")
+    native = tf_keras.find(name)
+    title = tf_keras.title(name)
+    values = native.complete(title, arguments, [*UNSUPPORTED, "name", "lr", "decay"])
+    instead = "clip or transform the gradients before the rule gets them"
+    refuse_arguments(title, arguments, UNSUPPORTED, instead)
+    if "decay" not in native.arguments and native.rule is not NAdam:  # Nadam overwrites it
+        instead = "a learning rate of lr / (1 + decay * (t - 1)) at step t"
+        refuse_arguments(title, arguments, {"decay": 0.0}, instead)
     if "lr" in arguments:
         values["learning_rate"] = arguments["lr"]
     fields = native.fields(values)
-    return native.rule(**{**fields, **_place(native, fields["momentum"])} if native.rule is RMSprop else fields)
+    if native.rule is RMSprop and fields["momentum"]:
+        fields["epsilon_at"] = Epsilon.INSIDE  # with momentum it runs another kernel
+    return native.rule(**fields)
 
 
 def spell(rule: Rule) -> Call:
-    """The call in tf_keras.optimizers.legacy that means the rule (exact arithmetic); Inexpressible if there is none."""
-    wanted, condition, natives = rule, "", NATIVES
+    """The call in Keras 2 that means the rule in exact arithmetic, or Inexpressible."""
+    condition = ""
+    exact = rule
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
-        rule, condition = rule.replace(buffer=Buffer.STEPS), "while the learning rate stays constant"
-    if isinstance(rule, RMSprop):
-        native = NATIVES["RMSprop"]
-        natives = {"RMSprop": Native(**{**vars(native), "fixed": {**native.fixed, **_place(native, rule.momentum)}})}
-    name = saying(natives, rule)
-    instead = f"in Keras 3 samestep.frameworks.tensorflow.Optimizer({wanted!r})"
-    if name and "epsilon" in NATIVES[name].words and not getattr(rule, "epsilon", 1.0):
+        exact = rule.replace(buffer=Buffer.STEPS)
+        condition = "while the learning rate stays constant"
+    dialect = _with_momentum() if isinstance(rule, RMSprop) and rule.momentum else tf_keras
+    name = dialect.native_for(exact)
+    if name and "epsilon" in NATIVES[name].literals and not getattr(rule, "epsilon", 1.0):
+        what = f"{rule!r} in {tf_keras.prefix}"
         why = f"epsilon 0 means {FUZZ} there"
-        raise Inexpressible(f"{wanted!r} in {PREFIX}", why, "an epsilon that arithmetic loses, such as 1e-30")
+        raise Inexpressible(what, why, "an epsilon that arithmetic loses, such as 1e-30")
     if name is None:
-        code = f"optimizer.epsilon = {getattr(rule, 'epsilon', 0)} * (1 - {getattr(rule, 'beta2', 0)}**t) ** 0.5"
-        raise refuse(wanted, natives, PREFIX, instead, code if isinstance(rule, Adam) else "")
-    return Call(name, NATIVES[name].spell(rule), condition)
+        code = ""
+        if isinstance(rule, Adam):
+            code = f"optimizer.epsilon = {rule.epsilon} * (1 - {rule.beta2}**t) ** 0.5"
+        instead = f"in Keras 3 samestep.frameworks.tensorflow.Optimizer({rule!r})"
+        raise refuse(rule, dialect, instead, code)
+    return Call(name, NATIVES[name].spell(exact), condition)
 
 
-def state_names(rule: Rule) -> dict[str, str]:
-    """What Keras 2 calls each state of the rule: our name to that of the slot."""
-    return names_of_states(NATIVES, rule)
+tf_keras = Dialect(
+    name="tf_keras",
+    prefix="tf_keras.optimizers.legacy",
+    natives=NATIVES,
+    read=read,
+    spell=spell,
+    unsupported=UNSUPPORTED,
+)
 
 
-def _place(native: Native, momentum: Any) -> dict[str, Any]:
-    """Where RMSprop has epsilon: with momentum it runs another kernel."""
-    return {"epsilon_at": Epsilon.INSIDE if momentum else native.fixed["epsilon_at"]}
+def _with_momentum() -> Dialect:
+    """The dialect for an RMSprop with momentum, which has epsilon inside the root."""
+    native = NATIVES["RMSprop"]
+    fixed = {**native.fixed, "epsilon_at": Epsilon.INSIDE}
+    natives = {"RMSprop": dataclasses.replace(native, fixed=fixed)}
+    return dataclasses.replace(tf_keras, natives=natives)

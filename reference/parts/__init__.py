@@ -1,7 +1,7 @@
-"""What stands around a rule, each written once: clipping, schedules, averages of weights, accumulation.
+"""The parts around a rule, each written once: clipping, schedules, averages, accumulation.
 
-None of it knows a rule and no rule knows of it: a schedule gives the learning rate that a rule is handed, clipping and
-accumulation the gradient, and an average reads the parameters that it left.
+No part depends on a rule, and no rule on a part. A schedule gives the learning rate of a step,
+clipping and accumulation give its gradient, and an average reads the parameters after it.
 
 >>> from samestep.reference.parts import Cosine, WarmUp
 >>> schedule = WarmUp(steps=4, then=Cosine(lr=0.1, steps=100))
@@ -11,15 +11,33 @@ accumulation the gradient, and an average reads the parameters that it left.
 
 from .accumulation import Accumulation, Total
 from .average import Average, EqualAverage, MovingAverage
-from .clipping import ClipGlobalNorm, ClipNorm, Clipping, ClipValue, Infinite, norm
+from .clipping import ClipGlobalNorm, ClipNorm, Clipping, ClipValue, Infinite, global_norm
 from .part import Part, restore
-from .schedules import After, Constant, Cosine, Exponential, Piecewise, Polynomial, Schedule, Switch, WarmUp
+from .schedules import (
+    After,
+    Constant,
+    Cosine,
+    Exponential,
+    Piecewise,
+    Polynomial,
+    Schedule,
+    Switch,
+    WarmUp,
+)
 
-SCHEDULES: tuple[type[Schedule], ...] = (Constant, Piecewise, Exponential, Polynomial, Cosine, WarmUp)
+SCHEDULES: tuple[type[Schedule], ...] = (
+    Constant,
+    Piecewise,
+    Exponential,
+    Polynomial,
+    Cosine,
+    WarmUp,
+)
 CLIPPINGS: tuple[type[Clipping], ...] = (ClipValue, ClipNorm, ClipGlobalNorm)
 
 __all__ = [
-    "CLIPPINGS", "SCHEDULES", "Accumulation", "After", "Average", "ClipGlobalNorm", "ClipNorm", "ClipValue", "Clipping",
-    "Constant", "Cosine", "EqualAverage", "Exponential", "Infinite", "MovingAverage", "Part", "Piecewise", "Polynomial",
-    "Schedule", "Switch", "Total", "WarmUp", "norm", "restore",
+    "CLIPPINGS", "SCHEDULES", "Accumulation", "After", "Average", "ClipGlobalNorm", "ClipNorm",
+    "ClipValue", "Clipping", "Constant", "Cosine", "EqualAverage", "Exponential", "Infinite",
+    "MovingAverage", "Part", "Piecewise", "Polynomial", "Schedule", "Switch", "Total", "WarmUp",
+    "global_norm", "restore",
 ]  # fmt: skip

@@ -1,35 +1,43 @@
-"""Averages of weights along the way.
+"""Averages of the weights during training.
 
-B. T. Polyak, A. B. Juditsky: Acceleration of Stochastic Approximation by Averaging. SIAM Journal on Control and
-Optimization 30 (1992), 838-855 (equal weights).
-P. Izmailov et al.: Averaging Weights Leads to Wider Optima and Better Generalization. UAI 2018, arXiv:1803.05407.
+B. T. Polyak, A. B. Juditsky: Acceleration of Stochastic Approximation by Averaging. SIAM Journal on
+Control and Optimization 30 (1992), 838-855 (equal weights).
+P. Izmailov et al.: Averaging Weights Leads to Wider Optima and Better Generalization. UAI 2018,
+arXiv:1803.05407.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from samestep.reference.rule import Array, number
+from samestep.reference.namespace import Array
+from samestep.reference.rule import number
 
 from .part import Part
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Average(Part):
-    """The base of both averages: a <- (1 - w) a + w theta, with a weight w for each theta; the first is copied."""
+    """The base of both averages: a <- (1 - w) a + w theta, with a weight w for each theta.
+
+    The first theta is copied.
+    """
 
     def weights(self, count: int) -> tuple[float, float]:
-        """What the average keeps and what theta number ``count`` = 2, 3, ... contributes, as doubles."""
+        """1 - w and w for theta number ``count`` = 2, 3, ..., as doubles."""
         raise NotImplementedError
 
-    def update(self, averages: Sequence[Array], parameters: Sequence[Array], count: int) -> list[Array]:
-        """The averages after parameters number ``count`` = 1, 2, ...; of their shapes and dtypes. Mutates nothing.
+    def update(
+        self, averages: Sequence[Array], parameters: Sequence[Array], count: int
+    ) -> list[Array]:
+        """The averages after parameters number ``count`` = 1, 2, ..., of their shapes and dtypes.
 
-        With ``count`` 1 they are the parameters, whatever ``averages`` holds.
+        With ``count`` 1 they are the parameters, whatever ``averages`` holds. It changes nothing.
         """
         if count == 1:
             return list(parameters)
         keep, take = self.weights(count)
-        return [keep * a + take * theta for a, theta in zip(averages, parameters, strict=True)]
+        pairs = zip(averages, parameters, strict=True)
+        return [keep * average + take * theta for average, theta in pairs]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -1,10 +1,10 @@
-"""What the parts around a rule share: frozen, checked fields, and a form of plain numbers and strings."""
+"""The base of all parts: frozen, checked fields, and a form of plain numbers and strings."""
 
 import dataclasses
 import enum
 from typing import Any
 
-from samestep.reference.rule import _checked
+from samestep.reference.rule import checked
 
 
 def whole(least: int, default: Any = dataclasses.MISSING) -> Any:
@@ -18,37 +18,46 @@ def given(interval: str) -> Any:
 
 
 def several(interval: str) -> Any:
-    """A tuple of real numbers in ``interval`` that must be given; any sequence is taken."""
+    """Real numbers in ``interval`` that must be given, as any sequence; stored as a tuple."""
     return dataclasses.field(metadata={"each": interval})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Part:
-    """The base of every part: ``ValueError`` says what must hold of a field and what came."""
+    """The base of every part; ``ValueError`` says what must hold of a field and what came."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _stored(field, getattr(self, field.name)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Numbers, strings and lists alone, with the name of the part: ``restore(part.to_dict()) == part``."""
-        values = {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        """Numbers, strings and lists alone, with the part's name; ``restore`` is the inverse."""
+        values = {
+            field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)
+        }
         return {"part": type(self).__name__, **values}
 
     def __repr__(self) -> str:
-        """What is not a default."""
-        told = [f.name for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in told)})"
+        """The fields that are not defaults."""
+        values = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                values.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(values)})"
 
 
 def restore(plain: dict[str, Any]) -> Any:
-    """The part that ``plain`` came from; ValueError if there is none of its name."""
+    """The part whose ``to_dict`` gave ``plain``; ValueError if there is no part of its name."""
     from samestep.reference import parts
 
     fields = {k: restore(v) if isinstance(v, dict) else v for k, v in plain.items() if k != "part"}
-    kind = getattr(parts, str(plain.get("part")), None)
+    name = plain.get("part")
+    kind = getattr(parts, str(name), None)
     if not (isinstance(kind, type) and issubclass(kind, Part)):
-        raise ValueError(f"part must be the name of a part of samestep.reference.parts, got {plain.get('part')!r}")
+        raise ValueError(
+            f"part must be the name of a part of samestep.reference.parts, got {name!r}"
+        )
     return kind(**fields)
 
 
@@ -61,15 +70,16 @@ def _plain(value: Any) -> Any:
 
 
 def _stored(field: dataclasses.Field[Any], value: Any) -> Any:
-    """The value as the part keeps it."""
+    """The value as the part stores it."""
     if "least" in field.metadata:
-        if isinstance(value, bool) or not isinstance(value, int) or value < field.metadata["least"]:
-            raise ValueError(f"{field.name} must be a whole number from {field.metadata['least']} on, got {value!r}")
+        least = field.metadata["least"]
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{field.name} must be a whole number from {least} on, got {value!r}")
         return value
     if "each" in field.metadata:
         if isinstance(value, str) or not hasattr(value, "__iter__"):
             raise ValueError(f"{field.name} must be a sequence of numbers, got {value!r}")
-        one: Any = dataclasses.field(metadata={"interval": field.metadata["each"]})
-        one.name = f"each of {field.name}"
-        return tuple(_checked(one, x) for x in value)
-    return _checked(field, value) if field.metadata else value
+        element: Any = dataclasses.field(metadata={"interval": field.metadata["each"]})
+        element.name = f"each of {field.name}"
+        return tuple(checked(element, number) for number in value)
+    return checked(field, value) if field.metadata else value

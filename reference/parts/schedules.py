@@ -1,22 +1,22 @@
 """Schedules: the learning rate of each step.
 
-I. Loshchilov, F. Hutter: SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017, arXiv:1608.03983, equation 5
-(cosine).
-P. Goyal et al.: Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour. 2017, arXiv:1706.02677, section 2.2 (linear
-warm-up).
-The others are folklore; what is fixed here is which step is the first with a new rate.
+I. Loshchilov, F. Hutter: SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017,
+arXiv:1608.03983, equation 5 (cosine).
+P. Goyal et al.: Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour. 2017, arXiv:1706.02677,
+section 2.2 (linear warm-up).
+The others have no single source; what is fixed here is which step is the first with a new rate.
 
-``rate`` is made of ``+ - * /``, whole powers and whole-number arithmetic, the cosine too, so that a host and a graph
-give the same double. Only a power with a fraction is the platform's.
+``rate`` uses only ``+ - * /``, whole powers and whole-number arithmetic, also for the cosine, so
+that a host and a graph give the same double. Only a power with a fraction is the platform's.
 """
 
 import enum
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from samestep.reference import scalars
+from samestep.reference.namespace import Scalar, Scalars
 from samestep.reference.rule import flag, number, one_of
 
 from .part import Part, given, several, whole
@@ -26,7 +26,7 @@ class Switch(enum.Enum):
     """Which step is the first with the new rate, for a boundary after b steps."""
 
     AT = "step b + 1: b steps have the rates before the boundary"
-    AFTER = "step b + 2: one more has them"
+    AFTER = "step b + 2: one more step has them"
 
     def __repr__(self) -> str:
         return str(self)
@@ -36,7 +36,7 @@ class After(enum.Enum):
     """What a cosine does when its steps are over."""
 
     STAY = "stays at its end"
-    RETURN = "rises as it fell, and so on for ever"
+    RETURN = "rises as it fell, falls again, and so on"
 
     def __repr__(self) -> str:
         return str(self)
@@ -44,12 +44,13 @@ class After(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Schedule(Part):
-    """The base of every schedule. Rates have the units of ``lr``; n is the number of steps already taken."""
+    """The base of every schedule; rates have the units of ``lr``, n counts the steps taken."""
 
-    def rate(self, step: Any, xp: Any = scalars) -> Any:
+    def rate(self, step: Scalar, xp: Scalars = scalars) -> Scalar:
         """The learning rate, a double, of ``step`` = 1, 2, ..., the step that is being taken.
 
-        ``step`` is a whole number; with a framework's own ``xp`` it is its whole-number tensor, and so is the result.
+        ``step`` is a whole number. With a framework's own ``xp`` it is the framework's whole-number
+        tensor, and the result is its float64 tensor.
         """
         raise NotImplementedError
 
@@ -60,16 +61,16 @@ class Constant(Schedule):
 
     lr: float = number(1e-2, "[0, inf)")
 
-    def rate(self, step: Any, xp: Any = scalars) -> Any:
+    def rate(self, step: Scalar, xp: Scalars = scalars) -> Scalar:
         return xp.where(step > 0, self.lr, self.lr)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Piecewise(Schedule):
-    """rate = the entry of ``rates`` after as many ``boundaries`` as have been passed.
+    """rate = rates[k] after k of the ``boundaries`` have been passed.
 
-    A boundary b is passed when n >= b (``switch`` AT) or n > b (AFTER). ``boundaries`` must not fall; ``rates`` has one
-    more entry than they.
+    A boundary b is passed when n >= b (``switch`` AT) or n > b (AFTER). ``boundaries`` must not
+    fall, and ``rates`` must have one entry more.
     """
 
     boundaries: Sequence[float] = several("[0, inf)")
@@ -79,11 +80,16 @@ class Piecewise(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if list(self.boundaries) != sorted(self.boundaries) or any(b % 1 for b in self.boundaries):
-            raise ValueError(f"boundaries must be whole numbers that do not fall, got {self.boundaries}")
+            raise ValueError(
+                f"boundaries must be whole numbers that do not fall, got {self.boundaries}"
+            )
         if len(self.rates) != len(self.boundaries) + 1:
-            raise ValueError(f"rates must be one more than boundaries, got {len(self.rates)} for {self.boundaries}")
+            count = len(self.rates)
+            raise ValueError(
+                f"rates must be one more than boundaries, got {count} for {self.boundaries}"
+            )
 
-    def rate(self, step: Any, xp: Any = scalars) -> Any:
+    def rate(self, step: Scalar, xp: Scalars = scalars) -> Scalar:
         first = 1 if self.switch is Switch.AT else 2
         rate = xp.where(step > 0, self.rates[0], self.rates[0])
         for boundary, new in zip(self.boundaries, self.rates[1:], strict=True):
@@ -100,7 +106,7 @@ class Exponential(Schedule):
     steps: int = whole(1, 1)
     staircase: bool = flag()
 
-    def rate(self, step: Any, xp: Any = scalars) -> Any:
+    def rate(self, step: Scalar, xp: Scalars = scalars) -> Scalar:
         n = step - 1
         if self.staircase or self.steps == 1:
             return self.lr * xp.integer_power(self.factor, n // self.steps)
@@ -119,21 +125,21 @@ class Polynomial(Schedule):
     steps: int = whole(1)
     power: float = number(1.0, "(0, inf)")
 
-    def rate(self, step: Any, xp: Any = scalars) -> Any:
+    def rate(self, step: Scalar, xp: Scalars = scalars) -> Scalar:
         w = _power(xp.ratio(_before(step, self.steps, xp), self.steps), self.power, xp)
         return self.lr * w + self.end * (1.0 - w)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Cosine(Schedule):
-    """rate = lr (1 + c) / 2 + end (1 - c) / 2 with c = cos(pi n / steps), half a wave from ``lr`` down to ``end``."""
+    """rate = lr (1 + c) / 2 + end (1 - c) / 2 with c = cos(pi n / steps)."""
 
     lr: float = number(1e-2, "[0, inf)")
     end: float = number(0.0, "[0, inf)")
     steps: int = whole(1)
     after: After = one_of(After.STAY, After.RETURN)
 
-    def rate(self, step: Any, xp: Any = scalars) -> Any:
+    def rate(self, step: Scalar, xp: Scalars = scalars) -> Scalar:
         if self.after is After.RETURN:
             n = (step - 1) % (2 * self.steps)
             before = xp.where(n > self.steps, n - self.steps, self.steps - n)
@@ -145,10 +151,10 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class WarmUp(Schedule):
-    """For ``steps`` steps the straight line from ``start`` to the first rate of ``then``; after them ``then``.
+    """A straight line from ``start`` to the first rate of ``then``, and after it ``then``.
 
-    Step 1 has ``start`` itself, so with ``start`` 0 it moves nothing; step ``steps`` + 1 has the whole rate. ``then``
-    counts its own steps from there.
+    The line has ``steps`` steps. Step 1 has the rate ``start``, so with ``start`` 0 it moves
+    nothing; step ``steps`` + 1 has the whole rate. ``then`` counts its own steps from there.
     """
 
     start: float = number(0.0, "[0, inf)")
@@ -158,21 +164,23 @@ class WarmUp(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.then, Schedule):
-            raise ValueError(f"then must be a schedule such as Cosine(lr=0.1, steps=100), got {self.then!r}")
+            raise ValueError(
+                f"then must be a schedule such as Cosine(lr=0.1, steps=100), got {self.then!r}"
+            )
 
-    def rate(self, step: Any, xp: Any = scalars) -> Any:
+    def rate(self, step: Scalar, xp: Scalars = scalars) -> Scalar:
         line = Polynomial(lr=self.start, end=self.then.rate(1), steps=self.steps)
         later = xp.where(step > self.steps, step - self.steps, 1)
         return xp.where(step > self.steps, self.then.rate(later, xp), line.rate(step, xp))
 
 
-def _before(step: Any, steps: int, xp: Any) -> Any:
+def _before(step: Scalar, steps: int, xp: Scalars) -> Scalar:
     """How many of ``steps`` steps are still to come when ``step`` is taken, none afterwards."""
     return xp.where(step > steps, 0, steps + 1 - step)
 
 
-def _power(base: Any, exponent: float, xp: Any) -> Any:
-    """base^exponent, for a whole exponent by multiplications alone."""
+def _power(base: Scalar, exponent: float, xp: Scalars) -> Scalar:
+    """base^exponent; for a whole exponent by multiplications only."""
     if exponent % 1:
         return xp.power(base, exponent)
     return scalars.integer_power(base, int(exponent))
@@ -183,11 +191,11 @@ def _series(terms: int) -> Sequence[float]:
     return [(-1.0) ** k / math.factorial(2 * k) for k in reversed(range(terms))]
 
 
-def _cosine(part: Any, whole: int, xp: Any) -> Any:
+def _cosine(part: Scalar, whole: int, xp: Scalars) -> Scalar:
     """cos(pi part / whole) for whole numbers 0 <= part <= whole, by its series.
 
-    The second half of the wave is the first with the sign turned. That is done in whole numbers, so that the ends are 1
-    and -1 exactly.
+    The second half of the wave is the first with the sign turned. That is done in whole numbers, so
+    that the ends are 1 and -1 exactly.
     """
     second = 2 * part > whole
     x = math.pi * xp.ratio(xp.where(second, whole - part, part), whole)

@@ -1,4 +1,7 @@
-"""The fourth step of Keras' Adafactor(1.0, relative_step=False) on a weight of 1: the learning rate, not shortened."""
+"""Measure the fourth step of Keras' Adafactor(1.0, relative_step=False) on a weight of 1.
+
+The step must be as long as the learning rate, 1.
+"""
 
 import sys
 
@@ -9,6 +12,6 @@ optimizer = keras.optimizers.Adafactor(1.0, relative_step=False)
 optimizer.build([weight])
 optimizer.iterations.assign(3)
 optimizer.apply([keras.ops.ones(1)])
-came, due = f"{1 - float(weight[0]):.3g}", "1"
-print(f"came {came}, due {due}")
-sys.exit(came != due)
+got, expected = f"{1 - float(weight[0]):.3g}", "1"
+print(f"got {got}, expected {expected}")
+sys.exit(got != expected)

@@ -1,4 +1,7 @@
-"""Keras' moving average (momentum 0.5) after updates of 0, 1 and 0, each accumulated over four equal gradients."""
+"""Measure Keras' moving average (momentum 0.5) after the updates 0, 1 and 0.
+
+Each update is accumulated over four equal gradients. The average must change at updates only.
+"""
 
 import sys
 
@@ -9,6 +12,6 @@ optimizer = keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5, gradient_a
 for gradient in [0.0] * 4 + [-1.0] * 4 + [0.0] * 4:
     optimizer.apply([keras.ops.convert_to_tensor([gradient])], [weight])
 optimizer.finalize_variable_values([weight])
-came, due = f"{float(weight[0]):.6g}", "0.75"
-print(f"came {came}, due {due}")
-sys.exit(came != due)
+got, expected = f"{float(weight[0]):.6g}", "0.75"
+print(f"got {got}, expected {expected}")
+sys.exit(got != expected)

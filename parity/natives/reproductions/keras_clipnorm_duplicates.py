@@ -1,4 +1,7 @@
-"""How far SGD(1.0, clipnorm=1.0) moves a token that occurs four times in a batch: a clipped step is 1 long."""
+"""Measure a step of Keras' SGD(1.0, clipnorm=1.0) on a token that occurs four times in a batch.
+
+The clipped step must be 1 long.
+"""
 
 import sys
 
@@ -8,6 +11,6 @@ import tensorflow as tf
 table = keras.Variable(tf.zeros((3, 1)))
 gradient = tf.IndexedSlices(values=tf.ones((4, 1)), indices=[0, 0, 0, 0], dense_shape=(3, 1))
 keras.optimizers.SGD(1.0, clipnorm=1.0).apply([gradient], [table])
-came, due = f"{-table.numpy()[0, 0]:.3g}", "1"
-print(f"came {came}, due {due}")
-sys.exit(came != due)
+got, expected = f"{-table.numpy()[0, 0]:.3g}", "1"
+print(f"got {got}, expected {expected}")
+sys.exit(got != expected)

@@ -1,4 +1,7 @@
-"""A weight of 1 after one batch of model.fit with Keras' ScheduleFreeAdamW and a learning rate of 0: still 1."""
+"""Run model.fit on one batch with Keras' ScheduleFreeAdamW and a learning rate of 0.
+
+A weight of 1 must stay 1.
+"""
 
 import sys
 
@@ -7,6 +10,6 @@ import keras
 model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
 model.compile(keras.optimizers.ScheduleFreeAdamW(0.0), "mse")
 model.fit(keras.ops.ones((1, 1)), keras.ops.ones((1, 1)), verbose=0)
-came, due = f"{float(model.get_weights()[0][0, 0]):.3g}", "1"
-print(f"came {came}, due {due}")
-sys.exit(came != due)
+got, expected = f"{float(model.get_weights()[0][0, 0]):.3g}", "1"
+print(f"got {got}, expected {expected}")
+sys.exit(got != expected)

@@ -1,4 +1,7 @@
-"""The first step of optax' adam(1.0, eps=0.0), whatever the gradient: 1."""
+"""Measure the first step of optax' adam(1.0, eps=0.0).
+
+It must be 1, for every gradient.
+"""
 
 import sys
 
@@ -6,6 +9,6 @@ import optax
 
 optimizer = optax.adam(1.0, eps=0.0)
 step, _ = optimizer.update(1.0, optimizer.init(0.0))
-came, due = f"{-float(step):.6g}", "1"
-print(f"came {came}, due {due}")
-sys.exit(came != due)
+got, expected = f"{-float(step):.6g}", "1"
+print(f"got {got}, expected {expected}")
+sys.exit(got != expected)

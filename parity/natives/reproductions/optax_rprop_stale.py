@@ -1,4 +1,7 @@
-"""The first step of optax' rprop(0.1): 0.1 against the gradient's sign."""
+"""Measure the first step of optax' rprop(0.1).
+
+It must be 0.1 long.
+"""
 
 import sys
 
@@ -6,6 +9,6 @@ import optax
 
 optimizer = optax.rprop(0.1)
 step, _ = optimizer.update(1.0, optimizer.init(0.0))
-came, due = f"{abs(float(step)):.3g}", "0.1"
-print(f"came {came}, due {due}")
-sys.exit(came != due)
+got, expected = f"{abs(float(step)):.3g}", "0.1"
+print(f"got {got}, expected {expected}")
+sys.exit(got != expected)

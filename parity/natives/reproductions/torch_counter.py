@@ -1,4 +1,7 @@
-"""The step number of torch's Adagrad one step after 2^24."""
+"""Read the step number of torch's Adagrad one step after 2^24.
+
+It must be 2^24 + 1.
+"""
 
 import sys
 
@@ -9,6 +12,6 @@ weight.grad = torch.ones(1)
 optimizer = torch.optim.Adagrad([weight])
 optimizer.state[weight]["step"].fill_(2**24)
 optimizer.step()
-came, due = f"{optimizer.state[weight]['step'].item():.0f}", f"{2**24 + 1}"
-print(f"came {came}, due {due}")
-sys.exit(came != due)
+got, expected = f"{optimizer.state[weight]['step'].item():.0f}", f"{2**24 + 1}"
+print(f"got {got}, expected {expected}")
+sys.exit(got != expected)

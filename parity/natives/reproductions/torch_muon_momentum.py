@@ -1,4 +1,7 @@
-"""The norm of torch's Muon's momentum after its first step: half that of the gradient, 4, where momentum is 0.5."""
+"""Measure the norm of the momentum of torch's Muon(momentum=0.5) after its first step.
+
+It must be half the norm of the gradient, which is 4.
+"""
 
 import sys
 
@@ -8,6 +11,6 @@ weight = torch.nn.Parameter(torch.zeros(4, 4, dtype=torch.bfloat16))
 weight.grad = torch.ones_like(weight)
 optimizer = torch.optim.Muon([weight], momentum=0.5, nesterov=False)
 optimizer.step()
-came, due = f"{optimizer.state[weight]['momentum_buffer'].norm().item():.3g}", "2"
-print(f"came {came}, due {due}")
-sys.exit(came != due)
+got, expected = f"{optimizer.state[weight]['momentum_buffer'].norm().item():.3g}", "2"
+print(f"got {got}, expected {expected}")
+sys.exit(got != expected)

@@ -133,7 +133,7 @@ def test_what_cannot_be_trained_is_refused() -> None:
 def test_a_kept_step_is_not_overwritten_by_later_ones() -> None:
     """torch changes its arrays in place: what is kept of step 1 is as if training had ended there."""
     for text in (ADAM, f"adapter:pytorch:{ADAM}"):
-        short, longer = (mnist_worker.train(contestants.read(text), steps, 1).kept for steps in (1, 3))
+        short, longer = (mnist_worker.train(contestants.read(text), steps, 1).details for steps in (1, 3))
         for stage, arrays in short.items():
             for name, array in arrays.items():
                 assert np.array_equal(array, longer[stage][name]), f"{text}: {stage} {name}"

@@ -38,8 +38,8 @@ def named(text: str, long: bool = False) -> Identity:
 
 DAILY = ("pytorch:SGD()", "pytorch:Rprop()", "keras:RMSprop()", "pytorch:Muon()")
 NATIVES = [
-    f"{name}:{native}()" for name in ("pytorch", "keras") for native in dialects.find(name).NATIVES
-    if native not in getattr(dialects.find(name), "READ_ONLY", ())
+    f"{name}:{native}()" for name in ("pytorch", "keras") for native in dialects.find(name).natives
+    if native not in dialects.find(name).read_only
 ]  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_a_native_with_numbers_drawn_at_random_is_named(call: str, seed: int, fu
     if not full and (seed or call not in RANDOM_DAILY):
         pytest.skip(LEFT_OUT)
     dialect, name, _ = dialects.parse(call)
-    native = dialects.find(dialect).NATIVES[name]
+    native = dialects.find(dialect).natives[name]
     random = drawn(native.rule, 1000 * RANDOM.index(call) + seed)
     fields = [field for field in native.arguments.values() if field != WITHOUT_EFFECT.get(call)]
     values = {field: getattr(random, field) for field in fields}

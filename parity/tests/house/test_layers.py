@@ -135,7 +135,11 @@ def test_frameworks_have_the_same_files() -> None:
         for name in FRAMEWORKS
     }
     tensorflow = files["tensorflow"] - {"guarded.py", "coefficients.py"}
-    assert files["pytorch"] - {"compiled.py", "hooks.py", "whole.py"} == tensorflow
+    assert (
+        files["pytorch"]
+        - {"compiled_training.py", "hooks.py", "inductor.py", "stepper.py", "trace.py"}
+        == tensorflow
+    )
     assert files["numpy"] - {"exactness.py"} == tensorflow - {"native.py"}
 
 
@@ -216,7 +220,7 @@ def test_every_rule_has_its_cases(rule: type) -> None:
     homes = [
         home
         for home in ("pytorch", "keras")
-        if any(native.rule is rule for native in dialects.find(home).NATIVES.values())
+        if any(native.rule is rule for native in dialects.find(home).natives.values())
     ]
     assert [dialects.parse(call)[0] for call in plain[name]] == homes
     assert {type(dialects.read(call)) for call in plain[name]} == {rule}
@@ -229,4 +233,4 @@ def test_every_rule_has_its_cases(rule: type) -> None:
 def test_rule_files_stay_short(rule: type) -> None:
     """A rule is read in a minute; Muon, which chooses between two rules, takes a little longer."""
     lines = (ROOT / "reference" / f"{rule.__name__.lower()}.py").read_text().splitlines()
-    assert len(lines) <= (95 if rule is Muon else 70)
+    assert len(lines) <= (150 if rule is Muon else 110)

@@ -66,26 +66,43 @@ def hold(rule: Rule, start: np.ndarray, gradients: np.ndarray, truth: np.ndarray
 def after_a_rest(rule: Rule, start: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     """The truth about the steps that follow ``REST`` steps without a gradient, in which nothing moves."""
     if isinstance(rule, LAMB):
-        past, at, out = [couplings.exact(np.zeros_like(start))] * REST, couplings.exact(start), []
-        for gradient in gradients:
-            past.append(couplings.exact(gradient))
-            at = at - couplings.lamb(rule, couplings.Past(past, at, at), mpfr(rule.lr))
-            out.append(at)
-        return np.array(out)
-    return np.array([list(_alone(rule, *one)) for one in zip(start, gradients.T, strict=True)]).T
+        return _tensor_after_a_rest(rule, start, gradients)
+    columns = []
+    for theta, column in zip(start, gradients.T, strict=True):
+        columns.append(list(_element_after_a_rest(rule, theta, column)))
+    return np.array(columns).T
 
 
-def _alone(rule: Rule, start: float, gradients: np.ndarray) -> Iterator[mpfr]:
-    at, nothing = mpfr(start), [mpfr(0)] * REST
-    more = [at] * REST if isinstance(rule, ScheduleFree) else list(nothing)
-    past = equations.Past(list(nothing), [at] * REST, [at] * REST, list(nothing), more)
+def _tensor_after_a_rest(rule: LAMB, start: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    seen = [couplings.exact(np.zeros_like(start))] * REST
+    value = couplings.exact(start)
+    thetas = []
     for gradient in gradients:
-        past.positions.append(at)
-        past.decayed.append(at)
-        past.gradients.append(mpfr(gradient))
-        past.steps.append(equations.STEPS[type(rule)](rule, past, [mpfr(rule.lr)] * len(past.gradients)))
-        at -= past.steps[-1]
-        yield at
+        seen.append(couplings.exact(gradient))
+        value = value - couplings.lamb(rule, couplings.History(seen, value, value), mpfr(rule.lr))
+        thetas.append(value)
+    return np.array(thetas)
+
+
+def _element_after_a_rest(rule: Rule, start: float, gradients: np.ndarray) -> Iterator[mpfr]:
+    value = mpfr(start)
+    nothing = [mpfr(0)] * REST
+    derived = [value] * REST if isinstance(rule, ScheduleFree) else list(nothing)
+    history = equations.History(
+        gradients=list(nothing),
+        before_decay=[value] * REST,
+        after_decay=[value] * REST,
+        steps=list(nothing),
+        derived=derived,
+    )
+    for gradient in gradients:
+        history.before_decay.append(value)
+        history.after_decay.append(value)
+        history.gradients.append(mpfr(gradient))
+        rates = [mpfr(rule.lr)] * len(history.gradients)
+        history.steps.append(equations.STEPS[type(rule)](rule, history, rates))
+        value -= history.steps[-1]
+        yield value
 
 
 @pytest.mark.parametrize("rule", RESTED, ids=repr)
@@ -152,7 +169,7 @@ def test_kernels_of_convolutions_are_factored(shape: tuple[int, ...]) -> None:
 def test_muon_moves_vectors_by_adam_whatever_the_decay(decay: Decay, share: float, maximize: bool) -> None:
     """And whichever way; decoupled decay is by Muon's own rate, of which Adam has a share."""
     around: dict[str, Any] = {"decay": decay, "maximize": maximize}
-    muon = Muon(lr=0.25, adam_share=0.5, adam_epsilon=0.001, adam_weight_decay=0.125, **around)
+    muon = Muon(lr=0.25, adam_lr_scale=0.5, adam_epsilon=0.001, adam_weight_decay=0.125, **around)
     adam = Adam(
         lr=0.125, beta1=muon.adam_beta1, beta2=muon.adam_beta2, epsilon=0.001, epsilon_at=Epsilon.HAT,
         weight_decay=0.125 / share, **around,

@@ -48,7 +48,12 @@ def in_torch(compiled: bool, device: str = "cpu") -> Stepper:
             for parameter, array in zip(parameters, arrays, strict=True):
                 parameter.grad = as_torch(array).to(device)
             step()
-        states = [optimizer.state[p][k] for p in parameters for k in sorted(optimizer.state[p]) if k != "step"]
+        states = [
+            optimizer.state[p][k]
+            for p in parameters
+            for k in sorted(optimizer.state[p])
+            if k != "step"
+        ]
         return [as_numpy(tensor) for tensor in [*parameters, *states]]
 
     return run
@@ -81,9 +86,13 @@ def hold_to_numpy(rule: Rule, dtype: str, stepper: Stepper) -> None:
     """Assert equal bits in parameters and state; the parameters must have moved."""
     start, gradients, rates = setting(rule, dtype)
     expected = in_numpy(rule, start, gradients, rates)
-    assert all((a != b).any() for a, b in zip(start, expected, strict=False) if a.size), f"{rule!r} moved nothing"
+    assert all((a != b).any() for a, b in zip(start, expected, strict=False) if a.size), (
+        f"{rule!r} moved nothing"
+    )
     differences = list(different_bits(expected, stepper(rule, start, gradients, rates)))
-    assert not differences, f"{rule!r} in {dtype}: {len(differences)} elements differ; first: {differences[0]}"
+    assert not differences, (
+        f"{rule!r} in {dtype}: {len(differences)} elements differ; first: {differences[0]}"
+    )
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -97,7 +106,9 @@ def test_step_has_the_bits_of_numpy(mode: str, dtype: str, call: str, full: bool
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_large_tensors_step_in_pieces_with_the_bits_of_numpy(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_tensors_step_in_pieces_with_the_bits_of_numpy(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Eager PyTorch cuts them so that a piece stays in the cache; not where elements of a tensor act on each other."""
     monkeypatch.setattr("samestep.frameworks.pytorch.optimizer.PIECE", 16)
     hold_to_numpy(dialects.read(call), "float32", EXACT["torch eager"])
@@ -109,7 +120,9 @@ ANOTHER = dict(zip(WHOLE, itertools.cycle(OTHER_DTYPES), strict=False))  # every
 
 
 @pytest.mark.compiled
-@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
+@pytest.mark.skipif(
+    compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found"
+)
 @pytest.mark.parametrize(
     ("dtype", "call"),
     [("float32", call) for call in CALLS]
@@ -125,16 +138,24 @@ def test_compiled_step_has_the_bits_of_numpy(dtype: str, call: str, full: bool) 
 @pytest.fixture
 def products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Supplies every framework with matrix products whose sums have one order."""
-    numpy, pytorch, tensorflow = samestep.frameworks.numpy, samestep.frameworks.pytorch, samestep.frameworks.tensorflow
+    numpy, pytorch, tensorflow = (
+        samestep.frameworks.numpy,
+        samestep.frameworks.pytorch,
+        samestep.frameworks.tensorflow,
+    )
     for xp in (numpy.namespace, pytorch.namespace, tensorflow.namespace, tensorflow.guarded):
-        monkeypatch.setattr(xp, "matmul", lambda x, y, xp=xp: sums.total(x[:, None] * xp.transpose(y), xp)[..., 0])
+        monkeypatch.setattr(
+            xp, "matmul", lambda x, y, xp=xp: sums.total(x[:, None] * xp.transpose(y), xp)[..., 0]
+        )
 
 
 @pytest.mark.usefixtures("products")
 @pytest.mark.parametrize("call", cases.MATRICES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("mode", EXACT)
-def test_step_has_the_bits_of_numpy_where_products_have(mode: str, dtype: str, call: str, full: bool) -> None:
+def test_step_has_the_bits_of_numpy_where_products_have(
+    mode: str, dtype: str, call: str, full: bool
+) -> None:
     """A matrix product is all that frameworks compute each in its own way."""
     if not full and call != cases.MATRICES[0] and dtype != "float32":
         pytest.skip(LEFT_OUT)
@@ -142,7 +163,9 @@ def test_step_has_the_bits_of_numpy_where_products_have(mode: str, dtype: str, c
 
 
 @pytest.mark.compiled
-@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
+@pytest.mark.skipif(
+    compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found"
+)
 @pytest.mark.usefixtures("products")
 @pytest.mark.parametrize("call", cases.MATRICES)
 def test_compiled_step_has_the_bits_of_numpy_where_products_have(call: str, full: bool) -> None:
@@ -209,7 +232,11 @@ def test_without_its_barrier_xla_rounds_once(monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip("XLA has no fused multiply-add in this instruction set")
     rule = dialects.read(WHOLE[-1])
     start, gradients, rates = setting(rule, "float32")
-    monkeypatch.setattr(samestep.frameworks.tensorflow.guarded.Guarded, "shut", lambda self, *kinds: self.tensor)
+    monkeypatch.setattr(
+        samestep.frameworks.tensorflow.guarded.Guarded,
+        "behind_barrier",
+        lambda self, *kinds: self.tensor,
+    )
     actual = in_tensorflow("xla")(rule, start, gradients, rates)
     assert list(different_bits(in_numpy(rule, start, gradients, rates), actual))
 
@@ -225,13 +252,19 @@ def test_step_with_a_real_power_or_a_matrix_product_stays_within_its_own_roundin
     if not full and call not in (POWERS[0], cases.MATRICES[0]) and dtype != "float32":
         pytest.skip(LEFT_OUT)
     rule = dialects.read(call)
-    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("rare", STEPS))
+    start, gradients = (
+        streams.suit(rule, streams.start()),
+        streams.suit(rule, streams.gradients("rare", STEPS)),
+    )
     rates = streams.rates(rule.lr, STEPS)
     expected = run_tensor(rule, start, gradients, dtype, rates)
     bounds = limits.of_tensor(rule, start, gradients, dtype, rates)
     arrays = [[gradient.astype(dtype)] for gradient in gradients]
     stepper = EXACT.get(mode, in_tensorflow("xla"))
-    ends = [stepper(rule, [start.astype(dtype)], arrays[:n], rates[:n])[0] for n in (1, STEPS // 2, STEPS)]
+    ends = [
+        stepper(rule, [start.astype(dtype)], arrays[:n], rates[:n])[0]
+        for n in (1, STEPS // 2, STEPS)
+    ]
     chosen = [0, STEPS // 2 - 1, STEPS - 1]
     verdict = judge_tensor(start, expected[chosen], np.array(ends), bounds[chosen])
     assert verdict.holds, f"{rule!r} in {dtype}: {verdict}"
@@ -260,7 +293,10 @@ def test_real_powers_differ_by_rounding_alone(call: str) -> None:
     rule = dialects.read(call)
     graph, xp = in_a_graph(rule), bounded.namespace("float64")
     for t in STEP_NUMBERS:
-        host, allowed = rule.coefficients(t, rule.lr), rule.coefficients(t, bounded.Bounded(rule.lr), xp)
+        host, allowed = (
+            rule.coefficients(t, rule.lr),
+            rule.coefficients(t, bounded.Bounded(rule.lr), xp),
+        )
         for name, value in zip(host._fields, graph(t, rule.lr), strict=True):
             limit = limits.SAFETY * getattr(getattr(allowed, name), "error", 0.0)
             assert abs(value - getattr(host, name)) <= limit, f"{rule!r}: {name} at step {t}"
@@ -272,6 +308,8 @@ def in_a_graph(rule: Rule) -> Callable[[int, float], np.ndarray]:
 
     @tf.function(autograph=False)
     def compute(t: Any, lr: Any) -> Any:
-        return tf.stack([tf.convert_to_tensor(c, tf.float64) for c in rule.coefficients(t, lr, namespace)])
+        return tf.stack(
+            [tf.convert_to_tensor(c, tf.float64) for c in rule.coefficients(t, lr, namespace)]
+        )
 
     return lambda t, lr: compute(tf.constant(t, tf.float64), tf.constant(lr, tf.float64)).numpy()

@@ -35,7 +35,10 @@ def gradients(dtype: str = "float32", scale: float = 1.0) -> list[np.ndarray]:
 
 
 def in_torch_clipped(call: Call, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    params = [torch.nn.Parameter(torch.zeros(array.shape, dtype=torch.tensor(array).dtype)) for array in arrays]
+    params = [
+        torch.nn.Parameter(torch.zeros(array.shape, dtype=torch.tensor(array).dtype))
+        for array in arrays
+    ]
     for param, array in zip(params, arrays, strict=True):
         param.grad = torch.tensor(array)
     getattr(torch.nn.utils, call.name)(params, **call.arguments)
@@ -51,7 +54,9 @@ def in_keras_clipped(arguments: dict[str, float], arrays: Sequence[np.ndarray]) 
     return [-variable.numpy() for variable in variables]
 
 
-def clip_bounds(clipping: Clipping, arrays: Sequence[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+def clip_bounds(
+    clipping: Clipping, arrays: Sequence[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> np.ndarray:
     """How far rounding can move the clipped elements, whatever the order of the sum of n squares.
 
     It lies within n roundings of the exact one (Higham, section 4.2; one more for the square).
@@ -64,8 +69,10 @@ def clip_bounds(clipping: Clipping, arrays: Sequence[np.ndarray], monkeypatch: p
         return xp.sqrt(Bounded(squares, count * ROUNDOFF[dtype] * squares, dtype))
 
     with monkeypatch.context() as patch:
-        patch.setattr(clipping_module, "norm", any_order)
-        found = clipping._clip([Bounded(array, 0.0, dtype) for array in arrays], bounded.namespace("float64"))
+        patch.setattr(clipping_module, "global_norm", any_order)
+        found = clipping._clip(
+            [Bounded(array, 0.0, dtype) for array in arrays], bounded.namespace("float64")
+        )
     return np.concatenate([np.broadcast_to(one.error, one.value.shape).ravel() for one in found])
 
 
@@ -90,7 +97,9 @@ def test_clipping_of_the_natives_is_that_of_their_dialects(
         for other, _ in pairs:
             if limit == 1e-4 and repr(other) != repr(clipping):
                 wrong = in_numpy.clipped(other, [array.astype(np.float64) for array in arrays])
-                assert not holds(flat(wrong), flat(native), bound).holds, f"{clipping} passes for {other}"
+                assert not holds(flat(wrong), flat(native), bound).holds, (
+                    f"{clipping} passes for {other}"
+                )
 
 
 @pytest.mark.parametrize("clipping", CLIPPINGS, ids=repr)
@@ -104,7 +113,10 @@ def test_where_nothing_came_nothing_is_clipped(clipping: Clipping) -> None:
 
 def test_clipping_by_value_is_the_same_everywhere() -> None:
     """torch, Keras and ours, to the last bit; not-a-number stays."""
-    arrays = [np.array([np.nan, np.inf, -np.inf, 0.3, 0.30000001, -5.0, 0.0], np.float32), *gradients()]
+    arrays = [
+        np.array([np.nan, np.inf, -np.inf, 0.3, 0.30000001, -5.0, 0.0], np.float32),
+        *gradients(),
+    ]
     ours = in_numpy.clipped(parts.pytorch.read_clipping("clip_grad_value_", clip_value=0.3), arrays)
     natives = (
         in_torch_clipped(Call("clip_grad_value_", {"clip_value": 0.3}), arrays),
@@ -133,9 +145,15 @@ def test_torch_shortens_a_gradient_that_is_just_long_enough_and_keras_does_not()
 def test_global_norm_of_keras_can_touch_a_gradient_below_the_limit() -> None:
     """It multiplies by 41 * (1 / 41), which is not 1 in float32; clipnorm and ours leave the bits alone."""
     array = [np.array([10.25], np.float32)]
-    assert in_keras_clipped({"global_clipnorm": 41.0}, array)[0] == np.nextafter(np.float32(10.25), np.float32(0))
+    assert in_keras_clipped({"global_clipnorm": 41.0}, array)[0] == np.nextafter(
+        np.float32(10.25), np.float32(0)
+    )
     assert in_keras_clipped({"clipnorm": 41.0}, array)[0] == array[0]
-    for clipping in (ClipNorm(limit=41.0), ClipGlobalNorm(limit=41.0), ClipGlobalNorm(limit=41.0, infinite="NAN")):
+    for clipping in (
+        ClipNorm(limit=41.0),
+        ClipGlobalNorm(limit=41.0),
+        ClipGlobalNorm(limit=41.0, infinite="NAN"),
+    ):
         assert in_numpy.clipped(clipping, array)[0] == array[0]
 
 
@@ -143,9 +161,17 @@ def test_infinite_norm_makes_zeros_in_torch_and_not_a_number_in_keras() -> None:
     """Keras' clipnorm makes zeros too; a norm that is no number spreads to every element in all."""
     infinite, nan = [np.array([1.0, np.inf], np.float32)], [np.array([1.0, np.nan], np.float32)]
     for native, clipping, expected in (
-        (in_torch_clipped(Call("clip_grad_norm_", {"max_norm": 1.0}), infinite), ClipGlobalNorm(limit=1.0), 0.0),
+        (
+            in_torch_clipped(Call("clip_grad_norm_", {"max_norm": 1.0}), infinite),
+            ClipGlobalNorm(limit=1.0),
+            0.0,
+        ),
         (in_keras_clipped({"clipnorm": 1.0}, infinite), ClipNorm(limit=1.0), 0.0),
-        (in_keras_clipped({"global_clipnorm": 1.0}, infinite), ClipGlobalNorm(limit=1.0, infinite="NAN"), np.nan),
+        (
+            in_keras_clipped({"global_clipnorm": 1.0}, infinite),
+            ClipGlobalNorm(limit=1.0, infinite="NAN"),
+            np.nan,
+        ),
     ):
         for found in (native, in_numpy.clipped(clipping, infinite)):
             assert np.array_equal(found[0], [expected, np.nan], equal_nan=True)
@@ -160,7 +186,9 @@ def describe(array: Any) -> Any:
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("clipping", CLIPPINGS, ids=repr)
-def test_clipped_gradients_have_the_same_bits_in_all_frameworks(clipping: Clipping, dtype: str) -> None:
+def test_clipped_gradients_have_the_same_bits_in_all_frameworks(
+    clipping: Clipping, dtype: str
+) -> None:
     """Eager and in a graph; None stays None, and what is empty stays."""
     arrays = [*gradients(dtype, 0.5), np.zeros((0, 3), dtype)]
     expected = in_numpy.clipped(clipping, [*arrays, None])
@@ -168,7 +196,9 @@ def test_clipped_gradients_have_the_same_bits_in_all_frameworks(clipping: Clippi
     tensors = [torch.tensor(array) for array in arrays]
     found = [None if g is None else g.numpy() for g in in_torch.clipped(clipping, [*tensors, None])]
     constants = [tf.constant(array) for array in arrays]
-    eager = [None if g is None else g.numpy() for g in in_keras.clipped(clipping, [*constants, None])]
+    eager = [
+        None if g is None else g.numpy() for g in in_keras.clipped(clipping, [*constants, None])
+    ]
     graph = tf.function(lambda *given: in_keras.clipped(clipping, given))(*constants)
     for other in (found, eager, [*(g.numpy() for g in graph), None]):
         assert [describe(array) for array in other] == [describe(array) for array in expected]
@@ -181,7 +211,9 @@ def test_clipping_under_xla_stays_within_its_rounding(monkeypatch: pytest.Monkey
     arrays, clipping = gradients(), ClipGlobalNorm(limit=0.7)
     compiled = tf.function(lambda *given: in_keras.clipped(clipping, given), jit_compile=True)
     expected = in_numpy.clipped(clipping, [array.astype(np.float64) for array in arrays])
-    verdict = holds(flat(expected), flat(compiled(*arrays)), clip_bounds(clipping, arrays, monkeypatch))
+    verdict = holds(
+        flat(expected), flat(compiled(*arrays)), clip_bounds(clipping, arrays, monkeypatch)
+    )
     assert verdict.holds, str(verdict)
 
 
@@ -190,14 +222,14 @@ def test_norm_adds_every_element_once(size: int) -> None:
     """Whole numbers, whose squares add exactly: 1, 2, 3, ..."""
     whole = np.arange(1.0, size + 1)
     exact = float(np.sqrt(size * (size + 1) * (2 * size + 1) // 6))
-    assert clipping_module.norm([whole], samestep.frameworks.numpy.namespace) == exact
+    assert clipping_module.global_norm([whole], samestep.frameworks.numpy.namespace) == exact
 
 
 def test_norm_is_within_its_roundings_of_the_exact_one() -> None:
     """Two for the square and the root, one for each halving, against fractions summed exactly."""
     draws = streams.gradients("spread", 1, np.ones(1000))[0].astype(np.float32)
     exact = math.sqrt(math.fsum(float(x) ** 2 for x in draws))
-    found = float(clipping_module.norm([draws], samestep.frameworks.numpy.namespace))
+    found = float(clipping_module.global_norm([draws], samestep.frameworks.numpy.namespace))
     assert abs(found - exact) <= (2 + math.ceil(math.log2(1000)) + 1) * ROUNDOFF["float32"] * exact
 
 
@@ -205,7 +237,9 @@ def test_torch_gradients_are_clipped_in_place() -> None:
     """Parameters without a gradient rest, sparse gradients become dense, one parameter may come alone."""
     a, b, c = (torch.nn.Parameter(torch.zeros(2)) for _ in range(3))
     a.grad = torch.tensor([3.0, 0.0])
-    c.grad = torch.sparse_coo_tensor(torch.tensor([[1, 1]]), torch.tensor([2.0, 2.0]), (2,), check_invariants=False)
+    c.grad = torch.sparse_coo_tensor(
+        torch.tensor([[1, 1]]), torch.tensor([2.0, 2.0]), (2,), check_invariants=False
+    )
     held = a.grad
     module._warn_sparse.cache_clear()
     with pytest.warns(UserWarning, match="sparse gradients are made dense"):
@@ -227,11 +261,19 @@ def test_keras_clips_sparse_gradients_dense() -> None:
 @pytest.mark.parametrize("order", [("float32", "float64"), ("float64", "float16")], ids=" ".join)
 def test_gradients_of_two_dtypes_are_clipped_in_the_wider(order: tuple[str, str]) -> None:
     """By the norm of all that float64 gives, and each is rounded once; in every framework."""
-    given = [array.astype(dtype) for array, dtype in zip(gradients(scale=0.1)[::3], order, strict=True)]
+    given = [
+        array.astype(dtype) for array, dtype in zip(gradients(scale=0.1)[::3], order, strict=True)
+    ]
     clipping = ClipGlobalNorm(limit=0.125)
-    wide = clipping.clip([array.astype(np.float64) for array in given], samestep.frameworks.numpy.namespace)
-    expected = [np.asarray(array).astype(dtype).tolist() for array, dtype in zip(wide, order, strict=True)]
+    wide = clipping.clip(
+        [array.astype(np.float64) for array in given], samestep.frameworks.numpy.namespace
+    )
+    expected = [
+        np.asarray(array).astype(dtype).tolist() for array, dtype in zip(wide, order, strict=True)
+    ]
     for each, make in ((in_numpy, np.array), (in_torch, torch.tensor), (in_keras, tf.constant)):
-        found = [np.asarray(array) for array in each.clipped(clipping, [make(array) for array in given])]
+        found = [
+            np.asarray(array) for array in each.clipped(clipping, [make(array) for array in given])
+        ]
         assert [array.dtype.name for array in found] == list(order)
         assert [array.tolist() for array in found] == expected

@@ -14,8 +14,9 @@ import pytest
 
 from samestep.parity.tests.support.frameworks import torch
 
-from samestep.frameworks.pytorch import Optimizer, compiled
-from samestep.frameworks.pytorch.optimizer import _apply
+from samestep import SEARCH_PATH
+from samestep.frameworks.pytorch import Optimizer, inductor, stepper, trace
+from samestep.frameworks.pytorch.optimizer import apply_move
 from samestep.parity.measure import cases
 from samestep.parity.tests.support import bits
 from samestep.parity.tests.support.require import LEFT_OUT, compiler
@@ -24,10 +25,12 @@ from samestep.reference import LAMB, SGD, Adafactor, Adam, Muon, Rule, dialects
 pytestmark = [
     pytest.mark.rung(2),
     pytest.mark.compiled,
-    pytest.mark.skipif(compiler() is None, reason="compiled steps need a C++ compiler; none was found"),
     pytest.mark.skipif(
-        not torch.__version__.startswith(compiled.TESTED),
-        reason=f"the faster way is for torch {', '.join(compiled.TESTED)}; others go by public functions",
+        compiler() is None, reason="compiled steps need a C++ compiler; none was found"
+    ),
+    pytest.mark.skipif(
+        not torch.__version__.startswith(inductor.TESTED),
+        reason=f"the faster way is for torch {', '.join(inductor.TESTED)}; others go by public functions",
     ),
 ]
 SHAPES = ((17, 3), (5,), (), (40,))
@@ -36,9 +39,9 @@ SHAPES = ((17, 3), (5,), (), (40,))
 @pytest.fixture(autouse=True)
 def _silence() -> Iterator[None]:
     """A fall back would warn, once a process, which fails a test: let it warn in the next one, too."""
-    compiled._warn.cache_clear()
+    inductor.warn_once.cache_clear()
     yield
-    compiled._warn.cache_clear()
+    inductor.warn_once.cache_clear()
 
 
 class Pair:
@@ -48,8 +51,14 @@ class Pair:
         self.sides = []
         for compiling in (True, False):
             generator = torch.Generator().manual_seed(1)
-            tensors = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
-            each = [{"params": [t], **group} for t, group in zip(tensors, groups, strict=True)] if groups else tensors
+            tensors = [
+                torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes
+            ]
+            each = (
+                [{"params": [t], **group} for t, group in zip(tensors, groups, strict=True)]
+                if groups
+                else tensors
+            )
             self.sides.append((tensors, Optimizer(each, rule, compiled=compiling)))
         self.fast: Any = self.sides[0][1]
         self.t = 0
@@ -65,7 +74,8 @@ class Pair:
             given = [None if tensor.grad is None else tensor.grad.clone() for tensor in tensors]
             optimizer.step()
             untouched = [
-                x is tensor.grad or torch.equal(tensor.grad, x) for tensor, x in zip(tensors, given, strict=True)
+                x is tensor.grad or torch.equal(tensor.grad, x)
+                for tensor, x in zip(tensors, given, strict=True)
             ]
             assert all(untouched), f"step {self.t} writes to a gradient: {untouched}"
 
@@ -76,7 +86,9 @@ class Pair:
             assert torch.equal(a, b), f"tensor {index} after step {self.t}: {a} against {b}"
             for name, value in slow.state[b].items():
                 same = fast.state[a][name] == value
-                assert same if name == "step" else same.all(), f"{name} of tensor {index} after step {self.t}"
+                assert same if name == "step" else same.all(), (
+                    f"{name} of tensor {index} after step {self.t}"
+                )
 
     def steps(self, count: int, *resting: int) -> None:
         """So many steps, checked."""
@@ -85,7 +97,9 @@ class Pair:
             self.check()
 
 
-EVERY_DTYPE = [cases.PLAIN[name][-1] for name in cases.EVERYDAY]  # every day; of other calls float32 and another
+EVERY_DTYPE = [
+    cases.PLAIN[name][-1] for name in cases.EVERYDAY
+]  # every day; of other calls float32 and another
 ANOTHER = dict(zip(bits.CALLS, itertools.cycle(["float64", "bfloat16", "float16"]), strict=False))
 
 
@@ -95,10 +109,19 @@ def test_step_has_the_bits_of_numpy(call: str, full: bool) -> None:
     if not full and call not in cases.SHARE:
         pytest.skip(LEFT_OUT)
     rule = dialects.read(call)
-    chosen = bits.DTYPES if call in (cases.SHARE if full else EVERY_DTYPE) else ("float32", ANOTHER[call])
+    chosen = (
+        bits.DTYPES
+        if call in (cases.SHARE if full else EVERY_DTYPE)
+        else ("float32", ANOTHER[call])
+    )
     settings = {dtype: bits.setting(rule, dtype) for dtype in chosen}
-    tensors = {dtype: [torch.nn.Parameter(bits.as_torch(x)) for x in start] for dtype, (start, *_) in settings.items()}
-    optimizer = Optimizer([tensor for some in tensors.values() for tensor in some], rule, compiled=True)
+    tensors = {
+        dtype: [torch.nn.Parameter(bits.as_torch(x)) for x in start]
+        for dtype, (start, *_) in settings.items()
+    }
+    optimizer = Optimizer(
+        [tensor for some in tensors.values() for tensor in some], rule, compiled=True
+    )
     for step in range(bits.STEPS):
         for dtype, (_, gradients, rates) in settings.items():
             optimizer.param_groups[0]["lr"] = rates[step]
@@ -106,11 +129,15 @@ def test_step_has_the_bits_of_numpy(call: str, full: bool) -> None:
                 tensor.grad = bits.as_torch(gradient)
         optimizer.step()
     for dtype, some in tensors.items():
-        states = [optimizer.state[p][k] for p in some for k in sorted(optimizer.state[p]) if k != "step"]
+        states = [
+            optimizer.state[p][k] for p in some for k in sorted(optimizer.state[p]) if k != "step"
+        ]
         actual = [bits.as_numpy(tensor) for tensor in [*some, *states]]
         differences = list(bits.different_bits(bits.in_numpy(rule, *settings[dtype]), actual))
-        assert not differences, f"{rule!r} in {dtype}: {len(differences)} elements differ; first: {differences[0]}"
-    assert [type(trace) for trace in optimizer._stepper.traces.values()] == [compiled.Trace]
+        assert not differences, (
+            f"{rule!r} in {dtype}: {len(differences)} elements differ; first: {differences[0]}"
+        )
+    assert [type(each) for each in optimizer._stepper.traces.values()] == [trace.Trace]
 
 
 def test_tensors_rest_and_groups_differ() -> None:
@@ -123,7 +150,7 @@ def test_tensors_rest_and_groups_differ() -> None:
 
 def test_further_sets_are_stepped_tensor_by_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not every set of tensors gets a trace: beyond some, traces are those of single tensors."""
-    monkeypatch.setattr(compiled, "SETS", 1)
+    monkeypatch.setattr(stepper, "SETS", 1)
     pair = Pair(SGD(momentum=0.9), shapes=((3,), (3,), (4,)))
     for resting in ((), (0,), (1,), (2,), ()):
         pair.steps(1, *resting)
@@ -136,7 +163,9 @@ def test_tensors_that_are_alike_share_a_trace_under_rules_that_tie_elements() ->
     for resting in ((), (0, 1), (), (0, 1, 2, 3, 4)):
         pair.steps(1, *resting)
     forms = [len(key[1]) for key in pair.fast._stepper.traces]
-    assert forms == [1, 1, 1, 2], "a matrix and a vector; the one matrix apart; that and a vector without its like"
+    assert forms == [1, 1, 1, 2], (
+        "a matrix and a vector; the one matrix apart; that and a vector without its like"
+    )
 
 
 def test_many_matrices_under_muon_are_compiled_once() -> None:
@@ -145,7 +174,8 @@ def test_many_matrices_under_muon_are_compiled_once() -> None:
     values = [torch.randn(4, 6, generator=generator) for _ in range(20)]
     together, apart = ([torch.nn.Parameter(value.clone()) for value in values] for _ in range(2))
     optimizers = [
-        Optimizer(some, Muon(), compiled=True) for some in (together, *[[parameter] for parameter in apart[:3]])
+        Optimizer(some, Muon(), compiled=True)
+        for some in (together, *[[parameter] for parameter in apart[:3]])
     ]
     for _ in range(2):
         for parameter, value in zip([*together, *apart], [*values, *values], strict=True):
@@ -153,7 +183,9 @@ def test_many_matrices_under_muon_are_compiled_once() -> None:
         for optimizer in optimizers:
             optimizer.step()
     assert [torch.equal(a, b) for a, b in zip(together[:3], apart[:3], strict=True)] == [True] * 3
-    assert [len(key[1]) for key in optimizers[0]._stepper.traces] == [1], "one trace, and of one matrix"
+    assert [len(key[1]) for key in optimizers[0]._stepper.traces] == [1], (
+        "one trace, and of one matrix"
+    )
 
 
 def test_numbers_of_the_rule_may_change_without_a_new_trace() -> None:
@@ -172,9 +204,13 @@ def test_rules_of_one_form_have_one_arithmetic(call: str) -> None:
     rule = dialects.read(call)
     code = traced(rule)
     for name, value in rule.to_dict().items():
-        other = [rule.replace(**{name: x}) for x in (0.37, 1.37) if isinstance(value, float) and allowed(rule, name, x)]
+        other = [
+            rule.replace(**{name: x})
+            for x in (0.37, 1.37)
+            if isinstance(value, float) and allowed(rule, name, x)
+        ]
         for changed in other:
-            if compiled._form(changed) == compiled._form(rule):
+            if trace.rule_form(changed) == trace.rule_form(rule):
                 assert traced(changed) == code, f"{rule!r} with {name}={getattr(changed, name)}"
 
 
@@ -197,9 +233,13 @@ def traced(rule: Rule) -> str:
     arrays = [value for name, value in optimizer.state[tensor].items() if name != "step"]
     c = rule.coefficients(1, rule.lr)
     state = {name: value for name, value in optimizer.state[tensor].items() if name != "step"}
-    move = compiled.Move(tensor, tensor.grad, state, rule, c)
+    move = trace.Move(tensor, tensor.grad, state, rule, c)
     arguments = [tensor, *arrays, tensor.grad, torch.zeros(len(c))]
-    return str(make_fx(lambda *x: compiled._together(_apply, [move], [torch.float32], *x))(*arguments).code)
+    return str(
+        make_fx(lambda *x: trace.step_together(apply_move, [move], [torch.float32], *x))(
+            *arguments
+        ).code
+    )
 
 
 def test_saved_state_is_loaded_between_steps() -> None:
@@ -230,7 +270,9 @@ def test_a_deep_copy_is_compiled_and_has_a_state_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [torch.clone, lambda x: x.t().contiguous().t(), torch.Tensor.double], ids=["memory", "layout", "dtype"]
+    "change",
+    [torch.clone, lambda x: x.t().contiguous().t(), torch.Tensor.double],
+    ids=["memory", "layout", "dtype"],
 )
 def test_a_parameter_s_data_may_be_replaced(change: Any) -> None:
     """By other memory, another layout, another dtype."""
@@ -243,7 +285,9 @@ def test_a_parameter_s_data_may_be_replaced(change: Any) -> None:
     pair.steps(2)
 
 
-@pytest.mark.parametrize("change", [torch.t, lambda x: x[:, :1].expand(4, 4)], ids=["turned", "repeated"])
+@pytest.mark.parametrize(
+    "change", [torch.t, lambda x: x[:, :1].expand(4, 4)], ids=["turned", "repeated"]
+)
 def test_a_gradient_may_lie_in_memory_otherwise(change: Any) -> None:
     """From one step to the next, while all that is written stays where it is."""
     ends = []
@@ -257,10 +301,16 @@ def test_a_gradient_may_lie_in_memory_otherwise(change: Any) -> None:
     assert torch.equal(*ends)
 
 
-@pytest.mark.parametrize("own", [False, True], ids=["gradients apart", "gradient of its own memory"])
-def test_tensors_that_share_memory_step_one_after_another(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "own", [False, True], ids=["gradients apart", "gradient of its own memory"]
+)
+def test_tensors_that_share_memory_step_one_after_another(
+    own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two views that overlap; a gradient that is a parameter. No trace takes them: its loops may come in any order."""
-    monkeypatch.setattr(compiled.Trace, "__call__", lambda *_: pytest.fail("a trace has taken the step"))
+    monkeypatch.setattr(
+        trace.Trace, "__call__", lambda *_: pytest.fail("a trace has taken the step")
+    )
     ends = []
     for compiling in (True, False):
         base = torch.linspace(1, 2, 320)
@@ -278,7 +328,7 @@ def test_tensors_that_share_memory_step_one_after_another(own: bool, monkeypatch
 
 def test_tensors_of_other_kinds_are_left_to_torch_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     """One among plain ones, too: what lies behind it nobody knows here."""
-    monkeypatch.setattr(compiled, "Trace", lambda *_: pytest.fail("it is traced"))
+    monkeypatch.setattr(stepper, "Trace", lambda *_: pytest.fail("it is traced"))
     other_kind, ends = type("OtherKind", (torch.Tensor,), {}), []
     for compiling in (True, False):
         tensors = [torch.linspace(-1, 1, 9), torch.linspace(-1, 1, 9).as_subclass(other_kind)]
@@ -337,7 +387,10 @@ def test_a_warm_step_allocates_no_more_than_it_keeps(rule: Rule) -> None:
     for tensor in tensors:
         tensor.grad = torch.full_like(tensor, 0.5)
     optimizer.step()
-    kept = [*tensors, *(x for state in optimizer.state.values() for x in state.values() if torch.is_tensor(x))]
+    kept = [
+        *tensors,
+        *(x for state in optimizer.state.values() for x in state.values() if torch.is_tensor(x)),
+    ]
     peak = most_allocated(optimizer.step)
     assert peak <= sum(x.nbytes for x in kept)
     assert isinstance(rule, LAMB | Adafactor) or peak == 0
@@ -363,26 +416,30 @@ def most_allocated(step: Any) -> int:
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-def test_under_another_release_public_functions_compile_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_another_release_public_functions_compile_the_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """With one line that says so, and the same bits, though nothing is checked: each set of tensors has its trace."""
-    monkeypatch.setattr(compiled, "TESTED", ("1.0",))
+    monkeypatch.setattr(inductor, "TESTED", ("1.0",))
     pair = Pair(Adam(), shapes=((5,), (), (2, 3)))
     pair.sides[0][0][2].data, pair.sides[1][0][2].data = (side[0][2].data.T for side in pair.sides)
-    with pytest.warns(UserWarning, match=r"^compiled steps go by public functions: .* with torch \d[^\n]*$"):
+    with pytest.warns(
+        UserWarning, match=r"^compiled steps go by public functions: .* with torch \d[^\n]*$"
+    ):
         pair.steps(1)
     for resting in ((), (1,), (0, 2), ()):
         pair.steps(1, *resting)
-    assert [type(trace) for trace in pair.fast._stepper.traces.values()] == [compiled.Trace] * 3
+    assert [type(each) for each in pair.fast._stepper.traces.values()] == [trace.Trace] * 3
 
 
-@pytest.mark.parametrize("release", [*compiled.TESTED, "1.0"])
+@pytest.mark.parametrize("release", [*inductor.TESTED, "1.0"])
 def test_without_a_compiler_steps_are_eager(tmp_path: Path, release: str) -> None:
     """With one line that says so, and the same bits, by the fast way and by the public one."""
     code = f"""
 import torch
-from samestep.frameworks.pytorch import Optimizer, compiled
+from samestep.frameworks.pytorch import Optimizer, inductor
 from samestep.reference import Adam
-compiled.TESTED = ({release!r},)
+inductor.TESTED = ({release!r},)
 ends = []
 for compiling in (True, False):
     tensor = torch.nn.Parameter(torch.linspace(1, 2, 9))
@@ -393,10 +450,9 @@ for compiling in (True, False):
     ends.append(tensor)
 print(torch.equal(*ends), [state["step"] for state in optimizer.state.values()])
 """
-    root = Path(compiled.__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-W", "always", "-c", code], cwd=root, capture_output=True, text=True, check=True,
-        env={**os.environ, "PYTHONPATH": str(root), "CXX": "none", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
+        [sys.executable, "-W", "always", "-c", code], cwd=SEARCH_PATH, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(SEARCH_PATH), "CXX": "none", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
     )  # fmt: skip
     assert done.stdout == "True [2]\n"
     assert done.stderr.count("UserWarning: steps are eager, for no C++ compiler works here: ") == 1

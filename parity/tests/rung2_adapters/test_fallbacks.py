@@ -6,16 +6,25 @@ import pytest
 
 from samestep.parity.tests.support.frameworks import torch
 
-from samestep.frameworks.pytorch import Optimizer, compiled
+from samestep.frameworks.pytorch import Optimizer, inductor, stepper
 from samestep.parity.tests.support.require import compiler
 from samestep.reference import SGD, Adam
 
 pytestmark = pytest.mark.rung(2)
 
 FAULTS = {
-    "InvalidCxxCompiler: none\nand more": ("each", r"steps are eager, for no C\+\+ compiler works here: {}; install g"),
-    "CppCompileError: none\nand more": ("each", r"steps are eager, for no C\+\+ compiler works here: {}; install g"),
-    "no such operator\nand more": ("_publicly", "go by torch.compile, for the faster way failed: RuntimeError: {}$"),
+    "InvalidCxxCompiler: none\nand more": (
+        "each",
+        r"steps are eager, for no C\+\+ compiler works here: {}; install g",
+    ),
+    "CppCompileError: none\nand more": (
+        "each",
+        r"steps are eager, for no C\+\+ compiler works here: {}; install g",
+    ),
+    "no such operator\nand more": (
+        "_publicly",
+        "go by torch.compile, for the faster way failed: RuntimeError: {}$",
+    ),
 }
 
 
@@ -23,10 +32,10 @@ FAULTS = {
 def test_a_fault_is_told_by_its_first_line(fault: str) -> None:
     """Without a C++ compiler steps are eager; after any other fault the public compiler takes them."""
     way, told = FAULTS[fault]
-    stepper = compiled.Stepper(lambda *parts: None)
-    compiled._warn.cache_clear()
+    steps = stepper.Stepper(lambda *parts: None)
+    inductor.warn_once.cache_clear()
     with pytest.warns(UserWarning, match=told.format(fault.partition("\n")[0])):
-        assert stepper._without(RuntimeError(fault)) == getattr(stepper, way)
+        assert steps._fall_back(RuntimeError(fault)) == getattr(steps, way)
 
 
 @pytest.mark.compiled
@@ -38,8 +47,7 @@ def test_after_a_fault_torch_compile_takes_the_same_steps(monkeypatch: pytest.Mo
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr(compiled, "_compile", fail)
-    monkeypatch.setattr(torch._dynamo.config, "error_on_recompile", True)
+    monkeypatch.setattr(inductor, "_compile", fail)
     start = torch.linspace(1, 2, 9), torch.tensor(1.5)
     ends = []
     for how in (True, False):
@@ -48,23 +56,32 @@ def test_after_a_fault_torch_compile_takes_the_same_steps(monkeypatch: pytest.Mo
         for optimizer.param_groups[0]["lr"] in (0.5, 0.25):
             for theta, x in zip(thetas, start, strict=True):
                 theta.grad = x - 1.25
-            optimizer.step()
+            # monkeypatch would leave torch's configuration without this setting
+            with torch._dynamo.config.patch(error_on_recompile=True):
+                optimizer.step()
             assert [theta.grad.tolist() for theta in thetas] == [(x - 1.25).tolist() for x in start]
-        states = [[value.tolist() for value in (state["m"], state["v"])] for state in optimizer.state.values()]
+        states = [
+            [value.tolist() for value in (state["m"], state["v"])]
+            for state in optimizer.state.values()
+        ]
         ends.append([[theta.tolist() for theta in thetas], states])
     assert ends[0] == ends[1]
 
 
-def test_tensors_of_other_kinds_step_eagerly_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_of_other_kinds_step_eagerly_without_a_compiler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The first step, whose compiling fails, is taken all the same, and once; later ones do not try again."""
     tried = []
 
     def fail(_: Any) -> None:
         tried.append(True)
-        raise torch._dynamo.exc.BackendCompilerFailed("inductor", RuntimeError("InvalidCxxCompiler: none"), None)
+        raise torch._dynamo.exc.BackendCompilerFailed(
+            "inductor", RuntimeError("InvalidCxxCompiler: none"), None
+        )
 
-    monkeypatch.setattr(compiled, "PLAIN", ())
-    compiled._warn.cache_clear()
+    monkeypatch.setattr(stepper, "PLAIN", ())
+    inductor.warn_once.cache_clear()
     theta = torch.nn.Parameter(torch.ones(2))
     optimizer = Optimizer([theta], SGD(lr=0.25), compiled=True)
     optimizer._stepper.public = fail

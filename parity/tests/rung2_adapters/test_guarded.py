@@ -26,11 +26,13 @@ BASES = (0.9, 0.999, 0.95)
 def test_barrier_changes_no_bit(mode: str, dtype: Any) -> None:
     """Of NaN, either zero, infinity, the smallest normal and the largest number neither; at any step."""
     info = np.finfo(dtype)
-    values = np.array([np.nan, 0.0, -0.0, np.inf, -np.inf, info.tiny, -info.tiny, info.max, info.min, 0.1], dtype)
+    values = np.array(
+        [np.nan, 0.0, -0.0, np.inf, -np.inf, info.tiny, -info.tiny, info.max, info.min, 0.1], dtype
+    )
 
     @tf.function(jit_compile=mode == "xla", autograph=False)
     def shut(step: Any, x: Any) -> Any:
-        return Guarded(x, guarded.zeros(step), "product").shut("product")
+        return Guarded(x, guarded.zeros(step), "product").behind_barrier("product")
 
     for step in (1, 2, 10**9):
         found = shut(tf.constant(step, tf.int64), tf.constant(values)).numpy()
@@ -51,14 +53,23 @@ def test_operators_are_those_of_tensors(apply: Callable[[Any, Any], Any]) -> Non
     for other in (y, 2.0):
         expected = apply(x, other).numpy().tolist()
         assert apply(Guarded(x, zeros), other).tensor.numpy().tolist() == expected
-    assert apply(Guarded(x, zeros), Guarded(y, zeros)).tensor.numpy().tolist() == apply(x, y).numpy().tolist()
+    assert (
+        apply(Guarded(x, zeros), Guarded(y, zeros)).tensor.numpy().tolist()
+        == apply(x, y).numpy().tolist()
+    )
     if apply is not operator.pow:  # nothing raises a number to a tensor
-        assert apply(2.0, Guarded(x, zeros)).tensor.numpy().tolist() == apply(2.0, x).numpy().tolist()
+        assert (
+            apply(2.0, Guarded(x, zeros)).tensor.numpy().tolist() == apply(2.0, x).numpy().tolist()
+        )
 
 
 def test_both_of_two_conditions_hold() -> None:
     """Guarded or not."""
-    x, y, zeros = tf.constant([True, True, False, False]), tf.constant([True, False, True, False]), guarded.zeros(1)
+    x, y, zeros = (
+        tf.constant([True, True, False, False]),
+        tf.constant([True, False, True, False]),
+        guarded.zeros(1),
+    )
     for other in (y, Guarded(y, zeros)):
         assert (Guarded(x, zeros) & other).tensor.numpy().tolist() == [True, False, False, False]
 
@@ -80,11 +91,18 @@ def test_guarded_expressions_have_the_bits_of_numpy(mode: str) -> None:
     @tf.function(jit_compile=mode == "xla", autograph=False)
     def compiled(step: Any, *given: Any) -> Any:
         zeros = guarded.zeros(step)
-        return [told.tensor for told in expressions(guarded, *(Guarded(tensor, zeros) for tensor in given))]
+        return [
+            told.tensor
+            for told in expressions(guarded, *(Guarded(tensor, zeros) for tensor in given))
+        ]
 
     found = compiled(tf.constant(3, tf.int64), *map(tf.constant, (x, y, z)))
     expected = expressions(samestep.frameworks.numpy.namespace, x, y, z)
-    different = [i for i, (a, b) in enumerate(zip(expected, found, strict=True)) if not np.array_equal(a, b.numpy())]
+    different = [
+        i
+        for i, (a, b) in enumerate(zip(expected, found, strict=True))
+        if not np.array_equal(a, b.numpy())
+    ]
     assert not different
 
 
@@ -99,13 +117,18 @@ def test_powers_meet_sums_with_the_bits_of_the_host(mode: str) -> None:
 
     found = compiled(tf.range(1.0, 300.0, dtype=tf.float64))
     for base, told in zip(BASES, found, strict=True):
-        assert told.numpy().tolist() == [1.0 - scalars.integer_power(base, t) for t in range(1, 300)]
+        assert told.numpy().tolist() == [
+            1.0 - scalars.integer_power(base, t) for t in range(1, 300)
+        ]
 
 
 def test_what_is_made_of_guarded_tensors_is_guarded() -> None:
     """Of a list of them, too; what is made of others is as it is elsewhere."""
     x, zeros = tf.ones(3), guarded.zeros(1)
-    for made in (guarded.concat([Guarded(x, zeros), Guarded(x, zeros)], 0), guarded.abs(Guarded(x, zeros))):
+    for made in (
+        guarded.concat([Guarded(x, zeros), Guarded(x, zeros)], 0),
+        guarded.abs(Guarded(x, zeros)),
+    ):
         assert isinstance(made, Guarded)
     assert guarded.concat([x, x], 0).shape == (6,)
 
@@ -122,7 +145,9 @@ def test_products_of_three_keep_their_order(mode: str) -> None:
         return [((number * x) * y).tensor for x in xs]
 
     found = compiled(tf.constant(3, tf.int64), tf.constant(0.1), *map(tf.constant, (*xs, y)))
-    assert [told.numpy().tolist() for told in found] == [((np.float32(0.1) * x) * y).tolist() for x in xs]
+    assert [told.numpy().tolist() for told in found] == [
+        ((np.float32(0.1) * x) * y).tolist() for x in xs
+    ]
 
 
 def test_subnormal_numbers_are_flushed_in_tensorflow_alone() -> None:

@@ -78,5 +78,5 @@ def test_without_hooks_and_profilers_nothing_is_put_around_a_step(monkeypatch: p
 
 def test_an_untested_torch_does_as_it_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """It finds the method itself, and wraps it."""
-    monkeypatch.setattr("samestep.frameworks.pytorch.compiled.TESTED", ())
+    monkeypatch.setattr("samestep.frameworks.pytorch.inductor.TESTED", ())
     assert hooks.hooked(step) is step

@@ -6,22 +6,22 @@ import pytest
 
 from samestep.parity.tests.support.frameworks import torch
 
-from samestep.frameworks.pytorch import Optimizer, compiled
+from samestep.frameworks.pytorch import Optimizer, inductor, stepper, trace
 from samestep.parity.tests.support.require import compiler
 from samestep.reference import SGD
 
 pytestmark = pytest.mark.rung(2)
 
 
-@pytest.mark.parametrize("releases", [compiled.TESTED, ()], ids=["tested", "untested"])
+@pytest.mark.parametrize("releases", [inductor.TESTED, ()], ids=["tested", "untested"])
 def test_a_trace_is_for_tensors_that_are_laid_out_alike(
     releases: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is in them; a release that is not tested is not asked for its own guard."""
-    monkeypatch.setattr(compiled, "TESTED", releases)
+    monkeypatch.setattr(inductor, "TESTED", releases)
     if not releases:
         monkeypatch.setattr(torch._C._dynamo.guards, "TensorGuards", None)
-    holds = compiled._guard([torch.ones(2, 3)])
+    holds = inductor.layout_guard([torch.ones(2, 3)])
     assert holds(torch.zeros(2, 3))
     for other in (torch.ones(3, 2), torch.ones(3, 2).T, torch.ones(2, 3, dtype=torch.float64)):
         assert not holds(other)
@@ -41,17 +41,21 @@ LYING = [  # tensors, and whether the memory of some of them overlaps, from firs
 ]
 
 
-@pytest.mark.parametrize(("tensors", "shared"), LYING, ids=lambda value: str(value) if isinstance(value, bool) else "")
+@pytest.mark.parametrize(
+    ("tensors", "shared"), LYING, ids=lambda value: str(value) if isinstance(value, bool) else ""
+)
 def test_tensors_that_overlap_are_told(tensors: Any, shared: bool) -> None:
     """By one element as well; an empty one lies nowhere."""
-    assert compiled._overlap(tensors) == shared
+    assert stepper.share_memory(tensors) == shared
 
 
 @pytest.mark.compiled
 @pytest.mark.skipif(compiler() is None, reason="compiled steps need a C++ compiler; none was found")
 def test_states_that_share_memory_step_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """As tensors do that overlap: no trace takes them."""
-    monkeypatch.setattr(compiled.Trace, "__call__", lambda *_: pytest.fail("a trace has taken the step"))
+    monkeypatch.setattr(
+        trace.Trace, "__call__", lambda *_: pytest.fail("a trace has taken the step")
+    )
     ends = []
     for compiling in (True, False):
         tensors, memory = [torch.ones(160), torch.ones(160)], torch.zeros(240)

@@ -12,7 +12,7 @@ from samestep.parity.tests.support.frameworks import torch
 
 from samestep.frameworks.pytorch import Optimizer
 from samestep.frameworks.pytorch import optimizer as module
-from samestep.frameworks.pytorch.compiled import Move
+from samestep.frameworks.pytorch.trace import Move
 from samestep.parity.tests.support.require import compiler
 from samestep.reference import LAMB, SGD, Adadelta, Adagrad, Adam, NAdam, RMSprop, Rule
 
@@ -21,13 +21,18 @@ pytestmark = pytest.mark.rung(2)
 RULES = [
     SGD(lr=0.1, momentum=0.9), Adagrad(initial_accumulator=0.1), RMSprop(centered=True), Adam(amsgrad=True), NAdam(),
 ]  # fmt: skip
-needs_compiler = pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
+needs_compiler = pytest.mark.skipif(
+    compiler() is None, reason="torch.compile needs a C++ compiler; none was found"
+)
 
 
 def parameters(count: int = 2, dtype: Any = torch.float32) -> list[Any]:
     """Fresh parameters, the same at every call."""
     generator = torch.Generator().manual_seed(1)
-    return [torch.nn.Parameter(torch.randn(3, 2, generator=generator, dtype=dtype)) for _ in range(count)]
+    return [
+        torch.nn.Parameter(torch.randn(3, 2, generator=generator, dtype=dtype))
+        for _ in range(count)
+    ]
 
 
 def give_gradients(params: list[Any], step: int) -> None:
@@ -37,7 +42,9 @@ def give_gradients(params: list[Any], step: int) -> None:
         param.grad = torch.randn(param.shape, generator=generator, dtype=param.dtype)
 
 
-def train(params: list[Any], optimizer: Any, steps: range, after: Callable[[], Any] = lambda: None) -> None:
+def train(
+    params: list[Any], optimizer: Any, steps: range, after: Callable[[], Any] = lambda: None
+) -> None:
     """Steps with those gradients; ``after`` each of them."""
     for step in steps:
         give_gradients(params, step)
@@ -92,7 +99,11 @@ def test_groups_have_hyperparameters_of_their_own() -> None:
     """A group that sets weight_decay and lr steps as a rule with both."""
     a, b = parameters()
     rule = Adam(lr=0.1, weight_decay=0.5)
-    train([a, b], Optimizer([{"params": [a]}, {"params": [b], "weight_decay": 0.0, "lr": 0.01}], rule), range(3))
+    train(
+        [a, b],
+        Optimizer([{"params": [a]}, {"params": [b], "weight_decay": 0.0, "lr": 0.01}], rule),
+        range(3),
+    )
     c, d = parameters()
     first, second = Optimizer([c], rule), Optimizer([d], Adam(lr=0.01))
     for step in range(3):
@@ -142,7 +153,10 @@ def test_compiled_groups_have_rates_of_their_own_and_resting_tensors_rest() -> N
     torch.compiler.reset()
     (a, b), (c, d) = parameters(), parameters()
     groups = [{"params": [p], "lr": rate} for p, rate in ((a, 0.1), (b, 0.2))]
-    compiled, eager = Optimizer(groups, Adam()), [Optimizer([c], Adam(lr=0.1)), Optimizer([d], Adam(lr=0.2))]
+    compiled, eager = (
+        Optimizer(groups, Adam()),
+        [Optimizer([c], Adam(lr=0.1)), Optimizer([d], Adam(lr=0.2))],
+    )
     step = torch.compile(compiled.step)
     for t in range(3):
         give_gradients([a, b], t)
@@ -291,8 +305,14 @@ def test_sparse_gradient_sums_its_duplicates_and_warns_once() -> None:
     ours, twin = Optimizer(sparse, Adam()), Optimizer(dense, Adam())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for rows in ([0, 0, 2], [1, 1, 2], [0, 1, 0]):  # rows that get no gradient move on by their mean
-            sparse[0].grad = torch.sparse_coo_tensor(torch.tensor([rows]), values, (3, 2), check_invariants=False)
+        for rows in (
+            [0, 0, 2],
+            [1, 1, 2],
+            [0, 1, 0],
+        ):  # rows that get no gradient move on by their mean
+            sparse[0].grad = torch.sparse_coo_tensor(
+                torch.tensor([rows]), values, (3, 2), check_invariants=False
+            )
             dense[0].grad = sparse[0].grad.to_dense()
             ours.step()
             twin.step()
@@ -333,7 +353,9 @@ def test_transposed_parameter_steps_like_its_copy() -> None:
     assert torch.equal(strided, plain)
 
 
-def test_large_tensor_is_cut_into_pieces_and_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_tensor_is_cut_into_pieces_and_nothing_else_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Not what is small enough, nor laid out otherwise, nor what a rule takes as a whole."""
     monkeypatch.setattr(module, "PIECE", 4)
     adam, lamb = Adam(), LAMB()
@@ -342,26 +364,33 @@ def test_large_tensor_is_cut_into_pieces_and_nothing_else_is(monkeypatch: pytest
         state = {name: torch.zeros_like(theta) for name in "mv"}
         return Move(theta, torch.ones(theta.shape), state, rule, rule.coefficients(1, rule.lr))
 
-    pieces = list(module._pieces(move(torch.zeros(2, 3), adam)))
-    assert [[len(x) for x in (p.theta, p.gradient, *p.state.values())] for p in pieces] == [[4] * 4, [2] * 4]
+    pieces = list(module.pieces_of(move(torch.zeros(2, 3), adam)))
+    assert [[len(x) for x in (p.theta, p.gradient, *p.state.values())] for p in pieces] == [
+        [4] * 4,
+        [2] * 4,
+    ]
     nadam = move(torch.zeros(2, 3), NAdam())
     nadam.state["P"] = torch.ones(())
-    assert [len(p.theta) for p in module._pieces(nadam)] == [4, 2]
-    for whole in (move(torch.zeros(4), adam), move(torch.zeros(3, 2).T, adam), move(torch.zeros(2, 3), lamb)):
-        (only,) = module._pieces(whole)
+    assert [len(p.theta) for p in module.pieces_of(nadam)] == [4, 2]
+    for whole in (
+        move(torch.zeros(4), adam),
+        move(torch.zeros(3, 2).T, adam),
+        move(torch.zeros(2, 3), lamb),
+    ):
+        (only,) = module.pieces_of(whole)
         assert only is whole
 
 
 def test_eager_step_takes_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """One after the other, so that each stays in the cache from its first operation to its last."""
-    taken, take = [], module._apply
+    taken, take = [], module.apply_move
 
     def apply(theta: Any, *rest: Any) -> None:
         taken.append(len(theta))
         take(theta, *rest)
 
     monkeypatch.setattr(module, "PIECE", 4)
-    monkeypatch.setattr(module, "_apply", apply)
+    monkeypatch.setattr(module, "apply_move", apply)
     params = parameters(1)
     train(params, Optimizer(params, Adam()), range(2))
     assert taken == [4, 2] * 2

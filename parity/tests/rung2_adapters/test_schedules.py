@@ -3,6 +3,7 @@
 Which step is the first with a new rate is a fact of each framework, and stands here as a list of numbers.
 """
 
+import copy
 import hashlib
 import io
 from collections.abc import Callable
@@ -21,7 +22,7 @@ import samestep.frameworks.pytorch.parts as in_torch
 import samestep.frameworks.tensorflow.parts as in_keras
 from samestep.parity.measure.bounded import ROUNDOFF
 from samestep.parity.tests.support.parts import SCHEDULES, STEPS, bounds, chained, holds, rates
-from samestep.reference import SGD
+from samestep.reference import SGD, Adam
 from samestep.reference.dialects import Call, Inexpressible, parts
 from samestep.reference.parts import (
     Constant,
@@ -64,7 +65,9 @@ def followed(optimizer: Any, scheduler: Any, steps: int = STEPS) -> list[float]:
 def torch_scheduler(call: Call, optimizer: Any) -> Any:
     arguments = dict(call.arguments)
     if "schedulers" in arguments:
-        arguments["schedulers"] = [torch_scheduler(one, optimizer) for one in arguments["schedulers"]]
+        arguments["schedulers"] = [
+            torch_scheduler(one, optimizer) for one in arguments["schedulers"]
+        ]
     return getattr(torch.optim.lr_scheduler, call.name)(optimizer, **arguments)
 
 
@@ -83,12 +86,23 @@ def half_wave(lr: Any, end: Any, n: int, steps: int) -> Any:
 
 TRUTHS: list[tuple[Schedule, Callable[[int], Any]]] = [
     (Exponential(lr=0.1, factor=0.93), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.93) ** n),
-    (Exponential(lr=0.1, factor=0.8, steps=2), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (mpmath.mpf(n) / 2)),
-    (Exponential(lr=0.1, factor=0.8, steps=7), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (mpmath.mpf(n) / 7)),
-    (Exponential(lr=0.1, factor=0.8, steps=7, staircase=True), lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (n // 7)),
+    (
+        Exponential(lr=0.1, factor=0.8, steps=2),
+        lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (mpmath.mpf(n) / 2),
+    ),
+    (
+        Exponential(lr=0.1, factor=0.8, steps=7),
+        lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (mpmath.mpf(n) / 7),
+    ),
+    (
+        Exponential(lr=0.1, factor=0.8, steps=7, staircase=True),
+        lambda n: mpmath.mpf(0.1) * mpmath.mpf(0.8) ** (n // 7),
+    ),
     (
         Polynomial(lr=0.1, end=0.003, steps=23, power=2.0),
-        lambda n: mpmath.mpf(0.003) + (mpmath.mpf(0.1) - 0.003) * (1 - mpmath.mpf(min(n, 23)) / 23) ** 2,
+        lambda n: (
+            mpmath.mpf(0.003) + (mpmath.mpf(0.1) - 0.003) * (1 - mpmath.mpf(min(n, 23)) / 23) ** 2
+        ),
     ),
     (
         Polynomial(lr=0.1, steps=23, power=0.9),
@@ -105,7 +119,11 @@ TRUTHS: list[tuple[Schedule, Callable[[int], Any]]] = [
     (
         WarmUp(start=0.02, steps=5, then=Cosine(lr=0.1, steps=40)),
         lambda n: (
-            (mpmath.mpf(0.02) + (mpmath.mpf(0.1) - 0.02) * n / 5 if n < 5 else half_wave(mpmath.mpf(0.1), 0, n - 5, 40))
+            (
+                mpmath.mpf(0.02) + (mpmath.mpf(0.1) - 0.02) * n / 5
+                if n < 5
+                else half_wave(mpmath.mpf(0.1), 0, n - 5, 40)
+            )
             if n < 45
             else mpmath.mpf(0)
         ),
@@ -118,7 +136,10 @@ def test_schedule_computes_its_equation(schedule: Schedule, equation: Callable[[
     """Against the equation in 50 digits, within the rounding of the formula."""
     with mpmath.workdps(50):
         expected = [float(equation(n)) for n in range(STEPS)]
-    own = [b + ROUNDOFF["float64"] * e for b, e in zip(bounds(schedule, "float64"), expected, strict=True)]
+    own = [
+        b + ROUNDOFF["float64"] * e
+        for b, e in zip(bounds(schedule, "float64"), expected, strict=True)
+    ]
     verdict = holds(expected, rates(schedule), own)
     assert verdict.holds, str(verdict)
     late = holds([expected[0], *expected[:-1]], rates(schedule), own)
@@ -231,7 +252,9 @@ KERAS_CALLS: list[tuple[str, dict[str, Any]]] = [
 def test_keras_schedule_is_read_as_it_acts(name: str, arguments: dict[str, Any]) -> None:
     """Defaults included; warmup_steps without a target is ignored."""
     schedule = parts.keras.read_schedule(name, **arguments)
-    verdict = holds(rates(schedule), keras_native(Call(name, arguments)), bounds(schedule, "float32"))
+    verdict = holds(
+        rates(schedule), keras_native(Call(name, arguments)), bounds(schedule, "float32")
+    )
     assert verdict.holds, str(verdict)
 
 
@@ -241,10 +264,17 @@ def test_keras_schedule_is_read_as_it_acts(name: str, arguments: dict[str, Any])
 def test_torch_changes_after_as_many_steps_as_its_milestone_says() -> None:
     """MultiStepLR and StepLR: the fourth step is the first with the new rate."""
     expected = [0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
-    assert torch_native(Call("MultiStepLR", {"milestones": [3, 6], "gamma": 0.5}), 0.5, 7) == expected
+    assert (
+        torch_native(Call("MultiStepLR", {"milestones": [3, 6], "gamma": 0.5}), 0.5, 7) == expected
+    )
     assert torch_native(Call("StepLR", {"step_size": 3, "gamma": 0.5}), 0.5, 7) == expected
-    assert rates(parts.pytorch.read_schedule("MultiStepLR", lr=0.5, milestones=[3, 6], gamma=0.5), 7) == expected
-    assert rates(parts.pytorch.read_schedule("StepLR", lr=0.5, step_size=3, gamma=0.5), 7) == expected
+    assert (
+        rates(parts.pytorch.read_schedule("MultiStepLR", lr=0.5, milestones=[3, 6], gamma=0.5), 7)
+        == expected
+    )
+    assert (
+        rates(parts.pytorch.read_schedule("StepLR", lr=0.5, step_size=3, gamma=0.5), 7) == expected
+    )
 
 
 def test_keras_changes_one_step_later_than_its_boundary_says() -> None:
@@ -254,7 +284,15 @@ def test_keras_changes_one_step_later_than_its_boundary_says() -> None:
     assert keras_native(Call("PiecewiseConstantDecay", arguments), 8) == expected
     assert rates(parts.keras.read_schedule("PiecewiseConstantDecay", **arguments), 8) == expected
     stairs = {"initial_learning_rate": 0.5, "decay_steps": 3, "decay_rate": 0.5, "staircase": True}
-    assert keras_native(Call("ExponentialDecay", stairs), 7) == [0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
+    assert keras_native(Call("ExponentialDecay", stairs), 7) == [
+        0.5,
+        0.5,
+        0.5,
+        0.25,
+        0.25,
+        0.25,
+        0.125,
+    ]
 
 
 def test_translated_boundary_is_one_less_in_keras() -> None:
@@ -270,7 +308,17 @@ def test_cosine_of_torch_rises_again_and_that_of_keras_stays() -> None:
     """From the step after the lowest on."""
     up = torch_native(Call("CosineAnnealingLR", {"T_max": 4}), 1.0, 9)
     flat = keras_native(Call("CosineDecay", {"initial_learning_rate": 1.0, "decay_steps": 4}), 9)
-    assert [round(rate, 6) for rate in up] == [1, 0.853553, 0.5, 0.146447, 0, 0.146447, 0.5, 0.853553, 1]
+    assert [round(rate, 6) for rate in up] == [
+        1,
+        0.853553,
+        0.5,
+        0.146447,
+        0,
+        0.146447,
+        0.5,
+        0.853553,
+        1,
+    ]
     assert [round(rate, 6) for rate in flat] == [1, 0.853553, 0.5, 0.146447, 0, 0, 0, 0, 0]
     read = parts.pytorch.read_schedule("CosineAnnealingLR", lr=1.0, T_max=4)
     assert [round(rate, 6) for rate in rates(read, 9)] == [round(rate, 6) for rate in up]
@@ -281,15 +329,34 @@ def test_cosine_of_torch_rises_again_and_that_of_keras_stays() -> None:
 def test_first_step_of_a_warm_up_moves_nothing_in_keras_and_a_third_in_torch() -> None:
     """Keras begins at initial_learning_rate, torch's LinearLR by default at a third; decay counts from the warm-up."""
     warm = {"initial_learning_rate": 0.0, "warmup_target": 1.0, "warmup_steps": 2, "decay_steps": 2}
-    assert [round(rate, 6) for rate in keras_native(Call("CosineDecay", warm), 6)] == [0, 0.5, 1, 0.5, 0, 0]
+    assert [round(rate, 6) for rate in keras_native(Call("CosineDecay", warm), 6)] == [
+        0,
+        0.5,
+        1,
+        0.5,
+        0,
+        0,
+    ]
     assert rates(parts.keras.read_schedule("CosineDecay", **warm), 6)[:3] == [0.0, 0.5, 1.0]
     assert torch_native(Call("LinearLR", {"total_iters": 2}), 0.75, 4)[0] == 0.25
-    assert rates(parts.pytorch.read_schedule("LinearLR", lr=0.75, total_iters=2), 4) == [0.25, 0.5, 0.75, 0.75]
+    assert rates(parts.pytorch.read_schedule("LinearLR", lr=0.75, total_iters=2), 4) == [
+        0.25,
+        0.5,
+        0.75,
+        0.75,
+    ]
 
 
 def test_polynomial_reaches_its_end_after_as_many_steps_as_it_says() -> None:
     """Step 5 of 4 is the first at the end, in both."""
-    assert torch_native(Call("PolynomialLR", {"total_iters": 4}), 1.0, 6) == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    assert torch_native(Call("PolynomialLR", {"total_iters": 4}), 1.0, 6) == [
+        1.0,
+        0.75,
+        0.5,
+        0.25,
+        0.0,
+        0.0,
+    ]
     arguments = {"initial_learning_rate": 1.0, "decay_steps": 4, "end_learning_rate": 0.0}
     assert keras_native(Call("PolynomialDecay", arguments), 6) == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
     assert rates(Polynomial(lr=1.0, steps=4), 6) == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
@@ -297,10 +364,22 @@ def test_polynomial_reaches_its_end_after_as_many_steps_as_it_says() -> None:
 
 def test_constant_factor_of_no_steps_is_never_undone_in_torch() -> None:
     """ConstantLR(total_iters=0) keeps its factor; with 1 the second step is whole."""
-    assert torch_native(Call("ConstantLR", {"factor": 0.5, "total_iters": 0}), 1.0, 3) == [0.5, 0.5, 0.5]
-    assert torch_native(Call("ConstantLR", {"factor": 0.5, "total_iters": 1}), 1.0, 3) == [0.5, 1.0, 1.0]
-    assert rates(parts.pytorch.read_schedule("ConstantLR", lr=1.0, factor=0.5, total_iters=0), 3) == [0.5, 0.5, 0.5]
-    assert rates(parts.pytorch.read_schedule("ConstantLR", lr=1.0, factor=0.5, total_iters=1), 3) == [0.5, 1.0, 1.0]
+    assert torch_native(Call("ConstantLR", {"factor": 0.5, "total_iters": 0}), 1.0, 3) == [
+        0.5,
+        0.5,
+        0.5,
+    ]
+    assert torch_native(Call("ConstantLR", {"factor": 0.5, "total_iters": 1}), 1.0, 3) == [
+        0.5,
+        1.0,
+        1.0,
+    ]
+    assert rates(
+        parts.pytorch.read_schedule("ConstantLR", lr=1.0, factor=0.5, total_iters=0), 3
+    ) == [0.5, 0.5, 0.5]
+    assert rates(
+        parts.pytorch.read_schedule("ConstantLR", lr=1.0, factor=0.5, total_iters=1), 3
+    ) == [0.5, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("counted", [False, True])
@@ -313,7 +392,9 @@ def test_schedule_of_keras_counts_batches_under_accumulation(counted: bool) -> N
     optimizer.build([variable])
     for _ in range(12):
         optimizer.apply([tf.constant([1.0])])
-    assert variable.numpy().tolist() == [-(0.5 + 0.25 + 0.125) if counted else -(0.125 + 0.125 + 0.125)]
+    assert variable.numpy().tolist() == [
+        -(0.5 + 0.25 + 0.125) if counted else -(0.125 + 0.125 + 0.125)
+    ]
 
 
 # Schedules: adapters
@@ -331,7 +412,10 @@ def test_schedule_in_a_graph_has_the_doubles_of_the_host(schedule: Schedule) -> 
         eager.append(float(ours(taken)))
     assert graph().dtype == ours(taken).dtype == tf.float64
     assert eager == rates(schedule)
-    platform = getattr(schedule, "power", 1.0) % 1 or repr(schedule) == "Exponential(lr=0.1, factor=0.8, steps=7)"
+    platform = (
+        getattr(schedule, "power", 1.0) % 1
+        or repr(schedule) == "Exponential(lr=0.1, factor=0.8, steps=7)"
+    )
     limit = bounds(schedule, "float64") if platform else [0.0] * STEPS
     verdict = holds(rates(schedule), found, limit)
     assert verdict.holds, str(verdict)
@@ -353,8 +437,13 @@ def test_torch_scheduler_sets_the_doubles_of_the_schedule() -> None:
     """With our optimizer and with torch's, whatever the group's rate was."""
     for schedule in SCHEDULES:
         params = [torch.nn.Parameter(torch.zeros(1))]
-        for optimizer in (samestep.frameworks.pytorch.Optimizer(params, SGD(lr=7.0)), torch.optim.Adam(params, lr=7.0)):
-            assert followed(optimizer, in_torch.Scheduler(optimizer, schedule)) == rates(schedule), repr(schedule)
+        for optimizer in (
+            samestep.frameworks.pytorch.Optimizer(params, SGD(lr=7.0)),
+            torch.optim.Adam(params, lr=7.0),
+        ):
+            assert followed(optimizer, in_torch.Scheduler(optimizer, schedule)) == rates(
+                schedule
+            ), repr(schedule)
 
 
 def test_numpy_scheduler_sets_the_doubles_of_the_schedule() -> None:
@@ -393,6 +482,47 @@ def test_torch_scheduler_survives_saving_without_pickle() -> None:
     assert optimizer.param_groups[0]["lr"] == SCHEDULES[13].rate(12)
     with pytest.raises(ValueError, match=r"must belong to \[Constant\(lr=0.5\)\], got"):
         in_torch.Scheduler(optimizer, Constant(lr=0.5)).load_state_dict(state)
+
+
+def test_torch_scheduler_made_after_loading_the_optimizer_leaves_no_step_at_the_first_rate() -> (
+    None
+):
+    """Loading sets every group's rate, a number or a tensor, so a resumed run has equal bits."""
+    schedules = [SCHEDULES[13], Constant(lr=0.25)]
+
+    def training() -> tuple[Any, list[Any]]:
+        a, b = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+        groups = [{"params": [a]}, {"params": [b], "lr": torch.tensor(7.0, dtype=torch.float64)}]
+        return samestep.frameworks.pytorch.Optimizer(groups, Adam()), [a, b]
+
+    def train(optimizer: Any, scheduler: Any, thetas: list[Any]) -> None:
+        for _ in range(4):
+            for theta in thetas:
+                theta.grad = theta.detach() * 2
+            optimizer.step()
+            scheduler.step()
+
+    unbroken, thetas = training()
+    scheduler = in_torch.Scheduler(unbroken, schedules)
+    train(unbroken, scheduler, thetas)
+    saved = copy.deepcopy(
+        (unbroken.state_dict(), scheduler.state_dict(), [x.detach() for x in thetas])
+    )
+    train(unbroken, scheduler, thetas)
+
+    resumed, others = training()
+    resumed.load_state_dict(saved[0])
+    after = in_torch.Scheduler(resumed, schedules)
+    after.load_state_dict(saved[1])
+    with torch.no_grad():
+        for theta, value in zip(others, saved[2], strict=True):
+            theta.copy_(value)
+    rates = [schedule.rate(5) for schedule in schedules]
+    assert [float(group["lr"]) for group in resumed.param_groups] == rates
+    assert [float(lr) for lr in after.get_last_lr()] == rates
+    assert isinstance(resumed.param_groups[1]["lr"], torch.Tensor)
+    train(resumed, after, others)
+    assert all(map(torch.equal, thetas, others))
 
 
 def test_keras_schedule_survives_its_config() -> None:

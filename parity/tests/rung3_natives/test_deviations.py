@@ -9,6 +9,7 @@ import pytest
 
 from samestep.parity.natives import reproduce
 from samestep.parity.natives.deviations import DEVIATIONS
+from samestep.parity.natives.reproduce import ScriptVerdict
 from samestep.parity.natives.reproductions import REPRODUCTIONS, Reproduction
 from samestep.parity.tests.support.require import LEFT_OUT
 
@@ -30,33 +31,35 @@ def findings(full: bool) -> dict[str, reproduce.Finding]:
 
 @pytest.mark.parametrize("reproduction", REPRODUCTIONS, ids=lambda reproduction: reproduction.name)
 def test_native_deviates_as_recorded(findings: dict[str, reproduce.Finding], reproduction: Reproduction) -> None:
-    """Strictly: the numbers that came are the recorded ones; a script that crashes shows nothing."""
+    """Strictly: the script prints the recorded values; a script that crashes shows nothing."""
     if reproduction.name not in findings:
         pytest.skip(LEFT_OUT)
     finding = findings[reproduction.name]
-    if finding.verdict == reproduce.ABSENT and not os.environ.get("CI"):
-        pytest.skip(finding.told)
-    assert finding.verdict == reproduce.AS_RECORDED, f"{reproduction.native} {finding.verdict}: {finding.told}"
+    if finding.verdict == ScriptVerdict.ABSENT and not os.environ.get("CI"):
+        pytest.skip(finding.message)
+    assert finding.verdict == ScriptVerdict.RECORDED, f"{reproduction.native} {finding.verdict}: {finding.message}"
 
 
 @pytest.mark.parametrize(
     ("code", "verdict"),
     [
-        ("print('came 2, due 1'); sys.exit(1)", reproduce.AS_RECORDED),
-        ("print('came 1, due 1'); sys.exit(0)", "mended"),
-        ("print('came 3, due 1'); sys.exit(1)", "differs"),
-        ("print('came 2, due 3'); sys.exit(1)", "differs"),
-        ("print('came 2, due 1'); sys.exit(0)", "failed"),
-        ("print('came 1, due 1'); sys.exit(1)", "failed"),
-        ("print('came 2, due 1'); sys.exit(2)", "failed"),
-        ("print('came 2, due 1'); import no_such_module", "failed"),
-        ("import no_such_module; print('came 2, due 1')", "failed"),
-        ("print('more, came 2, due 1'); sys.exit(1)", "failed"),
-        ("sys.exit(1)", "failed"),
-        ("", "failed"),
+        ("print('got 2, expected 1'); sys.exit(1)", ScriptVerdict.RECORDED),
+        ("print('got 1, expected 1'); sys.exit(0)", ScriptVerdict.MENDED),
+        ("print('got 3, expected 1'); sys.exit(1)", ScriptVerdict.DIFFERS),
+        ("print('got 2, expected 3'); sys.exit(1)", ScriptVerdict.DIFFERS),
+        ("print('got 2, expected 1'); sys.exit(0)", ScriptVerdict.FAILED),
+        ("print('got 1, expected 1'); sys.exit(1)", ScriptVerdict.FAILED),
+        ("print('got 2, expected 1'); sys.exit(2)", ScriptVerdict.FAILED),
+        ("print('got 2, expected 1'); import no_such_module", ScriptVerdict.FAILED),
+        ("import no_such_module; print('got 2, expected 1')", ScriptVerdict.FAILED),
+        ("print('more, got 2, expected 1'); sys.exit(1)", ScriptVerdict.FAILED),
+        ("sys.exit(1)", ScriptVerdict.FAILED),
+        ("", ScriptVerdict.FAILED),
     ],
 )
-def test_only_the_recorded_numbers_count_as_the_deviation(code: str, verdict: str, tmp_path: Path) -> None:
+def test_only_the_recorded_numbers_count_as_the_deviation(
+    code: str, verdict: ScriptVerdict, tmp_path: Path
+) -> None:
     """Neither a mended native nor a script that crashes, says nothing or contradicts itself."""
     script = tmp_path / "script.py"
     script.write_text(f"import sys; {code}")
@@ -69,22 +72,22 @@ def test_script_on_a_native_that_does_what_is_due_says_so(tmp_path: Path) -> Non
     source, script = reproduction.script.read_text(), tmp_path / "script.py"
     script.write_text(source.replace("nesterov=True, foreach=True).step", "nesterov=True, foreach=False).step"))
     finding = reproduce.run(reproduction, script)
-    if finding.verdict == reproduce.ABSENT and not os.environ.get("CI"):
-        pytest.skip(finding.told)
-    assert (finding.verdict, script.read_text() != source) == ("mended", True)
+    if finding.verdict == ScriptVerdict.ABSENT and not os.environ.get("CI"):
+        pytest.skip(finding.message)
+    assert (finding.verdict, script.read_text() != source) == (ScriptVerdict.MENDED, True)
 
 
 def test_package_that_is_not_installed_is_named() -> None:
-    """It is told apart from a script that fails."""
+    """Its verdict differs from that of a script that fails."""
     example = Reproduction("example", "none", "no_such_package 1, sys 1", "none", "a number", "2", "1")
     finding = reproduce.run(example, Path("no/such/script.py"))
-    assert (finding.verdict, finding.told) == (reproduce.ABSENT, "no_such_package must be installed to run it")
+    assert (finding.verdict, finding.message) == (ScriptVerdict.ABSENT, "no_such_package must be installed to run it")
 
 
 def test_command_runs_what_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its exit code says whether all deviate as recorded."""
-    for verdict, code in ((reproduce.AS_RECORDED, 0), ("mended", 1), (reproduce.ABSENT, 1)):
-        monkeypatch.setattr(reproduce, "run", lambda r, word=verdict: reproduce.Finding(r.name, word, "so"))
+    for verdict, code in ((ScriptVerdict.RECORDED, 0), (ScriptVerdict.MENDED, 1), (ScriptVerdict.ABSENT, 1)):
+        monkeypatch.setattr(reproduce, "run", lambda r, shown=verdict: reproduce.Finding(r.name, shown, "so"))
         assert reproduce.main(["torch_counter"]) == code
         assert capsys.readouterr().out == f"{verdict:>20}  torch_counter: so\n"
     with pytest.raises(SystemExit):
@@ -99,7 +102,7 @@ def test_every_deviation_has_a_script_and_every_script_a_deviation() -> None:
     assert scripts <= {reproduction.name for reproduction in REPRODUCTIONS}
     for reproduction in REPRODUCTIONS:
         assert reproduction.cause
-        assert reproduction.came != reproduction.due
+        assert reproduction.got != reproduction.expected
         assert reproduction.link.startswith("https://") or not reproduction.link
 
 

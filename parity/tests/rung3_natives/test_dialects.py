@@ -1,5 +1,6 @@
 """The dialects say what the frameworks say: names, defaults, and what cannot be said."""
 
+import importlib
 import inspect
 from typing import Any
 
@@ -9,12 +10,27 @@ import pytest
 from samestep.parity.measure import cases, limits, streams
 from samestep.parity.measure.rule_run import run_tensor
 from samestep.parity.measure.verdict import judge_tensor
-from samestep.reference import SGD, Adadelta, Adagrad, Adam, Buffer, Decay, Epsilon, Muon, Reach, RMSprop, dialects
+from samestep.reference import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Buffer,
+    Decay,
+    Epsilon,
+    Muon,
+    RMSprop,
+    ShapeScale,
+    dialects,
+)
 from samestep.reference.dialects import Inexpressible, Native
+from samestep.reference.dialects.pytorch import PAIRS
 
 pytestmark = pytest.mark.rung(3)
 
-NATIVES = [(name, native) for name in ("pytorch", "keras") for native in dialects.find(name).NATIVES]
+NATIVES = [
+    (name, native) for name in ("pytorch", "keras") for native in dialects.find(name).natives
+]
 
 
 @pytest.mark.parametrize(("dialect", "name"), NATIVES)
@@ -42,12 +58,12 @@ def test_every_optimizer_of_the_framework_is_read_or_left_out_with_a_reason(dial
     module = pytest.importorskip(name, reason=f"{name} is not installed")
     exported = {n for n, kind in vars(module).items() if inspect.isclass(kind)} - {"Optimizer"}
     words = dialects.find(dialect)
-    assert exported == {*words.NATIVES, *words.LEFT_OUT}
-    assert all(words.LEFT_OUT.values())
+    assert exported == {*words.natives, *words.left_out}
+    assert all(words.left_out.values())
 
 
 EVERY = [
-    (name, native) for name, words in dialects.DIALECTS.items() for native in words.NATIVES if native != "SparseAdam"
+    (name, native) for name, words in dialects.DIALECTS.items() for native in words.natives if native != "SparseAdam"
 ]  # fmt: skip
 
 
@@ -64,21 +80,27 @@ def given(native: Native, argument: str) -> Any:
     """A value for an argument of the native that is neither its default nor what necessity would give it."""
     common = native.defaults.get(argument, dialects.relation.necessary(native).get(argument))
     words = {
-        w: meant for w, meant in native.words.get(argument, {}).items() if isinstance(meant, bool | Epsilon | Reach)
+        w: meant
+        for w, meant in native.literals.get(argument, {}).items()
+        if isinstance(meant, bool | Epsilon | ShapeScale)
     }
-    return next((w for w, meant in words.items() if meant != words.get(common)), None) if words else other(common)
+    return (
+        next((w for w, meant in words.items() if meant != words.get(common)), None)
+        if words
+        else other(common)
+    )
 
 
 @pytest.mark.parametrize(("dialect", "name"), EVERY)
 def test_every_argument_reaches_its_field_and_comes_back(dialect: str, name: str) -> None:
     """No argument is dropped, in reading or in spelling, and decay is of the framework's kind."""
     words = dialects.find(dialect)
-    native = words.NATIVES[name]
+    native = words.natives[name]
     left = ("nesterov", "dampening")  # they need, or exclude, each other
     said = {a: given(native, a) for a, field in native.arguments.items() if field not in left}
     expected = native.fields(said)
     expected.update(OTHERWISE.get((dialect, name), {}))
-    for pair, names in dialects.pytorch.PAIRS.items():
+    for pair, names in PAIRS.items():
         if dialect == "pytorch" and names[0] in said:
             said[pair] = tuple(said.pop(single) for single in names)
     rule = words.read(name, **dialects.relation.necessary(native) | said)
@@ -112,7 +134,9 @@ def test_sparse_adam_is_read_and_never_spelled() -> None:
 
 def test_article_has_the_defaults_that_it_is_given_here() -> None:
     """Its rate is the article's, its epsilon this project's."""
-    assert dialects.article.read("Adagrad") == Adagrad(lr=0.01, epsilon=1e-8, epsilon_at=Epsilon.INSIDE)
+    assert dialects.article.read("Adagrad") == Adagrad(
+        lr=0.01, epsilon=1e-8, epsilon_at=Epsilon.INSIDE
+    )
 
 
 @pytest.mark.parametrize("call", cases.CALLS)
@@ -124,6 +148,16 @@ def test_call_spelled_back_means_the_same_rule(call: str) -> None:
     spelled = words.spell(rule)
     assert words.read(spelled.name, **spelled.arguments) == rule
     assert not spelled.condition
+
+
+@pytest.mark.parametrize("name", dialects.DIALECTS)
+def test_a_dialect_is_a_value_under_its_own_name(name: str) -> None:
+    """Also after the module of this name, which defines it, has been imported."""
+    module = importlib.import_module(f"samestep.reference.dialects.{name}")
+    dialect = getattr(dialects, name)
+    assert isinstance(dialect, dialects.Dialect)
+    assert dialect is dialects.DIALECTS[name] is dialects.find(name) is getattr(module, name)
+    assert (dialect.name, repr(dialect)) == (name, f"dialects.{name}")
 
 
 @pytest.mark.parametrize("dialect", dialects.DIALECTS)
@@ -138,7 +172,10 @@ def test_translation_moves_alike_or_is_refused(call: str, dialect: str) -> None:
             return
         raise
     translated = dialects.find(dialect).read(spelled.name, **spelled.arguments)
-    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 40))
+    start, gradients = (
+        streams.suit(rule, streams.start()),
+        streams.suit(rule, streams.gradients("spread", 40)),
+    )
     rates = None if spelled.condition else streams.rates(rule.lr, 40)
     bounds = limits.of_tensor(rule, start, gradients, "float64", rates)
     expected = run_tensor(rule, start, gradients, "float64", rates)
@@ -150,19 +187,37 @@ def test_translation_moves_alike_or_is_refused(call: str, dialect: str) -> None:
 def test_adafactor_without_epsilon1_is_the_same_in_both() -> None:
     """And torch's None, which depends on a dtype, is read as float32's machine epsilon and spelled out."""
     rule = dialects.keras.read("Adafactor", learning_rate=0.25, epsilon_1=0.0)
-    assert dialects.pytorch.spell(rule) == dialects.Call("Adafactor", {"lr": 0.25, "eps": (0.0, 0.001)})
-    assert dialects.pytorch.read("Adafactor").to_dict()["epsilon1"] == float(np.finfo(np.float32).eps)
-    assert dialects.pytorch.spell(dialects.pytorch.read("Adafactor")).arguments["eps"] == (2.0**-23, 0.001)
+    assert dialects.pytorch.spell(rule) == dialects.Call(
+        "Adafactor", {"lr": 0.25, "eps": (0.0, 0.001)}
+    )
+    assert dialects.pytorch.read("Adafactor").to_dict()["epsilon1"] == float(
+        np.finfo(np.float32).eps
+    )
+    assert dialects.pytorch.spell(dialects.pytorch.read("Adafactor")).arguments["eps"] == (
+        2.0**-23,
+        0.001,
+    )
 
 
 def test_muon_of_a_sum_is_muon_of_a_mean_with_a_smaller_epsilon() -> None:
     """The mean is 1 - momentum times the sum, and the norm with it."""
-    rule = Muon(lr=0.5, momentum=0.75, epsilon=1.0, epsilon_at=Epsilon.FLOOR, reach=Reach.LONG, share=0.2, adam=False)
+    rule = Muon(
+        lr=0.5,
+        momentum=0.75,
+        epsilon=1.0,
+        epsilon_at=Epsilon.FLOOR,
+        shape_scale=ShapeScale.LONGER_SIDE,
+        lr_scale=0.2,
+        adam=False,
+    )
     call = dialects.pytorch.spell(rule)
     assert call.arguments == {
         "lr": 0.5, "weight_decay": 0.0, "momentum": 0.75, "eps": 0.25, "adjust_lr_fn": "match_rms_adamw",
     }  # fmt: skip
-    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("shrinking", 40))
+    start, gradients = (
+        streams.suit(rule, streams.start()),
+        streams.suit(rule, streams.gradients("shrinking", 40)),
+    )
     both = (rule, dialects.pytorch.read(call.name, **call.arguments))
     a, b = (run_tensor(each, start, gradients, "float64") for each in both)
     assert judge_tensor(start, a, b, limits.of_tensor(rule, start, gradients, "float64")).holds
@@ -171,15 +226,17 @@ def test_muon_of_a_sum_is_muon_of_a_mean_with_a_smaller_epsilon() -> None:
 def test_keras_muon_without_rms_rate_takes_steps_of_the_learning_rate() -> None:
     """Whatever the shape; said and read back."""
     rule = dialects.keras.read("Muon", rms_rate=None, weight_decay=None, adam_weight_decay=None)
-    assert rule == Muon(lr=1e-3, reach=Reach.ONE)
+    assert rule == Muon(lr=1e-3, shape_scale=ShapeScale.ONE)
     assert dialects.keras.spell(rule).arguments["rms_rate"] is None
     with pytest.raises(Inexpressible):
-        dialects.keras.spell(rule.replace(share=0.5))
+        dialects.keras.spell(rule.replace(lr_scale=0.5))
 
 
 def test_keras_adagrad_is_spelled_exactly_in_torch() -> None:
     """Epsilon under the root is a larger initial accumulator."""
-    call = dialects.pytorch.spell(dialects.keras.read("Adagrad", epsilon=0.25, initial_accumulator_value=0.5))
+    call = dialects.pytorch.spell(
+        dialects.keras.read("Adagrad", epsilon=0.25, initial_accumulator_value=0.5)
+    )
     assert call.arguments == {"lr": 0.001, "initial_accumulator_value": 0.75, "eps": 0.0}
 
 
@@ -209,7 +266,9 @@ def test_nesterov_without_momentum_is_plain_sgd(call: str) -> None:
 
 def test_optax_climbs_at_a_negative_rate() -> None:
     """And by default in ``adadelta``; a rule that climbs is spelled so."""
-    assert dialects.read("optax:adadelta()") == Adadelta(lr=1.0, rho=0.9, epsilon=1e-6, maximize=True)
+    assert dialects.read("optax:adadelta()") == Adadelta(
+        lr=1.0, rho=0.9, epsilon=1e-6, maximize=True
+    )
     assert dialects.read("optax:sgd(learning_rate=-0.5)") == SGD(lr=0.5, maximize=True)
     assert str(dialects.optax.spell(Adam(lr=0.5, maximize=True))) == "adam(learning_rate=-0.5)"
 
@@ -219,7 +278,10 @@ def test_keras_2_reads_epsilon_zero_as_its_own_and_lr_as_learning_rate() -> None
     read = dialects.tf_keras.read
     assert read("Adam", epsilon=0.0) == read("Adam", epsilon=None) == read("Adam", epsilon=1e-7)
     assert read("SGD", lr=0.5) == read("SGD", learning_rate=0.5)
-    assert [read("RMSprop", momentum=m).to_dict()["epsilon_at"] for m in (0.0, 0.5)] == ["OUTSIDE", "INSIDE"]
+    assert [read("RMSprop", momentum=m).to_dict()["epsilon_at"] for m in (0.0, 0.5)] == [
+        "OUTSIDE",
+        "INSIDE",
+    ]
 
 
 def test_papers_adamw_takes_its_decay_apart_from_alpha() -> None:
@@ -272,7 +334,10 @@ def test_rule_is_built_again_from_plain_values(call: str) -> None:
 def test_label_names_what_matters_and_nothing_else() -> None:
     """Fields that change nothing stay out of it."""
     assert repr(SGD(lr=0.1, buffer=Buffer.STEPS, decay=Decay.DECOUPLED)) == "SGD(lr=0.1)"
-    assert repr(SGD(momentum=0.9, buffer=Buffer.STEPS)) == "SGD(lr=0.01, momentum=0.9, buffer=Buffer.STEPS)"
+    assert (
+        repr(SGD(momentum=0.9, buffer=Buffer.STEPS))
+        == "SGD(lr=0.01, momentum=0.9, buffer=Buffer.STEPS)"
+    )
 
 
 @pytest.mark.parametrize("call", [call for call in cases.CALLS if not call.startswith("article")])

@@ -14,6 +14,7 @@ from samestep.parity.runners import LIBRARIES, Native, Runner, runner_of
 from samestep.parity.tests.support.one_tensor import verdict_on
 from samestep.parity.tests.support.require import require
 from samestep.reference import dialects
+from samestep.reference.dialects.onnx import REFUSED
 
 pytestmark = pytest.mark.rung(3)
 
@@ -37,14 +38,20 @@ def test_native_agrees_with_its_dialect_or_deviates_as_recorded(
     """Strictly: a deviation must be there, have its recorded cause, and be no larger than recorded."""
     modes = installed(dialect).modes(dialects.parse(call)[1])
     for mode in modes:
-        row = natives.check(NativeCase(call, mode, dtype), nearest_wrong.LONG if full else nearest_wrong.STEPS)
-        assert row.verdict.holds, f"{row.native} {row.call} in {row.dtype} {row.verdict}: {row.place}"
+        row = natives.check(
+            NativeCase(call, mode, dtype), nearest_wrong.LONG if full else nearest_wrong.STEPS
+        )
+        assert row.verdict.holds, (
+            f"{row.native} {row.call} in {row.dtype} {row.verdict}: {row.place}"
+        )
     assert modes
 
 
 @pytest.mark.parametrize("dtype", natives.DTYPES)
 @pytest.mark.parametrize(("dialect", "call"), CALLS)
-def test_limit_of_a_native_keeps_out_the_nearest_wrong_rule(dialect: str, call: str, dtype: str) -> None:
+def test_limit_of_a_native_keeps_out_the_nearest_wrong_rule(
+    dialect: str, call: str, dtype: str
+) -> None:
     """What the limit would let through is no verdict."""
     wrong = nearest_wrong.nearest_wrong(dialects.read(call), dtype)
     assert wrong.rejected, f"{call} in {dtype}: the limit lets through {wrong}"
@@ -75,9 +82,13 @@ def signatures() -> Any:
 
     places = {"optax": optax, "tensorflow1": tf.compat.v1.train, "tf_keras": legacy}
     for dialect, place in places.items():
-        for name in dialects.find(dialect).NATIVES:
+        for name in dialects.find(dialect).natives:
             native = getattr(place, name)
-            yield dialect, name, inspect.signature(native if dialect == "optax" else native.__init__).parameters
+            yield (
+                dialect,
+                name,
+                inspect.signature(native if dialect == "optax" else native.__init__).parameters,
+            )
 
 
 def test_every_argument_and_default_of_the_native_is_read() -> None:
@@ -89,11 +100,13 @@ def test_every_argument_and_default_of_the_native_is_read() -> None:
         named = {a: p for a, p in parameters.items() if a != "self" and p.kind is not p.VAR_KEYWORD}
         defaults = {argument: p.default for argument, p in named.items() if p.default is not empty}
         words = dialects.find(dialect)
-        required = dict.fromkeys(words.NATIVES[name].required, 0.5)
+        required = dict.fromkeys(words.natives[name].required, 0.5)
         assert set(required) == {argument for argument, p in named.items() if p.default is empty}
         assert words.read(name, **required, **defaults) == words.read(name, **required)
-        mine = words.NATIVES[name].defaults
-        assert {a: defaults[a] for a in mine if a in defaults} == {a: v for a, v in mine.items() if a in defaults}
+        mine = words.natives[name].defaults
+        assert {a: defaults[a] for a in mine if a in defaults} == {
+            a: v for a, v in mine.items() if a in defaults
+        }
 
 
 def test_keras_2_confirms_its_defaults_in_its_config() -> None:
@@ -101,9 +114,11 @@ def test_keras_2_confirms_its_defaults_in_its_config() -> None:
     installed("tf_keras")
     from tf_keras.optimizers import legacy
 
-    for name, native in dialects.tf_keras.NATIVES.items():
+    for name, native in dialects.tf_keras.natives.items():
         config = getattr(legacy, name)().get_config()
-        if name == "Nadam":  # told under the name of what slows other optimizers; from_config then loses it
+        if (
+            name == "Nadam"
+        ):  # told under the name of what slows other optimizers; from_config then loses it
             assert getattr(legacy, name)(schedule_decay=0.5).get_config()["decay"] == 0.5
             config["schedule_decay"] = config["decay"]
         assert {argument: config[argument] for argument in native.defaults} == native.defaults
@@ -115,16 +130,22 @@ def test_onnx_schema_has_the_attributes_and_defaults_read() -> None:
     installed("onnx")
     from onnx import defs
 
-    for name, native in dialects.onnx.NATIVES.items():
-        attributes = defs.get_schema(name, 1, dialects.onnx.PREFIX).attributes
+    for name, native in dialects.onnx.natives.items():
+        attributes = defs.get_schema(name, 1, dialects.onnx.prefix).attributes
         inputs = {"R", "H"}
-        taken = {*native.arguments, *dialects.onnx.OTHERS.get(name, ())} - inputs
+        taken = {*native.arguments, *REFUSED.get(name, ())} - inputs
         assert taken == set(attributes)
-        assert {a for a, told in attributes.items() if told.required} == set(native.required) - inputs
+        assert {a for a, told in attributes.items() if told.required} == set(
+            native.required
+        ) - inputs
         theirs = {
-            a: told.default_value.f for a, told in attributes.items() if not told.required and a in native.defaults
+            a: told.default_value.f
+            for a, told in attributes.items()
+            if not told.required and a in native.defaults
         }
-        mine = {a: float(np.float32(value)) for a, value in native.defaults.items() if a not in inputs}
+        mine = {
+            a: float(np.float32(value)) for a, value in native.defaults.items() if a not in inputs
+        }
         assert theirs == mine
 
 

@@ -14,7 +14,18 @@ from samestep.parity.measure.trial import Trial
 from samestep.parity.measure.verdict import Verdict, judge, judge_tensor
 from samestep.parity.runners import LIBRARIES, Native, runner_of
 from samestep.parity.tests.support.require import require
-from samestep.reference import ASGD, RULES, Adagrad, Adam, Epsilon, Muon, NAdam, Rule, ScheduleFree, dialects
+from samestep.reference import (
+    ASGD,
+    RULES,
+    Adagrad,
+    Adam,
+    Epsilon,
+    Muon,
+    NAdam,
+    Rule,
+    ScheduleFree,
+    dialects,
+)
 from samestep.reference.dialects import Call, Kind, relate
 from samestep.reference.dialects.refusal import SIZES
 from samestep.reference.dialects.relation import nearest
@@ -36,7 +47,12 @@ NUMBERS = {  # which float32 holds, so that no cast on the way changes them
 }  # fmt: skip
 
 
-DEVIANT = (NAdam, ASGD, ScheduleFree, Muon)  # their natives deviate, whatever the numbers: their rules go instead
+DEVIANT = (
+    NAdam,
+    ASGD,
+    ScheduleFree,
+    Muon,
+)  # their natives deviate, whatever the numbers: their rules go instead
 
 
 def label(value: object) -> str | None:
@@ -46,8 +62,12 @@ def label(value: object) -> str | None:
 
 def rounded(rule: Rule) -> Rule:
     """The rule with numbers that float32 holds; what is zero, and Zeiler's learning rate of 1, stays."""
-    stays = {"lr"} if rule.lr == 1.0 else {"epsilon"} if isinstance(rule, Muon) else set()  # Keras' Muon has 1e-7 alone
-    return rule.replace(**{k: v for k, v in NUMBERS.items() if getattr(rule, k, 0) and k not in stays})
+    stays = (
+        {"lr"} if rule.lr == 1.0 else {"epsilon"} if isinstance(rule, Muon) else set()
+    )  # Keras' Muon has 1e-7 alone
+    return rule.replace(
+        **{k: v for k, v in NUMBERS.items() if getattr(rule, k, 0) and k not in stays}
+    )
 
 
 @functools.cache
@@ -64,7 +84,7 @@ def steady(trial: Trial) -> Trial:
 
 def run_call(dialect: str, call: Call, trial: Trial, each_step: str = "") -> Trajectory:
     """The trajectory of the dialect's native in float64; of the rule where there is no native, or where it deviates."""
-    known = dialects.find(dialect).NATIVES.get(call.name)
+    known = dialects.find(dialect).natives.get(call.name)
     if dialect not in LIBRARIES or (known and known.rule in DEVIANT):
         return run_rule(dialects.find(dialect).read(call.name, **call.arguments), trial, "float64")
     for module in runner_of(dialect).NEEDS:
@@ -80,7 +100,9 @@ def compare(rule: Rule, trial: Trial, first: Trajectory, second: Trajectory) -> 
 
 
 @pytest.mark.parametrize(("source", "call", "rule", "target"), PAIRS, ids=label)
-def test_both_sides_of_an_exact_translation_go_the_same_way(source: str, call: str, rule: Rule, target: str) -> None:
+def test_both_sides_of_an_exact_translation_go_the_same_way(
+    source: str, call: str, rule: Rule, target: str
+) -> None:
     """Live; at a changing rate, unless a condition asks for a constant one, and then they part where it changes."""
     rule = rounded(rule)
     relation = relate(rule, dialects.find(target))
@@ -91,7 +113,9 @@ def test_both_sides_of_an_exact_translation_go_the_same_way(source: str, call: s
     falling = designed(rule)
     constant = relation.kind is Kind.CONSTANT
     trial = steady(falling) if constant else falling
-    verdict = compare(rule, trial, run_call(source, said, trial), run_call(target, relation.call, trial))
+    verdict = compare(
+        rule, trial, run_call(source, said, trial), run_call(target, relation.call, trial)
+    )
     assert verdict.holds, f"{said} as {relation.call}: {verdict}"
     if constant:
         one, code = run_call(source, said, falling), relation.call.each_step
@@ -102,7 +126,9 @@ def test_both_sides_of_an_exact_translation_go_the_same_way(source: str, call: s
 
 
 @pytest.mark.parametrize(("source", "call", "rule", "target"), PAIRS, ids=label)
-def test_impossible_translation_is_parted_by_gradients(source: str, call: str, rule: Rule, target: str) -> None:
+def test_impossible_translation_is_parted_by_gradients(
+    source: str, call: str, rule: Rule, target: str
+) -> None:
     """Live: the nearest call with the same numbers goes another way; and not so with the setting of each step."""
     rule, words = rounded(rule), dialects.find(target)
     relation = relate(rule, words)
@@ -112,7 +138,7 @@ def test_impossible_translation_is_parted_by_gradients(source: str, call: str, r
     near = nearest(rule, words)
     if near is None:
         name = type(rule).__name__
-        assert relation.refusal.why == getattr(words, "LACKING", {}).get(name, f"it has no {name}")
+        assert relation.refusal.why == words.lacking.get(name, f"it has no {name}")
         return
     said, trial = dialects.find(source).spell(rule), designed(rule)
     one = run_call(source, said, trial)
@@ -134,7 +160,9 @@ def test_every_relation_holds_between_the_rules() -> None:
             back = words.read(relation.call.name, **relation.call.arguments)
             trial = designed(rule)
             trial = steady(trial) if relation.kind is Kind.CONSTANT else trial
-            verdict = compare(rule, trial, *(run_rule(each, trial, "float64") for each in (rule, back)))
+            verdict = compare(
+                rule, trial, *(run_rule(each, trial, "float64") for each in (rule, back))
+            )
             assert verdict.holds, f"{source}:{call} as {relation.call}: {verdict}"
             assert (relation.kind is Kind.OTHER) <= (back != rule)
         else:
@@ -152,8 +180,12 @@ def first_steps(at: Epsilon, epsilon: float) -> np.ndarray:
     return -run_tensor(rule, np.zeros(FIRST.shape[1]), FIRST, "float64")[0]
 
 
-@pytest.mark.parametrize(("native", "best", "percent"), [(Epsilon.INSIDE, 16 / 9, 25), (Epsilon.OUTSIDE, 0.816, 23)])
-def test_best_static_match_is_as_far_off_as_told(native: Epsilon, best: float, percent: int) -> None:
+@pytest.mark.parametrize(
+    ("native", "best", "percent"), [(Epsilon.INSIDE, 16 / 9, 25), (Epsilon.OUTSIDE, 0.816, 23)]
+)
+def test_best_static_match_is_as_far_off_as_told(
+    native: Epsilon, best: float, percent: int
+) -> None:
     """No other constant brings the worst step of all gradients nearer, and the worst is as told."""
     rule = Epsilon.OUTSIDE if native is Epsilon.INSIDE else Epsilon.INSIDE
     right = first_steps(rule, 1.0)
@@ -162,13 +194,20 @@ def test_best_static_match_is_as_far_off_as_told(native: Epsilon, best: float, p
         return float(np.abs(first_steps(native, constant) / right - 1).max())
 
     assert round(100 * worst(best)) == percent
-    assert worst(best) == min(worst(best * factor) for factor in (0.5, 0.9, 0.98, 1.0, 1.02, 1.1, 2.0))
+    assert worst(best) == min(
+        worst(best * factor) for factor in (0.5, 0.9, 0.98, 1.0, 1.02, 1.1, 2.0)
+    )
     told = SIZES[native, rule]
     assert told.count(f"{percent} %") == 2
     assert ("16/9" if native is Epsilon.INSIDE else f"{best}") in told
 
 
-NARROW: dict[str, Any] = {"lr": 2**-7, "beta1": 0.5, "beta2": 0.25, "epsilon": 2**-10}  # powers that float32 holds, too
+NARROW: dict[str, Any] = {
+    "lr": 2**-7,
+    "beta1": 0.5,
+    "beta2": 0.25,
+    "epsilon": 2**-10,
+}  # powers that float32 holds, too
 SETTINGS = [
     ("optax", Adam(**NARROW, epsilon_at=Epsilon.HAT), "adam"),
     ("optax", Adam(**NARROW, epsilon_at=Epsilon.HAT, amsgrad=True), "amsgrad"),
@@ -180,18 +219,26 @@ SETTINGS = [
 @pytest.mark.parametrize(
     ("dialect", "rule", "name"), SETTINGS, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_setting_of_each_step_makes_the_nearest_call_exact(dialect: str, rule: Rule, name: str) -> None:
+def test_setting_of_each_step_makes_the_nearest_call_exact(
+    dialect: str, rule: Rule, name: str
+) -> None:
     """The code of the refusal, run as it is told, before each step; without it the call parts."""
     refusal = relate(rule, dialects.find(dialect)).refusal
     assert refusal
-    native = dialects.find(dialect).NATIVES["adam" if dialect == "optax" else name]
-    said = {argument: getattr(rule, field) for argument, field in native.arguments.items() if field in NARROW}
+    native = dialects.find(dialect).natives["adam" if dialect == "optax" else name]
+    said = {
+        argument: getattr(rule, field)
+        for argument, field in native.arguments.items()
+        if field in NARROW
+    }
     if name == "amsgrad":
         said |= {"bias_correction_mu": False, "bias_correction_nu": False}
     trial = designed(rule)
     expected = run_rule(rule, trial, "float64")
     assert not compare(rule, trial, expected, run_call(dialect, Call(name, said), trial)).holds
-    verdict = compare(rule, trial, expected, run_call(dialect, Call(name, said), trial, refusal.each_step))
+    verdict = compare(
+        rule, trial, expected, run_call(dialect, Call(name, said), trial, refusal.each_step)
+    )
     assert verdict.holds, f"{name} with {refusal.each_step}: {verdict}"
 
 

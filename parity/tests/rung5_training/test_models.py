@@ -13,25 +13,30 @@ from samestep.parity.tests.support.frameworks import tf, torch
 
 from samestep.frameworks.experiment import facts, mnist, record
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run, execute
+from samestep.frameworks.experiment.trainer import Observation
 from samestep.frameworks.numpy import model
 from samestep.parity.measure.bounded import ROUNDOFF
 from samestep.parity.measure.limits import SAFETY
 from samestep.parity.tests.support import disturbed
 from samestep.parity.tests.support.require import LEFT_OUT, compiler
-from samestep.reference import Adam
+from samestep.reference import SGD, Adam
 
 pytestmark = pytest.mark.rung(5)
 
 STEPS = 5
 COMPILED = (
     pytest.mark.compiled,
-    pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found"),
+    pytest.mark.skipif(
+        compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found"
+    ),
 )
 
 
 def trained(framework: str, arithmetic: str, batches: Any) -> Any:
     """A trainer after the first steps."""
-    trainer = importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(Adam(lr=0.01), arithmetic)
+    trainer = importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(
+        Adam(lr=0.01), arithmetic
+    )
     for batch in batches[:STEPS]:
         trainer.step(*batch)
     return trainer
@@ -53,7 +58,9 @@ MODES = [
 
 
 @pytest.mark.parametrize(("framework", "mode"), MODES)
-def test_stretches_of_an_epoch_have_the_bits_of_the_definition(framework: str, mode: Any, batches: Any) -> None:
+def test_stretches_of_an_epoch_have_the_bits_of_the_definition(
+    framework: str, mode: Any, batches: Any
+) -> None:
     """Loops that take many steps at once take the same ones; the losses are NumPy's, the lengths those of the steps."""
     data, draws = mnist.load(), facts.draw(1, 60000).first(STEPS)
     trainer = importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(
@@ -63,28 +70,41 @@ def test_stretches_of_an_epoch_have_the_bits_of_the_definition(framework: str, m
     found = [trainer.advance(0, 2), trainer.advance(2, STEPS)]
     ways = [facts.initial_weights(), *(by_definition(batches[:n]) for n in range(1, STEPS + 1))]
     assert facts.digest(trainer.weights()) == facts.digest(ways[-1])
-    plain = importlib.import_module("samestep.frameworks.numpy.train").Trainer(Adam(lr=0.01), "lockstep")
-    losses = np.concatenate([steps.losses for steps in found])  # libraries differ in the last bit of a logarithm
-    assert losses.astype(np.float32).tolist() == [np.float32(plain.step(*batch)) for batch in batches[:STEPS]]
+    plain = importlib.import_module("samestep.frameworks.numpy.train").Trainer(
+        Adam(lr=0.01), "lockstep"
+    )
+    losses = np.concatenate(
+        [steps.losses for steps in found]
+    )  # libraries differ in the last bit of a logarithm
+    assert losses.astype(np.float32).tolist() == [
+        np.float32(plain.step(*batch)) for batch in batches[:STEPS]
+    ]
     for length, (before, after) in zip(
         np.concatenate([steps.lengths for steps in found]), itertools.pairwise(ways), strict=True
     ):
-        moved = np.concatenate([(b - a).ravel() for a, b in zip(before, after, strict=True)]).astype(np.float64)
+        moved = np.concatenate(
+            [(b - a).ravel() for a, b in zip(before, after, strict=True)]
+        ).astype(np.float64)
         exact = math.sqrt(math.fsum(moved * moved))
-        assert abs(length - exact) <= (moved.size + 2) * ROUNDOFF["float64"] * exact  # squares, their sum, its root
+        assert (
+            abs(length - exact) <= (moved.size + 2) * ROUNDOFF["float64"] * exact
+        )  # squares, their sum, its root
 
 
-def test_steps_that_cannot_be_compiled_are_eager(batches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_that_cannot_be_compiled_are_eager(
+    batches: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the same bits, and a warning that says why."""
     train = importlib.import_module("samestep.frameworks.pytorch.train")
 
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("no compiler works here\nand more about it")
 
-    monkeypatch.setattr("samestep.frameworks.pytorch.compiled._compile", fail)
+    monkeypatch.setattr("samestep.frameworks.pytorch.inductor._compile", fail)
     trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
     with pytest.warns(
-        UserWarning, match="steps are eager, for compiling them failed: RuntimeError: no compiler works here$"
+        UserWarning,
+        match="steps are eager, for compiling them failed: RuntimeError: no compiler works here$",
     ):
         trainer.step(*batches[0])
     for batch in batches[1:STEPS]:
@@ -93,7 +113,9 @@ def test_steps_that_cannot_be_compiled_are_eager(batches: Any, monkeypatch: pyte
 
 
 @pytest.mark.compiled
-@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
+@pytest.mark.skipif(
+    compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found"
+)
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_an_untested_torch_compiles_steps_by_public_functions(
     batches: Any, monkeypatch: pytest.MonkeyPatch, full: bool
@@ -102,9 +124,11 @@ def test_an_untested_torch_compiles_steps_by_public_functions(
     if not full:
         pytest.skip(LEFT_OUT)
     train = importlib.import_module("samestep.frameworks.pytorch.train")
-    monkeypatch.setattr("samestep.frameworks.pytorch.compiled.TESTED", ())
+    monkeypatch.setattr("samestep.frameworks.pytorch.inductor.TESTED", ())
     trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
-    with pytest.warns(UserWarning, match="by public functions: the faster way is not tested with torch"):
+    with pytest.warns(
+        UserWarning, match="by public functions: the faster way is not tested with torch"
+    ):
         trainer.step(*batches[0])
     for batch in batches[1:STEPS]:
         trainer.step(*batch)
@@ -112,7 +136,9 @@ def test_an_untested_torch_compiles_steps_by_public_functions(
 
 
 @pytest.mark.compiled
-@pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found")
+@pytest.mark.skipif(
+    compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found"
+)
 def test_where_steps_are_not_compiled_as_a_whole_loss_and_optimizer_are_apart(
     batches: Any, monkeypatch: pytest.MonkeyPatch, full: bool
 ) -> None:
@@ -124,7 +150,9 @@ def test_where_steps_are_not_compiled_as_a_whole_loss_and_optimizer_are_apart(
         raise ValueError("not here")
 
     train = importlib.import_module("samestep.frameworks.pytorch.train")
-    monkeypatch.setattr("samestep.frameworks.pytorch.whole.WholeStep", refuse)
+    monkeypatch.setattr(
+        "samestep.frameworks.pytorch.compiled_training.CompiledTrainingStep", refuse
+    )
     with pytest.warns(UserWarning, match="loss and optimizer are compiled apart: not here"):
         trainer = train.Trainer(Adam(lr=0.01), "lockstep", compiled=True)
     for batch in batches[:STEPS]:
@@ -132,12 +160,57 @@ def test_where_steps_are_not_compiled_as_a_whole_loss_and_optimizer_are_apart(
     assert facts.digest(trainer.weights()) == facts.digest(by_definition(batches[:STEPS]))
 
 
+@pytest.mark.parametrize("arithmetic", facts.ARITHMETICS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_an_observed_step_has_the_same_bits(framework: str, arithmetic: str, batches: Any) -> None:
+    """Loss and weights; the observer sees the gradients of the optimizer, kernels (in, out)."""
+    train = importlib.import_module(f"samestep.frameworks.{framework}.train")
+    plain, observed = (train.Trainer(SGD(lr=0.5), arithmetic) for _ in range(2))
+    observations: list[Observation] = []
+    for number, batch in enumerate(batches[:STEPS], start=1):
+        before = [np.array(weight) for weight in observed.weights()]
+        losses = plain.step(*batch), observed.step(*batch, observe=observations.append)
+        assert facts.digest(observed.weights()) == facts.digest(plain.weights())
+        assert len(observations) == number
+        assert losses == (observations[-1].loss,) * 2
+        assert observations[-1].logits.shape == (facts.BATCH, facts.LAYERS[-1])
+        moved = [
+            w - np.float64(0.5).astype(w.dtype) * g
+            for w, g in zip(before, observations[-1].gradients, strict=True)
+        ]
+        assert facts.digest(moved) == facts.digest(observed.weights())
+
+
+def test_observers_see_the_same_step_in_every_framework(batches: Any) -> None:
+    """The same bits of logits and gradients; the loss but for the last bit of a logarithm."""
+    seen: dict[str, Observation] = {}
+    for framework in FRAMEWORKS:
+        trainer = importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(
+            Adam(), "lockstep"
+        )
+        trainer.step(*batches[0], observe=lambda step, name=framework: seen.__setitem__(name, step))
+    assert len({facts.digest([step.logits]) for step in seen.values()}) == 1
+    assert len({facts.digest(step.gradients) for step in seen.values()}) == 1
+    assert len({np.float32(step.loss) for step in seen.values()}) == 1
+
+
+def test_a_compiled_step_cannot_be_observed(batches: Any) -> None:
+    """PyTorch's whole step is one function; the error says so before anything is compiled."""
+    trainer = importlib.import_module("samestep.frameworks.pytorch.train").Trainer(
+        Adam(), "lockstep", compiled=True
+    )
+    with pytest.raises(ValueError, match="a compiled step cannot be observed"):
+        trainer.step(*batches[0], observe=lambda step: None)
+
+
 def by_definition(batches: Any) -> list[np.ndarray]:
     """Lockstep from its definition alone: exact integer products, the gradient by the chain rule, Adam by its paper."""
     weights = facts.initial_weights()
     m, v = ([np.zeros_like(weight) for weight in weights] for _ in range(2))
     for t, (images, labels, mask) in enumerate(batches, start=1):
-        gradients = _gradients([weight.astype(np.float64) for weight in weights], images / 255, labels, mask * 1.25)
+        gradients = _gradients(
+            [weight.astype(np.float64) for weight in weights], images / 255, labels, mask * 1.25
+        )
         rate = np.float32(0.01 / (1 - _power(0.9, t)))
         stretch = np.float32(1 / np.sqrt(1 - _power(0.999, t)))
         for i, gradient in enumerate(g.astype(np.float32) for g in gradients):
@@ -171,7 +244,9 @@ def _on_grid(x: np.ndarray) -> np.ndarray:
     return whole * unit
 
 
-def _gradients(weights: Any, x: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
+def _gradients(
+    weights: Any, x: np.ndarray, labels: np.ndarray, mask: np.ndarray
+) -> list[np.ndarray]:
     W1, b1, W2, b2 = weights
     before = _on_grid(_product(x, W1)) + b1
     hidden = np.where(before > 0, before, 0) * mask
@@ -193,7 +268,9 @@ def test_draws_of_an_epoch_are_those_of_the_definition(epoch: int) -> None:
         words = masks.random_raw(32 * 128 // 2).tolist()
         halves = [half for word in words for half in (word % 2**32, word >> 32)]
         assert np.array_equal(indices, expected[32 * step : 32 * step + 32])
-        assert np.array_equal(mask.ravel(), [5 * half >= 2**32 for half in halves])  # no list: pytest would align them
+        assert np.array_equal(
+            mask.ravel(), [5 * half >= 2**32 for half in halves]
+        )  # no list: pytest would align them
 
 
 def test_draws_of_the_weights_fill_glorot_s_interval() -> None:
@@ -236,15 +313,24 @@ def test_accuracy_on_record_is_that_of_the_test_set(tmp_path: Path) -> None:
     """Worked out again from the weights on record."""
     *_, last = execute(Run("numpy", "keras:Adam(learning_rate=0.001)", steps=20), tmp_path)
     path, data = Path(last["record"]), mnist.load()
-    flat, shapes = record.read_weights(path)[20], [weight.shape for weight in facts.initial_weights()]
+    flat, shapes = (
+        record.read_weights(path)[20],
+        [weight.shape for weight in facts.initial_weights()],
+    )
     ends = np.cumsum([np.prod(shape) for shape in shapes])
-    weights = [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
+    weights = [
+        part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)
+    ]
     doubles = [weight.astype(np.float64) for weight in weights]
     *_, logits = model.forward(doubles, data.test_images / 255, np.float64(1), model.on_grid)
-    assert record.read(path).epochs[-1]["accuracy"] == np.mean(logits.argmax(axis=1) == data.test_labels)
+    assert record.read(path).epochs[-1]["accuracy"] == np.mean(
+        logits.argmax(axis=1) == data.test_labels
+    )
 
 
-def test_a_record_tells_what_else_a_result_may_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_tells_what_else_a_result_may_depend_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Settings of the framework and of the environment, as they are at the run."""
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
     torch.use_deterministic_algorithms(True)
@@ -254,7 +340,10 @@ def test_a_record_tells_what_else_a_result_may_depend_on(tmp_path: Path, monkeyp
         torch.use_deterministic_algorithms(False)
     header = record.read(Path(last["record"])).header
     assert header["options"]["ATEN_CPU_CAPABILITY"] == "default"
-    assert header["settings"].items() >= {"deterministic_algorithms": True, "cudnn.benchmark": False}.items()
+    assert (
+        header["settings"].items()
+        >= {"deterministic_algorithms": True, "cudnn.benchmark": False}.items()
+    )
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -277,4 +366,6 @@ def test_tensorflow_tells_whether_it_may_round_products_to_tensor_float_32(allow
 def test_a_compiler_is_refused_where_there_is_none(framework: str, mode: str) -> None:
     """By name."""
     with pytest.raises(ValueError, match=f"{mode} must be off for"):
-        importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(Adam(), "lockstep", **{mode: True})
+        importlib.import_module(f"samestep.frameworks.{framework}.train").Trainer(
+            Adam(), "lockstep", **{mode: True}
+        )

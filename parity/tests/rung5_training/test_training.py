@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samestep.frameworks.experiment import facts, launch, record
+from samestep.frameworks.experiment import executor, facts, process, record
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run, main
 from samestep.frameworks.numpy import exactness, model
 from samestep.frameworks.numpy.train import Trainer
@@ -33,11 +33,15 @@ ADAM, ADAGRAD = "keras:Adam(learning_rate=0.001)", "keras:Adagrad(learning_rate=
 
 WHOLE = [cases.PLAIN[name][-1] for name in cases.EVERYDAY]  # for a whole epoch in every framework
 EPOCH = [Run(name, call) for call in WHOLE for name in FRAMEWORKS]
-CUT = [Run(name, call, steps=SHORT) for call in cases.SHARE if call not in WHOLE for name in FRAMEWORKS]
+CUT = [
+    Run(name, call, steps=SHORT) for call in cases.SHARE if call not in WHOLE for name in FRAMEWORKS
+]
 XLA = [Run("tensorflow", call, steps=SHORT, xla=True) for call in WHOLE]
 WHOLE_STEPS = [Run("pytorch", ADAM, steps=SHORT, compiled=True)]
 THREADS = [Run(name, ADAM, steps=SHORT, threads=2) for name in FRAMEWORKS]
-DOUBLE = [Run(name, call, "float64", steps=SHORT) for call in (ADAM, ADAGRAD) for name in FRAMEWORKS]
+DOUBLE = [
+    Run(name, call, "float64", steps=SHORT) for call in (ADAM, ADAGRAD) for name in FRAMEWORKS
+]
 SINGLE = [Run(name, ADAM, "float32", steps=SHORT) for name in FRAMEWORKS]
 EVERY = [Run(name, call) for call in cases.TRAINED for name in FRAMEWORKS]
 
@@ -48,21 +52,31 @@ Records = dict[Run, tuple[record.Record, Path]]
 def records(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Records:
     """The records of all runs of this module; what is compiled or has threads of its own is so in its own process."""
     out = tmp_path_factory.mktemp("records")
-    apart, together = [*WHOLE_STEPS, *THREADS], [*(EVERY if full else [*EPOCH, *CUT]), *XLA, *DOUBLE, *SINGLE]
+    apart, together = (
+        [*WHOLE_STEPS, *THREADS],
+        [*(EVERY if full else [*EPOCH, *CUT]), *XLA, *DOUBLE, *SINGLE],
+    )
     train_together(together, out)
-    failed = [f"{outcome.run.name} {outcome.error}" for outcome in launch.launch(apart, out) if outcome.error]
+    failed = [
+        f"{outcome.run.name} {outcome.error}"
+        for outcome in executor.train_all(apart, out)
+        if outcome.error
+    ]
     assert not failed, "\n".join(failed)
-    return {run: (record.read(out / f"{run.name}.json"), out / f"{run.name}.json") for run in [*apart, *together]}
+    return {
+        run: (record.read(out / f"{run.name}.json"), out / f"{run.name}.json")
+        for run in [*apart, *together]
+    }
 
 
 def train_together(runs: Sequence[Run], out: Path) -> None:
     """Train those of a framework in one process, one after the other: else they would import it longer than train."""
     spawn = get_context("spawn")
-    processes = {name: ProcessPoolExecutor(1, spawn) for name in FRAMEWORKS}
-    ends = {run: processes[run.framework].submit(main, run.command(out)[3:]) for run in runs}
+    pools = {name: ProcessPoolExecutor(1, spawn) for name in FRAMEWORKS}
+    ends = {run: pools[run.framework].submit(main, [run.request(out)]) for run in runs}
     assert {run.name: end.result() for run, end in ends.items()} == {run.name: 0 for run in runs}
-    for process in processes.values():
-        process.shutdown()
+    for pool in pools.values():
+        pool.shutdown()
 
 
 def digests(records: Records, run: Run) -> dict[int, str]:
@@ -85,7 +99,9 @@ def test_frameworks_train_with_one_digest(records: Records, call: str, full: boo
         assert not different, f"{call}: {name} leaves NumPy at the mark of step {different[0]}"
 
 
-@pytest.mark.skipif(golden.here() != golden.PLATFORM, reason=f"golden digests are those of {golden.PLATFORM}")
+@pytest.mark.skipif(
+    golden.here() != golden.PLATFORM, reason=f"golden digests are those of {golden.PLATFORM}"
+)
 @pytest.mark.parametrize("run", EVERY, ids=lambda run: run.name)
 def test_epoch_ends_with_the_golden_digest(records: Records, run: Run, full: bool) -> None:
     """The digest is the one recorded when five epochs agreed in three frameworks."""
@@ -99,12 +115,17 @@ def test_golden_digests_are_those_of_the_present_cases() -> None:
     recorded = golden.load()
     assert set(recorded) == set(cases.TRAINED)
     assert all(entry["rule"] == repr(dialects.read(call)) for call, entry in recorded.items())
-    assert all(len(entry["digests"]) == len(set(entry["digests"])) == golden.EPOCHS for entry in recorded.values())
+    assert all(
+        len(entry["digests"]) == len(set(entry["digests"])) == golden.EPOCHS
+        for entry in recorded.values()
+    )
 
 
 def test_recorder_refuses_frameworks_that_differ() -> None:
     """No digest is recorded unless all frameworks agree."""
-    kept = {name: record.Record({}, epochs=[{"digest": "a", "accuracy": 0.5}]) for name in FRAMEWORKS}
+    kept = {
+        name: record.Record({}, epochs=[{"digest": "a", "accuracy": 0.5}]) for name in FRAMEWORKS
+    }
     agreeing = {Run(name, ADAM): kept[name] for name in FRAMEWORKS}
     assert golden.agreed(ADAM, agreeing)["digests"] == ["a"]
     kept["pytorch"].epochs[0]["digest"] = "b"
@@ -140,19 +161,30 @@ def test_no_element_depends_on_the_order_of_a_sum(records: Records) -> None:
     """Checked at every mark of every lockstep run in NumPy, against whole-number arithmetic."""
     runs = [run for run in records if (run.framework, run.arithmetic) == ("numpy", "lockstep")]
     assert {run.call for run in runs} >= set(cases.SHARE)
-    assert {run.name: records[run][0].order_dependent for run in runs} == {run.name: 0 for run in runs}
+    assert {run.name: records[run][0].order_dependent for run in runs} == {
+        run.name: 0 for run in runs
+    }
 
 
-def test_coarser_check_finds_sums_that_are_not_exact(batches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_coarser_check_finds_sums_that_are_not_exact(
+    batches: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With 28 bits an operand the products no longer fit, and the check says so; with 20 it counts every element."""
     images, labels, mask = batches[0]
     arguments = facts.initial_weights(), images / 255, labels, mask * 1.25
-    faults, checked = exactness.order_dependent([w.astype(np.float64) for w in arguments[0]], *arguments[1:])
-    products = 2 * 32 * 128 + 32 * 10 + 784 * 128 + 128 * 10  # two forward, one to the hidden layer, two to kernels
+    faults, checked = exactness.order_dependent(
+        [w.astype(np.float64) for w in arguments[0]], *arguments[1:]
+    )
+    products = (
+        2 * 32 * 128 + 32 * 10 + 784 * 128 + 128 * 10
+    )  # two forward, one to the hidden layer, two to kernels
     sums = 128 + 10 + 32  # for the biases, and of exponentials, of which there are 320
     assert (faults, checked) == (0, products + sums + 32 * 10)
     monkeypatch.setattr(model, "BITS", 28)
-    assert exactness.order_dependent([w.astype(np.float64) for w in arguments[0]], *arguments[1:])[0] > 0
+    assert (
+        exactness.order_dependent([w.astype(np.float64) for w in arguments[0]], *arguments[1:])[0]
+        > 0
+    )
 
 
 class Spied:
@@ -189,7 +221,10 @@ ABSORBED = {
     ("keras:Lion(learning_rate=0.0001, beta_2=0.999)", "keep1"),
     ("keras:Lion(learning_rate=0.0001, beta_2=0.999)", "take1"),
     ("keras:Lion(learning_rate=0.0001, beta_2=0.999)", "take2"),
-    ("keras:Adafactor(learning_rate=0.05)", "epsilon1"),  # 1e-30; where squares are smaller, gradients are zero
+    (
+        "keras:Adafactor(learning_rate=0.05)",
+        "epsilon1",
+    ),  # 1e-30; where squares are smaller, gradients are zero
     # beside an initial accumulator of 0.1 float32 rounds this epsilon the same, whatever its last digits
     ("keras:Adagrad(learning_rate=0.01)", "epsilon"),
     ("keras:Adagrad(learning_rate=0.01, weight_decay=0.01)", "epsilon"),
@@ -198,7 +233,9 @@ ABSORBED = {
 
 
 @pytest.mark.parametrize("call", cases.TRAINED)
-def test_change_of_a_millionth_in_any_coefficient_changes_the_digest(call: str, batches: Any, full: bool) -> None:
+def test_change_of_a_millionth_in_any_coefficient_changes_the_digest(
+    call: str, batches: Any, full: bool
+) -> None:
     """A digest is no blunt instrument: 2^-20 of any coefficient that reaches the update shows in it."""
     if not full and call not in cases.SHARE:
         pytest.skip(LEFT_OUT)
@@ -207,12 +244,19 @@ def test_change_of_a_millionth_in_any_coefficient_changes_the_digest(call: str, 
     assert used
     unnoticed = {(call, name) for name in used if digest_with(rule, batches[:60], name)[0] == plain}
     absorbed = {pair for pair in ABSORBED if pair[0] == call}
-    assert unnoticed == absorbed, f"{rule!r}: a change of 2^-20 leaves the digest as it was in {unnoticed}"
+    assert unnoticed == absorbed, (
+        f"{rule!r}: a change of 2^-20 leaves the digest as it was in {unnoticed}"
+    )
 
 
 FORWARD = [
     Patch("", "frameworks/numpy/model.py", "np.maximum(before, 0)", "np.maximum(before, 1e-3)"),
-    Patch("", "frameworks/pytorch/model.py", "functional.relu(_linear", "functional.leaky_relu(_linear"),
+    Patch(
+        "",
+        "frameworks/pytorch/model.py",
+        "functional.relu(_linear",
+        "functional.leaky_relu(_linear",
+    ),
     Patch("", "frameworks/tensorflow/model.py", "tf.nn.relu(_dense", "tf.nn.leaky_relu(_dense"),
 ]
 
@@ -228,9 +272,9 @@ def test_altered_forward_pass_changes_its_own_digest_alone(
     records: Records, altered: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """Each framework differentiates its own model, so no other framework notices."""
-    monkeypatch.setattr(launch, "SEARCH_PATH", altered)
+    monkeypatch.setattr(process, "SEARCH_PATH", altered)
     runs = [Run(name, ADAM, steps=50) for name in FRAMEWORKS]
-    outcomes = launch.launch(runs, altered)
+    outcomes = executor.train_all(runs, altered)
     assert all(outcome.record for outcome in outcomes), [outcome.error for outcome in outcomes]
     changed = [
         outcome.run.framework
@@ -242,24 +286,35 @@ def test_altered_forward_pass_changes_its_own_digest_alone(
 
 
 @pytest.mark.parametrize("call", [ADAM, ADAGRAD])
-def test_plain_float64_training_stays_within_the_derived_limit(records: Records, call: str, batches: Any) -> None:
+def test_plain_float64_training_stays_within_the_derived_limit(
+    records: Records, call: str, batches: Any
+) -> None:
     """No two frameworks are farther apart, at any mark, than sums in the worst order could bring them."""
     gaps = disturbed.response(dialects.read(call), batches, seed=3)
-    kept = {name: record.read_weights(records[Run(name, call, "float64", steps=SHORT)][1]) for name in FRAMEWORKS}
+    kept = {
+        name: record.read_weights(records[Run(name, call, "float64", steps=SHORT)][1])
+        for name in FRAMEWORKS
+    }
     for step in kept["numpy"]:
         limit = SAFETY * np.linalg.norm(gaps[step - 1])
         for name in ("pytorch", "tensorflow"):
             distance = np.linalg.norm(kept[name][step] - kept["numpy"][step])
-            assert distance <= limit, f"{call}, {name}, step {step}: {distance} apart, limit {limit}"
+            assert distance <= limit, (
+                f"{call}, {name}, step {step}: {distance} apart, limit {limit}"
+            )
     wrong = Trainer(dialects.read(call).replace(lr=0.001 * (1 + 2.0**-36)), "float64")
     right = Trainer(dialects.read(call).replace(lr=0.001), "float64")
     for batch in batches:
         wrong.step(*batch)
         right.step(*batch)
     away = np.linalg.norm(
-        np.concatenate([(a - b).ravel() for a, b in zip(wrong.weights(), right.weights(), strict=True)])
+        np.concatenate(
+            [(a - b).ravel() for a, b in zip(wrong.weights(), right.weights(), strict=True)]
+        )
     )
-    assert away > SAFETY * np.linalg.norm(gaps[-1]), "the limit would let through a rate wrong by 2^-36"
+    assert away > SAFETY * np.linalg.norm(gaps[-1]), (
+        "the limit would let through a rate wrong by 2^-36"
+    )
 
 
 def test_every_run_writes_the_same_kind_of_record(records: Records) -> None:

@@ -1,8 +1,11 @@
-"""How PyTorch and Keras write what stands around a rule. The same verbs in each module: ``read_`` and ``spell_``
-``schedule``, ``clipping``, ``average``, ``accumulation``.
+"""How PyTorch and Keras write the parts around a rule.
+
+Each module has functions ``read_...`` and ``spell_...`` for ``schedule``, ``clipping``, ``average``
+and ``accumulation``.
 
 >>> from samestep.reference.dialects import parts
->>> schedule = parts.keras.read_schedule("PiecewiseConstantDecay", boundaries=[3, 7], values=[0.5, 0.25, 0.125])
+>>> arguments = {"boundaries": [3, 7], "values": [0.5, 0.25, 0.125]}
+>>> schedule = parts.keras.read_schedule("PiecewiseConstantDecay", **arguments)
 >>> str(parts.pytorch.spell_schedule(schedule))
 'MultiStepLR(milestones=[4, 8], gamma=0.5)  # on an optimizer with lr=0.5'
 """

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from samestep.bench import clock, sizes
 from samestep.frameworks.experiment import facts, mnist
 from samestep.frameworks.pytorch import Optimizer, model, native
 from samestep.reference import Rule, dialects
-
-from . import clock, sizes
 
 
 def gpu() -> str | None:
@@ -21,14 +20,18 @@ def gpu() -> str | None:
 
 
 @contextlib.contextmanager
-def stepper(what: Rule | dialects.Call, mode: str, device: str, size: str = "mnist") -> Iterator[clock.Stepper]:
+def stepper(
+    what: Rule | dialects.Call, mode: str, device: str, size: str = "mnist"
+) -> Iterator[clock.Stepper]:
     """The weights of a size under a rule (ours) or a call (the native), stepped in ``mode``."""
     parameters = model.parameters(sizes.weights(size), device)
-    for parameter, gradient in zip(parameters, model.parameters(sizes.gradients(size), device), strict=True):
+    gradients = model.parameters(sizes.gradients(size), device)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient.detach()
     optimizer = _optimizer(parameters, what, mode)
     step = optimizer.step
-    if mode == "compiled" and not isinstance(what, Rule):  # apart from other optimizers: recompilations are limited
+    if mode == "compiled" and not isinstance(what, Rule):
+        # Recompilations are limited, so each optimizer counts its own.
         step = torch.compile(step, isolate_recompiles=True)
 
     def step_and_wait() -> None:
@@ -46,12 +49,14 @@ def _optimizer(
 ) -> torch.optim.Optimizer:
     if isinstance(what, Rule):
         return Optimizer(parameters, what, compiled=mode == "compiled")
-    compiled = "for-loop" if what.name in native.UNVARIED else "foreach"  # what PyTorch's compiler is given
-    return native.optimizer(parameters, what, compiled if mode == "compiled" else mode)
+    implementation = mode
+    if mode == "compiled":
+        implementation = "for-loop" if what.name in native.UNVARIED else "foreach"
+    return native.optimizer(parameters, what, implementation)
 
 
 def usual(name: str, device: str) -> str:
-    """The implementation of ``torch.optim.<name>`` for who asks for none."""
+    """The implementation of ``torch.optim.<name>`` that torch uses by default."""
     loop = device == "cpu" or name in ("Adafactor", *native.UNVARIED)
     return "for-loop" if loop else "foreach"
 
@@ -69,21 +74,31 @@ def axpy(parameters: int, device: str) -> Callable[[], Any]:
 
 
 def epochs(call: str) -> dict[str, Callable[[], list[np.ndarray]]]:
-    """An epoch as PyTorch's tutorials write it, by name: DataLoader, a module, ``backward`` and torch.optim's step, in
-    its default implementation and in its quickest for a model of this size. Each gives the weights."""
-    data, (_, name, arguments) = mnist.load(), dialects.parse(call)
+    """An epoch as PyTorch's tutorials write it, by name; each function gives the weights.
+
+    It has a DataLoader, a module, ``backward`` and torch.optim's step: in the default
+    implementation, and in the quickest for a model of this size.
+    """
+    _, name, arguments = dialects.parse(call)
+    data = mnist.load()
     images = torch.from_numpy(data.train_images / np.float32(255))
-    pairs = torch.utils.data.TensorDataset(images, torch.from_numpy(data.train_labels.astype(np.int64)))
+    pairs = torch.utils.data.TensorDataset(
+        images, torch.from_numpy(data.train_labels.astype(np.int64))
+    )
     loader = torch.utils.data.DataLoader(pairs, batch_size=facts.BATCH, shuffle=True)
-    found: dict[str, Callable[[], list[Any]]] = {}
+    epochs_by_name: dict[str, Callable[[], list[Any]]] = {}
     for way in ("DataLoader", *(["DataLoader fused"] if name in native.FUSED else [])):
         module = torch.nn.Sequential(
-            torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Dropout(facts.DROPOUT), torch.nn.Linear(128, 10)
+            torch.nn.Linear(784, 128),
+            torch.nn.ReLU(),
+            torch.nn.Dropout(facts.DROPOUT),
+            torch.nn.Linear(128, 10),
         )
         options = {"fused": True} if way.endswith("fused") else {}
         optimizer = getattr(torch.optim, name)(module.parameters(), **arguments, **options)
-        found[way] = functools.partial(_epoch, loader, module, torch.nn.CrossEntropyLoss(), optimizer)
-    return found
+        loss = torch.nn.CrossEntropyLoss()
+        epochs_by_name[way] = functools.partial(_epoch, loader, module, loss, optimizer)
+    return epochs_by_name
 
 
 def _epoch(loader: Any, module: Any, loss: Any, optimizer: Any) -> list[np.ndarray]:

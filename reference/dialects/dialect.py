@@ -1,0 +1,108 @@
+"""A dialect as one value: how a framework, a paper or an article writes the rules."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from samestep.reference.rule import Rule
+
+from .call import Call, Inexpressible, Native
+
+
+class Reader(Protocol):
+    """A function that gives the rule that an optimizer's name and arguments mean."""
+
+    def __call__(self, name: str, /, **arguments: Any) -> Rule: ...
+
+
+class Refusal(NamedTuple):
+    """What a dialect says about rules that it cannot express, beyond what their fields show.
+
+    It is for rules of which ``applies(rule)`` is true. The texts may contain ``{name}``, the rule's
+    class, the rule's fields such as ``{epsilon}``, and ``{ours}``, the call of our own adapter.
+    """
+
+    applies: Callable[[Any], Any]
+    why: str
+    instead: str = "{ours}"
+    size: str = ""
+    each_step: str = ""
+
+    def error(self, rule: Rule, prefix: str, ours: str) -> Inexpressible:
+        """The error for this rule; ``prefix`` is the dialect's."""
+        values = {**rule.to_dict(), "name": type(rule).__name__, "ours": ours}
+        why = self.why.format(**values)
+        instead = self.instead.format(**values)
+        each_step = self.each_step.format(**values)
+        return Inexpressible(f"{rule!r} in {prefix}", why, instead, self.size, each_step)
+
+
+def _as_they_are(arguments: dict[str, Any], native: Native) -> dict[str, Any]:
+    return arguments
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Dialect:
+    """How a framework, a paper or an article writes the rules.
+
+    ``name`` identifies the dialect and stands before the colon of a call as text. ``prefix`` says
+    in messages where its optimizers are, such as "torch.optim". ``natives`` has an entry for each
+    of them that follows a rule.
+
+    ``read(name, **arguments)`` gives the rule that a call means. It raises ValueError for an
+    unknown name or argument and for a value out of range, Inexpressible for what no rule here does.
+    ``spell(rule)`` gives the call that means the rule in exact arithmetic, or raises Inexpressible.
+
+    ``join`` writes the arguments of a native as its signature has them, such as two of them as a
+    pair. ``refusals`` explain why a rule cannot be expressed; the first that applies is used.
+    ``lacking`` explains it for a class of rules, by name. ``unsupported`` maps arguments that no
+    rule describes to the value that switches each off. ``read_only`` names natives that ``spell``
+    never gives. ``left_out`` maps optimizers of the framework that are no rules to the reason.
+    """
+
+    name: str
+    prefix: str
+    natives: Mapping[str, Native]
+    read: Reader
+    spell: Callable[[Rule], Call]
+    join: Callable[[dict[str, Any], Native], dict[str, Any]] = _as_they_are
+    refusals: Sequence[Refusal] = ()
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    unsupported: Mapping[str, Any] = field(default_factory=dict)
+    read_only: Collection[str] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"dialects.{self.name}"
+
+    def title(self, name: str) -> str:
+        """An optimizer's name in messages, "torch.optim.Adam" or "the paper's Adam"."""
+        return f"{self.prefix}'s {name}" if " " in self.prefix else f"{self.prefix}.{name}"
+
+    def find(self, name: str) -> Native:
+        """The native of that name; ValueError lists the names there are."""
+        if name not in self.natives:
+            known = ", ".join(self.natives)
+            raise ValueError(f"{self.prefix} has no optimizer {name!r} here; there are: {known}")
+        return self.natives[name]
+
+    def natives_of(self, rule: type[Rule]) -> dict[str, Native]:
+        """The natives that follow rules of this class."""
+        return {name: native for name, native in self.natives.items() if native.rule is rule}
+
+    def native_for(self, rule: Rule) -> str | None:
+        """The name of the first native that can express the rule, or None."""
+        for name, native in self.natives_of(type(rule)).items():
+            if not native.differences(rule) and name not in self.read_only:
+                return name
+        return None
+
+    def state_names(self, rule: Rule) -> dict[str, str]:
+        """What the dialect calls each state of the rule: our name to its name.
+
+        Where several natives follow the rule, the first that has a name for a state decides.
+        """
+        names: dict[str, str] = {}
+        for native in self.natives_of(type(rule)).values():
+            names = {**native.state, **names}
+        return names

@@ -1,0 +1,38 @@
+"""The signatures of natives that are not optimizers, and a call's arguments completed from them."""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+
+class _Required:
+    """The type of ``REQUIRED``."""
+
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Final = _Required()  # stands for the default of an argument that has none
+
+Signatures: TypeAlias = Mapping[str, Mapping[str, Any]]  # of each name the arguments with defaults
+
+
+def complete(
+    prefix: str, known: Signatures, name: str, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The call's arguments with the defaults filled in.
+
+    ``prefix`` says in messages where the natives are. ValueError for an unknown name, an unknown
+    argument or a missing one.
+    """
+    if name not in known:
+        names = ", ".join(filter(None, known))
+        raise ValueError(f"{prefix} has nothing called {name!r} here; there are: {names}")
+    for argument in arguments:
+        if argument not in known[name]:
+            takes = ", ".join(known[name])
+            raise ValueError(f"{name} has no argument {argument!r}; it takes: {takes}")
+    values = {**known[name], **arguments}
+    missing = [argument for argument, value in values.items() if value is REQUIRED]
+    if missing:
+        raise ValueError(f"{name} must be given {', '.join(missing)}")
+    return values
