@@ -67,6 +67,7 @@ class Adafactor(Rule):
         take = xp.power(t, self.beta2_decay)
         cap = 1 / xp.sqrt(t)
         return Coefficients(
+            # equivalent mutant "< -> <=": where lr is cap, both choices are equal
             lr=xp.where(lr < cap, lr, cap) if self.relative_step else lr,
             keep=1 - take,
             take=take,
@@ -89,6 +90,7 @@ class Adafactor(Rule):
             # mean(r) is mean(c). The average of both has the same bits for a transposed tensor, and
             # so has the product of the roots of r and c, each over the root of that mean.
             mean_of_means = mean(new["r"], xp, -2) * 0.5 + mean(new["c"], xp, -1) * 0.5
+            # equivalent mutant "floor -> True": INSIDE, mean_of_means is epsilon1 or more
             if floor:
                 lowest = xp.zeros_like(mean_of_means) + c.epsilon1
                 mean_of_means = xp.maximum(mean_of_means, lowest)

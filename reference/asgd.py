@@ -43,6 +43,7 @@ class ASGD(Rule):
     t0: float = number(1e6, "[0, inf)")
 
     def start(self, theta: Array, xp: Namespace) -> State:
+        # equivalent mutant "* -> /": 0 / 1 is 0 * 1
         return {"eta": 0 * xp.ones((), dtype=theta.dtype), "a": xp.zeros_like(theta)}
 
     def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Coefficients:
@@ -50,6 +51,7 @@ class ASGD(Rule):
         return Coefficients(
             first=xp.where(t == 1, lr, 0.0),
             later=lr / xp.power(1 + self.lambd * lr * t, self.alpha),
+            # equivalent mutant "> -> >=": where late is 1, both choices are 1
             share=1 / xp.where(late > 1, late, 1.0),
             lambd=self.lambd,
             shrink=self.decay_factor(lr),
@@ -62,4 +64,5 @@ class ASGD(Rule):
         eta = state["eta"] + c.first
         theta = theta - c.lambd * eta * theta - eta * g
         a = state["a"] + c.share * (theta - state["a"])
+        # equivalent mutant "eta -> state["eta"]": its shape and dtype are the same
         return theta, {"eta": xp.zeros_like(eta) + c.later, "a": a}

@@ -69,5 +69,6 @@ class FTRL(Rule):
             xp.sqrt(x) if self.lr_power == -0.5 else x**c.power for x in (state["n"], n)
         )
         z = state["z"] + (g + c.shrinkage * theta - c.pace * (after - before) * theta)
+        # equivalent mutant "zeros_like({z -> state["z"]})": its shape and dtype are the same
         beyond = xp.maximum(xp.abs(z) - c.l1, xp.zeros_like(z))
         return -xp.sign(z) * beyond / (c.pace * after + c.ridge), {"n": n, "z": z}

@@ -71,6 +71,7 @@ class LAMB(Rule):
     ) -> tuple[Array, State]:
         theta, g = self.apply_decay(theta, gradient, c)
         m = c.keep1 * state["m"] + c.take1 * g
+        # equivalent mutant "g -> gradient": decay never joins it, and a square has no sign
         v = c.keep2 * state["v"] + c.take2 * xp.square(g)
         d = c.correct * m / (c.stretch * xp.sqrt(v) + c.epsilon)
         if self.weight_decay and self.decay is Decay.JOINED:

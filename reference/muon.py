@@ -105,7 +105,9 @@ class Muon(Rule):
         return self.fallback.start(theta, xp)
 
     def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Coefficients:
+        # equivalent mutant "0.0 -> 1.0": without Adam nobody reads its coefficients
         adam = AdamCoefficients(*[0.0] * len(AdamCoefficients._fields))
+        # equivalent mutant "self.adam -> True": without Adam nobody reads its coefficients
         if self.adam:
             adam = self.fallback.coefficients(t, lr * self.adam_lr_scale, xp)
             adam = adam._replace(shrink=self.fallback.decay_factor(lr))

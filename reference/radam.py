@@ -62,7 +62,10 @@ class RAdam(Rule):
         longest = 2 / (1 - self.beta2) - 1
         length = longest - 2 * t * power / (1 - power)
         adaptive = length > TRACTABLE
+        # equivalent mutant "6.0 -> 12.0": nothing that depends on it is used
         known = xp.where(adaptive, length, 6.0)  # else r is not used, but must be finite
+        # equivalent mutant "> -> >=": at a length of 5 the rate never adapts, and share is not used
+        # equivalent mutant "1.0 -> 2.0": the rate never adapts, and share is not used
         share = longest / ((longest - 4) * (longest - 2)) if longest > TRACTABLE else 1.0
         r = xp.sqrt((known - 4) * (known - 2) / known * share)
         hat = self.epsilon_at is Epsilon.HAT

@@ -63,9 +63,14 @@ class Rprop(Rule):
         self, theta: Array, gradient: Array, state: State, c: Coefficients, xp: Namespace
     ) -> tuple[Array, State]:
         theta, g = self.apply_decay(theta, gradient, c)
+        # equivalent mutant "zeros_like({g -> gradient})": its shape and dtype are the same
         nothing = xp.zeros_like(g)
         d = state["d"] + c.first
+        # equivalent mutant "xp.sign(g) -> (g)": only the sign of s matters
+        # equivalent mutant "xp.sign(state["h"]) -> (state["h"])": only the sign of s matters
         s = xp.sign(g) * xp.sign(state["h"])
+        # equivalent mutant "c.rise * {d -> state["d"]}": where s is not 0, c.first is 0
+        # equivalent mutant "c.fall * {d -> state["d"]}": where s is not 0, c.first is 0
         d = xp.where(s > 0, c.rise * d, xp.where(s < 0, c.fall * d, d))
         d = xp.minimum(xp.maximum(d, nothing + c.smallest), nothing + c.largest)
         g = xp.where(s < 0, nothing, g)

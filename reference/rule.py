@@ -103,6 +103,7 @@ def number(default: float, interval: str, matters_with: tuple[str, ...] = ()) ->
 
 def whole(default: int, interval: str) -> Any:
     """A hyperparameter that counts something; ``interval`` as in ``number``."""
+    # equivalent mutant "True -> False": only the presence of the key matters
     return dataclasses.field(default=default, metadata={"interval": interval, "whole": True})
 
 

@@ -17,6 +17,7 @@ EXPONENT_BITS = 32  # step numbers up to 2**32
 def squares(base: Scalar) -> Sequence[Scalar]:
     """base**(2**k) for every bit k of a step number, by repeated squaring; cached for floats."""
     # other types are not cached: an equal number may have another arithmetic
+    # equivalent mutant "type(base) is float -> False": it caches nothing, and computes the same
     return _cached_squares(base) if type(base) is float else _squares(base)
 
 
@@ -37,6 +38,9 @@ def integer_power(base: Scalar, exponent: int) -> Scalar:
     exponent`` is not used: it calls the platform's ``pow``, whose last bit differs between
     libraries.
     """
+    # equivalent mutant "{1 -> 2} <<": further factors are 1
+    # equivalent mutant "- -> +": further factors are 1
+    # equivalent mutant "max(exponent, {1 -> 2})": further factors are 1
     width = 1 << (max(exponent, 1).bit_length() - 1).bit_length()  # beyond it all factors are one
     powers = squares(base)[:width]
     factors = [square if exponent >> k & 1 else 1.0 for k, square in enumerate(powers)]

@@ -77,6 +77,7 @@ class ScheduleFree(Rule):
         z = state["z"] + c.first * theta
         theta, g = self.apply_decay(theta, gradient, c)
         v = c.keep2 * state["v"] + c.take2 * xp.square(g)
+        # equivalent mutant "z -> state["z"]": c.rest is 0 at step 1, and c.first from step 2 on
         x = c.rest * (theta - c.rest1 * z)
         z = z - c.lr * g / (c.stretch * xp.sqrt(v) + c.epsilon)
         x = x + c.share * z

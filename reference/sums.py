@@ -21,11 +21,14 @@ def total(x: Array, xp: Namespace, axis: int = -1) -> Array:
         shape = [*x.shape[:axis], 1, *x.shape[len(x.shape) + axis + 1 :]]
         return xp.ones(shape, dtype=x.dtype) * 0
     power = 1 << (size.bit_length() - 1)
+    # equivalent mutant "power < size -> True": of a power of two nothing is joined
+    # equivalent mutant "< -> <=": of a power of two nothing is joined
     if power < size:
         joined = _part(x, 0, size - power, axis) + _part(x, power, size, axis)
         x = xp.concat([joined, _part(x, size - power, power, axis)], axis)
     while power > 1:
         power //= 2
+        # equivalent mutant "2 -> 3": x has no more than 2 power elements
         x = _part(x, 0, power, axis) + _part(x, power, 2 * power, axis)
     return x
 

@@ -10,8 +10,7 @@ import pytest
 from report_checkout import assert_mistake, samestep
 
 from samestep.parity.measure.wrong_rules import RULES
-from samestep.parity.sensitivity.adapters import ADAPTERS
-from samestep.parity.tests.support.planted import altered_checkout
+from samestep.parity.tests.support.planted import FAULTS_OF_ADAPTERS, altered_checkout
 
 pytest.importorskip("typer", reason="the command line is the extra 'report'")
 
@@ -223,7 +222,7 @@ def test_a_fault_in_this_house_is_named(
     """The answer names the step, the stage, and the cause if one exchange explains the fault."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     pytest.importorskip("keras", reason="Keras is not installed")
-    tables = (*RULES, *ADAPTERS)
+    tables = (*RULES, *FAULTS_OF_ADAPTERS)
     (patch,) = (p for p in tables if p.file == file and p.name.endswith(f": {name}"))
     altered_checkout(tmp_path, patch)
     ended = samestep("compare", *arguments, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})

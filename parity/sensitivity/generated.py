@@ -1,91 +1,186 @@
-"""Mutants made from the source itself: every constant, sign, operator, comparison, condition, statement and so on.
+"""Mutants generated from the source of ``samestep.reference``: every operator, number and so on.
 
-Nobody chose them, so they show what the tables of mistakes that somebody thought of may have missed. They change the
-code alone: not docstrings, type hints, decorators, messages or imports. Names show the place: ``1 {- -> +} x``.
+Nobody chose them, so they show what the hand-written wrong rules may have missed. Only code is
+changed: not docstrings, type hints, decorators, messages or imports.
+
+A mutant that changes nothing is marked in the source, at the line of the change or above it::
+
+    # equivalent mutant: REASON                            every mutant of the line
+    # equivalent mutant "4 -> 8": REASON                   those that change 4 to 8
+    # equivalent mutant "max(x, {4 -> 8})": REASON         those with this text around the change
 """
 
 import ast
 import functools
+import io
+import re
+import tokenize
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from samestep import PACKAGE
-from samestep.parity.measure.wrong_rules.patch import Patch as Mutant
+from samestep.parity.measure.wrong_rules import SHARED, Patch
 from samestep.reference import RULES
 
-from .kinds import KINDS, Change, Place, Source
+from .kinds import KINDS, Edit, Location, Source
 
-FRAMEWORKS = ("numpy", "pytorch", "tensorflow")
-SHARED = ("rule", "scalars", "sums", "matrices")
-FILES = (
-    *(f"reference/{name}.py" for name in (*SHARED, *(rule.__name__.lower() for rule in RULES))),
-    *(f"frameworks/{framework}/{name}.py" for framework in FRAMEWORKS for name in ("namespace", "optimizer")),
-    *(f"frameworks/pytorch/{name}.py" for name in ("compiled", "hooks", "whole")),
-    *(f"frameworks/tensorflow/{name}.py" for name in ("coefficients", "guarded")),
-    *(f"reference/parts/{name}.py" for name in ("part", "schedules", "clipping", "average", "accumulation")),
-    *(f"frameworks/{framework}/around.py" for framework in FRAMEWORKS),
-)
-WINDOW = 36  # characters of the line that a name shows on each side of the change
-UNTOUCHED = {"annotation", "returns", "decorator_list"}  # fields of a syntax tree that are no arithmetic
+RULE_FILES = tuple(f"reference/{rule.__name__.lower()}.py" for rule in RULES)
+SHARED_FILES = tuple(f"reference/{name}.py" for name in SHARED)
+FILES = (*SHARED_FILES, *RULE_FILES)
+
+WINDOW = 36  # characters of the line that a mutant's name shows on each side of the change
+UNCHANGED_FIELDS = {
+    "annotation",
+    "returns",
+    "decorator_list",
+}  # fields of a syntax tree that compute nothing
+UNCHANGED_ARGUMENTS = {
+    "strict",
+    "stacklevel",
+    "maxsize",
+}  # checks, warnings and caches: no result depends on them
+MARK = re.compile(r'#\s*equivalent mutant(?: "(?P<change>.+?)")?: (?P<reason>.+)')
+
+
+class Mark(NamedTuple):
+    """A comment that declares mutants of one line equivalent, because of ``reason``.
+
+    ``change`` is None for all mutants of the line, else as in the module's docstring. ``line``
+    counts from 1.
+    """
+
+    line: int
+    change: str | None
+    reason: str
+
+    def covers(self, line: int, change: str, context: str) -> bool:
+        """True for a mutant of this line with this change ("4 -> 8"), shown in the whole line ("x =
+        {4 -> 8}").
+        """
+        if self.line != line or self.change is None:
+            return self.line == line
+        return self.change in context if "{" in self.change else self.change == change
+
+
+class Mutant(NamedTuple):
+    """One edit of one file, as a patch; ``mark`` is set if a comment in the source declares it
+    equivalent.
+    """
+
+    patch: Patch
+    line: int
+    mark: Mark | None
+
+    def __str__(self) -> str:
+        return f"{self.patch.file}:{self.line}: {self.patch.name}"
 
 
 @functools.cache
-def made() -> tuple[Mutant, ...]:
-    """The mutants of all files, in their order; made when they are first asked for."""
-    return tuple(mutant for file in FILES for mutant in of_source(file, (PACKAGE / file).read_text()))
+def mutants_of_file(file: str) -> tuple[Mutant, ...]:
+    """The mutants of a file, a path below the package such as ``reference/adam.py``, in the order
+    of its lines.
+    """
+    return tuple(mutants_of_source(file, (PACKAGE / file).read_text()))
 
 
-def of_source(file: str, text: str) -> list[Mutant]:
-    """The mutants of one source, each under a name of its own; no two are the same text."""
-    where, source = Path(file).with_suffix("").as_posix().partition("/")[2], Source(text)
-    found, seen, texts = [], Counter[str](), {text}
-    for place in places(ast.parse(text)):
-        for change in (change for kind in KINDS for change in kind(place, source)):
-            planted = text[: change.begin] + change.after + text[change.end :]
-            if planted in texts:
-                continue
-            texts.add(planted)
-            told = f"{where}{place.inside and ', '}{place.inside}: {shown(text, change)}"
-            seen[told] += 1
-            name = told if seen[told] == 1 else f"{told} ({seen[told]})"
-            found.append(Mutant(name, file, *block(text, change)))
-    return found
+def mutants_of_source(file: str, text: str) -> Iterator[Mutant]:
+    """The mutants of one source text. No two have the same text or the same name.
+
+    ValueError if the text is not ASCII.
+    """
+    module = Path(file).with_suffix("").as_posix().partition("/")[2]
+    source, marks = Source(text), marks_of(text)
+    name_counts, known_texts = Counter[str](), {text}
+    for location, edit in edits_of(source):
+        mutated = text[: edit.begin] + edit.replacement + text[edit.end :]
+        if mutated in known_texts:
+            continue
+        known_texts.add(mutated)
+        function = f", {location.function_name}" if location.function_name else ""
+        name = f"{module}{function}: {shown(source.code, edit, WINDOW)}"
+        name_counts[name] += 1
+        if name_counts[name] > 1:
+            name = f"{name} ({name_counts[name]})"
+        line, change = source.line_of(edit.begin), described(source.code, edit)
+        context = shown(source.code, edit, len(text))
+        mark = next((mark for mark in marks if mark.covers(line, change, context)), None)
+        yield Mutant(Patch(name, file, *surrounding_lines(text, edit)), line, mark)
 
 
-def places(node: ast.AST, parent: ast.AST | None = None, function: ast.FunctionDef | None = None) -> Iterator[Place]:
-    """The code below a node, in the order of the source."""
-    yield Place(node, parent or node, function)
+def edits_of(source: Source) -> Iterator[tuple[Location, Edit]]:
+    """All edits of all kinds, in the order of the source."""
+    for location in locations(ast.parse(source.text)):
+        for kind in KINDS:
+            for edit in kind(location, source):
+                yield location, edit
+
+
+def locations(
+    node: ast.AST, parent: ast.AST | None = None, function: ast.FunctionDef | None = None
+) -> Iterator[Location]:
+    """The nodes of code below and including ``node``, in the order of the source."""
+    yield Location(node, parent or node, function)
     if isinstance(node, ast.Raise | ast.JoinedStr):
         return
-    inside = node if isinstance(node, ast.FunctionDef) else function
+    inner_function = node if isinstance(node, ast.FunctionDef) else function
     for field, value in ast.iter_fields(node):
+        if field in UNCHANGED_FIELDS:
+            continue
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and field not in UNTOUCHED:
-                yield from places(child, node, inside)
+            if isinstance(child, ast.AST) and not _is_unchanged_argument(child):
+                yield from locations(child, node, inner_function)
 
 
-def block(source: str, change: Change) -> tuple[str, str]:
-    """Whole lines around the change, as few as stand once in the source, before and after it."""
-    begin = source.rfind("\n", 0, change.begin) + 1
-    end = source.find("\n", change.end) % (len(source) + 1)
-    while source.count(source[begin:end]) > 1:
-        begin = source.rfind("\n", 0, begin - 1) + 1
-    before = source[begin:end]
-    return before, before[: change.begin - begin] + change.after + before[change.end - begin :]
+def _is_unchanged_argument(node: ast.AST) -> bool:
+    return isinstance(node, ast.keyword) and node.arg in UNCHANGED_ARGUMENTS
 
 
-def shown(source: str, change: Change) -> str:
-    """The line around the change, and the change in braces."""
-    begin, end = source.rfind("\n", 0, change.begin) + 1, source.find("\n", change.end) % (len(source) + 1)
-    left, right = source[begin : change.begin].lstrip(), source[change.end : end]
-    left = left if len(left) <= WINDOW else f"...{left[-WINDOW:]}"
-    right = right if len(right) <= WINDOW else f"{right[:WINDOW]}..."
-    old = source[change.begin : change.end]
-    return f"{left}{{{brief(old)} -> {brief(change.after)}}}{right}"
+def marks_of(text: str) -> list[Mark]:
+    """The marks in a source text. A comment on a line of its own is about the next line of code."""
+    marks, waiting = [], list[re.Match[str]]()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            match = MARK.match(token.string)
+            if match and token.line.lstrip().startswith("#"):
+                waiting.append(match)
+            elif match:
+                marks.append(Mark(token.start[0], match["change"], match["reason"]))
+        elif token.type not in (tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE):
+            marks += [Mark(token.start[0], match["change"], match["reason"]) for match in waiting]
+            waiting = []
+    return marks
 
 
-def brief(code: str) -> str:
-    """On one line, the middle left out if it is long."""
+def surrounding_lines(text: str, edit: Edit) -> tuple[str, str]:
+    """Whole lines around the edit, as few as stand once in the text, before and after the edit."""
+    begin = text.rfind("\n", 0, edit.begin) + 1
+    end = text.find("\n", edit.end) % (len(text) + 1)
+    while text.count(text[begin:end]) > 1:
+        begin = text.rfind("\n", 0, begin - 1) + 1
+    before = text[begin:end]
+    return before, before[: edit.begin - begin] + edit.replacement + before[edit.end - begin :]
+
+
+def shown(text: str, edit: Edit, window: int) -> str:
+    """The line of the edit, the change in braces, at most ``window`` characters on each side."""
+    begin = text.rfind("\n", 0, edit.begin) + 1
+    end = text.find("\n", edit.end) % (len(text) + 1)
+    left, right = text[begin : edit.begin].lstrip(), text[edit.end : end].rstrip()
+    if len(left) > window:
+        left = f"...{left[-window:]}"
+    if len(right) > window:
+        right = f"{right[:window]}..."
+    return f"{left}{{{described(text, edit)}}}{right}"
+
+
+def described(text: str, edit: Edit) -> str:
+    """The change as ``old -> new``, each on one line and shortened."""
+    return f"{shortened(text[edit.begin : edit.end])} -> {shortened(edit.replacement)}"
+
+
+def shortened(code: str) -> str:
+    """Code on one line; the middle is left out if it is long."""
     line = " ".join(code.split())
     return line if len(line) <= 2 * WINDOW else f"{line[:WINDOW]} ... {line[-WINDOW:]}"

@@ -1,199 +1,245 @@
-"""The kinds of change that mutants are made of: each takes a node of the syntax tree and gives changes to the source."""
+"""The kinds of edit that mutants are made of; each yields edits for one node of the syntax tree.
+
+A kind is a function ``(location, source) -> Iterator[Edit]``. ``KINDS`` lists them in the order in
+which they are tried.
+"""
 
 import ast
+import io
 import itertools
 import re
+import tokenize
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 
 class Source:
-    """A source text, and where the nodes of its syntax tree stand in it; ValueError for more than ASCII."""
+    """A source text that knows where each node of its syntax tree stands; ValueError unless it is
+    ASCII.
+    """
 
     def __init__(self, text: str) -> None:
-        if not text.isascii():  # a syntax tree counts columns in bytes
-            raise ValueError("a source that mutants are made from must be ASCII, got other letters")
+        if not text.isascii():  # a syntax tree counts columns in bytes, not in characters
+            raise ValueError(
+                "a source that mutants are made from must be ASCII; write other letters as escapes"
+            )
         self.text = text
-        self.lines = list(itertools.accumulate(map(len, text.splitlines(keepends=True)), initial=0))
+        self.code = _without_comments(text)
+        lengths = map(len, text.splitlines(keepends=True))
+        self.line_begins = list(itertools.accumulate(lengths, initial=0))
 
     def span(self, node: Any) -> tuple[int, int]:
-        """Where a node begins and ends."""
-        return self.lines[node.lineno - 1] + node.col_offset, self.lines[node.end_lineno - 1] + node.end_col_offset
+        """The offsets in the text at which a node begins and ends."""
+        begin = self.line_begins[node.lineno - 1] + node.col_offset
+        return begin, self.line_begins[node.end_lineno - 1] + node.end_col_offset
 
-    def of(self, node: Any) -> str:
-        """The text of a node."""
-        return self.text[slice(*self.span(node))]
+    def text_of(self, node: Any) -> str:
+        """The source code of a node."""
+        begin, end = self.span(node)
+        return self.text[begin:end]
+
+    def line_of(self, offset: int) -> int:
+        """The number, from 1, of the line in which an offset lies."""
+        return self.text.count("\n", 0, offset) + 1
 
 
-class Place(NamedTuple):
-    """A node of the syntax tree, what it is directly inside of, and the function around it."""
+def _without_comments(text: str) -> str:
+    """The text with a space for each character of a comment."""
+    lines = text.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start[0] - 1, token.start[1]
+            end = column + len(token.string)
+            lines[row] = lines[row][:column] + " " * len(token.string) + lines[row][end:]
+    return "".join(lines)
+
+
+class Location(NamedTuple):
+    """A node of the syntax tree, its parent, and the function around it."""
 
     node: Any
     parent: Any
     function: ast.FunctionDef | None
 
     @property
-    def inside(self) -> str:
-        """The name of the function around it."""
+    def function_name(self) -> str:
+        """The name of the function around the node; empty at the level of a class or module."""
         return self.function.name if self.function else ""
 
 
-class Change(NamedTuple):
-    """From ``begin`` to ``end`` the source becomes ``after``."""
+class Edit(NamedTuple):
+    """From offset ``begin`` to ``end`` the source becomes ``replacement``."""
 
     begin: int
     end: int
-    after: str
+    replacement: str
 
 
 OPERATORS = {
-    ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "/"), ast.Div: ("/", "*"), ast.FloorDiv: ("//", "-"),
-    ast.Mod: ("%", "*"), ast.Pow: ("**", "*"), ast.LShift: ("<<", ">>"), ast.RShift: (">>", "<<"),
-    ast.BitAnd: ("&", "|"), ast.BitOr: ("|", "&"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"), ast.Lt: ("<", "<="),
-    ast.LtE: ("<=", "<"), ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="), ast.Is: ("is", "is not"),
-    ast.IsNot: ("is not", "is"), ast.In: ("in", "not in"), ast.NotIn: ("not in", "in"), ast.And: ("and", "or"),
+    ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "/"), ast.Div: ("/", "*"),
+    ast.FloorDiv: ("//", "-"), ast.Mod: ("%", "*"), ast.Pow: ("**", "*"), ast.LShift: ("<<", ">>"),
+    ast.RShift: (">>", "<<"), ast.BitAnd: ("&", "|"), ast.BitOr: ("|", "&"), ast.Gt: (">", ">="),
+    ast.GtE: (">=", ">"), ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Eq: ("==", "!="),
+    ast.NotEq: ("!=", "=="), ast.Is: ("is", "is not"), ast.IsNot: ("is not", "is"),
+    ast.In: ("in", "not in"), ast.NotIn: ("not in", "in"), ast.And: ("and", "or"),
     ast.Or: ("or", "and"), ast.MatMult: ("@", "*"),
 }  # fmt: skip
-OPPOSITES = {"maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "any": "all", "all": "any"}
-DROPPED = {"sqrt", "square", "abs", "sign", "transpose"}  # functions whose argument may stand for their value
-LIBRARIES = ("numpy", "torch", "tensorflow")
+OPPOSITES = {
+    "maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max",
+    "any": "all", "all": "any",
+}  # fmt: skip
+DROPPED = {
+    "sqrt",
+    "square",
+    "abs",
+    "sign",
+    "transpose",
+}  # functions that may be replaced by their argument
 INTERVAL = re.compile(r"[\[(][^,]+,[^,]+[\])]")
-OTHER_END = dict(zip("[(])", "([)]", strict=True))
+OTHER_END = {"[": "(", "(": "[", ")": "]", "]": ")"}
 
 
-def constants(place: Place, source: Source) -> Iterator[Change]:
-    """A number one larger or twice as large, a flag turned, an end of an interval opened or closed."""
-    node = place.node
+def constants(location: Location, source: Source) -> Iterator[Edit]:
+    """A number grows by 1 or doubles, a flag turns, an end of an interval opens or closes."""
+    node = location.node
     if not isinstance(node, ast.Constant):
         return
     begin, end = source.span(node)
     value = node.value
     if isinstance(value, bool):
-        yield Change(begin, end, str(not value))
+        yield Edit(begin, end, str(not value))
     elif isinstance(value, int):
-        yield Change(begin, end, str(value + 1))
+        yield Edit(begin, end, str(value + 1))
     elif isinstance(value, float):
-        yield Change(begin, end, repr(2 * value or 1.0))
+        yield Edit(begin, end, repr(2 * value or 1.0))
     elif isinstance(value, str) and INTERVAL.fullmatch(value):
-        for at in (begin + 1, end - 2):
-            yield Change(at, at + 1, OTHER_END[source.text[at]])
+        for offset in (begin + 1, end - 2):
+            yield Edit(offset, offset + 1, OTHER_END[source.text[offset]])
 
 
-def operators(place: Place, source: Source) -> Iterator[Change]:
-    """Each operator, comparison and logical word becomes its counterpart."""
-    node = place.node
-    between: list[tuple[ast.expr, ast.AST, ast.expr]]
+def operators(location: Location, source: Source) -> Iterator[Edit]:
+    """Each operator, comparison, ``and`` and ``or`` becomes its counterpart."""
+    node = location.node
+    triples: list[tuple[ast.expr, ast.AST, ast.expr]]
     if isinstance(node, ast.BinOp):
-        between = [(node.left, node.op, node.right)]
+        triples = [(node.left, node.op, node.right)]
     elif isinstance(node, ast.AugAssign):
-        between = [(node.target, node.op, node.value)]
+        triples = [(node.target, node.op, node.value)]
     elif isinstance(node, ast.Compare):
-        between = list(zip([node.left, *node.comparators], node.ops, node.comparators, strict=False))
+        operands = [node.left, *node.comparators]
+        triples = list(zip(operands, node.ops, node.comparators, strict=False))
     elif isinstance(node, ast.BoolOp):
-        between = [(left, node.op, right) for left, right in itertools.pairwise(node.values)]
+        triples = [(left, node.op, right) for left, right in itertools.pairwise(node.values)]
     else:
         return
-    for left, operator, right in between:
+    for left, operator, right in triples:
         old, new = OPERATORS[type(operator)]
-        at = source.text.index(old, source.span(left)[1], source.span(right)[0])
-        yield Change(at, at + len(old), new)
+        offset = source.text.index(old, source.span(left)[1], source.span(right)[0])
+        yield Edit(offset, offset + len(old), new)
 
 
-def signs(place: Place, source: Source) -> Iterator[Change]:
-    """A minus, or a not, is forgotten."""
-    if isinstance(place.node, ast.UnaryOp):
-        begin, _ = source.span(place.node)
-        inner, _ = source.span(place.node.operand)
-        yield Change(begin, inner, "(" * source.text[begin:inner].count("("))
+def signs(location: Location, source: Source) -> Iterator[Edit]:
+    """A minus, or a ``not``, is forgotten."""
+    if isinstance(location.node, ast.UnaryOp):
+        begin, _ = source.span(location.node)
+        operand_begin, _ = source.span(location.node.operand)
+        yield Edit(begin, operand_begin, "(" * source.text[begin:operand_begin].count("("))
 
 
-def functions(place: Place, source: Source) -> Iterator[Change]:
-    """The larger for the smaller; a function left away; the last two arguments of a choice exchanged."""
-    node = place.node
+def functions(location: Location, source: Source) -> Iterator[Edit]:
+    """A minimum becomes a maximum, a function is replaced by its argument, a choice takes the other
+    value.
+    """
+    node = location.node
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
         return
     name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
     _, end = source.span(node.func)
     if name in OPPOSITES:
-        yield Change(end - len(name), end, OPPOSITES[name])
-    alone = len(node.args) == 1 and not node.keywords and not isinstance(node.args[0], ast.Starred)
-    if alone and (name in DROPPED or name.startswith("_")) and not isinstance(place.parent, ast.Expr):
-        yield Change(*source.span(node), f"({source.of(node.args[0])})")
+        yield Edit(end - len(name), end, OPPOSITES[name])
+    one_argument = (
+        len(node.args) == 1 and not node.keywords and not isinstance(node.args[0], ast.Starred)
+    )
+    droppable = name in DROPPED or name.startswith("_")
+    if one_argument and droppable and not isinstance(location.parent, ast.Expr):
+        yield Edit(*source.span(node), f"({source.text_of(node.args[0])})")
     if name == "where":
-        yield _exchanged(node.args[-2], node.args[-1], source)
+        yield _exchange(node.args[-2], node.args[-1], source)
 
 
-def imports(place: Place, source: Source) -> Iterator[Change]:
-    """A function of an array library is taken for its neighbour."""
-    node = place.node
-    if isinstance(node, ast.ImportFrom) and node.module in LIBRARIES:
-        for one, other in zip(node.names, [*node.names[1:], node.names[0]], strict=True):
-            yield Change(*source.span(one), f"{other.name} as {one.name}")
+def coefficients(location: Location, source: Source) -> Iterator[Edit]:
+    """Two neighbours among the coefficients that a rule returns change places."""
+    node = location.node
+    returned = isinstance(location.parent, ast.Return) and location.function_name == "coefficients"
+    if returned and isinstance(node, ast.Call):
+        values = [keyword.value for keyword in node.keywords if keyword.arg]
+        for left, right in itertools.pairwise(values):
+            if source.text_of(left) != source.text_of(right):
+                yield _exchange(left, right, source)
 
 
-def coefficients(place: Place, source: Source) -> Iterator[Change]:
-    """Two neighbours among the coefficients change places."""
-    node = place.node
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Coefficients":
-        told = [keyword.value for keyword in node.keywords if keyword.arg]
-        for one, other in itertools.pairwise(told):
-            if source.of(one) != source.of(other):
-                yield _exchanged(one, other, source)
+def needs(location: Location, source: Source) -> Iterator[Edit]:
+    """A hyperparameter that matters only with another is declared to matter always."""
+    node = location.node
+    if isinstance(node, ast.keyword) and node.arg == "matters_with" and not location.function_name:
+        yield Edit(*source.span(node.value), "()")
 
 
-def needs(place: Place, source: Source) -> Iterator[Change]:
-    """A hyperparameter that needs another is said to matter without it."""
-    if isinstance(place.node, ast.keyword) and place.node.arg == "matters_with" and place.inside == "":
-        yield Change(*source.span(place.node.value), "()")
+def conditions(location: Location, source: Source) -> Iterator[Edit]:
+    """A condition always holds, or never."""
+    node = location.node
+    if isinstance(node, ast.If | ast.IfExp):
+        yield Edit(*source.span(node.test), "True")
+    if isinstance(node, ast.If | ast.IfExp | ast.While):
+        yield Edit(*source.span(node.test), "False")
 
 
-def conditions(place: Place, source: Source) -> Iterator[Change]:
-    """A condition that always holds, and one that never does: a flag ignored."""
-    if isinstance(place.node, ast.If | ast.IfExp):
-        yield Change(*source.span(place.node.test), "True")
-    if isinstance(place.node, ast.If | ast.IfExp | ast.While):
-        yield Change(*source.span(place.node.test), "False")
-
-
-def steps(place: Place, source: Source) -> Iterator[Change]:
+def steps(location: Location, source: Source) -> Iterator[Edit]:
     """The step number is one behind, or one ahead."""
-    if isinstance(place.node, ast.Name) and place.node.id == "t" and isinstance(place.node.ctx, ast.Load):
-        yield Change(*source.span(place.node), "(t - 1)")
-        yield Change(*source.span(place.node), "(t + 1)")
+    node = location.node
+    if isinstance(node, ast.Name) and node.id == "t" and isinstance(node.ctx, ast.Load):
+        yield Edit(*source.span(node), "(t - 1)")
+        yield Edit(*source.span(node), "(t + 1)")
 
 
-def states(place: Place, source: Source) -> Iterator[Change]:
-    """An entry of the state starts one higher, or is not kept."""
-    node = place.node
-    if place.inside == "start" and isinstance(node, ast.DictComp):
-        words = [part.value for part in ast.walk(node.generators[0].iter) if isinstance(part, ast.Constant)]
-        for letter in dict.fromkeys(letter for word in words if isinstance(word, str) for letter in word):
-            higher = f"({source.of(node.value)}) + ({source.of(node.key)} == {letter!r}) * 1.0"
-            yield Change(*source.span(node.value), higher)
-    if isinstance(node, ast.Dict) and place.inside in ("start", "update"):
+def states(location: Location, source: Source) -> Iterator[Edit]:
+    """An entry of the state starts one higher, or keeps its old value."""
+    node = location.node
+    if location.function_name == "start" and isinstance(node, ast.DictComp):
+        for letter in _letters(node.generators[0].iter):
+            bump = f"({source.text_of(node.key)} == {letter!r}) * 1.0"
+            yield Edit(*source.span(node.value), f"({source.text_of(node.value)}) + {bump}")
+    if isinstance(node, ast.Dict) and location.function_name in ("start", "update"):
         for key, value in zip(node.keys, node.values, strict=True):
-            if key is not None:
-                old = f"state[{source.of(key)}]"
-                yield Change(*source.span(value), old if place.inside == "update" else f"{source.of(value)} + 1.0")
+            if key is not None and location.function_name == "update":
+                yield Edit(*source.span(value), f"state[{source.text_of(key)}]")
+            elif key is not None:
+                yield Edit(*source.span(value), f"{source.text_of(value)} + 1.0")
 
 
-def stale(place: Place, source: Source) -> Iterator[Change]:
-    """In an update the state of the step before, or the gradient as it came, is taken for the new one."""
-    node = place.node
-    if place.inside == "update" and isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-        if f'state["{node.id}"]' in source.text and not isinstance(place.parent, ast.Dict):
-            yield Change(*source.span(node), f'state["{node.id}"]')
+def stale(location: Location, source: Source) -> Iterator[Edit]:
+    """An update uses the state before the step for the new one, or the raw gradient for the decayed
+    one.
+    """
+    node = location.node
+    if location.function_name != "update" or not isinstance(node, ast.Name):
+        return
+    if isinstance(node.ctx, ast.Load):
+        if f'state["{node.id}"]' in source.text and not isinstance(location.parent, ast.Dict):
+            yield Edit(*source.span(node), f'state["{node.id}"]')
         if node.id == "g":
-            yield Change(*source.span(node), "gradient")
+            yield Edit(*source.span(node), "gradient")
 
 
-def left_out(place: Place, source: Source) -> Iterator[Change]:
-    """A statement is forgotten, if what follows has its names without it."""
-    node, parent = place.node, place.parent
-    alone = isinstance(parent, ast.If) and parent.body == [node] and not parent.orelse  # then it is a condition forced
-    call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-    if not alone and (call or isinstance(node, ast.Raise | ast.AugAssign | ast.Delete) or _rebinds(place)):
-        yield Change(*source.span(node), "pass")
+def left_out(location: Location, source: Source) -> Iterator[Edit]:
+    """A statement is left out, if all names that follow are bound without it."""
+    node, parent = location.node, location.parent
+    is_whole_branch = isinstance(parent, ast.If) and parent.body == [node] and not parent.orelse
+    if is_whole_branch:  # the same as a condition that never holds
+        return
+    is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    if is_call or isinstance(node, ast.Raise | ast.AugAssign | ast.Delete) or _rebinds(location):
+        yield Edit(*source.span(node), "pass")
 
 
 KINDS = (
@@ -208,23 +254,47 @@ KINDS = (
     states,
     stale,
     left_out,
-    imports,
 )
 
 
-def _exchanged(one: Any, other: Any, source: Source) -> Change:
-    (begin, gap), (gap_end, end) = source.span(one), source.span(other)
-    return Change(begin, end, source.of(other) + source.text[gap:gap_end] + source.of(one))
+def _exchange(left: Any, right: Any, source: Source) -> Edit:
+    """Two expressions change places; what stands between them stays."""
+    begin, left_end = source.span(left)
+    right_begin, end = source.span(right)
+    between = source.text[left_end:right_begin]
+    return Edit(begin, end, source.text_of(right) + between + source.text_of(left))
 
 
-def _rebinds(place: Place) -> bool:
-    """Whether an assignment changes what has a value already: an attribute, an item, or a name bound above it."""
-    node, function = place.node, place.function
+def _letters(node: ast.expr) -> list[str]:
+    """The letters of the strings in an expression, each once: the names of the state in ``for name
+    in "mv"``.
+    """
+    strings = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    letters = itertools.chain.from_iterable(text for text in strings if isinstance(text, str))
+    return list(dict.fromkeys(letters))
+
+
+def _rebinds(location: Location) -> bool:
+    """True if an assignment changes what has a value already: an attribute, an item, or a name
+    bound above it.
+    """
+    node, function = location.node, location.function
     if not isinstance(node, ast.Assign) or function is None:
         return False
     if all(isinstance(target, ast.Attribute | ast.Subscript) for target in node.targets):
         return True
-    above = [part for part in ast.walk(function) if isinstance(part, ast.Name) and part.lineno < node.lineno]
-    bound = {part.id for part in above if isinstance(part.ctx, ast.Store)}
-    bound |= {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
-    return {part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)} <= bound
+    bound = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
+    bound |= {name.id for name in _stored_names(function) if name.lineno < node.lineno}
+    targets = {
+        name.id
+        for target in node.targets
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name)
+    }
+    return targets <= bound
+
+
+def _stored_names(function: ast.FunctionDef) -> Iterator[ast.Name]:
+    for part in ast.walk(function):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            yield part

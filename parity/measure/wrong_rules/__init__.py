@@ -17,11 +17,42 @@ from samestep.reference import Rule
 from .patch import Patch
 from .table import RULES
 
-__all__ = ["RULES", "SHARED", "Patch", "plant", "wrong_rules"]
+__all__ = ["RULES", "SHARED", "Patch", "PlantedPackage", "plant", "wrong_rules"]
 
 SHARED = ("rule", "scalars", "sums", "matrices")  # modules that every rule stands on
 
 _serial = itertools.count()
+
+
+class PlantedPackage:
+    """A package in memory like ``samestep.reference``, with a patch planted in one of its modules.
+
+    A patched rule stands beside the shared modules as they are. For a patched shared module all
+    others are imported again, each when it is first asked for.
+    """
+
+    def __init__(self, patch: Patch) -> None:
+        """Compile and import the patched module; raises whatever the patched source raises."""
+        stem = Path(patch.file).stem
+        self.name = f"wrong_reference_{next(_serial)}"
+        package = ModuleType(self.name)
+        package.__path__ = [str(PACKAGE / "reference")]
+        wrong = ModuleType(f"{self.name}.{stem}")
+        wrong.__package__ = self.name
+        sys.modules |= {package.__name__: package, wrong.__name__: wrong}
+        if stem not in SHARED:
+            right = {name: importlib.import_module(f"samestep.reference.{name}") for name in SHARED}
+            sys.modules |= {f"{self.name}.{name}": module for name, module in right.items()}
+        exec(compile(patch.patched(), PACKAGE / patch.file, "exec"), wrong.__dict__)
+
+    def module(self, name: str) -> ModuleType:
+        """The module that stands for ``samestep.reference.<name>``."""
+        return importlib.import_module(f"{self.name}.{name}")
+
+    def remove(self) -> None:
+        """Forget the package and its modules, so that they take no memory."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == self.name]:
+            del sys.modules[name]
 
 
 @functools.cache
@@ -38,24 +69,7 @@ def plant(patch: Patch, module: str) -> ModuleType:
     """The module ``samestep.reference.<module>`` with the mistake planted, in a package beside the
     right one.
     """
-    return importlib.import_module(f"{_package(patch)}.{module}")
+    return _package(patch).module(module)
 
 
-@functools.cache  # every rule asks for the patches of shared modules
-def _package(patch: Patch) -> str:
-    """The name of a package like ``samestep.reference`` with the mistake planted.
-
-    A patched rule stands beside the shared modules as they are. For a patched shared module all
-    others are imported again, each when it is first asked for.
-    """
-    stem = Path(patch.file).stem
-    package = ModuleType(f"wrong_reference_{next(_serial)}")
-    package.__path__ = [str(PACKAGE / "reference")]
-    wrong = ModuleType(f"{package.__name__}.{stem}")
-    wrong.__package__ = package.__name__
-    sys.modules |= {package.__name__: package, wrong.__name__: wrong}
-    if stem not in SHARED:
-        right = {name: importlib.import_module(f"samestep.reference.{name}") for name in SHARED}
-        sys.modules |= {f"{package.__name__}.{name}": shared for name, shared in right.items()}
-    exec(compile(patch.patched(), PACKAGE / patch.file, "exec"), wrong.__dict__)
-    return package.__name__
+_package = functools.cache(PlantedPackage)  # every rule asks for the patches of shared modules

@@ -25,7 +25,7 @@ class Patch(NamedTuple):
         if source.count(self.before) != 1:
             raise ValueError(
                 f"patch {self.name!r}: {self.before!r} must stand once in {self.file}; "
-                "adapt parity/measure/wrong_rules/table.py to the new source"
+                "adapt the patch to the new source, where it is written down"
             )
         return source.replace(self.before, self.after)
 

@@ -1,7 +1,7 @@
-"""Rung 1, the facts about hyperparameters: their defaults, what they may be, and when they matter."""
+"""Rung 1, the facts about hyperparameters: their defaults, what they may be, and when they
+matter."""
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -11,8 +11,8 @@ import pytest
 from samestep.parity.measure import limits, streams
 from samestep.parity.measure.rule_run import run_tensor
 from samestep.parity.measure.verdict import judge_tensor
-from samestep.reference import RULES, Adadelta, Decay, Epsilon, Rule, ShapeScale, dialects
-from samestep.reference.rule import flag
+from samestep.parity.truth import corners, facts
+from samestep.reference import RULES, Adadelta, Rule
 
 pytestmark = pytest.mark.rung(1)
 
@@ -20,104 +20,47 @@ FIELDS = [(rule, field) for rule in RULES for field in dataclasses.fields(rule)]
 STEPS = 8
 LARGE = 0.75  # a rate above the cap of a relative one
 
-DEFAULTS: dict[str, tuple[str, dict[str, Any]]] = {  # whose they are, and what is otherwise here
-    "SGD": ("pytorch:SGD(lr=0.01)", {}),
-    "ASGD": ("pytorch:ASGD()", {}),
-    "Rprop": ("pytorch:Rprop()", {}),
-    "Adagrad": ("pytorch:Adagrad()", {}),
-    "FTRL": ("keras:Ftrl()", {"decay": Decay.COUPLED}),
-    "Adadelta": ("paper:Adadelta()", {}),
-    "RMSprop": ("pytorch:RMSprop(lr=0.001, alpha=0.9)", {}),  # the slide's
-    "Adam": ("paper:Adam()", {}),
-    "Adamax": ("paper:Adamax()", {"epsilon": 1e-8}),  # the paper has none
-    "NAdam": ("pytorch:NAdam()", {}),
-    "RAdam": ("pytorch:RAdam()", {"epsilon_at": Epsilon.OUTSIDE}),
-    "ScheduleFree": ("keras:ScheduleFreeAdamW()", {}),
-    "Lion": ("paper:Lion(eta=0.0001)", {}),
-    "LAMB": ("paper:LAMB(eta=0.001)", {}),
-    "Adafactor": ("paper:Adafactor()", {}),
-    "Muon": (
-        "keras:Muon()",
-        {  # K. Jordan's
-            "lr": 0.02,
-            "weight_decay": 0.0,
-            "shape_scale": ShapeScale.ASPECT_RATIO,
-            "lr_scale": 1.0,
-            "adam_weight_decay": 0.0,
-        },
-    ),
-}
-
-INTERVALS = {  # of every number that may not be anything from 0 on
-    "(-inf, inf)": ("Muon.a", "Muon.b", "Muon.c"),
-    "(-inf, 0]": ("FTRL.lr_power", "Adafactor.beta2_decay"),
-    "(0, inf)": ("FTRL.lr", "Adafactor.clip"),  # they are divided by
-    "(0, 1)": ("Rprop.fall",),
-    "(1, inf)": ("Rprop.rise",),
-    "(0, 1]": ("ScheduleFree.beta1",),  # it is divided by
-    "[0, 1]": (
-        "SGD.momentum", "SGD.dampening", "RMSprop.momentum", "RMSprop.rho", "Adadelta.rho", "Lion.beta1",
-        "Muon.momentum",
-    ),
-    "[0, 1)": (  # bias is corrected by 1 - beta^t
-        "Adam.beta1", "Adam.beta2", "Adamax.beta1", "Adamax.beta2", "NAdam.beta1", "NAdam.beta2", "RAdam.beta1",
-        "RAdam.beta2", "ScheduleFree.beta2", "Lion.beta2", "LAMB.beta1", "LAMB.beta2",
-        "Muon.adam_beta1", "Muon.adam_beta2",
-    ),
-    "[0, 100)": ("Muon.ns_steps",),
-}  # fmt: skip
-
 UNSEEN = {"ASGD.t0"}  # it moves the average alone, where nobody trains
 
 
 def labels(chosen: list[Any]) -> list[str]:
-    """Rule and field, as INTERVALS has them."""
+    """Rule and field, as ``facts.INTERVALS`` has them."""
     return [f"{rule.__name__}.{field.name}" for rule, field in chosen]
 
 
 NUMBERS = [(rule, field) for rule, field in FIELDS if "interval" in field.metadata]
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
-def test_defaults_are_those_of_the_paper_or_of_a_native(name: str) -> None:
-    """The dialects' own defaults are read off the natives, or quoted from the papers."""
-    (kind,) = (rule for rule in RULES if rule.__name__ == name)
-    call, otherwise = DEFAULTS[name]
-    assert kind() == dialects.read(call).replace(**otherwise)
+@pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.__name__)
+def test_defaults_intervals_and_needs_are_the_facts(kind: type[Rule]) -> None:
+    """Defaults are those of a native or a paper; open ends of intervals and numbers beyond are
+    refused.
+    """
+    checked = corners.hyperparameters(corners.RIGHT, kind.__name__)
+    assert [str(fact) for fact in checked if not fact.holds] == []
 
 
-def test_every_rule_has_its_defaults_from_somewhere() -> None:
-    """And no interval is of a field that is not there."""
-    assert list(DEFAULTS) == [rule.__name__ for rule in RULES]
-    assert {name for names in INTERVALS.values() for name in names} <= set(labels(NUMBERS))
+def test_every_fact_is_of_a_field() -> None:
+    """And every rule has its defaults from somewhere."""
+    assert list(facts.DEFAULTS) == [rule.__name__ for rule in RULES]
+    names = [name for names in facts.INTERVALS.values() for name in names]
+    assert {*names, *facts.WHOLE_NUMBERS} <= set(labels(NUMBERS))
+    fields = {name.rpartition(".")[2] for name in labels(FIELDS)}
+    assert set(facts.MATTERS_WITH) <= {*fields, *labels(FIELDS)}
 
 
 @pytest.mark.parametrize(("kind", "field"), NUMBERS, ids=labels(NUMBERS))
-def test_numbers_end_where_they_must(kind: type[Rule], field: "dataclasses.Field[Any]") -> None:
-    """At an end that belongs to it a finite step is taken; an open end and what is beyond are refused."""
-    label = f"{kind.__name__}.{field.name}"
-    interval = next(
-        (interval for interval, names in INTERVALS.items() if label in names), "[0, inf)"
-    )
+def test_finite_step_is_taken_at_a_closed_end(
+    kind: type[Rule], field: "dataclasses.Field[Any]"
+) -> None:
+    """On a matrix and on a vector."""
+    interval = facts.interval_of(kind.__name__, field.name)
     low, high = (float(bound) for bound in interval[1:-1].split(","))
-    taken = [
-        end for end, closed in ((low, interval[0] == "["), (high, interval[-1] == "]")) if closed
-    ]
-    for value in taken:
-        moves = [moved(made(kind, field.name, value), flat) for flat in (False, True)]
-        assert all(now is not None and np.isfinite(now.path).all() for now in moves), (
-            f"{label} = {value}"
-        )
-    whole = "whole" in field.metadata
-    beyond = (
-        (low - 1, high + 1)
-        if whole
-        else (math.nextafter(low, -math.inf), math.nextafter(high, math.inf))
-    )
-    refused = {low, high, *beyond, math.nan} - set(taken)
-    for value in refused:
-        with pytest.raises(ValueError, match=f"{field.name} must"):
-            made(kind, field.name, value)
+    for value, closed in ((low, interval[0] == "["), (high, interval[-1] == "]")):
+        if closed:
+            moves = [moved(made(kind, field.name, value), flat) for flat in (False, True)]
+            finite = [move is not None and bool(np.isfinite(move.path).all()) for move in moves]
+            assert all(finite), f"{kind.__name__}.{field.name} = {value}"
 
 
 SETTINGS: dict[
@@ -181,7 +124,9 @@ def differs(rule: Rule, other: Rule) -> bool:
 
 
 def one_held(rule: Rule, other: Rule, flat: bool) -> bool:
-    """Whether rounding explains how far they are apart; what only one of them refuses they do not share."""
+    """Whether rounding explains how far they are apart; what only one of them refuses they do not
+    share.
+    """
     one, two = moved(rule, flat), moved(other, flat)
     if one is None or two is None:
         return one is two
@@ -197,7 +142,9 @@ class Moved(NamedTuple):
 
 
 def moved(rule: Rule, flat: bool) -> Moved | None:
-    """The rule on gradients that turn and that keep their sign, at a falling rate; None if it refuses what is flat."""
+    """The rule on gradients that turn and that keep their sign, at a falling rate; None if it
+    refuses what is flat.
+    """
     start, gradients = (
         streams.suit(rule, streams.start()),
         streams.suit(rule, streams.gradients("spread", STEPS)),
@@ -210,19 +157,3 @@ def moved(rule: Rule, flat: bool) -> Moved | None:
         return Moved(start, path, limits.of_tensor(rule, start, gradients, "float64", rates))
     except ValueError:
         return None
-
-
-def test_rule_must_bring_its_own_three_parts() -> None:
-    """What is only a rule says so, rather than standing still."""
-    for part in (
-        lambda: Rule().start(0.0, np),
-        lambda: Rule().coefficients(1, 0.1),
-        lambda: Rule().update(*"abcde"),
-    ):
-        with pytest.raises(NotImplementedError):
-            part()
-
-
-def test_flag_is_off_unless_it_is_said_to_be_on() -> None:
-    """And a rule climbs only when it is told to."""
-    assert [flag().default, flag(True).default, Rule().maximize] == [False, True, False]

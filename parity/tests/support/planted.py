@@ -5,6 +5,26 @@ from pathlib import Path
 
 from samestep import SEARCH_PATH
 from samestep.parity.measure.wrong_rules import Patch
+from samestep.parity.measure.wrong_rules.patch import patches_of
+
+FAULTS_OF_ADAPTERS = (
+    *patches_of(
+        "frameworks/pytorch/optimizer.py",
+        ("state is never written", "        state[name].copy_(value)", "        pass"),
+    ),
+    *patches_of(
+        "frameworks/tensorflow/coefficients.py",
+        (
+            "learning rate is the rule's for ever",
+            "Guarded(lr, zeros), guarded)",
+            "Guarded(tf.constant(rule.lr, tf.float64), zeros), guarded)",
+        ),
+    ),
+    *patches_of(
+        "frameworks/pytorch/model.py",
+        ("gradient skips the grid", "return on_grid(gradient)", "return gradient"),
+    ),
+)
 
 FOLDERS = ("reference", "frameworks", "parity", "report")
 

@@ -1,0 +1,41 @@
+"""Judge the mutants of the reference rules and write the counts: the worker of ``samestep report``.
+
+``python -m samestep.parity.sensitivity '{"out": "sensitivity.json", "rules": ["Adam"]}'``. Without
+``rules`` all rules and the modules that they share are judged, with it the files of these rules
+alone. The exit code is 1 if a mutant survives or is wrongly marked as equivalent.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from samestep.frameworks.experiment.record import write_whole
+
+from .generated import FILES, RULE_FILES
+from .judge import judge_files
+
+
+def main(arguments: dict[str, Any]) -> int:
+    """Judge, write ``arguments["out"]`` and print a line a file; returns the exit code."""
+    rules = arguments.get("rules")
+    files = FILES if rules is None else [f"reference/{rule.lower()}.py" for rule in rules]
+    if unknown := sorted(set(files) - {*FILES, *RULE_FILES}):
+        print(
+            f"rules must be names of rules, got {rules}; there is no {unknown[0]}", file=sys.stderr
+        )
+        return 2
+    result = judge_files(files)
+    text = json.dumps(result, indent=1)
+    write_whole(Path(arguments["out"]), lambda file: file.write(text.encode()))
+    faults = []
+    for row in result["rows"]:
+        counts = f"{row['caught']:>4} caught, {row['equivalent']} equivalent"
+        print(f"{row['file']:<28}{row['mutants']:>5} mutants, {counts}")
+        faults += [f"survives: {name}" for name in row["survivors"]] + row["wrongly_marked"]
+    print(*faults, f"{result['seconds']:.1f} processor seconds", sep="\n")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))
