@@ -86,11 +86,11 @@ def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     from samestep.parity.identify.observe import Observation
     from samestep.parity.identify.trials import probes
     from samestep.parity.measure.disturbance import Job
-    from samestep.parity.runners import contestants
+    from samestep.parity.runners import specs
     from samestep.parity.tests.support.boxes import here
     from samestep.report.terminal.identity import lines
 
-    live = contestants.read("native:pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))")
+    live = specs.read("native:pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))")
     assert live.rule
     results = here(live, [(probes(), Job("float32"))])
     observation = Observation(probes(), "float32", results[0].trajectory)
@@ -119,7 +119,7 @@ def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     [
         ("nowhere:factory", ["nowhere:factory must be a module, in this folder or installed"]),
         ("mine:broken", ["mine:broken failed when called", "no luck"]),
-        ("mine", ["a contestant must be"]),
+        ("mine", ["an optimizer must be"]),
     ],
 )
 def test_a_mistake_is_one_line(what: str, parts: list[str], folder: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from samestep.parity.measure.limits import SAFETY
 from samestep.parity.measure.trial import Trial
 from samestep.parity.measure.verdict import Agreement, Verdict, judge, measure_gaps, paths
-from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.specs import OptimizerSpec
 from samestep.parity.runners.worker import run_all
 
 from . import causes, difference, remedies, repro
@@ -54,7 +54,7 @@ class Answer:
 
 
 def compare(
-    a: Contestant, b: Contestant, trial: Trial, dtype: str = "float32", run: Run = run_all
+    a: OptimizerSpec, b: OptimizerSpec, trial: Trial, dtype: str = "float32", run: Run = run_all
 ) -> Answer:
     """Run both optimizers over the trial, compare them, and say where they differ, why and what to
     change.

@@ -20,6 +20,7 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.verdict import judge
 from samestep.parity.natives.reproductions import REPRODUCTIONS
 from samestep.parity.runners import runner_of
+from samestep.parity.runners.specs import Kind
 from samestep.reference import Rule
 
 from .comparison import Comparison, Side
@@ -78,8 +79,8 @@ def _explain_deviation(comparison: Comparison, side: Side, rule: Rule, step: int
     bounds = limits.of_rule(rule, trial, dtype)
     beyond = elements_beyond(expected, side.trajectory, bounds)
     first = next((index for index, number in enumerate(beyond, start=1) if number), step)
-    native = side.contestant.kind == "native"
-    suspect = Suspect(rule, trial, dtype, first, side.contestant.dialect if native else "no native")
+    native = side.spec.kind is Kind.NATIVE
+    suspect = Suspect(rule, trial, dtype, first, side.spec.dialect if native else "no native")
     observed = Observed(trial, dtype, expected, bounds, side.trajectory)
     explanation = explain(observed, hypotheses.every(suspect))
     if explanation and explanation.holds:
@@ -100,10 +101,10 @@ def _explain_deviation(comparison: Comparison, side: Side, rule: Rule, step: int
 
 def _known_scripts(side: Side) -> str:
     """The scripts that show recorded deviations of a native, as the end of a sentence."""
-    call = side.contestant.call
+    call = side.spec.call
     if call is None:
         return ""
-    title = f"{runner_of(side.contestant.home).TITLE}.{call.name}"
+    title = f"{runner_of(side.spec.home).TITLE}.{call.name}"
     scripts = [reproduction.name for reproduction in REPRODUCTIONS if reproduction.native == title]
     return f"; known of this native: samestep reproduce {' '.join(scripts)}" if scripts else ""
 

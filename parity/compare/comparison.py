@@ -9,14 +9,14 @@ from samestep.parity.measure.disturbance import Job, jobs
 from samestep.parity.measure.limits import Limits
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
-from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.result import RunResult
+from samestep.parity.runners.specs import OptimizerSpec
 from samestep.parity.runners.worker import run_all
 from samestep.reference import Rule
 
 DTYPES = ("float32", "float64")
 
-Run = Callable[[Contestant, Sequence[tuple[Trial, Job]]], list[RunResult]]
+Run = Callable[[OptimizerSpec, Sequence[tuple[Trial, Job]]], list[RunResult]]
 """How an optimizer is run over several trials: in a process of its own, unless a test knows better."""
 
 
@@ -25,7 +25,7 @@ class Side:
     """One of the two: its letter, "A" or "B", the optimizer as it was described, and its run."""
 
     letter: str
-    contestant: Contestant
+    spec: OptimizerSpec
     result: RunResult
 
     @property
@@ -66,7 +66,7 @@ class Comparison:
 
 
 def run_both(
-    a: Contestant, b: Contestant, trial: Trial, dtype: str, run: Run = run_all
+    a: OptimizerSpec, b: OptimizerSpec, trial: Trial, dtype: str, run: Run = run_all
 ) -> Comparison:
     """Run both optimizers, each twice as often again if neither has a rule, and derive or measure
     the limits.
@@ -76,16 +76,16 @@ def run_both(
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
 
-    def run_jobs(contestant: Contestant, wanted: Sequence[Job]) -> list[RunResult]:
-        return run(contestant, [(trial, job) for job in wanted])
+    def run_jobs(spec: OptimizerSpec, wanted: Sequence[Job]) -> list[RunResult]:
+        return run(spec, [(trial, job) for job in wanted])
 
     with ThreadPoolExecutor(2) as pool:
-        plain = list(pool.map(lambda contestant: run_jobs(contestant, [Job(dtype)])[0], (a, b)))
+        plain = list(pool.map(lambda spec: run_jobs(spec, [Job(dtype)])[0], (a, b)))
         side_a = Side("A", a, plain[0])
         side_b = Side("B", b, plain[1])
         if side_a.rule or side_b.rule:
             return Comparison(side_a, side_b, trial, dtype, _derived(side_a, side_b, trial, dtype))
-        disturbed = list(pool.map(lambda contestant: run_jobs(contestant, jobs(dtype)[1:]), (a, b)))
+        disturbed = list(pool.map(lambda spec: run_jobs(spec, jobs(dtype)[1:]), (a, b)))
     runs_a, runs_b = ([result.trajectory for result in results] for results in disturbed)
     measured = limits.between_unknown((side_a.trajectory, runs_a), (side_b.trajectory, runs_b))
     return Comparison(side_a, side_b, trial, dtype, measured)

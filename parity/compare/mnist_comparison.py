@@ -9,7 +9,7 @@ import numpy as np
 from samestep.frameworks.experiment import facts
 from samestep.parity.measure import trial
 from samestep.parity.measure.verdict import Agreement
-from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.specs import OptimizerSpec
 from samestep.parity.runners.worker import run_all
 
 from . import mnist_worker
@@ -21,7 +21,7 @@ from .mnist_worker import STAGES, MnistRun
 FEWEST = 10  # steps whose gradients are given to both optimizers, at least
 MOST = 60  # and at most: they are gradients of all weights
 
-TrainBoth = Callable[[tuple[Contestant, Contestant], int, int], tuple[MnistRun, MnistRun]]
+TrainBoth = Callable[[tuple[OptimizerSpec, OptimizerSpec], int, int], tuple[MnistRun, MnistRun]]
 """Trains both for so many steps, and keeps all arrays of one step (0: of none)."""
 
 
@@ -59,8 +59,8 @@ class MnistAnswer:
 
 
 def train(
-    a: Contestant,
-    b: Contestant,
+    a: OptimizerSpec,
+    b: OptimizerSpec,
     steps: int,
     train_both: TrainBoth = mnist_worker.train_both,
     run: Run = run_all,

@@ -24,8 +24,8 @@ from samestep.frameworks.experiment import facts, mnist, record
 from samestep.frameworks.experiment.run import marks
 from samestep.frameworks.experiment.trainer import Observation, Trainer
 from samestep.parity.measure.trial import Trial, of_arrays
-from samestep.parity.runners import contestants, factories
-from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners import factories, specs
+from samestep.parity.runners.specs import Kind, OptimizerSpec
 from samestep.parity.runners.worker import RUNNERS, USAGE_ERROR, output_of
 from samestep.reference import SGD
 
@@ -52,22 +52,22 @@ class MnistRun(NamedTuple):
     weights: dict[int, np.ndarray]
 
 
-def home(contestant: Contestant) -> str:
-    """The framework that a contestant trains in; a bare rule trains in NumPy."""
-    if contestant.kind == "factory":
-        return FACTORY_HOMES[factories.from_text(contestant.text).library]
-    dialect = contestant.dialect if contestant.kind == "rule" else contestant.home
-    if contestant.kind == "native" and dialect not in ("pytorch", "keras"):
+def home(spec: OptimizerSpec) -> str:
+    """The framework that a spec trains in; a bare rule trains in NumPy."""
+    if spec.kind is Kind.FACTORY:
+        return FACTORY_HOMES[factories.from_text(spec.text).library]
+    dialect = spec.dialect if spec.kind is Kind.RULE else spec.home
+    if spec.kind is Kind.NATIVE and dialect not in ("pytorch", "keras"):
         raise ValueError(
-            f"{contestant.text} cannot be trained here: natives of pytorch and keras can"
+            f"{spec.text} cannot be trained here: natives of pytorch and keras can"
         )
     return HOMES.get(dialect, "numpy")
 
 
-def steps(contestant: Contestant, total: int) -> Iterator[Stages]:
+def steps(spec: OptimizerSpec, total: int) -> Iterator[Stages]:
     """Train ``total`` steps in this process; yields the arrays of each step by stage."""
-    framework = home(contestant)
-    trainer = _trainer(contestant, framework)
+    framework = home(spec)
+    trainer = _trainer(spec, framework)
     states = _state_reader(framework, trainer)
     data = mnist.load()
     for images, labels, mask in itertools.islice(_batches(data), total):
@@ -94,12 +94,12 @@ def _named_states(states: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return named
 
 
-def _trainer(contestant: Contestant, framework: str) -> Trainer:
-    """The trainer of a contestant in its framework, with the contestant's optimizer."""
+def _trainer(spec: OptimizerSpec, framework: str) -> Trainer:
+    """The trainer of a spec in its framework, with the spec's optimizer."""
     train: Any = importlib.import_module(f"samestep.frameworks.{framework}.train")
-    trainer: Trainer = train.Trainer(contestant.rule or SGD(), "lockstep")
-    if contestant.kind in ("native", "factory"):
-        make = _maker(contestant)
+    trainer: Trainer = train.Trainer(spec.rule or SGD(), "lockstep")
+    if spec.kind in (Kind.NATIVE, Kind.FACTORY):
+        make = _maker(spec)
         if framework == "pytorch":
             trainer.optimizer = make(trainer.parameters)
         else:
@@ -108,16 +108,16 @@ def _trainer(contestant: Contestant, framework: str) -> Trainer:
     return trainer
 
 
-def _maker(contestant: Contestant) -> Callable[..., Any]:
+def _maker(spec: OptimizerSpec) -> Callable[..., Any]:
     """The function that builds a native or a user's optimizer."""
-    if contestant.kind == "factory":
-        return factories.from_text(contestant.text).make
-    if contestant.call is None:
-        raise ValueError(f"{contestant.text} must be a native or a factory")
-    runner: Any = importlib.import_module(f"samestep.parity.runners.{RUNNERS[contestant.home]}")
-    if contestant.home == "pytorch":
-        return runner.native_maker(contestant.call, contestant.mode)
-    return runner.native_maker(contestant.call)
+    if spec.kind is Kind.FACTORY:
+        return factories.from_text(spec.text).make
+    if spec.call is None:
+        raise ValueError(f"{spec.text} must be a native or a factory")
+    runner: Any = importlib.import_module(f"samestep.parity.runners.{RUNNERS[spec.home]}")
+    if spec.home == "pytorch":
+        return runner.native_maker(spec.call, spec.mode)
+    return runner.native_maker(spec.call)
 
 
 def _state_reader(framework: str, trainer: Trainer) -> Callable[[], list[dict[str, np.ndarray]]]:
@@ -144,13 +144,13 @@ def _named(arrays: list[Any]) -> dict[str, np.ndarray]:
     return {name: np.array(array) for name, array in zip(facts.NAMES, arrays, strict=True)}
 
 
-def train(contestant: Contestant, total: int, keep: int) -> MnistRun:
+def train(spec: OptimizerSpec, total: int, keep: int) -> MnistRun:
     """Train for ``total`` steps in this process, and keep all arrays of step ``keep`` (0: of none)."""
     digests = []
     gradients: list[dict[str, np.ndarray]] = []
     weights = {}
     details: Stages = {}
-    for number, stages in enumerate(steps(contestant, total), start=1):
+    for number, stages in enumerate(steps(spec, total), start=1):
         digests.append([_digest(stages[stage]) for stage in STAGES])
         if keep:
             gradients.append(stages["gradient"])
@@ -178,20 +178,20 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
 
 
 def train_both(
-    pair: tuple[Contestant, Contestant], total: int, keep: int = 0
+    pair: tuple[OptimizerSpec, OptimizerSpec], total: int, keep: int = 0
 ) -> tuple[MnistRun, MnistRun]:
     """Train both, each in a process of its own; ValueError if one cannot be trained."""
     with ThreadPoolExecutor(2) as pool:
         run_a, run_b = pool.map(
-            lambda contestant: _train_in_subprocess(contestant, total, keep), pair
+            lambda spec: _train_in_subprocess(spec, total, keep), pair
         )
     return run_a, run_b
 
 
-def _train_in_subprocess(contestant: Contestant, total: int, keep: int) -> MnistRun:
+def _train_in_subprocess(spec: OptimizerSpec, total: int, keep: int) -> MnistRun:
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
         out = Path(folder) / "run.npz"
-        request = {"text": contestant.text, "steps": total, "keep": keep, "out": str(out)}
+        request = {"text": spec.text, "steps": total, "keep": keep, "out": str(out)}
         output_of("samestep.parity.compare.mnist_worker", request)
         with np.load(out, allow_pickle=False) as file:
             return _unpack({name: file[name] for name in file.files})
@@ -234,9 +234,9 @@ def main(arguments: Sequence[str]) -> int:
     """The worker's process; the exit code."""
     request = json.loads(arguments[0])
     try:
-        contestant = contestants.read(request["text"])
-        importlib.import_module(f"samestep.frameworks.{home(contestant)}.train").set_threads(1)
-        run = train(contestant, request["steps"], request["keep"])
+        spec = specs.read(request["text"])
+        importlib.import_module(f"samestep.frameworks.{home(spec)}.train").set_threads(1)
+        run = train(spec, request["steps"], request["keep"])
     except (ValueError, ImportError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)
         return USAGE_ERROR

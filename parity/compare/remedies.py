@@ -7,6 +7,7 @@ from typing import Any
 from samestep.parity.measure import limits
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.verdict import judge
+from samestep.parity.runners.specs import Kind
 from samestep.reference import Rule, dialects
 from samestep.reference.dialects import Inexpressible
 
@@ -30,7 +31,7 @@ def find(comparison: Comparison) -> list[str]:
     lines = [
         f"in place of {replaced.letter}, {_call_for(comparison, rule, name)}" for name in names
     ]
-    if replaced.contestant.kind in ("native", "factory") and rule == replaced.rule:
+    if replaced.spec.kind in (Kind.NATIVE, Kind.FACTORY) and rule == replaced.rule:
         lines = []  # its call means the rule already, and it does not follow it
     fitting = [name for name in names if name in DROP_IN] or list(DROP_IN)
     also = "or in any case" if lines else f"in place of {replaced.letter},"
@@ -39,8 +40,8 @@ def find(comparison: Comparison) -> list[str]:
 
 def _dialects_of(side: Side) -> list[str]:
     """The dialects in which a remedy for this side is written."""
-    if side.contestant.dialect in dialects.DIALECTS:
-        return [side.contestant.dialect]
+    if side.spec.dialect in dialects.DIALECTS:
+        return [side.spec.dialect]
     home = {"tensorflow": "keras"}.get(side.result.home, side.result.home)
     return [home] if home in DROP_IN else list(DROP_IN)
 

@@ -15,6 +15,7 @@ from samestep.frameworks.experiment import record
 from samestep.frameworks.experiment.process import run_python
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.trial import Trial
+from samestep.parity.runners.specs import Kind
 from samestep.parity.runners.worker import PATIENCE
 from samestep.reference import dialects
 
@@ -169,7 +170,7 @@ def _moves_alone(comparison: Comparison, side: Side, first: Difference) -> bool:
 
     It is checked by running the rule; a user's own optimizer is never taken to move elements alone.
     """
-    if side.contestant.kind == "factory" or side.rule is None:
+    if side.spec.kind is Kind.FACTORY or side.rule is None:
         return False
     trial = comparison.trial
     name = first.tensor
@@ -194,9 +195,9 @@ def _moves_alone(comparison: Comparison, side: Side, first: Difference) -> bool:
 
 def _code(side: Side, first: Difference) -> Code:
     """Live code if a framework has the optimizer, else the value that it came to."""
-    contestant = side.contestant
-    if contestant.kind == "factory":
-        module, _, name = contestant.text.partition(":")
+    spec = side.spec
+    if spec.kind is Kind.FACTORY:
+        module, _, name = spec.text.partition(":")
         factory = f"(sys.path.insert(0, '.'), __import__({module!r}, fromlist=['']))[1].{name}"
         if side.result.home == "pytorch":
             return Code(f"in_torch({factory})", "torch")
@@ -204,7 +205,7 @@ def _code(side: Side, first: Difference) -> Code:
     native = _native_call(side)
     if native is None:
         value = float(side.trajectory.thetas[first.tensor][(first.step - 1, *first.element)])
-        return Code(f"{value!r}  # {contestant.text}", "")
+        return Code(f"{value!r}  # {spec.text}", "")
     arguments = ", ".join(f"{key}={value!r}" for key, value in native.arguments.items())
     if native.dialect == "pytorch":
         implementation = (
@@ -231,20 +232,20 @@ class _NativeCall(NamedTuple):
 
 def _native_call(side: Side) -> _NativeCall | None:
     """The call of PyTorch or Keras that means the side's optimizer, if there is one."""
-    contestant = side.contestant
-    if contestant.kind == "native" and contestant.call:
-        if contestant.home not in ("pytorch", "keras"):
+    spec = side.spec
+    if spec.kind is Kind.NATIVE and spec.call:
+        if spec.home not in ("pytorch", "keras"):
             return None
         return _NativeCall(
-            contestant.home, contestant.call.name, dict(contestant.call.arguments), contestant.mode
+            spec.home, spec.call.name, dict(spec.call.arguments), spec.mode
         )
-    if contestant.kind != "rule" or contestant.rule is None:
+    if spec.kind is not Kind.RULE or spec.rule is None:
         return None
-    if contestant.dialect in ("pytorch", "keras"):
-        dialect, name, arguments = dialects.parse(contestant.text)
+    if spec.dialect in ("pytorch", "keras"):
+        dialect, name, arguments = dialects.parse(spec.text)
         return _NativeCall(dialect, name, arguments, "")
     for dialect in ("pytorch", "keras"):
-        call = dialects.relate(contestant.rule, dialects.find(dialect)).call
+        call = dialects.relate(spec.rule, dialects.find(dialect)).call
         if call and not call.condition:
             return _NativeCall(dialect, call.name, dict(call.arguments), "")
     return None

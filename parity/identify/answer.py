@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 
 from samestep.parity.natives.deviations import DEVIATIONS
-from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners.specs import OptimizerSpec
 from samestep.parity.runners.worker import run_all
 from samestep.reference import RULES, Adagrad, Rule, ScheduleFree
 
@@ -62,7 +62,7 @@ class Identity:
 
 
 def identify(
-    contestant: Contestant,
+    spec: OptimizerSpec,
     run: Run = run_all,
     long: bool = True,
     kinds: Collection[type[Rule]] = RULES,
@@ -75,7 +75,7 @@ def identify(
     """
     if importlib.util.find_spec("scipy") is None:
         raise ValueError("identify needs SciPy, which is not installed; pip install scipy")
-    evidence = gather(BlackBox(contestant, run), long)
+    evidence = gather(BlackBox(spec, run), long)
     judgements: list[Judgement] = []
     for fitted in propose(evidence, judgements, kinds):
         judgements.append(_judge_fitted(fitted, evidence))
@@ -141,7 +141,7 @@ def _with_rule(evidence: Evidence, judgement: Judgement) -> Identity:
 
 
 def _blank(evidence: Evidence) -> Identity:
-    text = evidence.box.contestant.text
+    text = evidence.box.spec.text
     return Identity(text, evidence.home, evidence.dtypes, evidence.takes_vectors)
 
 

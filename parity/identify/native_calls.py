@@ -1,7 +1,7 @@
 """The natives of the frameworks: the calls that mean a rule, and whether one has the same bits."""
 
 from samestep.parity.measure.disturbance import Job
-from samestep.parity.runners import contestants
+from samestep.parity.runners import specs
 from samestep.reference import Rule, dialects
 
 from .interpretations import MACHINE_EPSILON
@@ -33,7 +33,7 @@ def find_native(calls: dict[str, str], evidence: Evidence) -> str:
     observations = evidence.observations
     requests = [(known.trial, Job(known.dtype)) for known in observations]
     try:
-        native = contestants.read(f"native:{evidence.dialect}:{call}")
+        native = specs.read(f"native:{evidence.dialect}:{call}")
         results = evidence.box.run(native, requests)
     except ValueError:
         return ""

@@ -9,8 +9,8 @@ import numpy as np
 from samestep.parity.measure.disturbance import Job
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
-from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.result import RunResult
+from samestep.parity.runners.specs import OptimizerSpec
 
 from .trials import confirmation, long_run, probes
 
@@ -18,7 +18,7 @@ DTYPES = ("float64", "float32")  # the wider first: hyperparameters are fitted i
 DIALECTS = {"tensorflow": "keras"}  # the dialect of a framework's users, where its name differs
 
 Request = tuple[Trial, Job]
-Run = Callable[[Contestant, Sequence[Request]], list[RunResult]]
+Run = Callable[[OptimizerSpec, Sequence[Request]], list[RunResult]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,12 +44,12 @@ class Observation:
 class BlackBox:
     """An optimizer of which only the steps are looked at, and the function that runs it."""
 
-    contestant: Contestant
+    spec: OptimizerSpec
     run: Run
 
     def trajectory(self, trial: Trial, dtype: str) -> Trajectory:
         """The trajectory of the optimizer on one trial."""
-        return self.run(self.contestant, [(trial, Job(dtype))])[0].trajectory
+        return self.run(self.spec, [(trial, Job(dtype))])[0].trajectory
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ def gather(box: BlackBox, long: bool) -> Evidence:
         if long:
             requests.append((long_run(vectors), Job(dtypes[0])))
         try:
-            results = box.run(box.contestant, requests)
+            results = box.run(box.spec, requests)
         except ValueError as error:
             if failure is None:
                 failure = error
@@ -110,7 +110,7 @@ def gather(box: BlackBox, long: bool) -> Evidence:
             for (trial, job), result in zip(requests, results, strict=True)
         ]
         return Evidence(box, results[0].home, observations, vectors)
-    raise failure or ValueError(f"{box.contestant.text} could not run on any trial")
+    raise failure or ValueError(f"{box.spec.text} could not run on any trial")
 
 
 def _requests(vectors: bool, dtypes: Sequence[str]) -> list[Request]:
@@ -122,6 +122,6 @@ def _requests(vectors: bool, dtypes: Sequence[str]) -> list[Request]:
 def _check_that_it_can_run(box: BlackBox, failure: ValueError) -> None:
     """Raise the failure again if the smallest set of trials fails too: then no other will work."""
     try:
-        box.run(box.contestant, _requests(vectors=False, dtypes=DTYPES[-1:]))
+        box.run(box.spec, _requests(vectors=False, dtypes=DTYPES[-1:]))
     except ValueError:
         raise failure from None

@@ -21,38 +21,38 @@ from samestep.parity.measure import trajectory, trial
 from samestep.parity.measure.disturbance import Job
 from samestep.parity.measure.trial import Trial
 
-from . import Native, contestants, factories, runner_of
-from .contestants import Contestant
+from . import Native, factories, runner_of, specs
 from .numpy import run as run_rule
 from .result import RunOptions, RunResult
+from .specs import Kind, OptimizerSpec
 
 PATIENCE = 3600  # seconds for one optimizer
 USAGE_ERROR = 2  # the exit code of a user's mistake
 RUNNERS = {"pytorch": "pytorch", "keras": "keras", "tensorflow": "keras"}  # of natives and adapters
 
 
-def run(contestant: Contestant, given: Trial, dtype: str) -> RunResult:
+def run(spec: OptimizerSpec, given: Trial, dtype: str) -> RunResult:
     """Run an optimizer over a trial: a rule here, anything else in a process of its own.
 
     ValueError if it cannot run.
     """
-    return run_all(contestant, [(given, Job(dtype))])[0]
+    return run_all(spec, [(given, Job(dtype))])[0]
 
 
-def run_all(contestant: Contestant, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
+def run_all(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
     """Run an optimizer over several trials, one after the other in one process, built anew for
     each.
     """
-    if contestant.kind == "rule" and contestant.rule:
-        return [run_rule(contestant.rule, given, job.dtype) for given, job in jobs]
+    if spec.kind is Kind.RULE and spec.rule:
+        return [run_rule(spec.rule, given, job.dtype) for given, job in jobs]
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
-        request: dict[str, Any] = {"text": contestant.text, "runs": []}
+        request: dict[str, Any] = {"text": spec.text, "runs": []}
         for index, (given, job) in enumerate(jobs):
             path = trial.write(given, Path(folder) / f"trial{index}.npz")
             out = Path(folder) / f"trajectory{index}.npz"
             request["runs"].append({"trial": str(path), **job._asdict(), "out": str(out)})
         answer = json.loads(output_of("samestep.parity.runners.worker", request).splitlines()[-1])
-        rule = contestant.rule or (contestants.rule(answer["rule"]) if answer["rule"] else None)
+        rule = spec.rule or (specs.rule(answer["rule"]) if answer["rule"] else None)
         return [
             RunResult(trajectory.read(Path(entry["out"]), given), answer["home"], rule)
             for entry, (given, _) in zip(request["runs"], jobs, strict=True)
@@ -78,48 +78,48 @@ def output_of(module: str, request: dict[str, Any]) -> str:
     return ended.stdout
 
 
-def run_here(contestant: Contestant, given: Trial, job: Job) -> RunResult:
+def run_here(spec: OptimizerSpec, given: Trial, job: Job) -> RunResult:
     """Run an optimizer over a trial in this process."""
-    if contestant.kind == "rule" and contestant.rule:
-        return run_rule(contestant.rule, given, job.dtype)
-    if contestant.kind == "factory":
-        factory = factories.from_text(contestant.text)
+    if spec.kind is Kind.RULE and spec.rule:
+        return run_rule(spec.rule, given, job.dtype)
+    if spec.kind is Kind.FACTORY:
+        factory = factories.from_text(spec.text)
         return factory.run(given, job.dtype, RunOptions("eager", job.disturb()))
-    if contestant.kind == "native" and contestant.call:
-        return _run_native(contestant, Native(contestant.call, contestant.mode), given, job)
-    runner: Any = runner_of(RUNNERS[contestant.home])
-    make = runner.adapter_maker(contestant.rule)
+    if spec.kind is Kind.NATIVE and spec.call:
+        return _run_native(spec, Native(spec.call, spec.mode), given, job)
+    runner: Any = runner_of(RUNNERS[spec.home])
+    make = runner.adapter_maker(spec.rule)
     result: RunResult = runner.run(
-        make, given, job.dtype, RunOptions(contestant.mode, job.disturb())
+        make, given, job.dtype, RunOptions(spec.mode, job.disturb())
     )
     return result
 
 
-def _run_native(contestant: Contestant, native: Native, given: Trial, job: Job) -> RunResult:
+def _run_native(spec: OptimizerSpec, native: Native, given: Trial, job: Job) -> RunResult:
     """Run a native; of those without an adapter the state is not seen, and they cannot be
     disturbed.
     """
-    if contestant.home not in RUNNERS:
-        if contestant.rule is None or job.disturbance is not None:
+    if spec.home not in RUNNERS:
+        if spec.rule is None or job.disturbance is not None:
             raise ValueError(
-                f"{contestant.text} has no rule here, so it cannot be run; compare another call"
+                f"{spec.text} has no rule here, so it cannot be run; compare another call"
             )
-        trajectory_of_native = runner_of(contestant.home).run_native(native, given, job.dtype)
-        return RunResult(trajectory_of_native, contestant.home, contestant.rule)
-    runner: Any = runner_of(RUNNERS[contestant.home])
+        trajectory_of_native = runner_of(spec.home).run_native(native, given, job.dtype)
+        return RunResult(trajectory_of_native, spec.home, spec.rule)
+    runner: Any = runner_of(RUNNERS[spec.home])
     options = RunOptions(native.mode, job.disturb())
     result: RunResult = runner.run_native_with(native, given, job.dtype, options)
-    return result._replace(rule=contestant.rule or result.rule)
+    return result._replace(rule=spec.rule or result.rule)
 
 
 def main(arguments: Sequence[str]) -> int:
     """The worker's process; the exit code."""
     request = json.loads(arguments[0])
     try:
-        contestant = contestants.read(request["text"])
+        spec = specs.read(request["text"])
         for entry in request["runs"]:
             given = trial.read(Path(entry["trial"]))
-            result = run_here(contestant, given, Job(entry["dtype"], entry["disturbance"]))
+            result = run_here(spec, given, Job(entry["dtype"], entry["disturbance"]))
             trajectory.write(result.trajectory, Path(entry["out"]))
     except (ValueError, ImportError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)

@@ -14,8 +14,8 @@ from samestep.parity.compare.mnist_comparison import MnistAnswer
 from samestep.parity.measure import trial as trials
 from samestep.parity.measure.trial import Trial
 from samestep.parity.measure.verdict import Agreement
-from samestep.parity.runners import contestants
-from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners import specs
+from samestep.parity.runners.specs import OptimizerSpec
 from samestep.report.phrases import TITLES
 
 STAGES = {
@@ -54,8 +54,8 @@ def compare(question: Question, echo: Callable[[str], None]) -> bool:
 
     ValueError for a user's mistake.
     """
-    first = contestants.read(question.first)
-    second = contestants.read(question.second)
+    first = specs.read(question.first)
+    second = specs.read(question.second)
     if question.mnist:
         return _train(question, first, second, echo)
     trial = _trial(question, first, second)
@@ -66,7 +66,7 @@ def compare(question: Question, echo: Callable[[str], None]) -> bool:
     return answer.agreement is not Agreement.DIFFERENT
 
 
-def _trial(question: Question, first: Contestant, second: Contestant) -> Trial:
+def _trial(question: Question, first: OptimizerSpec, second: OptimizerSpec) -> Trial:
     if question.gradients:
         trial = trials.read(question.gradients)
     else:
@@ -77,7 +77,7 @@ def _trial(question: Question, first: Contestant, second: Contestant) -> Trial:
 
 
 def _train(
-    question: Question, first: Contestant, second: Contestant, echo: Callable[[str], None]
+    question: Question, first: OptimizerSpec, second: OptimizerSpec, echo: Callable[[str], None]
 ) -> bool:
     """Train both on MNIST and print where they differ."""
     if question.gradients or question.constant or question.dtype != "float32":

@@ -8,7 +8,7 @@ from samestep.parity.identify import answer as identification
 from samestep.parity.identify.answer import Identity
 from samestep.parity.identify.judge import TrialResult
 from samestep.parity.measure.verdict import Agreement
-from samestep.parity.runners import contestants
+from samestep.parity.runners import specs
 from samestep.report.phrases import TITLES
 
 
@@ -17,7 +17,7 @@ def identify(text: str, as_json: bool, echo: Callable[[str], None]) -> bool:
 
     ValueError for a user's mistake.
     """
-    identity = identification.identify(contestants.read(text))
+    identity = identification.identify(specs.read(text))
     if as_json:
         echo(json.dumps(to_json(identity), indent=1))
     else:

@@ -17,9 +17,9 @@ from samestep.parity.measure.disturbance import Job
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.trial import Trial
 from samestep.parity.measure.verdict import Agreement
-from samestep.parity.runners import contestants, worker
-from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners import specs, worker
 from samestep.parity.runners.result import RunResult
+from samestep.parity.runners.specs import Kind, OptimizerSpec
 from samestep.reference import Adam, Epsilon, dialects
 
 EQUAL = Agreement.EQUAL_BITS
@@ -27,15 +27,15 @@ WITHIN = Agreement.WITHIN_ROUNDING
 DIFFERENT = Agreement.DIFFERENT
 
 
-def here(contestant: Contestant, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
+def here(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
     """Run an optimizer in this process: both frameworks are loaded already, torch first."""
-    return [worker.run_here(contestant, trial, job) for trial, job in jobs]
+    return [worker.run_here(spec, trial, job) for trial, job in jobs]
 
 
 def answer(a: str, b: str, dtype: str = "float32", constant: bool = False, steps: int = trials.STEPS) -> Answer:
     """The answer on the designed gradients."""
-    first = contestants.read(a)
-    second = contestants.read(b)
+    first = specs.read(a)
+    second = specs.read(b)
     trial = trials.designed((first.rule, second.rule), steps)
     if constant:
         trial = trial.replace(rate_factors=np.ones(steps))
@@ -124,12 +124,12 @@ def test_a_wrong_rule_is_convicted_at_its_step_and_stage(
     text: str, mistake: str, step: int, stage: str, state: str
 ) -> None:
     """A box that says it follows the rule, and makes a mistake."""
-    rule = contestants.rule(text)
+    rule = specs.rule(text)
     wrong = wrong_rules.wrong_rules(type(rule).__name__)[mistake](**rule.to_dict())
-    right, box = contestants.read(repr(rule)), Contestant("box", "factory", "")
+    right, box = specs.read(repr(rule)), OptimizerSpec("box", Kind.FACTORY, "")
 
-    def run(contestant: Contestant, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
-        followed = wrong if contestant is box else rule
+    def run(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
+        followed = wrong if spec is box else rule
         return [RunResult(run_rule(followed, trial, job.dtype), "numpy", rule) for trial, job in jobs]
 
     found = compare(right, box, trials.designed((rule,)), "float64", run)
@@ -143,14 +143,14 @@ def test_a_wrong_rule_is_convicted_at_its_step_and_stage(
 @pytest.mark.parametrize("text", [calls[0] for calls in cases.PLAIN.values()])
 def test_the_limit_keeps_out_the_nearest_wrong_rule(text: str) -> None:
     """Of the mistakes that float32 can tell, the one that comes nearest is called different."""
-    rule, dtype = contestants.rule(text), "float32"
+    rule, dtype = specs.rule(text), "float32"
     name = nearest_wrong.nearest_wrong(rule, dtype).name
     wrong = wrong_rules.wrong_rules(type(rule).__name__)[name](**rule.to_dict())
     trial = trials.designed((rule,))
-    right, box = contestants.read(repr(rule)), Contestant("box", "factory", "")
+    right, box = specs.read(repr(rule)), OptimizerSpec("box", Kind.FACTORY, "")
 
-    def run(contestant: Contestant, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
-        return [RunResult(run_rule(wrong if contestant is box else rule, given, dtype), "numpy", rule) for given, _ in jobs]
+    def run(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
+        return [RunResult(run_rule(wrong if spec is box else rule, given, dtype), "numpy", rule) for given, _ in jobs]
 
     assert difference.first(run_both(right, box, trial, dtype, run)), name
 
@@ -293,18 +293,18 @@ MISTAKES = [
     ("native:flax:adam()", "a native must read like native:keras:Adam()"),
     ("native:keras:jit:Adam()", "the mode of native:keras must be one of eager, graph, xla, got 'jit'"),
     ("adapter:jax:Adam()", "an adapter must read like adapter:pytorch:Adam()"),
-    ("Adam", "a contestant must be a rule"),
+    ("Adam", "an optimizer must be a rule"),
 ]
 
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES)
-def test_a_contestant_that_means_nothing_is_refused(text: str, message: str) -> None:
+def test_a_spec_that_means_nothing_is_refused(text: str, message: str) -> None:
     """What must hold, what came."""
     with pytest.raises(ValueError, match="^" + message.replace("(", r"\(").replace(")", r"\)")):
-        contestants.read(text)
+        specs.read(text)
 
 
 def test_a_rule_is_read_from_its_own_label() -> None:
     """Enumerations, too."""
     rule = Adam(lr=0.5, epsilon_at=Epsilon.HAT, weight_decay=0.25)
-    assert contestants.rule(repr(rule)) == rule
+    assert specs.rule(repr(rule)) == rule

@@ -14,26 +14,26 @@ from samestep.parity.compare.mnist_worker import MnistRun
 from samestep.parity.measure.disturbance import Job
 from samestep.parity.measure.trial import Trial
 from samestep.parity.measure.verdict import Agreement
-from samestep.parity.runners import contestants, worker
-from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners import specs, worker
 from samestep.parity.runners.result import RunResult
+from samestep.parity.runners.specs import OptimizerSpec
 
 ADAM, STEPS = "Adam(lr=0.001)", 3
 
 
-def train_here(pair: tuple[Contestant, Contestant], steps: int, keep: int) -> tuple[MnistRun, MnistRun]:
+def train_here(pair: tuple[OptimizerSpec, OptimizerSpec], steps: int, keep: int) -> tuple[MnistRun, MnistRun]:
     """Train both in this process."""
     return mnist_worker.train(pair[0], steps, keep), mnist_worker.train(pair[1], steps, keep)
 
 
-def run_here(contestant: Contestant, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
+def run_here(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
     """Run an optimizer in this process."""
-    return [worker.run_here(contestant, trial, job) for trial, job in jobs]
+    return [worker.run_here(spec, trial, job) for trial, job in jobs]
 
 
 def compared(a: str, b: str, steps: int = STEPS) -> MnistAnswer:
     """The answer of training both."""
-    return mnist_comparison.train(contestants.read(a), contestants.read(b), steps, train_here, run_here)
+    return mnist_comparison.train(specs.read(a), specs.read(b), steps, train_here, run_here)
 
 
 def test_three_frameworks_have_equal_bits_at_every_stage() -> None:
@@ -106,7 +106,7 @@ def test_other_data_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """NumPy is given the second batch twice."""
     drawn = facts.batches
 
-    def again(pair: tuple[Contestant, Contestant], steps: int, keep: int) -> tuple[MnistRun, MnistRun]:
+    def again(pair: tuple[OptimizerSpec, OptimizerSpec], steps: int, keep: int) -> tuple[MnistRun, MnistRun]:
         first = mnist_worker.train(pair[0], steps, keep)
         with monkeypatch.context() as patch:
             patch.setattr(facts, "batches", lambda epoch, size: twice(drawn(epoch, size)))
@@ -118,7 +118,7 @@ def test_other_data_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             if number == 2:
                 yield batch
 
-    pair = (contestants.read(f"adapter:pytorch:{ADAM}"), contestants.read(ADAM))
+    pair = (specs.read(f"adapter:pytorch:{ADAM}"), specs.read(ADAM))
     found = mnist_comparison.train(*pair, STEPS, again, run_here)
     assert found.first
     assert (found.same, found.first.step, found.first.stage) == (False, 3, "data")
@@ -133,7 +133,7 @@ def test_what_cannot_be_trained_is_refused() -> None:
 def test_a_kept_step_is_not_overwritten_by_later_ones() -> None:
     """torch changes its arrays in place: what is kept of step 1 is as if training had ended there."""
     for text in (ADAM, f"adapter:pytorch:{ADAM}"):
-        short, longer = (mnist_worker.train(contestants.read(text), steps, 1).details for steps in (1, 3))
+        short, longer = (mnist_worker.train(specs.read(text), steps, 1).details for steps in (1, 3))
         for stage, arrays in short.items():
             for name, array in arrays.items():
                 assert np.array_equal(array, longer[stage][name]), f"{text}: {stage} {name}"

@@ -8,9 +8,9 @@ import pytest
 from samestep.parity.identify.answer import Identity, identify
 from samestep.parity.identify.families import BY_GRADIENT, BY_SIZE
 from samestep.parity.identify.observe import Request
-from samestep.parity.runners import contestants
-from samestep.parity.runners.contestants import Contestant
+from samestep.parity.runners import specs
 from samestep.parity.runners.result import RunResult
+from samestep.parity.runners.specs import OptimizerSpec
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
 from samestep.parity.tests.support.require import LEFT_OUT, require
 from samestep.reference import (
@@ -33,7 +33,7 @@ require("tensorflow")
 
 def named(text: str, long: bool = False) -> Identity:
     """The identity of the optimizer that the text means."""
-    return identify(contestants.read(text), here, long)
+    return identify(specs.read(text), here, long)
 
 
 DAILY = ("pytorch:SGD()", "pytorch:Rprop()", "keras:RMSprop()", "pytorch:Muon()")
@@ -136,7 +136,7 @@ def test_an_optimizer_that_fails_on_the_smallest_trials_is_not_run_again() -> No
     """The first failure is reported."""
     requests = []
 
-    def run(contestant: Contestant, new: Sequence[Request]) -> list[RunResult]:
+    def run(spec: OptimizerSpec, new: Sequence[Request]) -> list[RunResult]:
         requests.append(new)
         raise ValueError(f"failure {len(requests)}")
 
@@ -151,7 +151,7 @@ def test_a_native_with_equal_bits_is_named_even_beyond_the_limit(full: bool) -> 
     if not full:
         pytest.skip(LEFT_OUT)
     call = "pytorch:Adafactor(lr=0.05, eps=(1e-30, 0.0325))"
-    identity = identify(contestants.read(f"native:{call}"), here, long=False, kinds=(Adafactor,))
+    identity = identify(specs.read(f"native:{call}"), here, long=False, kinds=(Adafactor,))
     assert identity.rule == dialects.read(call)
     assert identity.native
     assert {result.dtype for result in identity.beyond} == {"float32"}

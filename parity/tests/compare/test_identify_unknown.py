@@ -13,7 +13,7 @@ from samestep.parity.identify.observe import Observation
 from samestep.parity.identify.trials import confirmation, long_run, probes
 from samestep.parity.measure import wrong_rules
 from samestep.parity.measure.rule_run import run_rule
-from samestep.parity.runners import contestants
+from samestep.parity.runners import specs
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
 from samestep.parity.tests.support.require import LEFT_OUT
 from samestep.parity.tests.unknown_optimizers import pytorch, tensorflow
@@ -44,8 +44,8 @@ RULES_IN_DISGUISE = {  # those that are a rule of ours after all
 
 def identity_of(name: str, full: bool) -> Identity:
     """The identity of an unknown optimizer; without ``full`` few rules are considered."""
-    contestant = contestants.read(f"samestep.parity.tests.unknown_optimizers.{name}")
-    return identify(contestant, here, long=full, kinds=RULES if full else FEW_KINDS)
+    spec = specs.read(f"samestep.parity.tests.unknown_optimizers.{name}")
+    return identify(spec, here, long=full, kinds=RULES if full else FEW_KINDS)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_custom_optimizer_is_none_of_the_rules(name: str, full: bool) -> None:
 def test_an_optimizer_that_ignores_its_learning_rate_is_reported(name: str) -> None:
     """Without that, its steps would be those of a rule."""
     identity = identify(
-        contestants.read(f"samestep.parity.tests.unknown_optimizers.{name}"),
+        specs.read(f"samestep.parity.tests.unknown_optimizers.{name}"),
         here,
         long=False,
         kinds=(SGD,),

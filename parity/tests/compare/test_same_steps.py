@@ -17,7 +17,7 @@ from samestep.parity.compare.answer import compare
 from samestep.parity.measure.limits import SAFETY
 from samestep.parity.measure.trial import designed_for_unknown
 from samestep.parity.measure.verdict import Agreement
-from samestep.parity.runners import contestants, factories, worker
+from samestep.parity.runners import factories, specs, worker
 from samestep.reference import Adam, dialects
 
 FAULTS = {  # of the optimizers below, and what the message must say
@@ -302,10 +302,10 @@ def test_the_assertion_and_compare_agree_on_pairs_near_the_limit(dtype: str, mon
     for power in range(-2, 12):
         factor = 1.0 + np.finfo(dtype).eps * 2.0**power
         monkeypatch.setattr(f"{module}.FACTOR", factor)
-        mine, theirs = (contestants.read(f"{module}:{name}") for name in ("near", "plain"))
+        mine, theirs = (specs.read(f"{module}:{name}") for name in ("near", "plain"))
         answer = compare(
             mine, theirs, designed_for_unknown(), dtype,
-            lambda contestant, jobs: [worker.run_here(contestant, trial, job) for trial, job in jobs],
+            lambda spec, jobs: [worker.run_here(spec, trial, job) for trial, job in jobs],
         )  # fmt: skip
         try:
             assert_same_steps(scaled(factor), plain, dtypes=[dtype])

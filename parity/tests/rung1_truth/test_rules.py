@@ -59,8 +59,7 @@ FIFTY_DIGITS = SimpleNamespace(
 @pytest.mark.parametrize("stream", streams.PATTERNS)
 @pytest.mark.parametrize("call", cases.CALLS)
 def test_rule_follows_its_equation(call: str, stream: str) -> None:
-    """In float32 and float64 no element is farther from 50-digit arithmetic than rounding allows.
-    """
+    """No element is farther from 50-digit arithmetic than rounding in float32 or float64 allows."""
     rule = dialects.read(call)
     example = on_stream(rule, stream)
     for dtype in ("float32", "float64"):
@@ -87,8 +86,7 @@ def with_fifty_digits(rule: Rule) -> Rule:
 
 @pytest.mark.parametrize("call", cases.CALLS)
 def test_rule_runs_on_fifty_digits(call: str) -> None:
-    """The same rule on 50-digit numbers equals its equation, up to rounding in the fiftieth digit.
-    """
+    """On 50-digit numbers the rule equals its equation, up to rounding in the fiftieth digit."""
     rule = dialects.read(call)
     exact = with_fifty_digits(rule)
     example = on_stream(rule, "spread")

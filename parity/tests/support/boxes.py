@@ -10,23 +10,23 @@ from samestep.parity.identify.answer import Identity
 from samestep.parity.identify.observe import Request, Run
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.runners import worker
-from samestep.parity.runners.contestants import Contestant
 from samestep.parity.runners.result import RunResult
+from samestep.parity.runners.specs import Kind, OptimizerSpec
 from samestep.parity.tests.support.require import require
 from samestep.reference import Lion, Rprop, Rule
 
 require("scipy")  # identify fits with it
 
-BOX = Contestant("box", "factory", "")
+BOX = OptimizerSpec("box", Kind.FACTORY, "")
 
 
-def here(contestant: Contestant, requests: Sequence[Request]) -> list[RunResult]:
+def here(spec: OptimizerSpec, requests: Sequence[Request]) -> list[RunResult]:
     """Run an optimizer on trials in this process.
 
     What it raises becomes a ValueError, as in a process of its own.
     """
     try:
-        return [worker.run_here(contestant, trial, job) for trial, job in requests]
+        return [worker.run_here(spec, trial, job) for trial, job in requests]
     except Exception as error:
         raise ValueError(str(error)) from error
 
@@ -34,7 +34,7 @@ def here(contestant: Contestant, requests: Sequence[Request]) -> list[RunResult]
 def blind(rule: Rule) -> Run:
     """A function that runs every optimizer as this rule, and does not tell the rule."""
 
-    def run(contestant: Contestant, requests: Sequence[Request]) -> list[RunResult]:
+    def run(spec: OptimizerSpec, requests: Sequence[Request]) -> list[RunResult]:
         return [
             RunResult(run_rule(rule, trial, job.dtype), "numpy", None) for trial, job in requests
         ]
