@@ -1,4 +1,5 @@
-"""The article's script, with this project's optimizer in the place of Keras' (or Keras' own, to compare).
+"""The article's script, with this project's optimizer in the place of Keras' (or Keras' own, to
+compare).
 
 python examples/article.py            Adagrad of ``reference``, five epochs
 python examples/article.py --keras    keras.optimizers.Adagrad

@@ -16,7 +16,9 @@ _MODULES = {"Recorder": "recorder", "assert_same_steps": "same_steps"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs NumPy only when it is asked for: pytest loads this package in every run beside it."""
+    """Import what needs NumPy only when it is asked for: pytest loads this package in every run
+    beside it.
+    """
     if name in _MODULES:
         return getattr(importlib.import_module(f"{__name__}.assertion.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -135,7 +135,7 @@ class Muon(Rule):
         size = norm(M, xp)
         floor = xp.zeros_like(size) + c.epsilon
         size = xp.maximum(size, floor) if self.epsilon_at is Epsilon.FLOOR else size + floor
-        X = orthogonalized(M / size, c.a, c.b, c.c, self.ns_steps, xp)
+        X = orthogonalized(M / size, (c.a, c.b, c.c), self.ns_steps, xp)
         scale = xp.sqrt(xp.zeros_like(size) + self._squared_scale(theta.shape))
         return theta - c.lr * scale * X, {"m": m}
 

@@ -14,7 +14,7 @@ class Namespace(Protocol):
     Everything else that rules do is ``+ - * / **``, comparison and slicing of the arrays
     themselves. Functions are elementwise and keep shape and dtype unless they say otherwise.
 
-    A namespace may also have ``total(x, axis)`` and ``orthogonalized(x, a, b, c, steps)``. They
+    A namespace may also have ``total(x, axis)`` and ``orthogonalized(x, polynomial, steps)``. They
     then replace the functions of these names in ``sums`` and ``matrices``: PyTorch's ``total``
     makes the same additions in fewer operations, and error analysis bounds both as a whole. They
     are optional so that an array library can be a namespace as it is.

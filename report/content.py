@@ -8,6 +8,7 @@ hold None then.
 """
 
 import enum
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -258,7 +259,7 @@ class Hostile(msgspec.Struct, frozen=True):
     @property
     def rows(self) -> list[HostileRow]:
         """The rows of all tables."""
-        return [row for table in self.tables for row in table.rows]
+        return list(itertools.chain.from_iterable(table.rows for table in self.tables))
 
 
 class PlantedFile(msgspec.Struct, frozen=True):

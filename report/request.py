@@ -59,8 +59,9 @@ class Request(msgspec.Struct, frozen=True):
 
     def runs(self) -> list[Run]:
         """Return all training runs: every call in lockstep, Keras' calls in float32, too."""
-        calls = [(call, "lockstep") for rule in self.rules for call in self.calls(rule)]
+        calls = []
         for rule in self.rules:
+            calls += [(call, "lockstep") for call in self.calls(rule)]
             calls += [(call, "float32") for call in cases.PLAIN[rule] if call.startswith("keras:")]
         runs = []
         for call, arithmetic in calls:

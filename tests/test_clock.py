@@ -1,4 +1,6 @@
-"""The clock convicts: a planted slowdown is found, equal steps are not told apart, missing waits are caught."""
+"""The clock convicts: a planted slowdown is found, equal steps are not told apart, missing waits
+are caught.
+"""
 
 import json
 import os
@@ -42,7 +44,9 @@ class Machine:
 
 
 def test_a_planted_slowdown_is_found() -> None:
-    """20 % slower, and 20 % faster, in one run on a drifting machine; the interval holds the truth."""
+    """20 % slower, and 20 % faster, in one run on a drifting machine; the interval holds the
+    truth.
+    """
     floor = Machine().compare(1.0).noise
     for share, verdict in ((1.2, "slower"), (0.8, "faster")):
         ratio = Machine().compare(share)
@@ -58,7 +62,9 @@ def test_equal_steps_cannot_be_told_apart() -> None:
 
 
 def test_stalls_are_measured_again() -> None:
-    """Rounds that met one are told, and do not count; where the machine never rests, all count and that is told."""
+    """Rounds that met one are told, and do not count; where the machine never rests, all count and
+    that is told.
+    """
     ratio = Machine(stall_every=11).compare(1.2)
     assert ratio.again > 0
     assert ratio.stalled == 0
@@ -126,7 +132,9 @@ def test_a_missing_synchronisation_is_caught(
 
 
 def test_a_step_that_moves_nothing_is_caught() -> None:
-    """By the tensors' values; one that leads beyond all numbers, too, for then nothing moves any more."""
+    """By the tensors' values; one that leads beyond all numbers, too, for then nothing moves any
+    more.
+    """
     weights = [np.zeros(2), np.ones(2)]
     with pytest.raises(AssertionError, match="must move tensor 1"):
         clock.check_moved(weights, [weights[0] + 1, weights[1]])
@@ -136,33 +144,46 @@ def test_a_step_that_moves_nothing_is_caught() -> None:
 
 def test_the_table_says_what_was_measured() -> None:
     """A table a size, a row a call and mode; every number of the row is in it."""
-    ratios = pytest.importorskip("samestep.report.terminal.ratios", reason="the table is the extra 'report'")
+    ratios = pytest.importorskip(
+        "samestep.report.terminal.ratios", reason="the table is the extra 'report'"
+    )
     assert tuple(sizes.SHAPES) == ratios.SIZES
     ratio = pairs.Ratio(
         value=0.5, low=0.45, high=0.55, a=1e-4, b=2e-4, rounds=20, again=1, stalled=0
     )
     fact = {
-        "call": "pytorch:Adam(lr=0.001)", "mode": "compiled", "native": "fused", "ratio": ratio._asdict(),
+        "call": "pytorch:Adam(lr=0.001)", "mode": "compiled", "native": "fused",
+        "ratio": ratio._asdict(),
         "verdict": "faster", "noise_floor": 0.02, "bytes_a_parameter": 28.0, "share_of_axpy": 0.875,
-        "taken_bytes": 2**25, "first_step_seconds": 3.25, "size": "mnist", "device": "cpu", "parameters": 101770,
+        "taken_bytes": 2**25, "first_step_seconds": 3.25, "size": "mnist", "device": "cpu",
+        "parameters": 101770,
         "threads": 1, "load": 0.5, "machine": {"cores": 2}, "versions": {"torch": "2.13.0"},
-        "usual": {"native": "for-loop", "ratio": ratio._replace(value=0.1, low=0.09, high=0.11)._asdict()},
+        "usual": {"native": "for-loop",
+         "ratio": ratio._replace(value=0.1, low=0.09, high=0.11)._asdict()},
     }  # fmt: skip
     rows = [{"extra_info": fact}, {"extra_info": {**fact, "size": "large", "parameters": 2**24}}]
     body = {"benchmarks": rows, "machine_info": {"machine": "x86_64"}}
     measured = ratios.read(json.dumps(body).encode())
-    assert str(ratios.heading(measured)) == "x86_64, 2 cores, load 0.5 to 0.5; threads: 1; torch 2.13.0"
+    assert (
+        str(ratios.heading(measured)) == "x86_64, 2 cores, load 0.5 to 0.5; threads: 1; "
+        "torch 2.13.0"
+    )
     first, second = ratios.tables(measured)
     assert str(second.columns[0].header) == "large: 16,777,216 parameters, cpu"
     assert [str(next(iter(column.cells))) for column in first.columns] == [
-        "pytorch:Adam(lr=0.001)", "compiled", "100", "fused", "200", "0.50", "0.45 to 0.55", "faster", "0.02",
+        "pytorch:Adam(lr=0.001)", "compiled", "100", "fused", "200", "0.50", "0.45 to 0.55",
+        "faster", "0.02",
         "0.09 to 0.11", "28", "88%", "32.0 MB", "3.2",
     ]  # fmt: skip
 
 
 def test_the_table_of_training_says_what_was_measured() -> None:
-    """A row an epoch and whom it was timed in turn with, how many times as fast it was; who had none stands alone."""
-    ratios = pytest.importorskip("samestep.report.terminal.ratios", reason="the table is the extra 'report'")
+    """A row an epoch and whom it was timed in turn with, how many times as fast it was; who had
+    none stands alone.
+    """
+    ratios = pytest.importorskip(
+        "samestep.report.terminal.ratios", reason="the table is the extra 'report'"
+    )
     ratio = pairs.Ratio(value=0.5, low=0.4, high=0.8, a=0.25, b=0.5, rounds=3, again=1, stalled=0)
     fact = {
         "framework": "pytorch",
@@ -197,8 +218,8 @@ def test_the_table_of_training_says_what_was_measured() -> None:
     memory.taken(lambda: None) is None, reason="the system does not tell a process its peak memory"
 )
 def test_memory_that_a_step_takes_is_seen() -> None:
-    """To the 64 pages a thread, whoever started it, that Linux counts late in each of two readings; what takes nothing
-    is seen to take nothing."""
+    """To the 64 pages a thread, whoever started it, that Linux counts late in each of two readings;
+    what takes nothing is seen to take nothing."""
     size, late = 2**26, 2 * 64 * os.sysconf("SC_PAGE_SIZE") * len(os.listdir("/proc/self/task"))
     assert abs((memory.taken(lambda: np.ones(size, np.uint8)) or 0) - size) <= late
     assert (memory.taken(lambda: None) or 0) <= late
@@ -217,7 +238,9 @@ def test_every_rule_has_sizes_and_those_of_matrix_products_have_matrices() -> No
 def test_the_usual_native_is_what_torch_takes(
     call: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Told by the functions that it calls; for CUDA it is made to believe that the CPU is a device for foreach."""
+    """Told by the functions that it calls; for CUDA it is made to believe that the CPU is a device
+    for foreach.
+    """
     torch, home = require("torch"), require("samestep.bench.frameworks.pytorch")
     if device == "cuda":
         module = require("torch.optim.optimizer")

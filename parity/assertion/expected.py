@@ -152,10 +152,8 @@ class ByOptimizer:
         compared = []
         for name, change in CHANGED_INPUT.items():
             actual = self._run(self._expected, Job(dtype), change(self.trial))
-            for verdict in by_tensor(
-                self.trial, self.trajectory(dtype), actual, self.limits(dtype)
-            ):
-                compared.append(Wrong(name, verdict.distance, verdict.limit))
+            verdicts = by_tensor(self.trial, self.trajectory(dtype), actual, self.limits(dtype))
+            compared += [Wrong(name, verdict.distance, verdict.limit) for verdict in verdicts]
         return compared
 
 

@@ -65,7 +65,9 @@ def find(comparison: Comparison, step: int) -> list[Cause]:
 
 
 def _follows_rule(comparison: Comparison, side: Side, rule: Rule) -> bool:
-    """True if the side's trajectory stays within the rounding limits of the rule's own trajectory."""
+    """True if the side's trajectory stays within the rounding limits of the rule's own
+    trajectory.
+    """
     expected = run_rule(rule, comparison.trial, comparison.dtype)
     bounds = limits.of_rule(rule, comparison.trial, comparison.dtype)
     return judge(comparison.trial, expected, side.trajectory, bounds).holds

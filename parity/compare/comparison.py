@@ -17,7 +17,7 @@ from samestep.reference import Rule
 DTYPES = ("float32", "float64")
 
 Run = Callable[[OptimizerSpec, Sequence[tuple[Trial, Job]]], list[RunResult]]
-"""How an optimizer is run over several trials: in a process of its own, unless a test knows better."""
+"""How an optimizer is run over several trials; in a process of its own except in tests."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,9 @@ class Side:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Two sides on one trial, in one dtype; ``limits`` say how far rounding can have parted them."""
+    """Two sides on one trial, in one dtype; ``limits`` say how far rounding can have parted
+    them.
+    """
 
     a: Side
     b: Side

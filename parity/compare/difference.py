@@ -56,7 +56,9 @@ class _ByTensor(NamedTuple):
     bound: np.ndarray
 
     def first_step_beyond(self) -> int | None:
-        """The first step, from 1, at which any element is beyond its limit; None if there is none."""
+        """The first step, from 1, at which any element is beyond its limit; None if there is
+        none.
+        """
         gaps = measure_gaps(self.a.astype(np.float64), self.b.astype(np.float64), self.bound)
         beyond = (gaps.excess > 1).reshape(len(self.a), -1).any(axis=1)
         return int(np.argmax(beyond)) + 1 if beyond.any() else None

@@ -90,7 +90,9 @@ def train(
 
 
 def locate(run_a: MnistRun, run_b: MnistRun, step: int, stage: str) -> Difference:
-    """The difference of the stage in that step; of a state, if one differs before the update does."""
+    """The difference of the stage in that step; of a state, if one differs before the update
+    does.
+    """
     if stage == "update" and _states_differ(run_a, run_b):
         stage = "state"
     arrays_a = run_a.details[stage]

@@ -31,7 +31,8 @@ from samestep.reference import SGD
 
 STAGES = ("data", "forward", "loss", "gradient", "state", "update")
 HOMES = {  # the framework in which calls of a dialect are trained
-    "pytorch": "pytorch", "keras": "tensorflow", "tf_keras": "tensorflow", "tensorflow1": "tensorflow",
+    "pytorch": "pytorch", "keras": "tensorflow", "tf_keras": "tensorflow",
+    "tensorflow1": "tensorflow",
     "article": "tensorflow", "tensorflow": "tensorflow",
 }  # fmt: skip
 FACTORY_HOMES = {"pytorch": "pytorch", "keras": "tensorflow"}
@@ -42,8 +43,8 @@ Stages = dict[str, dict[str, np.ndarray]]  # by stage, arrays by name; kernels a
 class MnistRun(NamedTuple):
     """A training run.
 
-    ``digests`` (steps, stages), ``details`` all arrays of the detailed step, ``gradients`` by tensor
-    (steps, *shape) if a step is kept, ``weights`` at marks, flat.
+    ``digests`` (steps, stages), ``details`` all arrays of the detailed step, ``gradients`` by
+    tensor (steps, *shape) if a step is kept, ``weights`` at marks, flat.
     """
 
     digests: np.ndarray
@@ -58,9 +59,7 @@ def home(spec: OptimizerSpec) -> str:
         return FACTORY_HOMES[factories.from_text(spec.text).library]
     dialect = spec.dialect if spec.kind is Kind.RULE else spec.home
     if spec.kind is Kind.NATIVE and dialect not in ("pytorch", "keras"):
-        raise ValueError(
-            f"{spec.text} cannot be trained here: natives of pytorch and keras can"
-        )
+        raise ValueError(f"{spec.text} cannot be trained here: natives of pytorch and keras can")
     return HOMES.get(dialect, "numpy")
 
 
@@ -145,7 +144,9 @@ def _named(arrays: list[Any]) -> dict[str, np.ndarray]:
 
 
 def train(spec: OptimizerSpec, total: int, keep: int) -> MnistRun:
-    """Train for ``total`` steps in this process, and keep all arrays of step ``keep`` (0: of none)."""
+    """Train for ``total`` steps in this process, and keep all arrays of step ``keep`` (0: of
+    none).
+    """
     digests = []
     gradients: list[dict[str, np.ndarray]] = []
     weights = {}
@@ -182,9 +183,7 @@ def train_both(
 ) -> tuple[MnistRun, MnistRun]:
     """Train both, each in a process of its own; ValueError if one cannot be trained."""
     with ThreadPoolExecutor(2) as pool:
-        run_a, run_b = pool.map(
-            lambda spec: _train_in_subprocess(spec, total, keep), pair
-        )
+        run_a, run_b = pool.map(lambda spec: _train_in_subprocess(spec, total, keep), pair)
     return run_a, run_b
 
 

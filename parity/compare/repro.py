@@ -33,7 +33,8 @@ FUNCTIONS = {
     optimizer = make([theta])
     group, lr = optimizer.param_groups[0], optimizer.param_groups[0]["lr"]
     for g, share in STEPS:
-        group["lr"], theta.grad = float(np.float32(lr * share)), None if g is None else torch.tensor(g)
+        group["lr"] = float(np.float32(lr * share))
+        theta.grad = None if g is None else torch.tensor(g)
         optimizer.step()
     return theta.detach().numpy()""",
     "keras": """def in_keras(optimizer, wrap=lambda apply: apply):
@@ -130,7 +131,7 @@ def script(comparison: Comparison, first: Difference, limit: float) -> str:
         "sys.exit(not abs(a - b) <= LIMIT)",
     ]
     parts = [
-        f'"""Exit code 1: at step {first.step} A and B are farther apart than rounding explains."""',
+        f'"""Exit code 1: at step {first.step} A and B differ by more than rounding explains."""',
         f"import {'base64, sys, zlib' if excerpt.gradients.ndim > 1 else 'sys'}",
         "\n".join(imports),
         "\n".join(data),
@@ -236,9 +237,7 @@ def _native_call(side: Side) -> _NativeCall | None:
     if spec.kind is Kind.NATIVE and spec.call:
         if spec.home not in ("pytorch", "keras"):
             return None
-        return _NativeCall(
-            spec.home, spec.call.name, dict(spec.call.arguments), spec.mode
-        )
+        return _NativeCall(spec.home, spec.call.name, dict(spec.call.arguments), spec.mode)
     if spec.kind is not Kind.RULE or spec.rule is None:
         return None
     if spec.dialect in ("pytorch", "keras"):

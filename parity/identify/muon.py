@@ -81,7 +81,10 @@ def _flags(adam: Adam | None) -> Iterator[dict[str, Any]]:
         ]
     else:
         fixed = {"ema": True, "epsilon": 1e-7, "epsilon_at": Epsilon.FLOOR, "adam": False}
-        scales = [{"shape_scale": ShapeScale.ASPECT_RATIO}, {"shape_scale": ShapeScale.LONGER_SIDE, "lr_scale": 0.2}]
+        scales = [
+            {"shape_scale": ShapeScale.ASPECT_RATIO},
+            {"shape_scale": ShapeScale.LONGER_SIDE, "lr_scale": 0.2},
+        ]
     for scale in scales:
         for nesterov in (True, False):
             yield {**fixed, **scale, "nesterov": nesterov, "decay": Decay.DECOUPLED}

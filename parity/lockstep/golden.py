@@ -1,7 +1,8 @@
-"""The golden digests of lockstep: ``samestep golden`` trains every case in every framework and records them.
+"""The golden digests of lockstep: ``samestep golden`` trains every case in every framework and
+records them.
 
-It writes nothing unless the frameworks agree. ``--verify`` compares with the recorded digests instead, also under other
-conditions: ``--threads 2``, ``--xla``.
+It writes nothing unless the frameworks agree. ``--verify`` compares with the recorded digests
+instead, also under other conditions: ``--threads 2``, ``--xla``.
 """
 
 import dataclasses
@@ -43,7 +44,9 @@ class Conditions:
     xla: bool = False
 
     def runs(self, calls: Sequence[str]) -> list[Run]:
-        """Return the runs of these calls in every framework; ValueError for impossible conditions."""
+        """Return the runs of these calls in every framework; ValueError for impossible
+        conditions.
+        """
         runs: list[Run] = []
         for call in calls:
             runs += [self._run(framework, call) for framework in self.frameworks]
@@ -61,7 +64,9 @@ def train(
     cluster: str | None = None,
     on_event: Callable[[executor.Event], None] = executor.ignore,
 ) -> dict[Run, record.Record]:
-    """Return the records of the runs, which go to the folder ``out``; ValueError with the message of a failed run."""
+    """Return the records of the runs, which go to the folder ``out``; ValueError with the message
+    of a failed run.
+    """
     outcomes = executor.train_all(runs, out, jobs=jobs, cluster=cluster, on_event=on_event)
     for outcome in outcomes:
         if outcome.record is None:

@@ -188,7 +188,9 @@ def _matmul(x: Bounded, y: Bounded) -> Bounded:
     return Bounded(x.value @ y.value, error + growth * sizes + flushed, x.dtype)
 
 
-def _orthogonalized(x: Bounded, a: Bounded, b: Bounded, c: Bounded, steps: int) -> Bounded:
+def _orthogonalized(
+    x: Bounded, polynomial: tuple[Bounded, Bounded, Bounded], steps: int
+) -> Bounded:
     """``samestep.reference.matrices.orthogonalized``, with a bound on its error as a whole matrix.
 
     Bounds for each element of products of products grow more than the errors do. But each step
@@ -198,9 +200,9 @@ def _orthogonalized(x: Bounded, a: Bounded, b: Bounded, c: Bounded, steps: int) 
     value = x.value
     far = float(np.linalg.norm(x.error))
     products = SimpleNamespace(matmul=_matmul, transpose=_transpose)
-    numbers = [float(coefficient.value) for coefficient in (a, b, c)]
+    numbers = [float(coefficient.value) for coefficient in polynomial]
     for _ in range(steps):
-        step = quintic(Bounded(value, np.zeros_like(value), x.dtype), a, b, c, products)
+        step = quintic(Bounded(value, np.zeros_like(value), x.dtype), polynomial, products)
         far = _slope(value, far, *numbers) * far + float(np.linalg.norm(step.error))
         value = step.value
     return Bounded(value, np.full(value.shape, far), x.dtype)

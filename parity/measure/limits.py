@@ -18,9 +18,11 @@ from .trajectory import Trajectory
 from .trial import Trial
 
 SAFETY = 4.0
-"""The one safety factor: a trajectory may be this many bounds away. Both sides of a comparison round, which is 2; and a
-native may take up to twice the operations of the rule's own formula (a lerp for a sum, a square root of a correction
-instead of a factor), which is 2 again."""
+"""The one safety factor: a trajectory may be this many bounds away.
+
+Both sides of a comparison round, which is 2. A native may take up to twice the operations of the
+rule's own formula, such as a lerp for a sum, which is 2 again.
+"""
 
 MOST_BYTES = 500_000_000  # of the limits that are kept in memory
 
@@ -132,7 +134,9 @@ def of_tensor(
     dtype: str,
     rates: Sequence[float] | None = None,
 ) -> np.ndarray:
-    """The bounds of one tensor, (steps, *shape), at these learning rates, else at the rule's own."""
+    """The bounds of one tensor, (steps, *shape), at these learning rates, else at the rule's
+    own.
+    """
     analysed = AnalysedRule(rule, dtype)
     steps = follow(analysed, theta, gradients, rates or [rule.lr] * len(gradients))
     return np.array([moved.error for moved, _ in steps])

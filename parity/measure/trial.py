@@ -1,4 +1,6 @@
-"""The input of a run: where tensors start, which gradients come, and how the learning rate changes."""
+"""The input of a run: where tensors start, which gradients come, and how the learning rate
+changes.
+"""
 
 import dataclasses
 import zipfile

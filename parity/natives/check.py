@@ -71,8 +71,8 @@ class NativeCase:
 class NativeRow:
     """The result for one native. Distances and limits are shares of the path.
 
-    ``native`` is the library and mode, ``place`` describes the place closest to the limit, ``deviation`` has the cause,
-    size and link of a recorded deviation.
+    ``native`` is the library and mode, ``place`` describes the place closest to the limit,
+    ``deviation`` has the cause, size and link of a recorded deviation.
     """
 
     call: str
@@ -101,7 +101,9 @@ def every(dialect: str) -> Iterator[NativeCase]:
 
 
 def check(case: NativeCase, steps: int = STEPS) -> NativeRow:
-    """Compare a native with its dialect's rule; where it is known to deviate, with the recorded cause as well."""
+    """Compare a native with its dialect's rule; where it is known to deviate, with the recorded
+    cause as well.
+    """
     rule = dialects.read(case.call)
     expected = expectation(rule, case.dtype, steps)
     actual = case.run(expected.trial)
@@ -132,7 +134,9 @@ def check(case: NativeCase, steps: int = STEPS) -> NativeRow:
     )
 
 
-def _is_explained(case: NativeCase, deviation: Deviation, imitation: Rule, actual: Trajectory) -> bool:
+def _is_explained(
+    case: NativeCase, deviation: Deviation, imitation: Rule, actual: Trajectory
+) -> bool:
     """True if the recorded cause explains the native.
 
     The rule that makes its mistake must agree with it; or, where no rule can, the native in the
@@ -149,7 +153,9 @@ def _is_explained(case: NativeCase, deviation: Deviation, imitation: Rule, actua
 def compare_with(
     imitation: Rule, trial: Trial, actual: Trajectory, dtype: str, scalars_in: str
 ) -> Verdict:
-    """Compare a native with the rule that makes its mistake, and computes its scalars in ``scalars_in``."""
+    """Compare a native with the rule that makes its mistake, and computes its scalars in
+    ``scalars_in``.
+    """
     expected = run_rule(imitation, trial, "float64")
     return judge(trial, expected, actual, limits.of_rule(imitation, trial, dtype, scalars_in))
 

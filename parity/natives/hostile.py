@@ -1,6 +1,8 @@
-"""Hostile gradients: what each rule makes of them, and whether our adapters and the natives make the same.
+"""Hostile gradients: what each rule makes of them, and whether our adapters and the natives make
+the same.
 
-Our adapters must have the bits of the reference. What a native does otherwise, or refuses, is reported, not judged.
+Our adapters must have the bits of the reference. What a native does otherwise, or refuses, is
+reported, not judged.
 """
 
 import dataclasses
@@ -29,7 +31,8 @@ from . import deviations
 STEPS = 5
 SIZE = 8
 TENSOR = "hostile"
-CALM = "calm"  # beside it; it always has a gradient, since Keras refuses a step in which there is none at all
+# beside it; it always has a gradient, since Keras refuses a step in which there is none at all
+CALM = "calm"
 FRAMEWORKS = {"pytorch": "pytorch", "tensorflow": "keras"}  # of our adapters, and their runners
 NATIVE_MODES = {"pytorch": "for-loop", "keras": "eager"}
 
@@ -65,7 +68,9 @@ class HostileCase(NamedTuple):
 
 
 def _case(
-    start: np.ndarray, gradients: Sequence[np.ndarray | SparseGradient | None], dtype: str = "float32"
+    start: np.ndarray,
+    gradients: Sequence[np.ndarray | SparseGradient | None],
+    dtype: str = "float32",
 ) -> HostileCase:
     """A case of one hostile tensor and a calm one; None is a step without a gradient."""
     arrays = [_dense(gradient, start.shape, dtype) for gradient in gradients]
@@ -73,14 +78,19 @@ def _case(
     trial = Trial(
         {TENSOR: start, CALM: np.ones(2)},
         {TENSOR: np.array(arrays), CALM: np.ones((STEPS, 2))},
-        {TENSOR: np.array([gradient is not None for gradient in gradients]), CALM: np.ones(STEPS, bool)},
+        {
+            TENSOR: np.array([gradient is not None for gradient in gradients]),
+            CALM: np.ones(STEPS, bool),
+        },
         np.ones(STEPS),
         {TENSOR: sparse} if sparse else {},
     )
     return HostileCase(trial, dtype)
 
 
-def _dense(gradient: np.ndarray | SparseGradient | None, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+def _dense(
+    gradient: np.ndarray | SparseGradient | None, shape: tuple[int, ...], dtype: str
+) -> np.ndarray:
     """The gradient in float64, rounded to ``dtype``; zeros where there is none."""
     if gradient is None:
         return np.zeros(shape)
@@ -122,7 +132,9 @@ def _cases() -> dict[str, HostileCase]:
         "growing by 12 orders": _case(start, list(g * fading[::-1])),
         "no dimension": _case(np.asarray(start[0]), [np.asarray(each[0]) for each in g]),
         "empty": _case(start[:0], [each[:0] for each in g]),
-        "not contiguous": not_contiguous._replace(trial=not_contiguous.trial.replace(transposed=True)),
+        "not contiguous": not_contiguous._replace(
+            trial=not_contiguous.trial.replace(transposed=True)
+        ),
         "float16": _case(start, list(g), "float16"),
         "bfloat16": _case(start, list(g), "bfloat16"),
         "sparse with duplicates": _case(matrix, rows),
@@ -136,8 +148,8 @@ CASES = _cases()
 class HostileRow:
     """One call on one case. ``reference`` says in words what became of the elements.
 
-    ``ours`` has, by framework, an ``AdapterVerdict``, after "differs" followed by the place. ``native`` is a
-    ``NativeBehaviour``; ``message`` says where a native differs, or why it refuses.
+    ``ours`` has, by framework, an ``AdapterVerdict``, after "differs" followed by the place.
+    ``native`` is a ``NativeBehaviour``; ``message`` says where a native differs, or why it refuses.
     """
 
     case: str
@@ -151,7 +163,10 @@ class HostileRow:
     @property
     def holds(self) -> bool:
         """True if our adapters do as the reference does."""
-        return all(text in (AdapterVerdict.EQUAL_BITS, AdapterVerdict.FLUSHES) for text in self.ours.values())
+        return all(
+            text in (AdapterVerdict.EQUAL_BITS, AdapterVerdict.FLUSHES)
+            for text in self.ours.values()
+        )
 
     def __str__(self) -> str:
         ours = "; ".join(f"{framework} {result}" for framework, result in self.ours.items())
@@ -166,13 +181,17 @@ def measure(name: str, call: str) -> HostileRow:
     expected = reference(rule, case)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that gradients are missing, made dense, or no numbers
-        ours = {framework: _judge_adapter(rule, case, expected, framework) for framework in FRAMEWORKS}
+        ours = {
+            framework: _judge_adapter(rule, case, expected, framework) for framework in FRAMEWORKS
+        }
         native, message = _judge_native(rule, case, expected, call)
     return HostileRow(name, call, repr(rule), fate(case, expected), ours, native, message)
 
 
 def reference(rule: Rule, case: HostileCase, flush: bool = False) -> np.ndarray:
-    """The rule's trajectory in NumPy, (steps, *shape); with ``flush`` subnormal gradients are taken for zero."""
+    """The rule's trajectory in NumPy, (steps, *shape); with ``flush`` subnormal gradients are taken
+    for zero.
+    """
     trial = case.trial
     if flush:
         gradients = trial.gradients[TENSOR]
@@ -189,7 +208,9 @@ def run_adapter(framework: str, rule: Rule, case: HostileCase) -> np.ndarray:
 
 
 def run_native(call: str, case: HostileCase) -> np.ndarray:
-    """The trajectory of the native that the call names: torch.optim's for-loop, or Keras' optimizer, eagerly."""
+    """The trajectory of the native that the call names: torch.optim's for-loop, or Keras'
+    optimizer, eagerly.
+    """
     dialect, name, arguments = dialects.parse(call)
     native = Native(dialects.Call(name, arguments), NATIVE_MODES[dialect])
     return runner_of(dialect).run_native(native, case.trial, case.dtype).thetas[TENSOR]
@@ -228,12 +249,16 @@ def first_difference(expected: np.ndarray, actual: np.ndarray) -> str:
     return f"step {step + 1}, element {tuple(element)}: {values[0]!r} against {values[1]!r}"
 
 
-def _judge_native(rule: Rule, case: HostileCase, expected: np.ndarray, call: str) -> tuple[NativeBehaviour, str]:
+def _judge_native(
+    rule: Rule, case: HostileCase, expected: np.ndarray, call: str
+) -> tuple[NativeBehaviour, str]:
     """What the native does; and where it differs, or why it refuses."""
     try:
         actual = run_native(call, case)
     except Exception as error:  # whatever the native raises
-        return NativeBehaviour.REFUSES, (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return NativeBehaviour.REFUSES, (str(error).strip().splitlines() or [type(error).__name__])[
+            0
+        ]
     if not expected.size:
         return NativeBehaviour.SAME, ""
     verdict = _compare(rule, case, expected, actual)
@@ -250,16 +275,24 @@ def _judge_native(rule: Rule, case: HostileCase, expected: np.ndarray, call: str
 
 
 def _compare(
-    rule: Rule, case: HostileCase, expected: np.ndarray, actual: np.ndarray, scalars_in: str = "float64"
+    rule: Rule,
+    case: HostileCase,
+    expected: np.ndarray,
+    actual: np.ndarray,
+    scalars_in: str = "float64",
 ) -> Verdict:
-    """The verdict within the limits of the rule; in a step without a gradient rounding moves nothing."""
+    """The verdict within the limits of the rule; in a step without a gradient rounding moves
+    nothing.
+    """
     with np.errstate(all="ignore"):
         bounds = limits.of_rule(rule, case.trial, case.dtype, scalars_in).thetas[TENSOR]
     return judge_tensor(case.start, expected, actual, bounds)
 
 
 def _recorded_cause(rule: Rule, case: HostileCase, actual: np.ndarray, call: str) -> str:
-    """The cause of a recorded deviation, if a rule that makes the same mistake has the native's trajectory."""
+    """The cause of a recorded deviation, if a rule that makes the same mistake has the native's
+    trajectory.
+    """
     dialect = call.partition(":")[0]
     known = deviations.find(dialect, NATIVE_MODES[dialect], case.dtype, rule)
     if known is None:

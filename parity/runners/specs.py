@@ -4,7 +4,7 @@
 
     Adam(lr=0.001, epsilon_at=Epsilon.HAT)           a rule, as its repr has it, in NumPy
     keras:Adam(learning_rate=0.001)                  a dialect's call: the rule it means, in NumPy
-    adapter:pytorch:keras:Adam(learning_rate=0.001)  either of the two, as our optimizer of a framework
+    adapter:pytorch:keras:Adam(learning_rate=0.001)  either of the two, in our optimizer of PyTorch
     native:keras:Adam(learning_rate=0.001)           the framework's own optimizer;
                                                      native:keras:xla:Adam(...) in another mode
     my_module:factory                                yours: given a list of parameters, it returns a
@@ -117,9 +117,9 @@ def rule(text: str) -> Rule:
 
 def _value(node: ast.expr) -> Any:
     """A literal, or the name of a member such as Epsilon.HAT, which the rule checks."""
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        if node.value.id in CHOICES:
-            return node.attr
+    match node:
+        case ast.Attribute(value=ast.Name(id=choice), attr=member) if choice in CHOICES:
+            return member
     return ast.literal_eval(node)
 
 

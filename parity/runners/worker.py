@@ -89,9 +89,7 @@ def run_here(spec: OptimizerSpec, given: Trial, job: Job) -> RunResult:
         return _run_native(spec, Native(spec.call, spec.mode), given, job)
     runner: Any = runner_of(RUNNERS[spec.home])
     make = runner.adapter_maker(spec.rule)
-    result: RunResult = runner.run(
-        make, given, job.dtype, RunOptions(spec.mode, job.disturb())
-    )
+    result: RunResult = runner.run(make, given, job.dtype, RunOptions(spec.mode, job.disturb()))
     return result
 
 

@@ -9,6 +9,7 @@ code is 1 if there are any.
 """
 
 import ast
+import itertools
 import re
 import shutil
 import subprocess
@@ -138,7 +139,7 @@ def main(arguments: list[str]) -> int:
     if not functions:
         print(f"no function of {', '.join(FOLDERS)} differs from {revision}")
         return 0
-    tests = " ".join(sorted({test for function in functions for test in nearest_tests(function)}))
+    tests = " ".join(sorted(set(itertools.chain.from_iterable(map(nearest_tests, functions)))))
     copy_checkout()
     files = sorted({function.file for function in functions})
     config = CONFIG.format(files=files, timeout=TIMEOUT, python=sys.executable, tests=tests)

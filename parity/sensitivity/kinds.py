@@ -285,13 +285,8 @@ def _rebinds(location: Location) -> bool:
         return True
     bound = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
     bound |= {name.id for name in _stored_names(function) if name.lineno < node.lineno}
-    targets = {
-        name.id
-        for target in node.targets
-        for name in ast.walk(target)
-        if isinstance(name, ast.Name)
-    }
-    return targets <= bound
+    parts = itertools.chain.from_iterable(map(ast.walk, node.targets))
+    return {name.id for name in parts if isinstance(name, ast.Name)} <= bound
 
 
 def _stored_names(function: ast.FunctionDef) -> Iterator[ast.Name]:

@@ -337,7 +337,9 @@ def sums_are_left_to_a_namespace_that_has_one(reference: Reference) -> Iterator[
     yield Fact("total of a namespace", ("x", -2), reference.module("sums").total("x", xp, -2))
     orthogonalized = reference.module("matrices").orthogonalized
     yield Fact(
-        "orthogonalized of a namespace", ("x", 1, 2, 3, 4), orthogonalized("x", 1, 2, 3, 4, xp)
+        "orthogonalized of a namespace",
+        ("x", (1, 2, 3), 4),
+        orthogonalized("x", (1, 2, 3), 4, xp),
     )
 
 
@@ -375,7 +377,9 @@ def the_smaller_of_both_products_is_taken(reference: Reference) -> Iterator[Fact
 
     xp = SimpleNamespace(matmul=matmul, transpose=np.transpose)
     for shape in ((5, 2), (2, 5), (2, 2)):
-        result = reference.module("matrices").orthogonalized(np.ones(shape), 2.0, -1.5, 0.5, 1, xp)
+        result = reference.module("matrices").orthogonalized(
+            np.ones(shape), (2.0, -1.5, 0.5), 1, xp
+        )
         yield Fact(f"shape of {shape} made orthogonal", shape, result.shape)
     yield Fact("sizes of products", [(2, 2), (2, 2), (2, 5)] * 2 + [(2, 2)] * 3, sizes)
 

@@ -169,7 +169,7 @@ def examples_of(rule_name: str) -> tuple[Example, ...]:
     """All examples of one rule: calls, fields that no call can say, tensors of several shapes."""
     read = [dialects.read(call) for call in cases.CALLS]
     calls = [rule for rule in read if type(rule).__name__ == rule_name]
-    examples = [example for rule in calls for example in on_all_streams(rule)]
+    examples = list(itertools.chain.from_iterable(map(on_all_streams, calls)))
     examples += [on_stream(rule, "spread") for rule in UNSAID if type(rule).__name__ == rule_name]
     if rule_name == "Adafactor":
         examples += _of_shapes(calls, SHAPES_OF_ADAFACTOR)

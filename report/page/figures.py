@@ -3,10 +3,12 @@
 Colours of text and grid are the page's business: it knows whether it is dark.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from samestep.report.content import (
@@ -43,7 +45,10 @@ OWNERS = {
     "paper": "the paper's",
     "article": "the article's",
 }
-TICKS = {"tickvals": [m * 10.0**k for k in range(-6, 7) for m in (1, 2, 5)], "tickformat": "~g"}
+TICKS = {
+    "tickvals": np.outer(10.0 ** np.arange(-6, 7), (1, 2, 5)).ravel().tolist(),
+    "tickformat": "~g",
+}
 POWERS = {  # a logarithmic axis; plotly would enlarge the powers
     "type": "log",
     "exponentformat": "power",
@@ -276,7 +281,7 @@ def drifts(content: Content) -> list[Figure]:
     axes = ("step (one batch of 32)", "distance (share of the path)")
     plots = []
     for row in content.float32:
-        steps = [step for pair in row.pairs for step in pair.steps]
+        steps = list(itertools.chain.from_iterable(pair.steps for pair in row.pairs))
         traces = [_drift_trace(pair) for pair in row.pairs]
         traces.append(_rounding_trace(min(steps, default=1), max(steps, default=1)))
         plot = figure(

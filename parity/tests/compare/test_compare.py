@@ -32,7 +32,9 @@ def here(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResu
     return [worker.run_here(spec, trial, job) for trial, job in jobs]
 
 
-def answer(a: str, b: str, dtype: str = "float32", constant: bool = False, steps: int = trials.STEPS) -> Answer:
+def answer(
+    a: str, b: str, dtype: str = "float32", constant: bool = False, steps: int = trials.STEPS
+) -> Answer:
     """The answer on the designed gradients."""
     first = specs.read(a)
     second = specs.read(b)
@@ -45,14 +47,17 @@ def answer(a: str, b: str, dtype: str = "float32", constant: bool = False, steps
 ADAM = "pytorch:Adam(lr=0.001)"
 SAME = [
     (ADAM, "Adam(lr=0.001)", "float32", EQUAL),
-    ("Adam(lr=0.001, epsilon_at=Epsilon.HAT)", "Adam(lr=0.001, epsilon_at='HAT')", "float32", EQUAL),
+    ("Adam(lr=0.001, epsilon_at=Epsilon.HAT)", "Adam(lr=0.001, epsilon_at='HAT')", "float32",
+     EQUAL),
     (ADAM, "adapter:pytorch:Adam(lr=0.001)", "float32", EQUAL),
     (ADAM, "adapter:tensorflow:graph:pytorch:Adam(lr=0.001)", "float32", EQUAL),
     (ADAM, "native:pytorch:Adam(lr=0.001)", "float32", WITHIN),
     (ADAM, "torch.optim:Adam", "float64", WITHIN),
-    ("keras:Adagrad(learning_rate=0.01)", "pytorch:Adagrad(lr=0.01, initial_accumulator_value=0.1000001, eps=0)",
+    ("keras:Adagrad(learning_rate=0.01)",
+     "pytorch:Adagrad(lr=0.01, initial_accumulator_value=0.1000001, eps=0)",
      "float32", WITHIN),
-    ("keras:RMSprop(learning_rate=0.001)", "native:keras:RMSprop(learning_rate=0.001)", "float32", WITHIN),
+    ("keras:RMSprop(learning_rate=0.001)", "native:keras:RMSprop(learning_rate=0.001)", "float32",
+     WITHIN),
     ("native:optax:sgd(learning_rate=0.25)", "SGD(lr=0.25)", "float32", EQUAL),
 ]  # fmt: skip
 
@@ -66,14 +71,17 @@ def test_what_is_the_same_is_called_so(a: str, b: str, dtype: str, same: str) ->
     assert (found.first_other_bits is None) == (found.agreement is EQUAL)
 
 
-PARTED = [  # the two, the first step that differs, its stage and state, the fields that make them equal
+# the two, the first step that differs, its stage and state, the fields that make them equal
+PARTED = [
     (ADAM, "keras:Adam(learning_rate=0.001)", 1, "update", "", ("epsilon", "epsilon_at")),
     ("Adam(lr=0.001)", "Adam(lr=0.001, beta2=0.99)", 1, "state", "v", ("beta2",)),
     ("Adam(lr=0.001)", "Adam(lr=0.001, beta1=0.9000000001)", 1, "state", "m", ("beta1",)),
     ("Adam(lr=0.001)", "Adam(lr=0.002)", 1, "update", "", ("lr",)),
     ("Adam(lr=0.001)", "Adam(lr=0.001, amsgrad=True)", 2, "update", "", ("amsgrad",)),
-    ("keras:SGD(learning_rate=0.1, momentum=0.9)", "pytorch:SGD(lr=0.1, momentum=0.9)", 21, "update", "", ("buffer",)),
-    ("pytorch:SGD(lr=0.1, momentum=0.9)", "pytorch:SGD(lr=0.1, momentum=0.9, dampening=0.5)", 2, "state", "b",
+    ("keras:SGD(learning_rate=0.1, momentum=0.9)", "pytorch:SGD(lr=0.1, momentum=0.9)", 21,
+     "update", "", ("buffer",)),
+    ("pytorch:SGD(lr=0.1, momentum=0.9)", "pytorch:SGD(lr=0.1, momentum=0.9, dampening=0.5)", 2,
+     "state", "b",
      ("dampening",)),
     ("keras:Adagrad(learning_rate=0.01)", "pytorch:Adagrad(lr=0.01, eps=1e-7)", 1, "state", "G",
      ("epsilon_at", "initial_accumulator")),
@@ -106,14 +114,19 @@ def test_the_reference_decides_between_two_values() -> None:
         assert a <= np.spacing(getattr(np, dtype)(first.values[0])) < b
 
 
-WRONG = [  # a rule, a mistake of samestep.parity.measure.wrong_rules, the first step it shows at, its stage and state, by hand
+# a rule, a mistake of samestep.parity.measure.wrong_rules, the first step it shows at, its stage
+# and state, by hand
+WRONG = [
     ("Adam(lr=0.001, amsgrad=True)", "adam: step index is off by one", 1, "update", ""),
     ("Adam(lr=0.001, amsgrad=True)", "adam: epsilon is under the root", 1, "update", ""),
     ("Adam(lr=0.001, amsgrad=True)", "adam: mean square starts at one", 1, "state", "v"),
     ("Adam(lr=0.001, amsgrad=True)", "adam: maximum is never kept", 1, "state", "w"),
-    ("Adam(lr=0.001, weight_decay=0.01)", "rule: decay is decoupled for everybody", 1, "state", "m"),
-    ("pytorch:SGD(lr=0.01, momentum=0.9, dampening=0.5)", "sgd: step index is off by one", 1, "state", "b"),
-    ("pytorch:Adagrad(lr=0.01, lr_decay=0.01)", "adagrad: rate decays by the root of time", 2, "update", ""),
+    ("Adam(lr=0.001, weight_decay=0.01)", "rule: decay is decoupled for everybody", 1, "state",
+     "m"),
+    ("pytorch:SGD(lr=0.01, momentum=0.9, dampening=0.5)", "sgd: step index is off by one", 1,
+     "state", "b"),
+    ("pytorch:Adagrad(lr=0.01, lr_decay=0.01)", "adagrad: rate decays by the root of time", 2,
+     "update", ""),
     ("pytorch:Adadelta()", "adadelta: steps are never kept", 1, "state", "u"),
     ("pytorch:Adadelta()", "adadelta: gradient mean is one step late", 1, "state", "v"),
 ]  # fmt: skip
@@ -130,7 +143,9 @@ def test_a_wrong_rule_is_convicted_at_its_step_and_stage(
 
     def run(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
         followed = wrong if spec is box else rule
-        return [RunResult(run_rule(followed, trial, job.dtype), "numpy", rule) for trial, job in jobs]
+        return [
+            RunResult(run_rule(followed, trial, job.dtype), "numpy", rule) for trial, job in jobs
+        ]
 
     found = compare(right, box, trials.designed((rule,)), "float64", run)
     assert found.agreement is DIFFERENT
@@ -150,7 +165,10 @@ def test_the_limit_keeps_out_the_nearest_wrong_rule(text: str) -> None:
     right, box = specs.read(repr(rule)), OptimizerSpec("box", Kind.FACTORY, "")
 
     def run(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
-        return [RunResult(run_rule(wrong if spec is box else rule, given, dtype), "numpy", rule) for given, _ in jobs]
+        return [
+            RunResult(run_rule(wrong if spec is box else rule, given, dtype), "numpy", rule)
+            for given, _ in jobs
+        ]
 
     assert difference.first(run_both(right, box, trial, dtype, run)), name
 
@@ -185,7 +203,9 @@ class Faulty(torch.optim.Adam):
         if self.count == self.AT and self.fault == "lost":
             for parameter in parameters:
                 self.state[parameter]["exp_avg_sq"].zero_()
-        if (self.fault == "late" and self.count == 1) or (self.fault == "skipped" and self.count == self.AT):
+        if (self.fault == "late" and self.count == 1) or (
+            self.fault == "skipped" and self.count == self.AT
+        ):
             return
         super().step()
 
@@ -207,7 +227,12 @@ def skipped(parameters: list[Any]) -> Any:
 
 
 FAULTS = [
-    ("late", 1, "gradient", "takes at each step the gradient of the step before, and nothing at the first"),
+    (
+        "late",
+        1,
+        "gradient",
+        "takes at each step the gradient of the step before, and nothing at the first",
+    ),
     ("stale", 3, "gradient", "takes the gradient of step 2 again at step 3"),
     ("lost", 3, "state", "begins step 3 with a new v"),
     ("skipped", 3, "update", "leaves out step 3, without counting it"),
@@ -215,25 +240,34 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("fault", "step", "stage", "words"), FAULTS)
-def test_what_goes_wrong_around_a_rule_is_named(fault: str, step: int, stage: str, words: str) -> None:
+def test_what_goes_wrong_around_a_rule_is_named(
+    fault: str, step: int, stage: str, words: str
+) -> None:
     """A user's own optimizer, in torch, whose arithmetic is right."""
     found = answer(ADAM, f"samestep.parity.tests.compare.test_compare:{fault}")
     assert found.agreement is DIFFERENT
     assert found.first
     assert (found.first.step, found.first.stage) == (step, stage)
-    assert [cause.text for cause in found.causes] == [f"B takes the steps of Adam(lr=0.001), except that it {words}"]
+    assert [cause.text for cause in found.causes] == [
+        f"B takes the steps of Adam(lr=0.001), except that it {words}"
+    ]
 
 
-@pytest.mark.parametrize(("dtype", "words"), [("float64", "through float32"), ("float32", "betas rounded to it")])
+@pytest.mark.parametrize(
+    ("dtype", "words"), [("float64", "through float32"), ("float32", "betas rounded to it")]
+)
 def test_a_recorded_deviation_of_a_native_is_its_cause(dtype: str, words: str) -> None:
     """Keras takes its betas through float32, and computes 1 - beta^t in the variable's dtype."""
-    found = answer("keras:Adam(learning_rate=0.001)", "native:keras:Adam(learning_rate=0.001)", dtype)
+    found = answer(
+        "keras:Adam(learning_rate=0.001)", "native:keras:Adam(learning_rate=0.001)", dtype
+    )
     assert found.agreement is DIFFERENT
     (cause,) = found.causes
     assert cause.explains
     assert words in cause.text
     assert found.remedies == [
-        f"in place of B, samestep.frameworks.tensorflow.Optimizer({dialects.read('keras:Adam()')!r})"
+        "in place of B, "
+        f"samestep.frameworks.tensorflow.Optimizer({dialects.read('keras:Adam()')!r})"
     ]
 
 
@@ -259,7 +293,9 @@ def scaled(parameters: list[Any]) -> Any:
     @torch.no_grad()
     def step(closure: Any = None) -> None:
         for parameter in parameters:
-            parameter.copy_(parameter + parameter.grad.neg().tanh() * (optimizer.param_groups[0]["lr"] * FACTOR))
+            parameter.copy_(
+                parameter + parameter.grad.neg().tanh() * (optimizer.param_groups[0]["lr"] * FACTOR)
+            )
 
     optimizer.step = step
     return optimizer
@@ -268,16 +304,20 @@ def scaled(parameters: list[Any]) -> Any:
 FACTOR = 1.0
 
 
-def test_two_black_boxes_are_held_to_their_measured_response(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_black_boxes_are_held_to_their_measured_response(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Equal but for rounding, then one a little longer; the limit is called measured."""
     same = answer(
-        "samestep.parity.tests.compare.test_compare:unknown", "samestep.parity.tests.compare.test_compare:scaled"
+        "samestep.parity.tests.compare.test_compare:unknown",
+        "samestep.parity.tests.compare.test_compare:scaled",
     )
     assert same.agreement in (EQUAL, WITHIN)
     assert same.limit_source.startswith("measured")
     monkeypatch.setattr("samestep.parity.tests.compare.test_compare.FACTOR", 1 + 2**-10)
     found = answer(
-        "samestep.parity.tests.compare.test_compare:unknown", "samestep.parity.tests.compare.test_compare:scaled"
+        "samestep.parity.tests.compare.test_compare:unknown",
+        "samestep.parity.tests.compare.test_compare:scaled",
     )
     assert found.agreement is DIFFERENT
     assert found.first
@@ -291,7 +331,10 @@ MISTAKES = [
     ("Adam(rho=0.1)", "Adam has no rho; it takes: lr"),
     ("keras:Adamm()", "keras.optimizers has no optimizer 'Adamm' here"),
     ("native:flax:adam()", "a native must read like native:keras:Adam()"),
-    ("native:keras:jit:Adam()", "the mode of native:keras must be one of eager, graph, xla, got 'jit'"),
+    (
+        "native:keras:jit:Adam()",
+        "the mode of native:keras must be one of eager, graph, xla, got 'jit'",
+    ),
     ("adapter:jax:Adam()", "an adapter must read like adapter:pytorch:Adam()"),
     ("Adam", "an optimizer must be a rule"),
 ]

@@ -1,4 +1,6 @@
-"""``samestep compare --mnist``: the step and stage where two training runs part, wherever the fault is planted."""
+"""``samestep compare --mnist``: the step and stage where two training runs part, wherever the fault
+is planted.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +23,9 @@ from samestep.parity.runners.specs import OptimizerSpec
 ADAM, STEPS = "Adam(lr=0.001)", 3
 
 
-def train_here(pair: tuple[OptimizerSpec, OptimizerSpec], steps: int, keep: int) -> tuple[MnistRun, MnistRun]:
+def train_here(
+    pair: tuple[OptimizerSpec, OptimizerSpec], steps: int, keep: int
+) -> tuple[MnistRun, MnistRun]:
     """Train both in this process."""
     return mnist_worker.train(pair[0], steps, keep), mnist_worker.train(pair[1], steps, keep)
 
@@ -45,7 +49,9 @@ def test_three_frameworks_have_equal_bits_at_every_stage() -> None:
 
 
 def test_runs_that_rounding_parts_are_the_same() -> None:
-    """torch's own Adam rounds otherwise; its weights have other bits, and its steps stay within the limit."""
+    """torch's own Adam rounds otherwise; its weights have other bits, and its steps stay within the
+    limit.
+    """
     found = compared(f"pytorch:{ADAM}", f"native:pytorch:{ADAM}")
     assert found.first
     assert found.optimizers
@@ -53,7 +59,9 @@ def test_runs_that_rounding_parts_are_the_same() -> None:
 
 
 def test_another_rule_parts_at_the_update() -> None:
-    """Adam with epsilon in two places, trained in two frameworks: data, losses and gradients of step 1 are equal."""
+    """Adam with epsilon in two places, trained in two frameworks: data, losses and gradients of
+    step 1 are equal.
+    """
     found = compared(f"pytorch:{ADAM}", "keras:Adam(learning_rate=0.001)")
     assert found.first
     assert (found.same, found.first.step, found.first.stage) == (False, 1, "update")
@@ -73,7 +81,9 @@ def altered(change: Callable[[list[Any]], list[Any]]) -> Callable[..., Any]:
 
 
 def test_a_wrong_backward_pass_is_the_gradients_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One element of one gradient is an ulp of float32 off; on equal gradients the optimizers agree."""
+    """One element of one gradient is an ulp of float32 off; on equal gradients the optimizers
+    agree.
+    """
 
     def change(gradients: list[Any]) -> list[Any]:
         gradients[3][7] *= 1 + 2.0**-23
@@ -106,7 +116,9 @@ def test_other_data_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """NumPy is given the second batch twice."""
     drawn = facts.batches
 
-    def again(pair: tuple[OptimizerSpec, OptimizerSpec], steps: int, keep: int) -> tuple[MnistRun, MnistRun]:
+    def again(
+        pair: tuple[OptimizerSpec, OptimizerSpec], steps: int, keep: int
+    ) -> tuple[MnistRun, MnistRun]:
         first = mnist_worker.train(pair[0], steps, keep)
         with monkeypatch.context() as patch:
             patch.setattr(facts, "batches", lambda epoch, size: twice(drawn(epoch, size)))
@@ -131,7 +143,9 @@ def test_what_cannot_be_trained_is_refused() -> None:
 
 
 def test_a_kept_step_is_not_overwritten_by_later_ones() -> None:
-    """torch changes its arrays in place: what is kept of step 1 is as if training had ended there."""
+    """torch changes its arrays in place: what is kept of step 1 is as if training had ended
+    there.
+    """
     for text in (ADAM, f"adapter:pytorch:{ADAM}"):
         short, longer = (mnist_worker.train(specs.read(text), steps, 1).details for steps in (1, 3))
         for stage, arrays in short.items():

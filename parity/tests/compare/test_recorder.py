@@ -25,7 +25,9 @@ def assert_led_to(path: Path, rule: Rule, ends: dict[str, np.ndarray], steps: in
     bounds = limits.of_rule(rule, trial, "float32")
     for name, end in ends.items():
         last = slice(-1, None)
-        verdict = judge_tensor(trial.start[name], end[None], actual.thetas[name][last], bounds.thetas[name][last])
+        verdict = judge_tensor(
+            trial.start[name], end[None], actual.thetas[name][last], bounds.thetas[name][last]
+        )
         assert verdict.holds, f"{name}: {verdict}"
         assert (end != trial.start[name]).any()
 
@@ -57,7 +59,9 @@ def test_recorded_keras_training_leads_to_the_same_weights(tmp_path: Path) -> No
     optimizer = keras.optimizers.RMSprop(0.0625)
     model.compile(optimizer, loss="mse", jit_compile=False)
     recorder = Recorder(optimizer)
-    model.fit(np.ones((8, 3), "float32"), np.zeros((8, 1), "float32"), batch_size=2, epochs=1, verbose=0)
+    model.fit(
+        np.ones((8, 3), "float32"), np.zeros((8, 1), "float32"), batch_size=2, epochs=1, verbose=0
+    )
     path = recorder.save(tmp_path / "gradients.npz")
     ends = {variable.path: variable.numpy() for variable in model.trainable_variables}
     assert_led_to(path, dialects.keras.read("RMSprop", learning_rate=0.0625), ends, 4)
@@ -82,12 +86,17 @@ BAD = [
     ({"kernel": np.ones((2, 3))}, "must hold gradients/NAME"),
     ({"gradients/k": np.ones((2, 3), int)}, "gradients/k must be real"),
     ({"gradients/k": np.ones((2, 3)), "shares": np.ones(3)}, r"must be real, \(3, \*shape\)"),
-    ({"gradients/k": np.ones((2, 3)), "start/k": np.ones(2)}, r"start/k must have the shape \(3,\), got \(2,\)"),
+    (
+        {"gradients/k": np.ones((2, 3)), "start/k": np.ones(2)},
+        r"start/k must have the shape \(3,\), got \(2,\)",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("arrays", "message"), BAD)
-def test_a_file_that_holds_no_gradients_is_refused(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_a_file_that_holds_no_gradients_is_refused(
+    arrays: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     """What must hold, what came."""
     path = tmp_path / "gradients.npz"
     np.savez(path, **arrays)

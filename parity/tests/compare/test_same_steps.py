@@ -1,4 +1,6 @@
-"""What other people's tests are given: it passes right optimizers, convicts wrong ones, and says what they do."""
+"""What other people's tests are given: it passes right optimizers, convicts wrong ones, and says
+what they do.
+"""
 
 import re
 from collections.abc import Callable
@@ -63,7 +65,9 @@ class TorchAdamW(torch.optim.Optimizer):
 
 
 class KerasAdamW(keras.optimizers.Optimizer):
-    """The same in Keras; a fault of its own is the step number as a Python number, which a graph keeps for ever."""
+    """The same in Keras; a fault of its own is the step number as a Python number, which a graph
+    keeps for ever.
+    """
 
     def __init__(self, learning_rate: float = 1e-3, fault: str = "") -> None:
         super().__init__(learning_rate=learning_rate)
@@ -72,7 +76,8 @@ class KerasAdamW(keras.optimizers.Optimizer):
     def build(self, variables: list[Any]) -> None:
         super().build(variables)
         self.m, self.v, self.g = (
-            [self.add_variable_from_reference(v, name) for v in variables] for name in ("m", "v", "g")
+            [self.add_variable_from_reference(v, name) for v in variables]
+            for name in ("m", "v", "g")
         )
 
     def update_step(self, g: Any, p: Any, learning_rate: Any) -> None:
@@ -156,7 +161,9 @@ def test_torch_s_own_fault_of_writing_to_the_gradient_is_found() -> None:
     call = "pytorch:SGD(lr=0.01, momentum=0.9, nesterov=True)"
     options = {"lr": 0.01, "momentum": 0.9, "nesterov": True}
     assert_same_steps(lambda params: torch.optim.SGD(params, **options, foreach=False), call)
-    assert "wrote to the gradient" in message(lambda params: torch.optim.SGD(params, **options, foreach=True), call)
+    assert "wrote to the gradient" in message(
+        lambda params: torch.optim.SGD(params, **options, foreach=True), call
+    )
 
 
 def test_step_number_that_a_graph_keeps_for_ever_is_convicted() -> None:
@@ -168,19 +175,25 @@ def test_step_number_that_a_graph_keeps_for_ever_is_convicted() -> None:
 
 def test_keras_own_adam_is_convicted_of_its_recorded_deviation() -> None:
     """With the cause that is recorded."""
-    said = message(keras.optimizers.Adam(1e-3), "keras:Adam(learning_rate=0.001)", dtypes=["float64"])
+    said = message(
+        keras.optimizers.Adam(1e-3), "keras:Adam(learning_rate=0.001)", dtypes=["float64"]
+    )
     assert "takes a Python number through float32" in said
 
 
 def test_default_of_another_dialect_is_named() -> None:
     """The commonest mistake in porting: epsilon is left at the default."""
-    said = message(lambda params: torch.optim.Adagrad(params, lr=0.01), "pytorch:Adagrad(lr=0.01, eps=1e-7)")
+    said = message(
+        lambda params: torch.optim.Adagrad(params, lr=0.01), "pytorch:Adagrad(lr=0.01, eps=1e-7)"
+    )
     assert "has epsilon=1e-10 where 1e-07 is expected, or pytorch:Adagrad(lr=0.01)" in said
 
 
 def test_other_learning_rate_is_named() -> None:
     """Before anything else is looked for."""
-    said = message(lambda params: torch.optim.SGD(params, lr=0.02), "pytorch:SGD(lr=0.01)", dtypes=["float64"])
+    said = message(
+        lambda params: torch.optim.SGD(params, lr=0.02), "pytorch:SGD(lr=0.01)", dtypes=["float64"]
+    )
     assert "Its learning rate is 0.02 where 0.01 is expected." in said
     assert "it takes the steps of SGD(lr=0.02)" in said
 
@@ -188,7 +201,9 @@ def test_other_learning_rate_is_named() -> None:
 @pytest.mark.parametrize("implementation", ["foreach", "fused"])
 def test_two_implementations_of_torch_agree(implementation: str) -> None:
     """Against another optimizer the limit is measured."""
-    assert_same_steps(torch.optim.AdamW, lambda params: torch.optim.AdamW(params, **{implementation: True}))
+    assert_same_steps(
+        torch.optim.AdamW, lambda params: torch.optim.AdamW(params, **{implementation: True})
+    )
 
 
 def test_optimizers_of_two_frameworks_agree() -> None:
@@ -213,7 +228,9 @@ def test_matrices_are_tried_against_another_optimizer() -> None:
 def test_optimizers_of_two_frameworks_that_mean_two_rules_are_named() -> None:
     """Both of them, and where they part."""
     said = message(
-        torch.optim.Adam, lambda: samestep.frameworks.tensorflow.Optimizer(Adam(epsilon=1e-4)), dtypes=["float64"]
+        torch.optim.Adam,
+        lambda: samestep.frameworks.tensorflow.Optimizer(Adam(epsilon=1e-4)),
+        dtypes=["float64"],
     )
     assert "Adam: it takes the steps of Adam(lr=0.001), as in pytorch:Adam(lr=0.001)." in said
     assert "Optimizer, which is expected: " in said
@@ -222,9 +239,15 @@ def test_optimizers_of_two_frameworks_that_mean_two_rules_are_named() -> None:
 @pytest.mark.parametrize(
     ("optimizer", "said"),
     [
-        ("pytorch:Adam()", "optimizer must be a function of the parameters .* can only be what is expected"),
+        (
+            "pytorch:Adam()",
+            "optimizer must be a function of the parameters .* can only be what is expected",
+        ),
         (3, "optimizer must be a function of the parameters .* got 3"),
-        (torch.optim.SGD([torch.nn.Parameter(torch.ones(1))]), "anew for every trial, got a SGD .* give a function"),
+        (
+            torch.optim.SGD([torch.nn.Parameter(torch.ones(1))]),
+            "anew for every trial, got a SGD .* give a function",
+        ),
         (lambda params, lr: None, "asks for params, lr"),
         (lambda: 3, "the function gave a int"),
         (KerasAdamW(), "its get_config does not say how"),
@@ -238,7 +261,9 @@ def test_what_is_no_optimizer_is_refused(optimizer: Any, said: str) -> None:
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("options", [{"dtypes": ["float16"]}, {"streams": "spread"}, {"streams": []}])
+@pytest.mark.parametrize(
+    "options", [{"dtypes": ["float16"]}, {"streams": "spread"}, {"streams": []}]
+)
 def test_unknown_options_are_refused(options: dict[str, Any]) -> None:
     """By name, with those there are."""
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be some of "):
@@ -246,20 +271,29 @@ def test_unknown_options_are_refused(options: dict[str, Any]) -> None:
 
 
 def test_pass_that_shows_nothing_is_a_failure() -> None:
-    """Float32 cannot tell this epsilon from none, so a right optimizer has shown nothing; float64 can."""
+    """Float32 cannot tell this epsilon from none, so a right optimizer has shown nothing; float64
+    can.
+    """
     call = "pytorch:Adagrad(lr=0.01, initial_accumulator_value=0.1, eps=1e-7)"
     said = message(
-        lambda params: torch.optim.Adagrad(params, lr=0.01, initial_accumulator_value=0.1, eps=1e-7), call,
+        lambda params: torch.optim.Adagrad(
+            params, lr=0.01, initial_accumulator_value=0.1, eps=1e-7
+        ),
+        call,
         dtypes=["float32"],
-    )  # fmt: skip
+    )
     assert "this shows nothing: in float32 the limit" in said
     assert "lets a wrong rule through (adagrad: epsilon is" in said
 
 
 def test_measured_limit_is_of_the_size_of_the_rule_s_own() -> None:
-    """Both follow from rounding; the safety factor covers more than what parts them on most elements."""
+    """Both follow from rounding; the safety factor covers more than what parts them on most
+    elements.
+    """
     rule = Adam(epsilon=1e-3)
-    factory = factories.from_object(lambda params: samestep.frameworks.pytorch.Optimizer(params, rule))
+    factory = factories.from_object(
+        lambda params: samestep.frameworks.pytorch.Optimizer(params, rule)
+    )
     by_optimizer = ByOptimizer(factory, factory, ["spread"], True)
     by_rule = ByRule(rule, ("spread",), True)
     for dtype in ("float32", "float64"):
@@ -269,7 +303,9 @@ def test_measured_limit_is_of_the_size_of_the_rule_s_own() -> None:
 
 
 def scaled(factor: float) -> Callable[[Any], Any]:
-    """A class of PyTorch that says nothing of a rule: its step is ``factor`` times the hyperbolic tangent."""
+    """A class of PyTorch that says nothing of a rule: its step is ``factor`` times the hyperbolic
+    tangent.
+    """
 
     class Tangent(torch.optim.Optimizer):
         def __init__(self, params: Any) -> None:
@@ -295,8 +331,12 @@ def near(parameters: Any) -> Any:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_assertion_and_compare_agree_on_pairs_near_the_limit(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two optimizers of unknown rules, ever farther apart: both say the same, and both answers come up."""
+def test_the_assertion_and_compare_agree_on_pairs_near_the_limit(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two optimizers of unknown rules, ever farther apart: both say the same, and both answers come
+    up.
+    """
     module = "samestep.parity.tests.compare.test_same_steps"
     answers = []
     for power in range(-2, 12):

@@ -10,13 +10,18 @@ from samestep import SEARCH_PATH
 
 FOLDERS = ("samestep", "reference", "frameworks", "parity", "migrate", "bench", "report")
 NO_CONTENT = {  # names that say nothing about what they hold
-    "words", "told", "found", "went", "meant", "kept", "came", "said", "held", "ran", "apart", "called",
+    "words", "told", "found", "went", "meant", "kept", "came", "said", "held", "ran", "apart",
+    "called",
 }  # fmt: skip
 FORMER = {  # names of things that have a plainer name now
-    "around", "Reach", "Measure", "Standard", "Subject", "meetings", "Nursery", "Nurseries", "lent", "waited_for",
-    "Account", "Journal", "Feed", "Allowed", "Ran", "Trained", "ran_on", "astray", "exchanges", "carried", "Standing",
-    "Held", "Ruling", "Reading", "alike", "stuck", "tidied", "shut", "asked", "summed", "_bare", "_choosing", "_veiled",
-    "_undone", "_meddling", "_put_back", "_anew", "_begun", "_ended", "_spared", "_woken", "_wider", "strangers",
+    "around", "Reach", "Measure", "Standard", "Subject", "meetings", "Nursery", "Nurseries", "lent",
+    "waited_for",
+    "Account", "Journal", "Feed", "Allowed", "Ran", "Trained", "ran_on", "astray", "exchanges",
+    "carried", "Standing",
+    "Held", "Ruling", "Reading", "alike", "stuck", "tidied", "shut", "asked", "summed", "_bare",
+    "_choosing", "_veiled",
+    "_undone", "_meddling", "_put_back", "_anew", "_begun", "_ended", "_spared", "_woken", "_wider",
+    "strangers",
     "witnesses", "Witness", "nearest_wrong_rule",
 }  # fmt: skip
 MOST_PARAMETERS = 5
@@ -33,7 +38,11 @@ def sources() -> list[Path]:
     for folder in FOLDERS:
         for path in sorted((SEARCH_PATH / folder).glob("**/*.py")):
             inside = path.relative_to(SEARCH_PATH)
-            of_tests = "tests" in inside.parts or path.name.startswith("test_") or path.name == "conftest.py"
+            of_tests = (
+                "tests" in inside.parts
+                or path.name.startswith("test_")
+                or path.name == "conftest.py"
+            )
             linked = inside.parts[0] == "samestep" and len(inside.parts) > 2
             if not of_tests and not linked:
                 files.append(path)
@@ -65,7 +74,9 @@ def bound_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize("path", SOURCES, ids=label)
 def test_names_say_what_they_hold(path: Path) -> None:
     names = bound_names(ast.parse(path.read_text()))
-    assert [(line, name) for line, name in names if name.lstrip("_") in NO_CONTENT or name in FORMER] == []
+    assert [
+        (line, name) for line, name in names if name.lstrip("_") in NO_CONTENT or name in FORMER
+    ] == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=label)
@@ -90,11 +101,15 @@ def test_a_comprehension_has_one_loop_and_one_condition(path: Path) -> None:
     kinds = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
     folded = []
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, kinds) and (len(node.generators) > 1 or len(node.generators[0].ifs) > 1):
+        if not isinstance(node, kinds):
+            continue
+        if len(node.generators) > 1 or len(node.generators[0].ifs) > 1:
             folded.append(node.lineno)
     assert folded == []
 
 
 def test_the_checks_see_what_they_look_for() -> None:
-    tree = ast.parse("def told(a, *, words=1):\n    self.kept = [x for y in a for x in y]\n    import b as went")
+    tree = ast.parse(
+        "def told(a, *, words=1):\n    self.kept = [x for y in a for x in y]\n    import b as went"
+    )
     assert {name for _, name in bound_names(tree)} >= {"told", "words", "kept", "went"}

@@ -1,4 +1,6 @@
-"""Rung 1, the facts about the parts around a rule: defaults, what fields may be, their plain form."""
+"""Rung 1, the facts about the parts around a rule: defaults, what fields may be, their plain
+form.
+"""
 
 import dataclasses
 import json
@@ -38,26 +40,38 @@ pytestmark = pytest.mark.rung(1)
 GIVEN = dataclasses.MISSING
 RATE = (0.01, "[0, inf)")  # the default of SGD in both frameworks
 
-FACTS: dict[type[Part], dict[str, tuple[Any, str]]] = {  # of every field the default and the interval of its numbers
+# of every field the default and the interval of its numbers
+FACTS: dict[type[Part], dict[str, tuple[Any, str]]] = {
     Constant: {"lr": RATE},
-    Piecewise: {"boundaries": (GIVEN, "[0, inf)"), "rates": (GIVEN, "[0, inf)"), "switch": (Switch.AT, "")},
+    Piecewise: {"boundaries": (GIVEN, "[0, inf)"), "rates": (GIVEN, "[0, inf)"),
+     "switch": (Switch.AT, "")},
     Exponential: {
-        "lr": RATE, "factor": (GIVEN, "(0, inf)"), "steps": (1, "[1, inf)"), "staircase": (False, ""),
+        "lr": RATE, "factor": (GIVEN, "(0, inf)"), "steps": (1, "[1, inf)"),
+        "staircase": (False, ""),
     },  # torch's counts single steps; Keras' is no staircase
-    Polynomial: {"lr": RATE, "end": (0.0, "[0, inf)"), "steps": (GIVEN, "[1, inf)"), "power": (1.0, "(0, inf)")},
-    Cosine: {"lr": RATE, "end": (0.0, "[0, inf)"), "steps": (GIVEN, "[1, inf)"), "after": (After.STAY, "")},
+    Polynomial: {"lr": RATE, "end": (0.0, "[0, inf)"), "steps": (GIVEN, "[1, inf)"),
+     "power": (1.0, "(0, inf)")},
+    Cosine: {"lr": RATE, "end": (0.0, "[0, inf)"), "steps": (GIVEN, "[1, inf)"),
+     "after": (After.STAY, "")},
     WarmUp: {"start": (0.0, "[0, inf)"), "steps": (GIVEN, "[1, inf)"), "then": (GIVEN, "")},
     ClipValue: {"limit": (GIVEN, "(0, inf)")},
     ClipNorm: {"limit": (GIVEN, "(0, inf)")},
-    ClipGlobalNorm: {"limit": (GIVEN, "(0, inf)"), "added": (0.0, "[0, inf)"), "infinite": (Infinite.ZERO, "")},
+    ClipGlobalNorm: {"limit": (GIVEN, "(0, inf)"), "added": (0.0, "[0, inf)"),
+     "infinite": (Infinite.ZERO, "")},
     MovingAverage: {"keep": (0.99, "[0, 1]")},  # Keras' ema_momentum
     EqualAverage: {},
     Accumulation: {"steps": (GIVEN, "[1, inf)"), "total": (Total.MEAN, "")},
 }  # fmt: skip
 LEAST: dict[str, Any] = {  # a value for every field that must be given
-    "boundaries": (3,), "rates": (0.5, 0.25), "factor": 0.5, "steps": 3, "limit": 1.0, "then": Constant(),
+    "boundaries": (3,), "rates": (0.5, 0.25), "factor": 0.5, "steps": 3, "limit": 1.0,
+    "then": Constant(),
 }  # fmt: skip
-NUMBERS = [(kind, name) for kind, fields in FACTS.items() for name, (_, interval) in fields.items() if interval]
+NUMBERS = [
+    (kind, name)
+    for kind, fields in FACTS.items()
+    for name, (_, interval) in fields.items()
+    if interval
+]
 
 
 def made(kind: type[Part], **chosen: Any) -> Part:
@@ -75,7 +89,13 @@ def test_defaults_are_those_told_here(kind: type[Part]) -> None:
     for name, (default, _) in FACTS[kind].items():
         if default is GIVEN:
             with pytest.raises(TypeError, match=name):
-                kind(**{other: value for other, value in LEAST.items() if other in FACTS[kind] and other != name})
+                kind(
+                    **{
+                        other: value
+                        for other, value in LEAST.items()
+                        if other in FACTS[kind] and other != name
+                    }
+                )
 
 
 def test_every_part_is_told() -> None:
@@ -88,12 +108,18 @@ def test_every_part_is_told() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "name"), NUMBERS, ids=[f"{kind.__name__}.{name}" for kind, name in NUMBERS])
+@pytest.mark.parametrize(
+    ("kind", "name"), NUMBERS, ids=[f"{kind.__name__}.{name}" for kind, name in NUMBERS]
+)
 def test_numbers_end_where_they_must(kind: type[Part], name: str) -> None:
-    """An end that belongs to the interval is kept as it is; an open end and what is beyond are refused."""
+    """An end that belongs to the interval is kept as it is; an open end and what is beyond are
+    refused.
+    """
     _, interval = FACTS[kind][name]
     low, high = (float(bound) for bound in interval[1:-1].split(","))
-    taken = [end for end, closed in ((low, interval[0] == "["), (high, interval[-1] == "]")) if closed]
+    taken = [
+        end for end, closed in ((low, interval[0] == "["), (high, interval[-1] == "]")) if closed
+    ]
     whole, several = interval.startswith("[1"), isinstance(LEAST.get(name), tuple)
 
     def given(value: Any) -> Any:
@@ -103,9 +129,13 @@ def test_numbers_end_where_they_must(kind: type[Part], name: str) -> None:
         kept = getattr(made(kind, **{name: given(int(value) if whole else value)}), name)
         assert kept == (tuple(given(value)) if several else value)
     beyond = [math.nextafter(low, -math.inf), math.nextafter(high, math.inf), math.nan]
-    wrong: list[Any] = [0, -1, 1.5, True, "3"] if whole else [*beyond, "3", True, *{low, high} - set(taken)]
+    wrong: list[Any] = (
+        [0, -1, 1.5, True, "3"] if whole else [*beyond, "3", True, *{low, high} - set(taken)]
+    )
     for value in wrong:
-        with pytest.raises(ValueError, match=f"^each of {name} must" if several else f"^{name} must"):
+        with pytest.raises(
+            ValueError, match=f"^each of {name} must" if several else f"^{name} must"
+        ):
             made(kind, **{name: given(value)})
 
 
@@ -124,20 +154,40 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: Cosine(lr=0.1, steps=0), "steps must be a whole number from 1 on, got 0"),
     (lambda: Cosine(lr=0.1, steps=2.5), "steps must be a whole number from 1 on, got 2.5"),
     (lambda: Cosine(lr=-0.1, steps=2), r"lr must lie in \[0, inf\), got -0.1"),
-    (lambda: Cosine(lr=0.1, steps=2, after="STOP"), "after must be After.STAY or After.RETURN, got 'STOP'"),
-    (lambda: Piecewise(boundaries=[3, 2], rates=[1, 2, 3]), "must be whole numbers that do not fall"),
-    (lambda: Piecewise(boundaries=[0, 1.5], rates=[1, 2, 3]), "must be whole numbers that do not fall"),
+    (
+        lambda: Cosine(lr=0.1, steps=2, after="STOP"),
+        "after must be After.STAY or After.RETURN, got 'STOP'",
+    ),
+    (
+        lambda: Piecewise(boundaries=[3, 2], rates=[1, 2, 3]),
+        "must be whole numbers that do not fall",
+    ),
+    (
+        lambda: Piecewise(boundaries=[0, 1.5], rates=[1, 2, 3]),
+        "must be whole numbers that do not fall",
+    ),
     (lambda: Piecewise(boundaries=[0.5], rates=[1, 2]), "must be whole numbers that do not fall"),
     (lambda: Piecewise(boundaries=[3], rates=[1]), "rates must be one more than boundaries, got 1"),
-    (lambda: Piecewise(boundaries=[3], rates=[1, -2]), r"each of rates must lie in \[0, inf\), got -2"),
-    (lambda: Piecewise(boundaries="3", rates=[1, 2]), "boundaries must be a sequence of numbers, got '3'"),
+    (
+        lambda: Piecewise(boundaries=[3], rates=[1, -2]),
+        r"each of rates must lie in \[0, inf\), got -2",
+    ),
+    (
+        lambda: Piecewise(boundaries="3", rates=[1, 2]),
+        "boundaries must be a sequence of numbers, got '3'",
+    ),
     (lambda: WarmUp(steps=3, then=0.1), r"then must be a schedule such as Cosine\(.*\), got 0.1"),
     (lambda: MovingAverage(keep=1.5), r"keep must lie in \[0, 1\], got 1.5"),
-    (lambda: restore({"part": "restore"}), "must be the name of a part of samestep.reference.parts, got 'restore'"),
+    (
+        lambda: restore({"part": "restore"}),
+        "must be the name of a part of samestep.reference.parts, got 'restore'",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("mistake", "message"), MISTAKES, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("mistake", "message"), MISTAKES, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_mistakes_are_named(mistake: Callable[[], Any], message: str) -> None:
     """What must hold, and what came."""
     with pytest.raises(ValueError, match=message):
@@ -148,5 +198,10 @@ def test_parts_come_back_from_plain_values() -> None:
     """Every part that the tests use; and their labels say what is no default."""
     parts: list[Part] = [*SCHEDULES, *CLIPPINGS, *AVERAGES, Accumulation(steps=3, total="SUM")]
     assert [restore(part.to_dict()) for part in parts] == parts
-    assert [json.loads(json.dumps(part.to_dict())) for part in parts] == [part.to_dict() for part in parts]
-    assert repr(SCHEDULES[13]) == "WarmUp(start=0.02, steps=5, then=Cosine(lr=0.1, end=0.001, steps=40))"
+    assert [json.loads(json.dumps(part.to_dict())) for part in parts] == [
+        part.to_dict() for part in parts
+    ]
+    assert (
+        repr(SCHEDULES[13]) == "WarmUp(start=0.02, steps=5, then=Cosine(lr=0.1, end=0.001, "
+        "steps=40))"
+    )

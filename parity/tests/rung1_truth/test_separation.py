@@ -14,4 +14,6 @@ def test_limit_keeps_out_the_nearest_wrong_rule(call: str, dtype: str) -> None:
     """Every wrong rule that moves this call at all is beyond its limit on some stream."""
     rule = dialects.read(call)
     through = {wrong.name for wrong in nearest_wrong.all_wrong(rule, dtype) if not wrong.rejected}
-    assert through <= nearest_wrong.INDISTINGUISHABLE[dtype], f"{rule!r} in {dtype}: the limit lets through {through}"
+    assert through <= nearest_wrong.INDISTINGUISHABLE[dtype], (
+        f"{rule!r} in {dtype}: the limit lets through {through}"
+    )

@@ -42,7 +42,8 @@ def in_torch(compiled: bool, device: str = "cpu") -> Stepper:
     def run(rule: Rule, start: Arrays, gradients: list[Arrays], rates: list[float]) -> Arrays:
         parameters = [torch.nn.Parameter(as_torch(array).to(device)) for array in start]
         optimizer = samestep.frameworks.pytorch.Optimizer(parameters, rule)
-        torch.compiler.reset()  # dynamo's recompilation limit is per function, and all rules share one
+        # dynamo's recompilation limit is per function, and all rules share one
+        torch.compiler.reset()
         step = torch.compile(optimizer.step) if compiled else optimizer.step
         for arrays, optimizer.param_groups[0]["lr"] in zip(gradients, rates, strict=True):
             for parameter, array in zip(parameters, arrays, strict=True):
@@ -109,7 +110,9 @@ def test_step_has_the_bits_of_numpy(mode: str, dtype: str, call: str, full: bool
 def test_large_tensors_step_in_pieces_with_the_bits_of_numpy(
     call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Eager PyTorch cuts them so that a piece stays in the cache; not where elements of a tensor act on each other."""
+    """Eager PyTorch cuts them so that a piece stays in the cache; not where elements of a tensor
+    act on each other.
+    """
     monkeypatch.setattr("samestep.frameworks.pytorch.optimizer.PIECE", 16)
     hold_to_numpy(dialects.read(call), "float32", EXACT["torch eager"])
 
@@ -129,7 +132,9 @@ ANOTHER = dict(zip(WHOLE, itertools.cycle(OTHER_DTYPES), strict=False))  # every
     + [(dtype, cases.PLAIN[name][-1]) for dtype in OTHER_DTYPES for name in cases.EVERYDAY],
 )
 def test_compiled_step_has_the_bits_of_numpy(dtype: str, call: str, full: bool) -> None:
-    """The same under torch.compile: every call in float32, the everyday rules in the other dtypes."""
+    """The same under torch.compile: every call in float32, the everyday rules in the other
+    dtypes.
+    """
     if not full and (call not in WHOLE or dtype not in ("float32", ANOTHER[call])):
         pytest.skip(LEFT_OUT)
     hold_to_numpy(dialects.read(call), dtype, in_torch(compiled=True))
@@ -196,7 +201,9 @@ def rounds_once() -> bool:
 
 
 def converts(dtype: str) -> bool:
-    """Whether XLA can make the dtype a float32: float16 it cannot where an instruction set has none."""
+    """Whether XLA can make the dtype a float32: float16 it cannot where an instruction set has
+    none.
+    """
     try:
         tf.function(lambda x: tf.cast(x, tf.float32) + 1, jit_compile=True)(tf.ones(8, dtype))
     except tf.errors.InternalError as error:
@@ -209,7 +216,9 @@ def converts(dtype: str) -> bool:
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_step_under_xla_has_the_bits_of_numpy(dtype: str, call: str, full: bool) -> None:
-    """XLA would round a product and a sum once, but products reach it behind a number that it does not know."""
+    """XLA would round a product and a sum once, but products reach it behind a number that it does
+    not know.
+    """
     if not full and (call not in cases.SHARE or dtype not in ("float32", ANOTHER.get(call))):
         pytest.skip(LEFT_OUT)
     if not converts(dtype):
@@ -247,8 +256,8 @@ def test_without_its_barrier_xla_rounds_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_step_with_a_real_power_or_a_matrix_product_stays_within_its_own_rounding(
     mode: str, dtype: str, call: str, full: bool
 ) -> None:
-    """No bits, but the limit that the rule derives for itself, with powers of a few units in the last place and
-    products that are summed in any order."""
+    """No bits, but the limit that the rule derives for itself, with powers of a few units in the
+    last place and products that are summed in any order."""
     if not full and call not in (POWERS[0], cases.MATRICES[0]) and dtype != "float32":
         pytest.skip(LEFT_OUT)
     rule = dialects.read(call)

@@ -1,4 +1,6 @@
-"""Averages of weights, and accumulated gradients: against the natives, and with equal bits among ours."""
+"""Averages of weights, and accumulated gradients: against the natives, and with equal bits among
+ours.
+"""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -23,7 +25,10 @@ pytestmark = pytest.mark.rung(2)
 
 def path(dtype: str = "float32", steps: int = 8) -> list[np.ndarray]:
     """Parameters along a training run."""
-    return [(streams.normal((5,), 40 + step) + step).astype(np.float32).astype(dtype) for step in range(steps)]
+    return [
+        (streams.normal((5,), 40 + step) + step).astype(np.float32).astype(dtype)
+        for step in range(steps)
+    ]
 
 
 def averaged(average: Average, thetas: Sequence[Any]) -> list[Any]:
@@ -56,7 +61,9 @@ def averaged_model(thetas: Sequence[np.ndarray], **how: Any) -> list[np.ndarray]
 def test_averaged_model_of_torch_is_its_dialect(average: Average, dtype: str) -> None:
     """As spelled; the first call copies. The other averages are beyond the limit."""
     thetas, call = path(dtype), parts.pytorch.spell_average(average)
-    native = averaged_model(thetas, avg_fn=getattr(torch.optim.swa_utils, call.name)(**call.arguments))
+    native = averaged_model(
+        thetas, avg_fn=getattr(torch.optim.swa_utils, call.name)(**call.arguments)
+    )
     assert native[0].tolist() == thetas[0].tolist()
     limit = average_bounds(average, thetas)
     verdict = holds(flat(averaged(average, path("float64"))), flat(native), limit)
@@ -78,9 +85,11 @@ class _Float32Shares(EqualAverage):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_equal_average_of_torch_for_many_takes_its_shares_through_float32(dtype: str) -> None:
-    """1 / (a whole-number tensor) is float32: in float64 a deviation, agreeing with the rule that makes the mistake.
+    """1 / (a whole-number tensor) is float32: in float64 a deviation, agreeing with the rule that
+    makes the mistake.
 
-    Of get_swa_multi_avg_fn alone: AveragedModel's default on the CPU, and get_swa_avg_fn, are right.
+    Of get_swa_multi_avg_fn alone: AveragedModel's default on the CPU, and get_swa_avg_fn, are
+    right.
     """
     thetas, right, wrong = path(dtype), EqualAverage(), _Float32Shares()
     limit = average_bounds(right, thetas)
@@ -89,7 +98,9 @@ def test_equal_average_of_torch_for_many_takes_its_shares_through_float32(dtype:
     native = flat(averaged_model(thetas, multi_avg_fn=torch.optim.swa_utils.get_swa_multi_avg_fn()))
     verdict = holds(flat(averaged(wrong, path("float64"))), native, average_bounds(wrong, thetas))
     assert verdict.holds, str(verdict)
-    assert holds(flat(averaged(right, path("float64"))), native, limit).holds == (dtype == "float32")
+    assert holds(flat(averaged(right, path("float64"))), native, limit).holds == (
+        dtype == "float32"
+    )
 
 
 def test_defaults_of_the_moving_averages_are_read() -> None:
@@ -98,7 +109,8 @@ def test_defaults_of_the_moving_averages_are_read() -> None:
     for native, average, other in (
         (averaged_model(thetas, avg_fn=torch.optim.swa_utils.get_ema_avg_fn()),
          parts.pytorch.read_average("get_ema_avg_fn"), MovingAverage(keep=0.99)),
-        (keras_averages(thetas, use_ema=True), parts.keras.read_average(use_ema=True), MovingAverage(keep=0.999)),
+        (keras_averages(thetas, use_ema=True), parts.keras.read_average(use_ema=True),
+         MovingAverage(keep=0.999)),
     ):  # fmt: skip
         limit = average_bounds(average, thetas)
         verdict = holds(flat(averaged(average, path("float64"))), flat(native), limit)
@@ -136,7 +148,9 @@ def test_moving_average_of_keras_is_its_dialect() -> None:
     limit = average_bounds(average, thetas)
     verdict = holds(flat(averaged(average, path("float64"))), flat(native), limit)
     assert verdict.holds, str(verdict)
-    assert not holds(flat(averaged(MovingAverage(keep=0.91), path("float64"))), flat(native), limit).holds
+    assert not holds(
+        flat(averaged(MovingAverage(keep=0.91), path("float64"))), flat(native), limit
+    ).holds
     assert parts.keras.read_average(use_ema=True) == MovingAverage(keep=0.99)
     assert parts.keras.read_average(ema_momentum=0.9) == average
 
@@ -154,7 +168,10 @@ def test_average_of_keras_moves_at_every_batch_under_accumulation() -> None:
 @pytest.mark.parametrize("average", AVERAGES, ids=repr)
 def test_averages_have_the_same_bits_in_all_frameworks(average: Average, dtype: str) -> None:
     """Half precision is averaged in float32; the parameters may change under them."""
-    array, param = np.zeros(5, dtype), torch.nn.Parameter(torch.zeros(5, dtype=getattr(torch, dtype)))
+    array, param = (
+        np.zeros(5, dtype),
+        torch.nn.Parameter(torch.zeros(5, dtype=getattr(torch, dtype))),
+    )
     variable = tf.Variable(np.zeros(5, dtype))
     ours: list[Any] = [in_numpy.Averages([array], average), in_torch.Averages([param], average),
             in_keras.Averages([variable], average)]  # fmt: skip
@@ -165,16 +182,22 @@ def test_averages_have_the_same_bits_in_all_frameworks(average: Average, dtype: 
         for each in ours:
             each.update()
     array[...], param.data[...] = 0, 0
-    expected = averaged(average, [theta.astype("float32" if dtype == "float16" else dtype) for theta in path(dtype)])
+    expected = averaged(
+        average, [theta.astype("float32" if dtype == "float16" else dtype) for theta in path(dtype)]
+    )
     found = [ours[0].averages[0], ours[1].averages[0].numpy(), ours[2].averages[0].numpy()]
-    assert [(str(one.dtype), one.tolist()) for one in found] == [(str(expected[-1].dtype), expected[-1].tolist())] * 3
+    assert [(str(one.dtype), one.tolist()) for one in found] == [
+        (str(expected[-1].dtype), expected[-1].tolist())
+    ] * 3
 
 
 def test_average_serves_torch_as_its_function() -> None:
     """AveragedModel with our avg_fn holds our bits."""
     for average in AVERAGES:
         native = averaged_model(path(), avg_fn=in_torch.averaging(average))
-        assert [one.tolist() for one in native] == [one.tolist() for one in averaged(average, path())]
+        assert [one.tolist() for one in native] == [
+            one.tolist() for one in averaged(average, path())
+        ]
 
 
 def test_keras_accumulates_the_mean_as_its_dialect_says() -> None:
@@ -199,7 +222,10 @@ def test_keras_accumulates_the_mean_as_its_dialect_says() -> None:
 def test_torch_backward_accumulates_the_sum() -> None:
     """And the mean, if each loss is divided: by four, so that nothing rounds."""
     for share, total in ((1.0, "SUM"), (0.25, "MEAN")):
-        param, expected = torch.nn.Parameter(torch.zeros(5)), in_torch.Accumulator(Accumulation(steps=4, total=total))
+        param, expected = (
+            torch.nn.Parameter(torch.zeros(5)),
+            in_torch.Accumulator(Accumulation(steps=4, total=total)),
+        )
         for gradient in path(steps=4):
             (share * (param * torch.tensor(gradient)).sum()).backward()
             found = expected.add([torch.tensor(gradient)])
@@ -209,17 +235,23 @@ def test_torch_backward_accumulates_the_sum() -> None:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("total", ["MEAN", "SUM"])
 def test_accumulated_gradients_have_the_same_bits_in_all_frameworks(total: str, dtype: str) -> None:
-    """A gradient that is missing counts as zero, one that never came is None; what was added may be overwritten."""
+    """A gradient that is missing counts as zero, one that never came is None; what was added may be
+    overwritten.
+    """
     accumulation = Accumulation(steps=3, total=total)
     ours = [each.Accumulator(accumulation) for each in (in_numpy, in_torch, in_keras)]
     makers: list[Callable[[np.ndarray], Any]] = [np.array, torch.tensor, tf.constant]
     batches, found = path(dtype, 6), []
     for index, gradient in enumerate(batches):
-        given = [[make(gradient), make(gradient) if index % 3 == 1 else None, None] for make in makers]
+        given = [
+            [make(gradient), make(gradient) if index % 3 == 1 else None, None] for make in makers
+        ]
         due = [each.add(one) for each, one in zip(ours, given, strict=True)]
         given[0][0][...], given[1][0][...] = 0, 0
         if index % 3 == 2:
-            found.append([[None if g is None else np.asarray(g).tolist() for g in one] for one in due])
+            found.append(
+                [[None if g is None else np.asarray(g).tolist() for g in one] for one in due]
+            )
         else:
             assert due == [None] * 3
     wide = [gradient.astype("float32" if dtype == "float16" else dtype) for gradient in batches]

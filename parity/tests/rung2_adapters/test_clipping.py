@@ -29,7 +29,8 @@ pytestmark = pytest.mark.rung(2)
 def gradients(dtype: str = "float32", scale: float = 1.0) -> list[np.ndarray]:
     """Tensors of several shapes, their elements of several sizes."""
     sizes = {(3, 7): 1.0, (): 0.5, (1,): 2.0, (257,): 0.1}
-    drawn = (streams.normal((math.prod(shape), 1), seed).reshape(shape) * size for seed, (shape, size) in
+    drawn = (streams.normal((math.prod(shape), 1), seed).reshape(shape) * size for seed,
+     (shape, size) in
              enumerate(sizes.items(), start=3))  # fmt: skip
     return [np.asarray(scale * array, np.float32).astype(dtype) for array in drawn]
 
@@ -46,7 +47,9 @@ def in_torch_clipped(call: Call, arrays: Sequence[np.ndarray]) -> list[np.ndarra
 
 
 def in_keras_clipped(arguments: dict[str, float], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """What Keras' own optimizer makes of gradients: steps of SGD at rate 1, from zero, with the sign turned."""
+    """What Keras' own optimizer makes of gradients: steps of SGD at rate 1, from zero, with the
+    sign turned.
+    """
     variables = [tf.Variable(np.zeros_like(array)) for array in arrays]
     optimizer = keras.optimizers.SGD(1.0, **arguments)
     optimizer.build(variables)
@@ -81,13 +84,16 @@ def clip_bounds(
 def test_clipping_of_the_natives_is_that_of_their_dialects(
     limit: float, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """torch by global norm, Keras by norm and by global norm; the other's way of it is beyond the limit."""
+    """torch by global norm, Keras by norm and by global norm; the other's way of it is beyond the
+    limit.
+    """
     arrays = gradients(dtype, scale=0.001)
     pairs: list[tuple[Clipping, list[np.ndarray]]] = [
         (parts.pytorch.read_clipping("clip_grad_norm_", max_norm=limit),
          in_torch_clipped(Call("clip_grad_norm_", {"max_norm": limit}), arrays)),
         (parts.keras.read_clipping(clipnorm=limit), in_keras_clipped({"clipnorm": limit}, arrays)),
-        (parts.keras.read_clipping(global_clipnorm=limit), in_keras_clipped({"global_clipnorm": limit}, arrays)),
+        (parts.keras.read_clipping(global_clipnorm=limit),
+         in_keras_clipped({"global_clipnorm": limit}, arrays)),
     ]  # fmt: skip
     for clipping, native in pairs:
         expected = in_numpy.clipped(clipping, [array.astype(np.float64) for array in arrays])
@@ -143,7 +149,9 @@ def test_torch_shortens_a_gradient_that_is_just_long_enough_and_keras_does_not()
 
 
 def test_global_norm_of_keras_can_touch_a_gradient_below_the_limit() -> None:
-    """It multiplies by 41 * (1 / 41), which is not 1 in float32; clipnorm and ours leave the bits alone."""
+    """It multiplies by 41 * (1 / 41), which is not 1 in float32; clipnorm and ours leave the bits
+    alone.
+    """
     array = [np.array([10.25], np.float32)]
     assert in_keras_clipped({"global_clipnorm": 41.0}, array)[0] == np.nextafter(
         np.float32(10.25), np.float32(0)
@@ -234,7 +242,9 @@ def test_norm_is_within_its_roundings_of_the_exact_one() -> None:
 
 
 def test_torch_gradients_are_clipped_in_place() -> None:
-    """Parameters without a gradient rest, sparse gradients become dense, one parameter may come alone."""
+    """Parameters without a gradient rest, sparse gradients become dense, one parameter may come
+    alone.
+    """
     a, b, c = (torch.nn.Parameter(torch.zeros(2)) for _ in range(3))
     a.grad = torch.tensor([3.0, 0.0])
     c.grad = torch.sparse_coo_tensor(

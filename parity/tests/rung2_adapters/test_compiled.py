@@ -30,7 +30,8 @@ pytestmark = [
     ),
     pytest.mark.skipif(
         not torch.__version__.startswith(inductor.TESTED),
-        reason=f"the faster way is for torch {', '.join(inductor.TESTED)}; others go by public functions",
+        reason=f"the faster way is for torch {', '.join(inductor.TESTED)}; others go by "
+        "public functions",
     ),
 ]
 SHAPES = ((17, 3), (5,), (), (40,))
@@ -38,14 +39,18 @@ SHAPES = ((17, 3), (5,), (), (40,))
 
 @pytest.fixture(autouse=True)
 def _silence() -> Iterator[None]:
-    """A fall back would warn, once a process, which fails a test: let it warn in the next one, too."""
+    """A fall back would warn, once a process, which fails a test: let it warn in the next one,
+    too.
+    """
     inductor.warn_once.cache_clear()
     yield
     inductor.warn_once.cache_clear()
 
 
 class Pair:
-    """The same tensors under two optimizers of one rule, compiled and eager, which get the same gradients."""
+    """The same tensors under two optimizers of one rule, compiled and eager, which get the same
+    gradients.
+    """
 
     def __init__(self, rule: Rule, *groups: dict[str, Any], shapes: Any = SHAPES) -> None:
         self.sides = []
@@ -105,7 +110,9 @@ ANOTHER = dict(zip(bits.CALLS, itertools.cycle(["float64", "bfloat16", "float16"
 
 @pytest.mark.parametrize("call", bits.CALLS)
 def test_step_has_the_bits_of_numpy(call: str, full: bool) -> None:
-    """Tensors of several dtypes and shapes in one trace, parameters and state, fourteen steps at a falling rate."""
+    """Tensors of several dtypes and shapes in one trace, parameters and state, fourteen steps at a
+    falling rate.
+    """
     if not full and call not in cases.SHARE:
         pytest.skip(LEFT_OUT)
     rule = dialects.read(call)
@@ -141,7 +148,9 @@ def test_step_has_the_bits_of_numpy(call: str, full: bool) -> None:
 
 
 def test_tensors_rest_and_groups_differ() -> None:
-    """Sets of tensors change from step to step; each set is traced once, and a tensor counts its own steps."""
+    """Sets of tensors change from step to step; each set is traced once, and a tensor counts its
+    own steps.
+    """
     pair = Pair(Adam(), {"lr": 0.1}, {"lr": 0.2, "beta1": 0.5}, {"weight_decay": 0.1}, {})
     for resting in ((), (1,), (0, 2), (), (1,), (0, 2), (0, 1, 2, 3)):
         pair.steps(1, *resting)
@@ -169,7 +178,9 @@ def test_tensors_that_are_alike_share_a_trace_under_rules_that_tie_elements() ->
 
 
 def test_many_matrices_under_muon_are_compiled_once() -> None:
-    """A trace of its products takes seconds; and the bits are those of one matrix in an optimizer of its own."""
+    """A trace of its products takes seconds; and the bits are those of one matrix in an optimizer
+    of its own.
+    """
     generator = torch.Generator().manual_seed(1)
     values = [torch.randn(4, 6, generator=generator) for _ in range(20)]
     together, apart = ([torch.nn.Parameter(value.clone()) for value in values] for _ in range(2))
@@ -200,7 +211,9 @@ def test_numbers_of_the_rule_may_change_without_a_new_trace() -> None:
 
 @pytest.mark.parametrize("call", bits.CALLS)
 def test_rules_of_one_form_have_one_arithmetic(call: str) -> None:
-    """A rule's numbers reach what is traced as coefficients alone, but for being zero or their default."""
+    """A rule's numbers reach what is traced as coefficients alone, but for being zero or their
+    default.
+    """
     rule = dialects.read(call)
     code = traced(rule)
     for name, value in rule.to_dict().items():
@@ -307,7 +320,10 @@ def test_a_gradient_may_lie_in_memory_otherwise(change: Any) -> None:
 def test_tensors_that_share_memory_step_one_after_another(
     own: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two views that overlap; a gradient that is a parameter. No trace takes them: its loops may come in any order."""
+    """Two views that overlap; a gradient that is a parameter.
+
+    No trace takes them: its loops may come in any order.
+    """
     monkeypatch.setattr(
         trace.Trace, "__call__", lambda *_: pytest.fail("a trace has taken the step")
     )
@@ -379,8 +395,9 @@ def test_autograd_sees_that_a_step_has_written() -> None:
 
 @pytest.mark.parametrize("rule", [Adam(amsgrad=True), LAMB(), Adafactor()], ids=repr)
 def test_a_warm_step_allocates_no_more_than_it_keeps(rule: Rule) -> None:
-    """By torch's own trajectory; elementwise rules allocate nothing at all. Adafactor keeps rows and columns alone: it is
-    held to it where tensors are alike, so that they share what a step needs."""
+    """By torch's own trajectory; elementwise rules allocate nothing at all. Adafactor keeps rows
+    and columns alone: it is held to it where tensors are alike, so that they share what a step
+    needs."""
     shapes = [(64, 96)] * 2 if isinstance(rule, Adafactor) else [(64, 96), (500,)]
     tensors = [torch.nn.Parameter(torch.ones(shape)) for shape in shapes]
     optimizer = Optimizer(tensors, rule, compiled=True)
@@ -419,7 +436,9 @@ def most_allocated(step: Any) -> int:
 def test_under_another_release_public_functions_compile_the_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With one line that says so, and the same bits, though nothing is checked: each set of tensors has its trace."""
+    """With one line that says so, and the same bits, though nothing is checked: each set of tensors
+    has its trace.
+    """
     monkeypatch.setattr(inductor, "TESTED", ("1.0",))
     pair = Pair(Adam(), shapes=((5,), (), (2, 3)))
     pair.sides[0][0][2].data, pair.sides[1][0][2].data = (side[0][2].data.T for side in pair.sides)
@@ -451,8 +470,10 @@ for compiling in (True, False):
 print(torch.equal(*ends), [state["step"] for state in optimizer.state.values()])
 """
     done = subprocess.run(
-        [sys.executable, "-W", "always", "-c", code], cwd=SEARCH_PATH, capture_output=True, text=True, check=True,
-        env={**os.environ, "PYTHONPATH": str(SEARCH_PATH), "CXX": "none", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
+        [sys.executable, "-W", "always", "-c", code], cwd=SEARCH_PATH, capture_output=True,
+        text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(SEARCH_PATH), "CXX": "none",
+         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
     )  # fmt: skip
     assert done.stdout == "True [2]\n"
     assert done.stderr.count("UserWarning: steps are eager, for no C++ compiler works here: ") == 1

@@ -1,4 +1,6 @@
-"""Where compiling a step fails, the line that is said and the way that is left depend on what is at fault."""
+"""Where compiling a step fails, the line that is said and the way that is left depend on what is at
+fault.
+"""
 
 from typing import Any
 
@@ -30,7 +32,9 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.partition("\n")[0])
 def test_a_fault_is_told_by_its_first_line(fault: str) -> None:
-    """Without a C++ compiler steps are eager; after any other fault the public compiler takes them."""
+    """Without a C++ compiler steps are eager; after any other fault the public compiler takes
+    them.
+    """
     way, told = FAULTS[fault]
     steps = stepper.Stepper(lambda *parts: None)
     inductor.warn_once.cache_clear()
@@ -42,7 +46,9 @@ def test_a_fault_is_told_by_its_first_line(fault: str) -> None:
 @pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
 @pytest.mark.filterwarnings("ignore:compiled steps go by torch.compile, for the faster way failed")
 def test_after_a_fault_torch_compile_takes_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the last bit, a single number's too, at a rate that changes, compiled once; gradients are left as they are."""
+    """To the last bit, a single number's too, at a rate that changes, compiled once; gradients are
+    left as they are.
+    """
 
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("no such operator")
@@ -71,7 +77,9 @@ def test_after_a_fault_torch_compile_takes_the_same_steps(monkeypatch: pytest.Mo
 def test_tensors_of_other_kinds_step_eagerly_without_a_compiler(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first step, whose compiling fails, is taken all the same, and once; later ones do not try again."""
+    """The first step, whose compiling fails, is taken all the same, and once; later ones do not try
+    again.
+    """
     tried = []
 
     def fail(_: Any) -> None:

@@ -1,4 +1,6 @@
-"""Parameter groups of the PyTorch adapter differ, and go on differing: copied, saved, loaded, changed and compiled."""
+"""Parameter groups of the PyTorch adapter differ, and go on differing: copied, saved, loaded,
+changed and compiled.
+"""
 
 import copy
 import pickle
@@ -16,17 +18,24 @@ from samestep.reference import SGD, Adam, Decay, Muon, RMSprop, Rule
 
 pytestmark = pytest.mark.rung(2)
 
-needs_compiler = pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
+needs_compiler = pytest.mark.skipif(
+    compiler() is None, reason="torch.compile needs a C++ compiler; none was found"
+)
 COMPILED = pytest.param(True, marks=[pytest.mark.compiled, needs_compiler], id="compiled")
-SPECIAL: list[dict[str, Any]] = [{}, {"lr": 0.25, "weight_decay": 0.5, "maximize": True}, {}]  # others before and after
+# others before and after
+SPECIAL: list[dict[str, Any]] = [{}, {"lr": 0.25, "weight_decay": 0.5, "maximize": True}, {}]
 LATER: list[tuple[Rule, dict[str, Any]]] = [  # what a group switches on after some steps
-    (SGD(lr=1.0), {"momentum": 0.5}), (RMSprop(lr=1.0), {"centered": True}), (Adam(lr=1.0), {"amsgrad": True}),
+    (SGD(lr=1.0), {"momentum": 0.5}), (RMSprop(lr=1.0), {"centered": True}),
+    (Adam(lr=1.0), {"amsgrad": True}),
 ]  # fmt: skip
 
 
 def made(rule: Rule, groups: list[dict[str, Any]] = SPECIAL, dtype: Any = None, **how: Any) -> Any:
     """An optimizer of a tensor a group."""
-    given = [{"params": [torch.nn.Parameter(torch.linspace(1, 2, 4, dtype=dtype))], **group} for group in groups]
+    given = [
+        {"params": [torch.nn.Parameter(torch.linspace(1, 2, 4, dtype=dtype))], **group}
+        for group in groups
+    ]
     return Optimizer(given, rule, **how)
 
 
@@ -50,7 +59,8 @@ def loaded(optimizer: Any) -> Any:
 
 
 WAYS: dict[str, Callable[[Any], Any]] = {
-    "copied": copy.deepcopy, "pickled": lambda optimizer: pickle.loads(pickle.dumps(optimizer)), "loaded": loaded,
+    "copied": copy.deepcopy, "pickled": lambda optimizer: pickle.loads(pickle.dumps(optimizer)),
+    "loaded": loaded,
 }  # fmt: skip
 
 
@@ -92,7 +102,9 @@ def test_what_a_group_keeps_from_a_later_step_on_begins_then(
     """As before a first step; the rest of its state, and the group before it, go on."""
     optimizer, usual = made(rule, [{}, {}], compiled=compiled), made(rule.replace(**changes), [{}])
     take(optimizer)
-    (before,), (after,), (theta,) = (group["params"] for group in [*optimizer.param_groups, *usual.param_groups])
+    (before,), (after,), (theta,) = (
+        group["params"] for group in [*optimizer.param_groups, *usual.param_groups]
+    )
     start = module._begin({}, theta, rule.replace(**changes))
     kept = {name: value.clone() for name, value in optimizer.state[after].items() if name != "step"}
     usual.state[theta] = {**start, **kept, "step": 1}
@@ -141,7 +153,9 @@ def test_scaled_gradients_are_unscaled_before_a_step() -> None:
     assert theta.tolist() == [0.5, 0.5]
 
 
-def test_transposed_gradient_of_a_large_tensor_steps_like_its_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transposed_gradient_of_a_large_tensor_steps_like_its_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It is not cut as if its elements lay in the order of the tensor's."""
     monkeypatch.setattr(module, "PIECE", 8)
     ends, transposed = [], torch.arange(24.0).reshape(4, 6).T
@@ -157,16 +171,24 @@ def test_transposed_gradient_of_a_large_tensor_steps_like_its_copy(monkeypatch: 
 @needs_compiler
 @pytest.mark.parametrize(
     ("rule", "changes"),
-    [(Adam(lr=0.1), {"weight_decay": 0.5}), (Adam(lr=0.1), {"maximize": True}), (SGD(), {"decay": "DECOUPLED"})],
+    [
+        (Adam(lr=0.1), {"weight_decay": 0.5}),
+        (Adam(lr=0.1), {"maximize": True}),
+        (SGD(), {"decay": "DECOUPLED"}),
+    ],
     ids=lambda value: str(value),
 )
-def test_change_of_a_later_group_shows_in_compiled_steps(rule: Rule, changes: dict[str, Any]) -> None:
+def test_change_of_a_later_group_shows_in_compiled_steps(
+    rule: Rule, changes: dict[str, Any]
+) -> None:
     """Between two steps, as in eager ones; the first group stays as it is."""
     rule, ends = rule.replace(weight_decay=0.25) if "decay" in changes else rule, []
     for compiled in (True, False):
         optimizer = made(rule, [{}, {}], compiled=compiled)
         take(optimizer)
-        optimizer.param_groups[1].update({k: Decay[v] if k == "decay" else v for k, v in changes.items()})
+        optimizer.param_groups[1].update(
+            {k: Decay[v] if k == "decay" else v for k, v in changes.items()}
+        )
         ends.append(take(optimizer))
     assert ends[0] == ends[1]
     assert ends[0][0] != ends[0][1]
@@ -175,7 +197,9 @@ def test_change_of_a_later_group_shows_in_compiled_steps(rule: Rule, changes: di
 @pytest.mark.compiled
 @needs_compiler
 def test_change_of_a_count_shows_in_compiled_steps() -> None:
-    """Muon's iterations: another number is another trace, so steps are far nearer to those that iterate as often."""
+    """Muon's iterations: another number is another trace, so steps are far nearer to those that
+    iterate as often.
+    """
     ends = []
     for compiled, counts in ((True, (3, 9)), (False, (3, 9)), (False, (3, 3))):
         theta = torch.nn.Parameter(torch.eye(3))

@@ -1,4 +1,6 @@
-"""No compiler of TensorFlow changes the bits of a guarded tensor's arithmetic; and what of it no guard can hold."""
+"""No compiler of TensorFlow changes the bits of a guarded tensor's arithmetic; and what of it no
+guard can hold.
+"""
 
 import operator
 from collections.abc import Callable
@@ -24,7 +26,9 @@ BASES = (0.9, 0.999, 0.95)
 @pytest.mark.parametrize("mode", ["graph", "xla"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_barrier_changes_no_bit(mode: str, dtype: Any) -> None:
-    """Of NaN, either zero, infinity, the smallest normal and the largest number neither; at any step."""
+    """Of NaN, either zero, infinity, the smallest normal and the largest number neither; at any
+    step.
+    """
     info = np.finfo(dtype)
     values = np.array(
         [np.nan, 0.0, -0.0, np.inf, -np.inf, info.tiny, -info.tiny, info.max, info.min, 0.1], dtype
@@ -41,7 +45,8 @@ def test_barrier_changes_no_bit(mode: str, dtype: Any) -> None:
 
 
 OPERATORS: tuple[Callable[[Any, Any], Any], ...] = (
-    operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.gt, operator.ge, operator.lt,
+    operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.gt,
+    operator.ge, operator.lt,
     operator.le, operator.eq,
 )  # fmt: skip
 
@@ -76,16 +81,19 @@ def test_both_of_two_conditions_hold() -> None:
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
 def test_guarded_expressions_have_the_bits_of_numpy(mode: str) -> None:
-    """Each that a compiler is known to rewrite: products that meet sums, negated, sliced and chosen ones, quotients of
-    quotients and of roots."""
+    """Each that a compiler is known to rewrite: products that meet sums, negated, sliced and chosen
+    ones, quotients of quotients and of roots."""
     draws = streams.gradients("spread", 3, np.ones(SIZE)).astype(np.float32)
     x, y, z = (np.abs(draw) + np.float32(0.1) for draw in draws)
 
     def expressions(xp: Any, x: Any, y: Any, z: Any) -> list[Any]:
         return [
-            x * y + z, z - x * y, x * y - z, -(x * y) + z, xp.square(x) + z, x * y + y * z, (x * y)[1:] + z[:-1],
-            xp.where(x > y, x * y, z) + z, xp.concat([x * y, z], -1)[:SIZE] + z, xp.reshape(x * y, (-1,)) + z,
-            x / (y / z), (x / y) / z, x / xp.sqrt(y), xp.sqrt(x) / xp.sqrt(y), 1.0 - x * y, x + 2.0 * y,
+            x * y + z, z - x * y, x * y - z, -(x * y) + z, xp.square(x) + z, x * y + y * z,
+            (x * y)[1:] + z[:-1],
+            xp.where(x > y, x * y, z) + z, xp.concat([x * y, z], -1)[:SIZE] + z,
+            xp.reshape(x * y, (-1,)) + z,
+            x / (y / z), (x / y) / z, x / xp.sqrt(y), xp.sqrt(x) / xp.sqrt(y), 1.0 - x * y,
+            x + 2.0 * y,
         ]  # fmt: skip
 
     @tf.function(jit_compile=mode == "xla", autograph=False)
@@ -135,7 +143,9 @@ def test_what_is_made_of_guarded_tensors_is_guarded() -> None:
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
 def test_products_of_three_keep_their_order(mode: str) -> None:
-    """Grappler takes a number's other factor first where names of operations sort so, as with the tenth of them."""
+    """Grappler takes a number's other factor first where names of operations sort so, as with the
+    tenth of them.
+    """
     *xs, y = streams.gradients("spread", 13, np.ones(SIZE)).astype(np.float32)
 
     @tf.function(jit_compile=mode == "xla", autograph=False)
@@ -151,7 +161,9 @@ def test_products_of_three_keep_their_order(mode: str) -> None:
 
 
 def test_subnormal_numbers_are_flushed_in_tensorflow_alone() -> None:
-    """Why equality is claimed for normal numbers: half the smallest of them is 0 here, and not in NumPy."""
+    """Why equality is claimed for normal numbers: half the smallest of them is 0 here, and not in
+    NumPy.
+    """
     half = np.array([np.finfo(np.float32).tiny], np.float32)
     assert (half * np.float32(0.5))[0] > 0
     for mode in (lambda f: f, tf.function, lambda f: tf.function(f, jit_compile=True)):

@@ -1,4 +1,6 @@
-"""What torch puts around an optimizer's step is there where somebody has asked for it, and not elsewhere."""
+"""What torch puts around an optimizer's step is there where somebody has asked for it, and not
+elsewhere.
+"""
 
 import importlib
 import warnings
@@ -36,10 +38,15 @@ HOOKS: dict[str, Callable[[Any, Any], Any]] = {
 def test_hooks_are_run_at_every_step_and_see_its_arguments(where: str) -> None:
     """While they are registered, as torch runs them around its own optimizers: once a step."""
     seen = []
-    for make in (lambda param: Optimizer([param], SGD()), lambda param: torch.optim.SGD([param], lr=0.1)):
+    for make in (
+        lambda param: Optimizer([param], SGD()),
+        lambda param: torch.optim.SGD([param], lr=0.1),
+    ):
         calls: list[Any] = []
         optimizer = make(parameter())
-        hook = HOOKS[where](optimizer, lambda optimizer, args, kwargs, calls=calls: calls.append((args[1:], kwargs)))
+        hook = HOOKS[where](
+            optimizer, lambda optimizer, args, kwargs, calls=calls: calls.append((args[1:], kwargs))
+        )
         optimizer.step()
         optimizer.step(closure=None)
         hook.remove()
@@ -63,9 +70,13 @@ def step(optimizer: Any) -> str:
     return "by itself"
 
 
-def test_without_hooks_and_profilers_nothing_is_put_around_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hooks_and_profilers_nothing_is_put_around_a_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """That would cost time; with one of them it is torch's own way."""
-    monkeypatch.setattr(torch.optim.Optimizer, "profile_hook_step", lambda step: lambda optimizer: "in torch's way")
+    monkeypatch.setattr(
+        torch.optim.Optimizer, "profile_hook_step", lambda step: lambda optimizer: "in torch's way"
+    )
     optimizer, wrapped = Optimizer([parameter()], SGD()), hooks.hooked(step)
     assert getattr(wrapped, "hooked", False)  # or torch would put it around all the same
     assert wrapped(optimizer) == "by itself"

@@ -1,4 +1,6 @@
-"""Rung 2 where it hurts: extreme values, large tensors, rising rates, late steps; the bits are still NumPy's."""
+"""Rung 2 where it hurts: extreme values, large tensors, rising rates, late steps; the bits are
+still NumPy's.
+"""
 
 import json
 import re
@@ -42,11 +44,14 @@ from samestep.reference import (
 pytestmark = pytest.mark.rung(2)
 
 RULES = [
-    SGD(momentum=0.5), Adagrad(), Adadelta(), RMSprop(centered=True), Adam(amsgrad=True), ASGD(lambd=0.5), Rprop(),
+    SGD(momentum=0.5), Adagrad(), Adadelta(), RMSprop(centered=True), Adam(amsgrad=True),
+    ASGD(lambd=0.5), Rprop(),
     FTRL(l1=0.01), Adamax(), NAdam(), RAdam(beta2=0.9), ScheduleFree(warmup=2.0), Lion(lr=0.01),
     LAMB(), Adafactor(), Muon(),
 ]  # fmt: skip
-needs_compiler = pytest.mark.skipif(compiler() is None, reason="torch.compile needs a C++ compiler; none was found")
+needs_compiler = pytest.mark.skipif(
+    compiler() is None, reason="torch.compile needs a C++ compiler; none was found"
+)
 MODES = [
     "torch eager", pytest.param("torch compiled", marks=[needs_compiler, pytest.mark.compiled]),
     "tensorflow eager", "tensorflow graph",
@@ -56,11 +61,17 @@ Step = Callable[[np.ndarray, float], np.ndarray]  # gradient and rate to the new
 
 
 def stepper(mode: str, rule: Rule, start: np.ndarray, t: int = 0) -> Step:
-    """A function that takes one step after another, beginning after step ``t``, on a copy of ``start``."""
+    """A function that takes one step after another, beginning after step ``t``, on a copy of
+    ``start``.
+    """
     framework, how = mode.split()
     if framework == "numpy":
         return _numpy(rule, start.copy(), t)
-    return _torch(rule, start, t, how == "compiled") if framework == "torch" else _tensorflow(rule, start, t, how)
+    return (
+        _torch(rule, start, t, how == "compiled")
+        if framework == "torch"
+        else _tensorflow(rule, start, t, how)
+    )
 
 
 def _numpy(rule: Rule, theta: np.ndarray, t: int) -> Step:
@@ -88,7 +99,9 @@ def _torch(rule: Rule, start: np.ndarray, t: int, compiled: bool) -> Step:
         if optimizer.state[parameter].get("step", -1) == 1:
             optimizer.state[parameter]["step"] += t
         take()
-        assert np.array_equal(parameter.grad.numpy(), gradient, equal_nan=True), "the gradient was written to"
+        assert np.array_equal(parameter.grad.numpy(), gradient, equal_nan=True), (
+            "the gradient was written to"
+        )
         return parameter.detach().numpy()
 
     return step
@@ -116,7 +129,9 @@ def leave_out(rule: Rule, mode: str) -> None:
         pytest.skip(LEFT_OUT)
 
 
-def hold_to_numpy(mode: str, rule: Rule, start: np.ndarray, gradients: Any, rates: list[float]) -> np.ndarray:
+def hold_to_numpy(
+    mode: str, rule: Rule, start: np.ndarray, gradients: Any, rates: list[float]
+) -> np.ndarray:
     """Assert equal bits after every step; the last parameters."""
     ours, numpys = stepper(mode, rule, start), stepper("numpy here", rule, start)
     for gradient, rate in zip(gradients, rates, strict=True):
@@ -131,7 +146,9 @@ def test_extreme_gradients_and_parameters(rule: Rule, mode: str, full: bool) -> 
     """Tiny, huge, infinite, not a number: nothing is clipped, nothing is hidden."""
     if not full:
         leave_out(rule, mode)
-    gradient = np.array([1e-15, -1e-15, 3e-12, 1e3, -1e6, np.nan, np.inf, -np.inf, 0.0, 1.0], np.float32)
+    gradient = np.array(
+        [1e-15, -1e-15, 3e-12, 1e3, -1e6, np.nan, np.inf, -np.inf, 0.0, 1.0], np.float32
+    )
     start = np.array([0, 0, 0, 1e3, -1e4, 1, 1, 1, 1e5, -1e5], np.float32)
     end = hold_to_numpy(mode, rule, start, [gradient, -gradient / 2, gradient], [rule.lr] * 3)
     assert np.isnan(end[5])
@@ -143,7 +160,9 @@ def test_extreme_gradients_and_parameters(rule: Rule, mode: str, full: bool) -> 
 def test_matrix_with_one_element_that_is_no_number_is_none(bad: float, mode: str) -> None:
     """A step of Muon mixes all elements; nothing hides that."""
     gradient = np.array([[1, 2, 3], [4, bad, 6]], np.float32)
-    assert np.isnan(hold_to_numpy(mode, Muon(), np.ones((2, 3), np.float32), [gradient], [0.5])).all()
+    assert np.isnan(
+        hold_to_numpy(mode, Muon(), np.ones((2, 3), np.float32), [gradient], [0.5])
+    ).all()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -178,7 +197,9 @@ CALLS = [calls[0] for calls in cases.PLAIN.values()]
 @pytest.mark.parametrize("name", hostile.CASES)
 @pytest.mark.parametrize("call", CALLS)
 def test_ours_do_as_the_reference_does_on_every_hostile_case(call: str, name: str) -> None:
-    """In PyTorch and TensorFlow; subnormal gradients alone may be flushed, and by TensorFlow alone."""
+    """In PyTorch and TensorFlow; subnormal gradients alone may be flushed, and by TensorFlow
+    alone.
+    """
     row = hostile.measure(name, call)
     assert row.holds, row.ours
     if AdapterVerdict.FLUSHES in row.ours.values():
@@ -187,7 +208,12 @@ def test_ours_do_as_the_reference_does_on_every_hostile_case(call: str, name: st
 
 HOSTILE_FACTS = [  # what makes the table worth reading; each was met by running the native
     ("zero", "pytorch:Adam(lr=0.001)", "the same", ""),
-    ("sparse with duplicates", "pytorch:Adam(lr=0.001)", "refuses", "does not support sparse gradients"),
+    (
+        "sparse with duplicates",
+        "pytorch:Adam(lr=0.001)",
+        "refuses",
+        "does not support sparse gradients",
+    ),
     ("sparse with duplicates", "pytorch:Adagrad(lr=0.01)", "the same", ""),
     ("sparse with duplicates", "keras:Adagrad(learning_rate=0.01)", "differs", "BEYOND the limit"),
     ("sparse with duplicates", "keras:SGD(learning_rate=0.01)", "the same", ""),
@@ -202,7 +228,9 @@ HOSTILE_FACTS = [  # what makes the table worth reading; each was met by running
 
 
 @pytest.mark.parametrize(("name", "call", "behaviour", "pattern"), HOSTILE_FACTS)
-def test_what_natives_do_is_told_not_hidden(name: str, call: str, behaviour: str, pattern: str) -> None:
+def test_what_natives_do_is_told_not_hidden(
+    name: str, call: str, behaviour: str, pattern: str
+) -> None:
     """A native that differs, refuses or deviates is a fact with its place."""
     row = hostile.measure(name, call)
     assert row.native == behaviour, row.message
@@ -234,7 +262,9 @@ def test_hostile_cases_are_what_they_are_called() -> None:
     everyday = streams.gradients("spread", hostile.STEPS, np.logspace(-3, 0, hostile.SIZE))
     fading = np.abs(gradients["shrinking by 12 orders"] / everyday)
     assert np.log10(fading[[0, -1], 0]).round(6).tolist() == [0.0, -12.0]
-    assert 0 < np.abs(gradients["subnormal"][1].astype(np.float32)).max() < np.finfo(np.float32).tiny
+    assert (
+        0 < np.abs(gradients["subnormal"][1].astype(np.float32)).max() < np.finfo(np.float32).tiny
+    )
     assert np.abs(gradients["the largest finite"]).max() == np.finfo(np.float32).max
     assert np.isfinite(gradients["the largest finite"]).all()
     assert not hostile.CASES["no gradient"].trial.present[hostile.TENSOR][1]

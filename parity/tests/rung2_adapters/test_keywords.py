@@ -1,4 +1,6 @@
-"""What Keras does around a rule, by its keywords, it does around ours; and a config carries all of it."""
+"""What Keras does around a rule, by its keywords, it does around ours; and a config carries all of
+it.
+"""
 
 import dataclasses
 from typing import Any
@@ -15,7 +17,8 @@ pytestmark = pytest.mark.rung(2)
 
 KEYWORDS: list[dict[str, Any]] = [
     {"clipnorm": 0.5}, {"clipvalue": 0.25}, {"global_clipnorm": 0.5}, {"loss_scale_factor": 8.0},
-    {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2}, {"gradient_accumulation_steps": 2},
+    {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2},
+    {"gradient_accumulation_steps": 2},
 ]  # fmt: skip
 STEPS = 4
 
@@ -75,7 +78,9 @@ def test_decay_of_what_is_no_matrix_is_excluded_like_any_other() -> None:
         Optimizer(Muon(lr=0.5, adam_weight_decay=0.5)),
         keras.optimizers.Muon(0.5, adam_weight_decay=0.5, rms_rate=None),
     ):
-        kept, other = (keras.Variable(np.ones(2, np.float32), name=name) for name in ("kept", "other"))
+        kept, other = (
+            keras.Variable(np.ones(2, np.float32), name=name) for name in ("kept", "other")
+        )
         optimizer.exclude_from_weight_decay(var_names=["kept"])
         optimizer.build([kept, other])
         optimizer.apply([tf.zeros(2), tf.zeros(2)])
@@ -87,4 +92,8 @@ def test_config_carries_a_schedule_at_every_step() -> None:
     """Not its rate at the time."""
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1, 2], [1.0, 0.5, 0.25])
     optimizer = Optimizer(SGD(), learning_rate=schedule)
-    assert take(Optimizer.from_config(optimizer.get_config())) == take(optimizer) != take(Optimizer(SGD(lr=1.0)))
+    assert (
+        take(Optimizer.from_config(optimizer.get_config()))
+        == take(optimizer)
+        != take(Optimizer(SGD(lr=1.0)))
+    )

@@ -1,4 +1,6 @@
-"""Rung 2, PyTorch's compiled steps: what is asked of how tensors lie in memory before a trace may take a step."""
+"""Rung 2, PyTorch's compiled steps: what is asked of how tensors lie in memory before a trace may
+take a step.
+"""
 
 from typing import Any
 

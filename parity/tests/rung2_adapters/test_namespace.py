@@ -13,10 +13,14 @@ from samestep.reference import sums
 
 pytestmark = pytest.mark.rung(2)
 
-X, Y = np.array([[4.0, 9.0], [-1.0, 0.0]]), np.array([[1.0, -2.0], [3.0, 16.0]])  # whole: every sum of them is exact
-ARGUMENTS: dict[str, Any] = {  # of each function but ``total``, which is asked by samestep.reference.sums alone
-    "abs": (X,), "concat": ([X, Y], 1), "matmul": (X, Y), "maximum": (X, Y), "minimum": (X, Y), "ones": ([2, 3],),
-    "reshape": (X, (-1,)), "sign": (X,), "sqrt": (abs(X),), "square": (X,), "transpose": (X,), "where": (X > Y, X, Y),
+# whole: every sum of them is exact
+X, Y = np.array([[4.0, 9.0], [-1.0, 0.0]]), np.array([[1.0, -2.0], [3.0, 16.0]])
+# of each function but ``total``, which is asked by samestep.reference.sums alone
+ARGUMENTS: dict[str, Any] = {
+    "abs": (X,), "concat": ([X, Y], 1), "matmul": (X, Y), "maximum": (X, Y), "minimum": (X, Y),
+    "ones": ([2, 3],),
+    "reshape": (X, (-1,)), "sign": (X,), "sqrt": (abs(X),), "square": (X,), "transpose": (X,),
+    "where": (X > Y, X, Y),
     "zeros_like": (X,),
 }  # fmt: skip
 
@@ -36,7 +40,9 @@ def test_function_is_that_of_numpy(name: str) -> None:
     assert (found.shape, found.tolist()) == (expected.shape, expected.tolist())
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str
+)
 def test_square_root_takes_every_dtype(dtype: Any) -> None:
     """Correctly rounded where rules are computed; of half precision torch's own."""
     x = torch.arange(1, 400, dtype=dtype)
@@ -47,7 +53,9 @@ def test_square_root_takes_every_dtype(dtype: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sign_is_that_of_numpy(dtype: Any) -> None:
-    """To the last bit: of either zero zero, without a sign; of NaN NaN, of which torch's own is zero."""
+    """To the last bit: of either zero zero, without a sign; of NaN NaN, of which torch's own is
+    zero.
+    """
     x = np.array([-np.inf, -2.0, -1e-40, -0.0, 0.0, 1e-40, 0.5, np.inf, np.nan], dtype)
     assert namespace.sign(torch.from_numpy(x)).numpy().tobytes() == np.sign(x).tobytes()
 
@@ -55,9 +63,18 @@ def test_sign_is_that_of_numpy(dtype: Any) -> None:
 @pytest.mark.parametrize("size", [*range(18), 31, 32, 33, 63, 64, 100, 128, 784, 1024])
 @pytest.mark.parametrize("axis", [-1, -2])
 def test_sum_has_the_order_of_the_definition(size: int, axis: int) -> None:
-    """Of numbers spread over six decades, whose sum any other order changes; of negative zeros; of nothing: zero."""
-    x = streams.gradients("spread", 1, np.logspace(-3, 3, 6 * size)).astype(np.float32).reshape(2, 3, size)
+    """Of numbers spread over six decades, whose sum any other order changes; of negative zeros; of
+    nothing: zero.
+    """
+    x = (
+        streams.gradients("spread", 1, np.logspace(-3, 3, 6 * size))
+        .astype(np.float32)
+        .reshape(2, 3, size)
+    )
     x[0, 0] = -0.0
     x = np.ascontiguousarray(x if axis == -1 else x.swapaxes(-1, -2))
-    found, expected = sums.total(torch.from_numpy(x), namespace, axis).numpy(), sums.total(x, np, axis)
+    found, expected = (
+        sums.total(torch.from_numpy(x), namespace, axis).numpy(),
+        sums.total(x, np, axis),
+    )
     assert (found.shape, found.tobytes()) == (expected.shape, expected.tobytes())

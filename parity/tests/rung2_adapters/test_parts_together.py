@@ -1,4 +1,6 @@
-"""Around the rule: all of it together, around any rule; and its words, what cannot be said, and mistakes in calls."""
+"""Around the rule: all of it together, around any rule; and its words, what cannot be said, and
+mistakes in calls.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -56,7 +58,9 @@ GLOBAL = ClipGlobalNorm(limit=0.5, added=1e-6)
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_any_rule_ends_alike_with_schedule_clipping_and_accumulation(rule: Rule) -> None:
-    """NumPy, PyTorch and ``model.fit`` (a graph), to the last bit; the mean of four gradients rounds nothing extra."""
+    """NumPy, PyTorch and ``model.fit`` (a graph), to the last bit; the mean of four gradients
+    rounds nothing extra.
+    """
     xs = streams.gradients("spread", 48, np.logspace(-3, 1, 17)).astype(np.float32)
     theta, param = np.zeros(17, np.float32), torch.nn.Parameter(torch.zeros(17))
     optimizer, other = (
@@ -74,7 +78,9 @@ def test_any_rule_ends_alike_with_schedule_clipping_and_accumulation(rule: Rule)
             other.step()
             for scheduler in schedulers:
                 scheduler.step()
-    native = in_keras.Clipped(rule, GLOBAL, in_keras.Schedule(WARM, 4), gradient_accumulation_steps=4)
+    native = in_keras.Clipped(
+        rule, GLOBAL, in_keras.Schedule(WARM, 4), gradient_accumulation_steps=4
+    )
     model = keras.Sequential([keras.Input((17,)), Inner()])
     model.compile(optimizer=native, loss=output, jit_compile=False)
     model.fit(xs, np.zeros(len(xs)), batch_size=1, shuffle=False, verbose=0)
@@ -87,7 +93,11 @@ def test_clipped_optimizer_survives_its_config() -> None:
     """Rule, clipping, schedule."""
     optimizer = in_keras.Clipped(Adam(beta1=0.5), GLOBAL, in_keras.Schedule(WARM))
     twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
-    assert (twin.rule, twin.clipping, twin._learning_rate.schedule) == (Adam(beta1=0.5), GLOBAL, WARM)
+    assert (twin.rule, twin.clipping, twin._learning_rate.schedule) == (
+        Adam(beta1=0.5),
+        GLOBAL,
+        WARM,
+    )
 
 
 def test_clipping_is_said_once() -> None:
@@ -126,27 +136,38 @@ def test_warm_up_is_a_sequence_in_torch() -> None:
 
 
 SAYINGS: list[tuple[Callable[[], Any], str]] = [
-    (lambda: parts.pytorch.spell_schedule(Polynomial(lr=0.0, end=0.1, steps=3)), "LinearLR cannot start at 0"),
-    (lambda: parts.pytorch.spell_schedule(Piecewise(boundaries=[1], rates=[0, 1])), "several ratios"),
+    (lambda: parts.pytorch.spell_schedule(Polynomial(lr=0.0, end=0.1, steps=3)),
+     "LinearLR cannot start at 0"),
+    (lambda: parts.pytorch.spell_schedule(Piecewise(boundaries=[1], rates=[0, 1])),
+     "several ratios"),
     (lambda: parts.pytorch.spell_clipping(ClipNorm(limit=1.0)), "one call for each parameter"),
     (lambda: parts.pytorch.spell_clipping(ClipGlobalNorm(limit=1.0)), "shorter by the share 1e-6"),
-    (lambda: parts.pytorch.read_clipping("clip_grad_norm_", max_norm=1.0, norm_type=1.0), "the norm here is Euclid's"),
+    (lambda: parts.pytorch.read_clipping("clip_grad_norm_", max_norm=1.0, norm_type=1.0),
+     "the norm here is Euclid's"),
     (lambda: parts.pytorch.spell_accumulation(Accumulation(steps=4)), r"\(loss / 4\).backward\(\)"),
-    (lambda: parts.pytorch.spell_accumulation(Accumulation(steps=4, total="SUM")), r"Instead: loss.backward\(\)"),
-    (lambda: parts.keras.read_schedule("PolynomialDecay", initial_learning_rate=1.0, decay_steps=3, cycle=True),
+    (lambda: parts.pytorch.spell_accumulation(Accumulation(steps=4, total="SUM")),
+     r"Instead: loss.backward\(\)"),
+    (lambda: parts.keras.read_schedule("PolynomialDecay", initial_learning_rate=1.0, decay_steps=3,
+     cycle=True),
      "no schedule here starts again"),
-    (lambda: parts.keras.spell_schedule(Piecewise(boundaries=[2, 2], rates=[1, 2, 3])), "each above the last"),
-    (lambda: parts.keras.spell_schedule(Cosine(lr=0.0, end=0.1, steps=3)), "share of its beginning, here 0"),
-    (lambda: parts.keras.spell_clipping(ClipGlobalNorm(limit=1.0, added=1e-6)), "longer by the share added / norm"),
+    (lambda: parts.keras.spell_schedule(Piecewise(boundaries=[2, 2], rates=[1, 2, 3])),
+     "each above the last"),
+    (lambda: parts.keras.spell_schedule(Cosine(lr=0.0, end=0.1, steps=3)),
+     "share of its beginning, here 0"),
+    (lambda: parts.keras.spell_clipping(ClipGlobalNorm(limit=1.0, added=1e-6)),
+     "longer by the share added / norm"),
     (lambda: parts.keras.spell_clipping(ClipGlobalNorm(limit=1.0)), "NaN of all elements"),
     (lambda: parts.keras.read_average(ema_overwrite_frequency=5), "writes the average back"),
     (lambda: parts.keras.read_average(gradient_accumulation_steps=4), "acts 4 times a step"),
     (lambda: parts.keras.spell_average(EqualAverage()), "forgets at a constant pace"),
-    (lambda: parts.keras.spell_accumulation(Accumulation(steps=4, total="SUM")), "Keras takes the mean"),
+    (lambda: parts.keras.spell_accumulation(Accumulation(steps=4, total="SUM")),
+     "Keras takes the mean"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("say", "why"), SAYINGS, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("say", "why"), SAYINGS, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_what_cannot_be_said_is_inexpressible(say: Callable[[], Any], why: str) -> None:
     """With a reason and a remedy."""
     with pytest.raises(Inexpressible, match=why) as raised:
@@ -156,26 +177,48 @@ def test_what_cannot_be_said_is_inexpressible(say: Callable[[], Any], why: str) 
 
 def test_spelled_clippings() -> None:
     """The words of both."""
-    assert str(parts.pytorch.spell_clipping(ClipValue(limit=0.5))) == "clip_grad_value_(clip_value=0.5)"
-    assert str(parts.pytorch.spell_clipping(ClipGlobalNorm(limit=0.5, added=1e-6))) == "clip_grad_norm_(max_norm=0.5)"
+    assert (
+        str(parts.pytorch.spell_clipping(ClipValue(limit=0.5)))
+        == "clip_grad_value_(clip_value=0.5)"
+    )
+    assert (
+        str(parts.pytorch.spell_clipping(ClipGlobalNorm(limit=0.5, added=1e-6)))
+        == "clip_grad_norm_(max_norm=0.5)"
+    )
     for arguments in ({"clipnorm": 0.5}, {"global_clipnorm": 0.5}, {"clipvalue": 0.5}):
-        clipping = parts.keras.read_clipping(**arguments, **dict.fromkeys({"clipnorm", "clipvalue"} - {*arguments}))
+        clipping = parts.keras.read_clipping(
+            **arguments, **dict.fromkeys({"clipnorm", "clipvalue"} - {*arguments})
+        )
         assert parts.keras.spell_clipping(clipping) == arguments
     assert parts.keras.spell_accumulation(Accumulation(steps=1)) == {}
 
 
 MISTAKES: list[tuple[Callable[[], Any], str]] = [
-    (lambda: parts.pytorch.read_schedule("OneCycleLR", lr=0.1), "nothing called 'OneCycleLR' here; there are: Con"),
+    (
+        lambda: parts.pytorch.read_schedule("OneCycleLR", lr=0.1),
+        "nothing called 'OneCycleLR' here; there are: Con",
+    ),
     (lambda: parts.pytorch.read_schedule("StepLR", lr=0.1), "StepLR must be given step_size"),
-    (lambda: parts.pytorch.read_schedule("StepLR", lr=0.1, step_size=2, gama=1), "StepLR has no argument 'gama'"),
-    (lambda: parts.keras.read_schedule("CosineDecay", initial_learning_rate=0.1), "must be given decay_steps"),
-    (lambda: parts.keras.read_clipping(clipnorm=1.0, clipvalue=1.0), "one of clipnorm, global_clipnorm, clipvalue"),
+    (
+        lambda: parts.pytorch.read_schedule("StepLR", lr=0.1, step_size=2, gama=1),
+        "StepLR has no argument 'gama'",
+    ),
+    (
+        lambda: parts.keras.read_schedule("CosineDecay", initial_learning_rate=0.1),
+        "must be given decay_steps",
+    ),
+    (
+        lambda: parts.keras.read_clipping(clipnorm=1.0, clipvalue=1.0),
+        "one of clipnorm, global_clipnorm, clipvalue",
+    ),
     (lambda: parts.keras.read_clipping(clipnorm=None), "must be given, got {}"),
     (lambda: parts.keras.read_clipping(max_norm=1.0), "must be given, got {'max_norm': 1.0}"),
 ]
 
 
-@pytest.mark.parametrize(("mistake", "message"), MISTAKES, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("mistake", "message"), MISTAKES, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_mistakes_are_named(mistake: Callable[[], Any], message: str) -> None:
     """What must hold, and what came."""
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,6 @@
-"""Rung 2 by chance: rules, hyperparameters, shapes, dtypes and gradients that nobody chose; still NumPy's bits."""
+"""Rung 2 by chance: rules, hyperparameters, shapes, dtypes and gradients that nobody chose; still
+NumPy's bits.
+"""
 
 import dataclasses
 import math
@@ -19,18 +21,27 @@ from samestep.reference import RULES, Rule
 
 pytestmark = pytest.mark.rung(2)
 
-DTYPES = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+DTYPES = {
+    "float32": np.float32,
+    "float64": np.float64,
+    "float16": np.float16,
+    "bfloat16": ml_dtypes.bfloat16,
+}
 SHAPES = ((), (0,), (3,), (2, 3), (3, 1, 2))
-SMALL, LARGE = 2.0**-10, 4.0  # of hyperparameters: products of some stay normal numbers, which equality is claimed for
+# of hyperparameters: products of some stay normal numbers, which equality is claimed for
+SMALL, LARGE = 2.0**-10, 4.0
 POWERS = ("lr_power",)  # an array's real power, which libraries round; see test_adapters
 ODD = (0.0, -0.0, math.nan, math.inf, -math.inf)
 
-EXACT = [rule for rule in RULES if rule.__name__ not in cases.MATRIX]  # matrix products are each framework's own
+# matrix products are each framework's own
+EXACT = [rule for rule in RULES if rule.__name__ not in cases.MATRIX]
 PROFILE = settings(derandomize=True, database=None, deadline=None, max_examples=7)
 
 
 class Drawn(NamedTuple):
-    """A trial: parameters, and a gradient for each of them in each step; the first may have none."""
+    """A trial: parameters, and a gradient for each of them in each step; the first may have
+    none.
+    """
 
     rule: Rule
     dtype: str
@@ -40,7 +51,9 @@ class Drawn(NamedTuple):
 
 
 def hyperparameter(field: "dataclasses.Field[Any]") -> st.SearchStrategy[Any]:
-    """The default, zero where it is allowed, or anything of a common size in the field's interval."""
+    """The default, zero where it is allowed, or anything of a common size in the field's
+    interval.
+    """
     if "choices" in field.metadata:
         return st.sampled_from(field.metadata["choices"])
     interval = field.metadata["interval"]
@@ -48,7 +61,9 @@ def hyperparameter(field: "dataclasses.Field[Any]") -> st.SearchStrategy[Any]:
     if high <= 0:
         some = st.floats(max(low, -LARGE), -SMALL, exclude_min=interval[0] == "(" and low >= -LARGE)
     else:
-        some = st.floats(max(low, SMALL), min(high, LARGE), exclude_max=interval[-1] == ")" and high <= LARGE)
+        some = st.floats(
+            max(low, SMALL), min(high, LARGE), exclude_max=interval[-1] == ")" and high <= LARGE
+        )
     zero = [st.just(0.0)] if low == 0 and interval[0] == "[" else []
     return st.one_of(st.just(field.default), some, *zero)
 
@@ -64,12 +79,16 @@ def rules(draw: st.DrawFn, kind: type[Rule]) -> Rule:
         raise reject() from None
 
 
-def arrays(shape: tuple[int, ...], dtype: str, odd: tuple[float, ...]) -> st.SearchStrategy[np.ndarray]:
+def arrays(
+    shape: tuple[int, ...], dtype: str, odd: tuple[float, ...]
+) -> st.SearchStrategy[np.ndarray]:
     """Numbers of common sizes, which every dtype has, and now and then an odd one."""
     sizes = st.floats(2.0**-8, 8.0, width=16)
     number = st.one_of(sizes, sizes.map(lambda x: -x), *([st.sampled_from(odd)] if odd else []))
     size = math.prod(shape)
-    return st.lists(number, min_size=size, max_size=size).map(lambda x: np.array(x, DTYPES[dtype]).reshape(shape))
+    return st.lists(number, min_size=size, max_size=size).map(
+        lambda x: np.array(x, DTYPES[dtype]).reshape(shape)
+    )
 
 
 @st.composite
@@ -79,10 +98,15 @@ def trials(draw: st.DrawFn, kind: type[Rule], dtype: str) -> Drawn:
     shapes = [draw(st.sampled_from(SHAPES)) for _ in range(2)]
     starts = [draw(arrays(shape, dtype, ())) for shape in shapes]
     steps = [
-        [draw(st.one_of(st.none(), arrays(shapes[0], dtype, ODD))), draw(arrays(shapes[1], dtype, ODD))]
+        [
+            draw(st.one_of(st.none(), arrays(shapes[0], dtype, ODD))),
+            draw(arrays(shapes[1], dtype, ODD)),
+        ]
         for _ in range(draw(st.integers(1, 4)))
     ]
-    return Drawn(rule, dtype, starts, steps, [rule.lr * draw(st.sampled_from([0.25, 1, 2])) for _ in steps])
+    return Drawn(
+        rule, dtype, starts, steps, [rule.lr * draw(st.sampled_from([0.25, 1, 2])) for _ in steps]
+    )
 
 
 def in_numpy(trial: Drawn) -> list[np.ndarray]:
@@ -107,7 +131,9 @@ def in_torch(trial: Drawn) -> list[np.ndarray]:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = None if gradient is None else tensor(gradient)
         optimizer.step()
-    return [parameter.detach().double().numpy().astype(DTYPES[trial.dtype]) for parameter in parameters]
+    return [
+        parameter.detach().double().numpy().astype(DTYPES[trial.dtype]) for parameter in parameters
+    ]
 
 
 def in_tensorflow(trial: Drawn) -> list[np.ndarray]:

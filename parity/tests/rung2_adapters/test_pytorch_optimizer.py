@@ -19,7 +19,8 @@ from samestep.reference import LAMB, SGD, Adadelta, Adagrad, Adam, NAdam, RMSpro
 pytestmark = pytest.mark.rung(2)
 
 RULES = [
-    SGD(lr=0.1, momentum=0.9), Adagrad(initial_accumulator=0.1), RMSprop(centered=True), Adam(amsgrad=True), NAdam(),
+    SGD(lr=0.1, momentum=0.9), Adagrad(initial_accumulator=0.1), RMSprop(centered=True),
+    Adam(amsgrad=True), NAdam(),
 ]  # fmt: skip
 needs_compiler = pytest.mark.skipif(
     compiler() is None, reason="torch.compile needs a C++ compiler; none was found"
@@ -77,7 +78,8 @@ def test_scheduled_step_equals_the_step_of_a_rule_with_that_rate(rule: Rule) -> 
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
     other = Optimizer(twin, rule)
     for step in range(4):
-        other.load_state_dict({**Optimizer(parameters(), rule.replace(lr=rule.lr * 0.5**step)).state_dict(),
+        other.load_state_dict({**Optimizer(parameters(),
+         rule.replace(lr=rule.lr * 0.5**step)).state_dict(),
                                "state": copy.deepcopy(other.state_dict()["state"])})  # fmt: skip
         for params, each in ((ours, optimizer), (twin, other)):
             train(params, each, range(step, step + 1))
@@ -115,9 +117,11 @@ def test_groups_have_hyperparameters_of_their_own() -> None:
 
 
 OWN: list[tuple[Rule, dict[str, Any]]] = [
-    (Adam(), {"beta1": 0.5, "beta2": 0.75, "epsilon": 0.1, "maximize": True, "weight_decay": 0.1, "amsgrad": True,
+    (Adam(), {"beta1": 0.5, "beta2": 0.75, "epsilon": 0.1, "maximize": True, "weight_decay": 0.1,
+     "amsgrad": True,
               "epsilon_at": "HAT"}),
-    (SGD(momentum=0.5), {"momentum": 0.9, "dampening": 0.5, "maximize": True, "buffer": "STEPS", "weight_decay": 0.1}),
+    (SGD(momentum=0.5),
+     {"momentum": 0.9, "dampening": 0.5, "maximize": True, "buffer": "STEPS", "weight_decay": 0.1}),
     (Adagrad(), {"initial_accumulator": 0.5, "lr_decay": 0.5, "epsilon": 0.1}),
     (Adadelta(), {"rho": 0.5, "epsilon": 0.1}),
     (RMSprop(), {"rho": 0.5, "centered": True, "momentum": 0.5}),
@@ -196,7 +200,9 @@ def test_saved_hyperparameters_win_as_in_torch() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_state_survives_saving_without_pickle(rule: Rule) -> None:
-    """Interrupted by torch.save and torch.load(weights_only=True), training goes on with the same bits."""
+    """Interrupted by torch.save and torch.load(weights_only=True), training goes on with the same
+    bits.
+    """
     whole, parts = parameters(), parameters()
     train(whole, Optimizer(whole, rule), range(6))
     before = Optimizer(parts, rule)

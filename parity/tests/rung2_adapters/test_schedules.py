@@ -1,6 +1,7 @@
 """Schedules: against their equations, against the natives, and in every framework.
 
-Which step is the first with a new rate is a fact of each framework, and stands here as a list of numbers.
+Which step is the first with a new rate is a fact of each framework, and stands here as a list of
+numbers.
 """
 
 import copy
@@ -147,7 +148,9 @@ def test_schedule_computes_its_equation(schedule: Schedule, equation: Callable[[
 
 
 def test_ends_are_exact() -> None:
-    """The first rate is lr to the last digit, the last is end, and half a cosine goes by their middle."""
+    """The first rate is lr to the last digit, the last is end, and half a cosine goes by their
+    middle.
+    """
     for kind in (Polynomial, Cosine):
         schedule = kind(lr=0.1, end=0.003, steps=23)
         assert (schedule.rate(1), schedule.rate(24), schedule.rate(1000)) == (0.1, 0.003, 0.003)
@@ -158,7 +161,9 @@ def test_ends_are_exact() -> None:
 
 
 def test_bits_of_a_cosine_are_those_on_record() -> None:
-    """Nothing but sums, products and quotients makes them, so that they are the same on every machine."""
+    """Nothing but sums, products and quotients makes them, so that they are the same on every
+    machine.
+    """
     waves = [rates(Cosine(lr=0.1, end=0.003, steps=steps), steps + 1) for steps in range(1, 200)]
     found = hashlib.sha256(np.concatenate(waves).astype("<f8").tobytes()).hexdigest()
     assert found.startswith("638bcbf68cdb4196")
@@ -177,7 +182,9 @@ def test_whole_powers_are_products() -> None:
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 def test_schedule_spelled_for_torch_has_its_rates(schedule: Schedule) -> None:
-    """The native made from the spelled call, against the schedule; one step late is beyond the limit."""
+    """The native made from the spelled call, against the schedule; one step late is beyond the
+    limit.
+    """
     if schedule in UNSPOKEN["pytorch"]:
         with pytest.raises(Inexpressible, match=UNSPOKEN["pytorch"][schedule]):
             parts.pytorch.spell_schedule(schedule)
@@ -237,12 +244,16 @@ def test_torch_scheduler_is_read_as_it_acts(name: str, arguments: dict[str, Any]
 KERAS_CALLS: list[tuple[str, dict[str, Any]]] = [
     ("PiecewiseConstantDecay", {"boundaries": [3, 8], "values": [0.3, 0.2, 0.1]}),
     ("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 5, "decay_rate": 0.9}),
-    ("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 5, "decay_rate": 0.9, "staircase": True}),
+    ("ExponentialDecay",
+     {"initial_learning_rate": 0.1, "decay_steps": 5, "decay_rate": 0.9, "staircase": True}),
     ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 20}),
-    ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 20, "end_learning_rate": 0.01, "power": 0.5}),
+    ("PolynomialDecay",
+     {"initial_learning_rate": 0.1, "decay_steps": 20, "end_learning_rate": 0.01, "power": 0.5}),
     ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 20}),
-    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 20, "alpha": 0.1, "warmup_steps": 5}),
-    ("CosineDecay", {"initial_learning_rate": 0.01, "decay_steps": 20, "alpha": 0.1, "warmup_target": 0.1,
+    ("CosineDecay",
+     {"initial_learning_rate": 0.1, "decay_steps": 20, "alpha": 0.1, "warmup_steps": 5}),
+    ("CosineDecay",
+     {"initial_learning_rate": 0.01, "decay_steps": 20, "alpha": 0.1, "warmup_target": 0.1,
                      "warmup_steps": 5}),
     ("CosineDecay", {"initial_learning_rate": 0.01, "decay_steps": 20, "warmup_target": 0.1}),
 ]  # fmt: skip
@@ -278,7 +289,9 @@ def test_torch_changes_after_as_many_steps_as_its_milestone_says() -> None:
 
 
 def test_keras_changes_one_step_later_than_its_boundary_says() -> None:
-    """PiecewiseConstantDecay: with boundary 3 the fifth step is the first; ExponentialDecay's staircase is torch's."""
+    """PiecewiseConstantDecay: with boundary 3 the fifth step is the first; ExponentialDecay's
+    staircase is torch's.
+    """
     expected = [0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
     arguments = {"boundaries": [3, 6], "values": [0.5, 0.25, 0.125]}
     assert keras_native(Call("PiecewiseConstantDecay", arguments), 8) == expected
@@ -327,7 +340,9 @@ def test_cosine_of_torch_rises_again_and_that_of_keras_stays() -> None:
 
 
 def test_first_step_of_a_warm_up_moves_nothing_in_keras_and_a_third_in_torch() -> None:
-    """Keras begins at initial_learning_rate, torch's LinearLR by default at a third; decay counts from the warm-up."""
+    """Keras begins at initial_learning_rate, torch's LinearLR by default at a third; decay counts
+    from the warm-up.
+    """
     warm = {"initial_learning_rate": 0.0, "warmup_target": 1.0, "warmup_steps": 2, "decay_steps": 2}
     assert [round(rate, 6) for rate in keras_native(Call("CosineDecay", warm), 6)] == [
         0,
@@ -402,7 +417,9 @@ def test_schedule_of_keras_counts_batches_under_accumulation(counted: bool) -> N
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 def test_schedule_in_a_graph_has_the_doubles_of_the_host(schedule: Schedule) -> None:
-    """To the last bit, eagerly too; a fractional power is TensorFlow's own and held to its rounding."""
+    """To the last bit, eagerly too; a fractional power is TensorFlow's own and held to its
+    rounding.
+    """
     ours, taken = in_keras.Schedule(schedule), tf.Variable(0, dtype=tf.int64)
     graph = tf.function(lambda: ours(taken))
     found, eager = [], []

@@ -32,7 +32,9 @@ RULES = [
 
 @keras.saving.register_keras_serializable(package="parity")
 class Inner(keras.layers.Layer):
-    """The inner product with one vector of weights: its gradient is the input itself, in any arithmetic."""
+    """The inner product with one vector of weights: its gradient is the input itself, in any
+    arithmetic.
+    """
 
     def build(self, shape: Any) -> None:
         self.w = self.add_weight(shape=(shape[-1],), initializer="zeros", name="w")
@@ -47,7 +49,9 @@ def output(labels: Any, predicted: Any) -> Any:
     return predicted[:, 0]
 
 
-def fitted(optimizer: Any, xs: np.ndarray, jit: bool = False, model: Any = None, **options: Any) -> Any:
+def fitted(
+    optimizer: Any, xs: np.ndarray, jit: bool = False, model: Any = None, **options: Any
+) -> Any:
     """A model of ``Inner`` after ``model.fit`` on batches of one."""
     if model is None:
         model = keras.Sequential([keras.Input((SIZE,)), Inner()])
@@ -83,17 +87,23 @@ def test_fitted_model_has_the_bits_of_numpy(rule: Rule) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_fitted_model_runs_eagerly_with_the_same_bits(rule: Rule) -> None:
     """``run_eagerly=True`` ends there too."""
-    assert np.array_equal(weights(fitted(Optimizer(rule), inputs(), run_eagerly=True)), in_numpy(rule, inputs()))
+    assert np.array_equal(
+        weights(fitted(Optimizer(rule), inputs(), run_eagerly=True)), in_numpy(rule, inputs())
+    )
 
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_fitted_model_under_xla_has_the_bits_of_numpy(rule: Rule) -> None:
     """``jit_compile=True`` ends there too."""
-    assert np.array_equal(weights(fitted(Optimizer(rule), inputs(), jit=True)), in_numpy(rule, inputs()))
+    assert np.array_equal(
+        weights(fitted(Optimizer(rule), inputs(), jit=True)), in_numpy(rule, inputs())
+    )
 
 
 @pytest.mark.parametrize("mode", native.MODES)
-def test_variables_one_by_one_take_the_same_steps(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_one_by_one_take_the_same_steps(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Keras' own way through them, for releases that do not know ours."""
     ends = []
     for own in (False, True):
@@ -136,7 +146,9 @@ def test_building_again_forgets_nothing() -> None:
 
 
 def test_state_of_half_precision_is_rounded_from_float32() -> None:
-    """As in NumPy: this number is a tie between two of float16 only after float32 has rounded it."""
+    """As in NumPy: this number is a tie between two of float16 only after float32 has rounded
+    it.
+    """
     variable = keras.Variable(np.ones(1), dtype="float16")
     optimizer = Optimizer(Adagrad(initial_accumulator=1 + 2.0**-11 + 2.0**-30))
     optimizer.build([variable])
@@ -146,11 +158,17 @@ def test_state_of_half_precision_is_rounded_from_float32() -> None:
 def test_a_number_of_each_variable_is_held_in_one_vector() -> None:
     """One for each dtype; a variable that takes no step keeps its own as it was."""
     dtypes = ["float32", "float64", "float32"]
-    variables, optimizer = [keras.Variable(np.ones(2), dtype=dtype) for dtype in dtypes], Optimizer(NAdam())
+    variables, optimizer = (
+        [keras.Variable(np.ones(2), dtype=dtype) for dtype in dtypes],
+        Optimizer(NAdam()),
+    )
     optimizer.build(variables)
     optimizer.apply_gradients([(tf.ones(2), variables[2])])
     held = [slot for slot in optimizer.variables if slot.name == "P"]
-    assert [(slot.dtype, tuple(slot.shape)) for slot in held] == [("float32", (3,)), ("float64", (3,))]
+    assert [(slot.dtype, tuple(slot.shape)) for slot in held] == [
+        ("float32", (3,)),
+        ("float64", (3,)),
+    ]
     taken = np.float32(NAdam().coefficients(1, NAdam().lr).mu)
     assert [state["P"].numpy() for state in optimizer._states] == [1, 1, taken]
 
@@ -221,7 +239,9 @@ def variables(*values: np.ndarray) -> list[Any]:
 
 @pytest.mark.parametrize("resting", [0, 1])
 @pytest.mark.parametrize("mode", native.MODES)
-def test_variable_without_a_gradient_rests_and_its_step_does_not_advance(mode: str, resting: int) -> None:
+def test_variable_without_a_gradient_rests_and_its_step_does_not_advance(
+    mode: str, resting: int
+) -> None:
     """A late variable takes its first step as a first step; Keras' own counts one step for all."""
     rule, gradients = Adam(lr=0.1), inputs(3)
     both = variables(np.zeros(SIZE, np.float32), np.zeros(SIZE, np.float32))
@@ -231,7 +251,9 @@ def test_variable_without_a_gradient_rests_and_its_step_does_not_advance(mode: s
     for gradient in map(tf.constant, gradients[:2]):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras' own word about the missing gradient
-            native.in_mode(optimizer, mode)([None if variable is late else gradient for variable in both])
+            native.in_mode(optimizer, mode)(
+                [None if variable is late else gradient for variable in both]
+            )
     assert (late.numpy() == 0).all()
     native.in_mode(optimizer, mode)([tf.constant(gradients[2])] * 2)
     assert optimizer._steps.numpy().tolist() == ([1, 3] if late is both[0] else [3, 1])
@@ -249,7 +271,9 @@ def test_zeros_keep_their_signs_while_the_first_variable_rests(mode: str) -> Non
         warnings.simplefilter("ignore")  # Keras' own word about the missing gradient
         native.in_mode(optimizer, mode)([None, tf.constant([-0.0, 0.0])])
     theta = np.array([-0.0, 0.0], np.float32)
-    samestep.frameworks.numpy.Optimizer([theta], SGD(lr=0.5)).step([np.array([-0.0, 0.0], np.float32)])
+    samestep.frameworks.numpy.Optimizer([theta], SGD(lr=0.5)).step(
+        [np.array([-0.0, 0.0], np.float32)]
+    )
     assert np.signbit(moving.numpy()).tolist() == np.signbit(theta).tolist()
 
 
@@ -288,7 +312,10 @@ def test_variables_may_differ_in_dtype(mode: str) -> None:
     """Each is computed in its own precision."""
     arrays: list[np.ndarray] = [np.ones(3, np.float32), np.ones(3), np.ones(3, np.float16)]
     ours, twins = variables(*arrays), [array.copy() for array in arrays]
-    optimizer, other = Optimizer(Adam(lr=0.1)), samestep.frameworks.numpy.Optimizer(twins, Adam(lr=0.1))
+    optimizer, other = (
+        Optimizer(Adam(lr=0.1)),
+        samestep.frameworks.numpy.Optimizer(twins, Adam(lr=0.1)),
+    )
     optimizer.build(ours)
     apply = native.in_mode(optimizer, mode)
     for _ in range(3):
@@ -305,7 +332,10 @@ def test_schedule_keeps_its_digits(mode: str) -> None:
     (variable,) = variables(np.zeros(3, np.float32))
     optimizer, theta = Optimizer(Adam(), learning_rate=schedule), np.zeros(3, np.float32)
     optimizer.build([variable])
-    other, apply = samestep.frameworks.numpy.Optimizer([theta], Adam()), native.in_mode(optimizer, mode)
+    other, apply = (
+        samestep.frameworks.numpy.Optimizer([theta], Adam()),
+        native.in_mode(optimizer, mode),
+    )
     for t in range(4):
         apply([tf.ones(3)])
         other.lr = float(schedule(t))

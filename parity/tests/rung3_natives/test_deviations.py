@@ -1,4 +1,6 @@
-"""Rung 3, reproductions: what is recorded of a native can be seen in ten lines, and is noticed once it is mended."""
+"""Rung 3, reproductions: what is recorded of a native can be seen in ten lines, and is noticed once
+it is mended.
+"""
 
 import ast
 import os
@@ -15,29 +17,41 @@ from samestep.parity.tests.support.require import LEFT_OUT
 
 pytestmark = pytest.mark.rung(3)
 
-SCRIPTS = sorted(path for path in Path(reproduce.__file__).with_name("reproductions").glob("[!_]*.py"))
+SCRIPTS = sorted(
+    path for path in Path(reproduce.__file__).with_name("reproductions").glob("[!_]*.py")
+)
 CODE_LINES = 10
-EXAMPLE = Reproduction("example", "sys", "sys 1", "none", "a number", "2", "1")  # its package is always there
+# its package is always there
+EXAMPLE = Reproduction("example", "sys", "sys 1", "none", "a number", "2", "1")
 
 
-DAILY = {tuple(each.packages): each for each in reversed(REPRODUCTIONS)}.values()  # one a native's home
+# one a native's home
+DAILY = {tuple(each.packages): each for each in reversed(REPRODUCTIONS)}.values()
 
 
 @pytest.fixture(scope="module")
 def findings(full: bool) -> dict[str, reproduce.Finding]:
-    """What the scripts show, each run once in a process of its own: one of each native's home, all with ``--full``."""
-    return {finding.name: finding for finding in reproduce.run_all(REPRODUCTIONS if full else DAILY)}
+    """What the scripts show, each run once in a process of its own: one of each native's home, all
+    with ``--full``.
+    """
+    return {
+        finding.name: finding for finding in reproduce.run_all(REPRODUCTIONS if full else DAILY)
+    }
 
 
 @pytest.mark.parametrize("reproduction", REPRODUCTIONS, ids=lambda reproduction: reproduction.name)
-def test_native_deviates_as_recorded(findings: dict[str, reproduce.Finding], reproduction: Reproduction) -> None:
+def test_native_deviates_as_recorded(
+    findings: dict[str, reproduce.Finding], reproduction: Reproduction
+) -> None:
     """Strictly: the script prints the recorded values; a script that crashes shows nothing."""
     if reproduction.name not in findings:
         pytest.skip(LEFT_OUT)
     finding = findings[reproduction.name]
     if finding.verdict == ScriptVerdict.ABSENT and not os.environ.get("CI"):
         pytest.skip(finding.message)
-    assert finding.verdict == ScriptVerdict.RECORDED, f"{reproduction.native} {finding.verdict}: {finding.message}"
+    assert finding.verdict == ScriptVerdict.RECORDED, (
+        f"{reproduction.native} {finding.verdict}: {finding.message}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +84,9 @@ def test_script_on_a_native_that_does_what_is_due_says_so(tmp_path: Path) -> Non
     """torch's for-loop has not the fault that its foreach implementation has."""
     (reproduction,) = (r for r in REPRODUCTIONS if r.name == "torch_nesterov_gradient")
     source, script = reproduction.script.read_text(), tmp_path / "script.py"
-    script.write_text(source.replace("nesterov=True, foreach=True).step", "nesterov=True, foreach=False).step"))
+    script.write_text(
+        source.replace("nesterov=True, foreach=True).step", "nesterov=True, foreach=False).step")
+    )
     finding = reproduce.run(reproduction, script)
     if finding.verdict == ScriptVerdict.ABSENT and not os.environ.get("CI"):
         pytest.skip(finding.message)
@@ -79,9 +95,14 @@ def test_script_on_a_native_that_does_what_is_due_says_so(tmp_path: Path) -> Non
 
 def test_package_that_is_not_installed_is_named() -> None:
     """Its verdict differs from that of a script that fails."""
-    example = Reproduction("example", "none", "no_such_package 1, sys 1", "none", "a number", "2", "1")
+    example = Reproduction(
+        "example", "none", "no_such_package 1, sys 1", "none", "a number", "2", "1"
+    )
     finding = reproduce.run(example, Path("no/such/script.py"))
-    assert (finding.verdict, finding.message) == (ScriptVerdict.ABSENT, "no_such_package must be installed to run it")
+    assert (finding.verdict, finding.message) == (
+        ScriptVerdict.ABSENT,
+        "no_such_package must be installed to run it",
+    )
 
 
 def test_scripts_are_selected_by_name() -> None:
@@ -112,7 +133,12 @@ def test_script_is_short_and_needs_its_framework_alone(script: Path) -> None:
     code = [line for line in script.read_text().splitlines()[begin.end_lineno :] if line.strip()]
     assert len(code) <= CODE_LINES, f"{script.name} has {len(code)} lines of code"
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    names = {alias.name.split(".")[0] for node in imports if isinstance(node, ast.Import) for alias in node.names}
+    names = {
+        alias.name.split(".")[0]
+        for node in imports
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     (packages,) = (set(r.packages) for r in REPRODUCTIONS if r.script == script)
     assert all(isinstance(node, ast.Import) for node in imports)
     assert names - set(sys.stdlib_module_names) <= packages

@@ -35,7 +35,9 @@ NATIVES = [
 
 @pytest.mark.parametrize(("dialect", "name"), NATIVES)
 def test_every_argument_and_default_of_the_native_is_read(dialect: str, name: str) -> None:
-    """Reading a call with the framework's own defaults spelled out changes nothing; no argument is unknown."""
+    """Reading a call with the framework's own defaults spelled out changes nothing; no argument is
+    unknown.
+    """
     signature = inspect.signature(_native(dialect, name).__init__)
     defaults = {
         argument: parameter.default for argument, parameter in signature.parameters.items()
@@ -63,7 +65,8 @@ def test_every_optimizer_of_the_framework_is_read_or_left_out_with_a_reason(dial
 
 
 EVERY = [
-    (name, native) for name, words in dialects.DIALECTS.items() for native in words.natives if native != "SparseAdam"
+    (name, native) for name,
+    words in dialects.DIALECTS.items() for native in words.natives if native != "SparseAdam"
 ]  # fmt: skip
 
 
@@ -77,7 +80,9 @@ def other(default: Any) -> Any:
 
 
 def given(native: Native, argument: str) -> Any:
-    """A value for an argument of the native that is neither its default nor what necessity would give it."""
+    """A value for an argument of the native that is neither its default nor what necessity would
+    give it.
+    """
     common = native.defaults.get(argument, dialects.relation.necessary(native).get(argument))
     words = {
         w: meant
@@ -112,7 +117,8 @@ def test_every_argument_reaches_its_field_and_comes_back(dialect: str, name: str
 
 
 DECAYS = {
-    **dict.fromkeys(("AdamW", "adamw", "nadamw", "adamaxw", "Lion", "lion", "Adafactor", "Muon"), Decay.DECOUPLED),
+    **dict.fromkeys(("AdamW", "adamw", "nadamw", "adamaxw", "Lion", "lion", "Adafactor", "Muon"),
+     Decay.DECOUPLED),
     "lamb": Decay.JOINED, "LAMB": Decay.JOINED,
 }  # fmt: skip
 OTHERWISE: dict[
@@ -125,7 +131,9 @@ OTHERWISE: dict[
 
 
 def test_sparse_adam_is_read_and_never_spelled() -> None:
-    """It takes no dense gradient, so it is no answer; on gradients with every row it is Adam with epsilon-hat."""
+    """It takes no dense gradient, so it is no answer; on gradients with every row it is Adam with
+    epsilon-hat.
+    """
     rule = dialects.pytorch.read("SparseAdam", lr=0.01)
     assert rule == Adam(lr=0.01, epsilon_at=Epsilon.HAT)
     with pytest.raises(Inexpressible):
@@ -163,7 +171,9 @@ def test_a_dialect_is_a_value_under_its_own_name(name: str) -> None:
 @pytest.mark.parametrize("dialect", dialects.DIALECTS)
 @pytest.mark.parametrize("call", cases.CALLS)
 def test_translation_moves_alike_or_is_refused(call: str, dialect: str) -> None:
-    """A call in another dialect takes the same steps up to rounding, at a constant rate where it says so."""
+    """A call in another dialect takes the same steps up to rounding, at a constant rate where it
+    says so.
+    """
     rule = dialects.read(call)
     try:
         spelled = dialects.find(dialect).spell(rule)
@@ -185,7 +195,9 @@ def test_translation_moves_alike_or_is_refused(call: str, dialect: str) -> None:
 
 
 def test_adafactor_without_epsilon1_is_the_same_in_both() -> None:
-    """And torch's None, which depends on a dtype, is read as float32's machine epsilon and spelled out."""
+    """And torch's None, which depends on a dtype, is read as float32's machine epsilon and spelled
+    out.
+    """
     rule = dialects.keras.read("Adafactor", learning_rate=0.25, epsilon_1=0.0)
     assert dialects.pytorch.spell(rule) == dialects.Call(
         "Adafactor", {"lr": 0.25, "eps": (0.0, 0.001)}
@@ -212,7 +224,8 @@ def test_muon_of_a_sum_is_muon_of_a_mean_with_a_smaller_epsilon() -> None:
     )
     call = dialects.pytorch.spell(rule)
     assert call.arguments == {
-        "lr": 0.5, "weight_decay": 0.0, "momentum": 0.75, "eps": 0.25, "adjust_lr_fn": "match_rms_adamw",
+        "lr": 0.5, "weight_decay": 0.0, "momentum": 0.75, "eps": 0.25,
+        "adjust_lr_fn": "match_rms_adamw",
     }  # fmt: skip
     start, gradients = (
         streams.suit(rule, streams.start()),
@@ -292,7 +305,9 @@ def test_papers_adamw_takes_its_decay_apart_from_alpha() -> None:
 
 
 def test_papers_say_what_they_say() -> None:
-    """Their defaults and forms, written out: no epsilon where they have none, Zeiler's rate, Graves' centring."""
+    """Their defaults and forms, written out: no epsilon where they have none, Zeiler's rate,
+    Graves' centring.
+    """
     read = dialects.paper.read
     assert read("SGD", epsilon=0.5, mu=0.5) == SGD(lr=0.5, momentum=0.5, buffer=Buffer.STEPS)
     assert read("Adagrad", eta=0.5) == Adagrad(lr=0.5, epsilon=0.0)
@@ -351,17 +366,22 @@ def test_states_have_names_in_their_dialect(call: str) -> None:
 
 STATES = {  # the names that a rule's states have in each dialect, as they were read off
     "pytorch": {SGD: "b momentum_buffer", Adagrad: "G sum", Adadelta: "v square_avg u acc_delta",
-                RMSprop: "v square_avg b momentum_buffer m grad_avg", Adam: "m exp_avg v exp_avg_sq w max_exp_avg_sq"},
-    "keras": {SGD: "b momentum", Adagrad: "G accumulator", Adadelta: "v accumulated_grad u accumulated_delta_var",
-              RMSprop: "v velocity b momentum m average_gradient", Adam: "m momentum v velocity w velocity_hat"},
+                RMSprop: "v square_avg b momentum_buffer m grad_avg",
+                Adam: "m exp_avg v exp_avg_sq w max_exp_avg_sq"},
+    "keras": {SGD: "b momentum", Adagrad: "G accumulator",
+     Adadelta: "v accumulated_grad u accumulated_delta_var",
+              RMSprop: "v velocity b momentum m average_gradient",
+              Adam: "m momentum v velocity w velocity_hat"},
     "tf_keras": {SGD: "b momentum", Adagrad: "G accumulator", Adadelta: "v accum_grad u accum_var",
                  RMSprop: "v rms b momentum m mg", Adam: "m m v v w vhat"},
     "tensorflow1": {SGD: "b momentum", Adagrad: "G accumulator", Adadelta: "v accum u accum_update",
                     RMSprop: "v rms b momentum m mg", Adam: "m m v v"},
-    "optax": {SGD: "b trace", Adagrad: "G sum_of_squares", Adadelta: "v e_g u e_x", RMSprop: "v nu b trace m mu",
+    "optax": {SGD: "b trace", Adagrad: "G sum_of_squares", Adadelta: "v e_g u e_x",
+     RMSprop: "v nu b trace m mu",
               Adam: "m mu v nu"},
     "onnx": {SGD: "b V", Adagrad: "G H", Adam: "m V v H"},
-    "paper": {SGD: "b v", Adagrad: "G G", Adadelta: "v E[g^2] u E[dx^2]", RMSprop: "v MeanSquare m g b Delta",
+    "paper": {SGD: "b v", Adagrad: "G G", Adadelta: "v E[g^2] u E[dx^2]",
+     RMSprop: "v MeanSquare m g b Delta",
               Adam: "m m v v"},
 }  # fmt: skip
 

@@ -19,12 +19,15 @@ from samestep.reference.dialects.onnx import REFUSED
 pytestmark = pytest.mark.rung(3)
 
 FURTHER = [dialect for dialect in LIBRARIES if dialect in cases.FURTHER]
-CALLS = [(dialect, call) for dialect in FURTHER for call in (*cases.FURTHER[dialect], *cases.STARTED)
+CALLS = [(dialect, call) for dialect in FURTHER for call in (*cases.FURTHER[dialect],
+ *cases.STARTED)
          if call.startswith(f"{dialect}:")]  # fmt: skip
 
 
 def installed(dialect: str) -> Runner:
-    """The dialect's natives; skips the test with the reason where they are not installed, in CI an error."""
+    """The dialect's natives; skips the test with the reason where they are not installed, in CI an
+    error.
+    """
     for module in runner_of(dialect).NEEDS:
         require(module)
     return runner_of(dialect)
@@ -35,7 +38,9 @@ def installed(dialect: str) -> Runner:
 def test_native_agrees_with_its_dialect_or_deviates_as_recorded(
     dialect: str, call: str, dtype: str, full: bool
 ) -> None:
-    """Strictly: a deviation must be there, have its recorded cause, and be no larger than recorded."""
+    """Strictly: a deviation must be there, have its recorded cause, and be no larger than
+    recorded.
+    """
     modes = installed(dialect).modes(dialects.parse(call)[1])
     for mode in modes:
         row = natives.check(
@@ -61,14 +66,18 @@ OPTAX_ADAM = NativeCase("optax:adam(learning_rate=0.001)", "jit", "float32")
 
 
 def test_native_of_another_rule_differs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The verdict convicts, where a deviation is recorded too: optax' powers excuse no other epsilon."""
+    """The verdict convicts, where a deviation is recorded too: optax' powers excuse no other
+    epsilon.
+    """
     wrong = dialects.read("optax:adam(learning_rate=0.001, eps=1e-7)")
     monkeypatch.setattr(NativeCase, "run", lambda self, trial: run_rule(wrong, trial, "float32"))
     assert natives.check(OPTAX_ADAM).verdict is NativeVerdict.DIFFERS
 
 
 def test_mended_native_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A native that follows its dialect although a deviation is recorded makes the record out of date."""
+    """A native that follows its dialect although a deviation is recorded makes the record out of
+    date.
+    """
     rule = dialects.read(OPTAX_ADAM.call)
     monkeypatch.setattr(NativeCase, "run", lambda self, trial: run_rule(rule, trial, "float32"))
     assert natives.check(OPTAX_ADAM).verdict is NativeVerdict.MENDED
@@ -92,7 +101,9 @@ def signatures() -> Any:
 
 
 def test_every_argument_and_default_of_the_native_is_read() -> None:
-    """Reading a call with the native's own defaults spelled out changes nothing; the required are as required here."""
+    """Reading a call with the native's own defaults spelled out changes nothing; the required are
+    as required here.
+    """
     for dialect in ("optax", "tensorflow1", "tf_keras"):
         installed(dialect)
     for dialect, name, parameters in signatures():

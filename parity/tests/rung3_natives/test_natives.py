@@ -24,15 +24,23 @@ CASES = [*natives.every("pytorch"), *natives.every("keras")]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.call} {case.mode} {case.dtype}")
-def test_native_agrees_with_its_dialect_or_deviates_as_recorded(case: NativeCase, full: bool) -> None:
-    """Strictly: a deviation must be there, have its recorded cause, and be no larger than recorded."""
+def test_native_agrees_with_its_dialect_or_deviates_as_recorded(
+    case: NativeCase, full: bool
+) -> None:
+    """Strictly: a deviation must be there, have its recorded cause, and be no larger than
+    recorded.
+    """
     row = natives.check(case, nearest_wrong.LONG if full else nearest_wrong.STEPS)
     assert row.verdict.holds, f"{row.native} {row.call} in {row.dtype} {row.verdict}: {row.place}"
 
 
 @pytest.mark.parametrize("shape", [(24,), (2, 3, 4)])
-@pytest.mark.parametrize("case", [case for case in CASES if "epsilon_1=0.000001" in case.call or "d=2.0" in case.call])
-def test_adafactor_factors_what_the_native_factors(case: NativeCase, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "epsilon_1=0.000001" in case.call or "d=2.0" in case.call]
+)
+def test_adafactor_factors_what_the_native_factors(
+    case: NativeCase, shape: tuple[int, ...]
+) -> None:
     """Not a vector, and of three dimensions the last two."""
     steps = 9
     start = streams.start(24).reshape(shape)
@@ -46,18 +54,23 @@ def test_adafactor_factors_what_the_native_factors(case: NativeCase, shape: tupl
 @pytest.mark.parametrize("shape", [(24,), (2, 3, 4), (), (24, 1), (1, 24), (6, 4)])
 def test_keras_muon_moves_by_adam_what_the_rule_does(shape: tuple[int, ...], dtype: str) -> None:
     """All but matrices, whatever their shape."""
-    numbers = "learning_rate=0.125, adam_lr_ratio=0.5, adam_beta_1=0.75, adam_beta_2=0.875, epsilon=0.5"
+    numbers = (
+        "learning_rate=0.125, adam_lr_ratio=0.5, adam_beta_1=0.75, adam_beta_2=0.875, epsilon=0.5"
+    )
     call = f"keras:Muon({numbers}, weight_decay=0.5, adam_weight_decay=0.25)"
     steps = 9
     size = int(np.prod(shape))
     start, scales = streams.start(size).reshape(shape), streams.SCALES[-size:]
     gradients = streams.gradients("spread", steps, scales).reshape(steps, *shape)
     trial = trial_of(start, gradients, streams.rates(1.0, steps))
-    verdict = verdict_on(dialects.read(call), trial, NativeCase(call, "eager", dtype).run(trial), dtype)
+    verdict = verdict_on(
+        dialects.read(call), trial, NativeCase(call, "eager", dtype).run(trial), dtype
+    )
     assert verdict.holds, f"{shape} in {dtype}: {verdict}"
 
 
-HIDDEN = [  # where the first steps of a tensor of zeros, or weight decay, show what no everyday trial does
+# where the first steps of a tensor of zeros, or weight decay, show what no everyday trial does
+HIDDEN = [
     ("keras:Lamb()", "float32"), ("keras:Muon()", "float32"), ("keras:Muon()", "float64"),
     ("keras:Adadelta(learning_rate=0.125, weight_decay=0.1)", "float64"),
     ("keras:Adafactor(learning_rate=0.125, epsilon_2=0.1)", "float64"),
@@ -82,7 +95,9 @@ def test_deviation_that_no_trial_shows_is_there(call: str, dtype: str) -> None:
 def test_adafactor_without_epsilon_is_read_as_on_float32() -> None:
     """None is the machine epsilon there, which holds for float32 weights and for no others."""
     call = "pytorch:Adafactor(lr=0.05)"
-    verdicts = [natives.check(NativeCase(call, "for-loop", dtype)).verdict for dtype in natives.DTYPES]
+    verdicts = [
+        natives.check(NativeCase(call, "for-loop", dtype)).verdict for dtype in natives.DTYPES
+    ]
     assert verdicts == [NativeVerdict.AGREES, NativeVerdict.DIFFERS]
 
 
@@ -104,21 +119,30 @@ STATEFUL = [
 @pytest.mark.parametrize("call", STATEFUL)
 def test_natives_keep_each_state_under_the_name_that_the_dialect_gives(call: str) -> None:
     """What a native keeps there is nearer to that state of the rule than to any other."""
-    rule, names = dialects.read(call), dialects.find(call.partition(":")[0]).state_names(dialects.read(call))
-    start, gradients = streams.suit(rule, streams.start()), streams.suit(rule, streams.gradients("spread", 5))
+    rule, names = (
+        dialects.read(call),
+        dialects.find(call.partition(":")[0]).state_names(dialects.read(call)),
+    )
+    start, gradients = (
+        streams.suit(rule, streams.start()),
+        streams.suit(rule, streams.gradients("spread", 5)),
+    )
     *_, (_, state) = follow(rule, start, gradients, np)
     theirs = _states_of_the_native(call, start, gradients)
     for name in state:
         if not names[name]:
             continue
         kept = theirs[names[name]]
-        gaps = {other: np.abs(np.abs(kept) - np.abs(array)).max() for other, array in state.items()}  # signs may differ
+        # signs may differ
+        gaps = {other: np.abs(np.abs(kept) - np.abs(array)).max() for other, array in state.items()}
         assert kept.shape == np.shape(state[name])
         nearest = min(gaps, key=gaps.__getitem__)
         assert nearest == name, f"{call}: {names[name]!r} holds {nearest}, not {name}"
 
 
-def _states_of_the_native(call: str, start: np.ndarray, gradients: np.ndarray) -> dict[str, np.ndarray]:
+def _states_of_the_native(
+    call: str, start: np.ndarray, gradients: np.ndarray
+) -> dict[str, np.ndarray]:
     """What the live native keeps, by the last part of its name."""
     dialect, name, arguments = dialects.parse(call)
     native_call = dialects.Call(name, arguments)
@@ -155,12 +179,16 @@ def run_by_rule(case: NativeCase, trial: Trial) -> Trajectory:
 
 
 KERAS_ADAM = next(
-    case for case in CASES if case.call == "keras:Adam(learning_rate=0.001)" and case.dtype == "float64"
+    case
+    for case in CASES
+    if case.call == "keras:Adam(learning_rate=0.001)" and case.dtype == "float64"
 )
 
 
 def test_mended_native_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a native follows its dialect to the digit although a deviation is recorded, the record is out of date."""
+    """When a native follows its dialect to the digit although a deviation is recorded, the record
+    is out of date.
+    """
     monkeypatch.setattr(NativeCase, "run", run_by_rule)
     assert natives.check(KERAS_ADAM).verdict is NativeVerdict.MENDED
 
@@ -168,6 +196,9 @@ def test_mended_native_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_larger_deviation_than_recorded_is_not_excused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recorded size is a limit of its own."""
     assert natives.check(KERAS_ADAM).verdict is NativeVerdict.RECORDED
-    smaller = tuple(dataclasses.replace(d, sizes={k: v / 2 for k, v in d.sizes.items()}) for d in deviations.DEVIATIONS)
+    smaller = tuple(
+        dataclasses.replace(d, sizes={k: v / 2 for k, v in d.sizes.items()})
+        for d in deviations.DEVIATIONS
+    )
     monkeypatch.setattr(deviations, "DEVIATIONS", smaller)
     assert natives.check(KERAS_ADAM).verdict is NativeVerdict.DIFFERS

@@ -1,4 +1,6 @@
-"""What a dialect cannot say, and what is a mistake: refused by name, with the reason and what to do."""
+"""What a dialect cannot say, and what is a mistake: refused by name, with the reason and what to
+do.
+"""
 
 import math
 from typing import Any
@@ -246,7 +248,9 @@ def test_what_cannot_be_said_is_refused_with_reason_and_remedy(
 def test_refused_call_really_moves_otherwise(
     dialect: str, call: str, why: str, instead: str
 ) -> None:
-    """No refusal out of laziness: the nearest native, with the same numbers, parts from the rule."""
+    """No refusal out of laziness: the nearest native, with the same numbers, parts from the
+    rule.
+    """
     rule, words = dialects.read(call), dialects.find(dialect)
     near = dialects.relation.nearest(rule, words)
     if near is None or words.natives[near.name].differences(rule) == ["maximize"]:
@@ -315,7 +319,8 @@ def test_muon_that_is_not_a_native_s_is_refused(
         ("pytorch:Sophia()", r"torch.optim has no optimizer 'Sophia' here; there are: SGD, "),
         (
             "flax:Adam()",
-            r"no dialect 'flax'; there are: pytorch, keras, tf_keras, tensorflow1, optax, onnx, paper, article",
+            r"no dialect 'flax'; there are: pytorch, keras, tf_keras, tensorflow1, optax, onnx, "
+            "paper, article",
         ),
         ("keras:Adam", r"a call must read like keras:Adam"),
         ("Adam()", r"a call must read like keras:Adam"),
@@ -335,7 +340,8 @@ def test_muon_that_is_not_a_native_s_is_refused(
         ),
         (
             "pytorch:Muon(adjust_lr_fn='rms')",
-            r"shape_scale must be ShapeScale.ASPECT_RATIO or ShapeScale.LONGER_SIDE or ShapeScale.ONE, got 'rms'",
+            r"shape_scale must be ShapeScale.ASPECT_RATIO or ShapeScale.LONGER_SIDE or "
+            "ShapeScale.ONE, got 'rms'",
         ),
         ("keras:Muon(exclude_layers=['head'])", r"chooses by name.*of rule.fallback"),
         ("optax:adam()", r"optax.adam must be given learning_rate"),

@@ -42,7 +42,8 @@ EVERY = [
 ]  # fmt: skip
 PAIRS = [pair for pair in EVERY if pair[0] in TRIED and pair[3] in TRIED]
 NUMBERS = {  # which float32 holds, so that no cast on the way changes them
-    "lr": 2**-7, "beta1": 0.875, "beta2": 0.96875, "rho": 0.875, "epsilon": 2**-10, "initial_accumulator": 0.125,
+    "lr": 2**-7, "beta1": 0.875, "beta2": 0.96875, "rho": 0.875, "epsilon": 2**-10,
+    "initial_accumulator": 0.125,
     "weight_decay": 0.125,
 }  # fmt: skip
 
@@ -61,7 +62,9 @@ def label(value: object) -> str | None:
 
 
 def rounded(rule: Rule) -> Rule:
-    """The rule with numbers that float32 holds; what is zero, and Zeiler's learning rate of 1, stays."""
+    """The rule with numbers that float32 holds; what is zero, and Zeiler's learning rate of 1,
+    stays.
+    """
     stays = (
         {"lr"} if rule.lr == 1.0 else {"epsilon"} if isinstance(rule, Muon) else set()
     )  # Keras' Muon has 1e-7 alone
@@ -83,7 +86,9 @@ def steady(trial: Trial) -> Trial:
 
 
 def run_call(dialect: str, call: Call, trial: Trial, each_step: str = "") -> Trajectory:
-    """The trajectory of the dialect's native in float64; of the rule where there is no native, or where it deviates."""
+    """The trajectory of the dialect's native in float64; of the rule where there is no native, or
+    where it deviates.
+    """
     known = dialects.find(dialect).natives.get(call.name)
     if dialect not in LIBRARIES or (known and known.rule in DEVIANT):
         return run_rule(dialects.find(dialect).read(call.name, **call.arguments), trial, "float64")
@@ -103,7 +108,9 @@ def compare(rule: Rule, trial: Trial, first: Trajectory, second: Trajectory) -> 
 def test_both_sides_of_an_exact_translation_go_the_same_way(
     source: str, call: str, rule: Rule, target: str
 ) -> None:
-    """Live; at a changing rate, unless a condition asks for a constant one, and then they part where it changes."""
+    """Live; at a changing rate, unless a condition asks for a constant one, and then they part
+    where it changes.
+    """
     rule = rounded(rule)
     relation = relate(rule, dialects.find(target))
     if relation.kind not in EXACT:
@@ -129,7 +136,9 @@ def test_both_sides_of_an_exact_translation_go_the_same_way(
 def test_impossible_translation_is_parted_by_gradients(
     source: str, call: str, rule: Rule, target: str
 ) -> None:
-    """Live: the nearest call with the same numbers goes another way; and not so with the setting of each step."""
+    """Live: the nearest call with the same numbers goes another way; and not so with the setting of
+    each step.
+    """
     rule, words = rounded(rule), dialects.find(target)
     relation = relate(rule, words)
     if relation.kind in EXACT:
@@ -150,7 +159,9 @@ def test_impossible_translation_is_parted_by_gradients(
 
 
 def test_every_relation_holds_between_the_rules() -> None:
-    """All dialects: the rule that is read back goes the way of the rule that was spelled, at the rates it claims."""
+    """All dialects: the rule that is read back goes the way of the rule that was spelled, at the
+    rates it claims.
+    """
     kinds = dict.fromkeys(Kind, 0)
     for source, call, rule, target in EVERY:
         rule, words = rounded(rule), dialects.find(target)

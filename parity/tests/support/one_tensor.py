@@ -14,9 +14,13 @@ from samestep.reference import Rule
 NAME = "theta"
 
 
-def trial_of(start: np.ndarray, gradients: np.ndarray, factors: Sequence[float] | None = None) -> Trial:
+def trial_of(
+    start: np.ndarray, gradients: np.ndarray, factors: Sequence[float] | None = None
+) -> Trial:
     """A trial of one tensor; ``factors`` multiply the learning rate, else it stays."""
-    return of_arrays({NAME: start}, {NAME: gradients}, [1.0] * len(gradients) if factors is None else factors)
+    return of_arrays(
+        {NAME: start}, {NAME: gradients}, [1.0] * len(gradients) if factors is None else factors
+    )
 
 
 def trajectory_of(trial: Trial, thetas: np.ndarray) -> Trajectory:
@@ -33,4 +37,6 @@ def only(trajectory: Trajectory) -> np.ndarray:
 
 def verdict_on(rule: Rule, trial: Trial, actual: Trajectory, dtype: str) -> Verdict:
     """The verdict on a trajectory that should be the rule's."""
-    return judge(trial, run_rule(rule, trial, "float64"), actual, limits.of_rule(rule, trial, dtype))
+    return judge(
+        trial, run_rule(rule, trial, "float64"), actual, limits.of_rule(rule, trial, dtype)
+    )
