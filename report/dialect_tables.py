@@ -81,12 +81,13 @@ def explained(rule: type[Rule]) -> tuple[str, str]:
 
 
 def defaults_differ(rules: tuple[str, ...]) -> list[str]:
-    """Return the names whose calls with default arguments mean two rules in PyTorch and Keras."""
-    return [
-        name
-        for name in rules
-        if repr(dialects.pytorch.read(name)) != repr(dialects.keras.read(name))
-    ]
+    """Return the names whose calls with default arguments mean two rules in PyTorch and Keras.
+
+    A name that one of the two does not have, such as LAMB, is none of them.
+    """
+    pytorch, keras = dialects.pytorch, dialects.keras
+    both = [name for name in rules if name in pytorch.natives and name in keras.natives]
+    return [name for name in both if repr(pytorch.read(name)) != repr(keras.read(name))]
 
 
 def _find(name: str) -> type[Rule]:

@@ -38,6 +38,7 @@ for module in ("typer", "rich", "jinja2", "plotly", "msgspec", "torch", "tensorf
 
 from samestep.report import build, content, request, suite  # noqa: E402  they need the packages above
 from samestep.report.content import Agreement, Content  # noqa: E402
+from samestep.report.dialect_tables import defaults_differ  # noqa: E402
 from samestep.report.phrases import duration  # noqa: E402
 from samestep.report.request import Request, State  # noqa: E402
 
@@ -468,3 +469,10 @@ def test_durations_are_written_as_minutes_and_seconds() -> None:
         "1 min 0 s",
         "10 min 5 s",
     ]
+
+
+def test_rules_that_one_framework_lacks_are_not_in_the_warning_about_names() -> None:
+    """Such as LAMB and FTRL, which PyTorch does not have: ``samestep report --rules all``."""
+    named = defaults_differ(tuple(PLAIN))
+    assert {"SGD", "Adagrad", "RMSprop", "Adam"} < set(named)
+    assert not {"LAMB", "FTRL"} & set(named)
