@@ -1,7 +1,7 @@
 """Runners: run an optimizer over a trial and give its trajectory. One module a library.
 
 The optimizer may be ours (a rule in NumPy, or an adapter), a native, or the user's own.
-``optimizers`` reads which one is meant from a line of text; ``worker`` runs it in a process of its
+``specs`` reads which one is meant from a line of text; ``worker`` runs it in a process of its
 own.
 
 Every module of a library has the same names: ``NEEDS`` are the packages that must be installed,
