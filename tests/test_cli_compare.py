@@ -203,10 +203,10 @@ def test_nothing_is_written_where_nothing_differs(tmp_path: Path) -> None:
 SGD, HAT = "SGD(lr=0.25, momentum=0.5)", "keras:Adam(learning_rate=0.001)"
 PLANTED = [  # a mutant, what is compared in its house, and what the answer says
     ("state is never written", "frameworks/pytorch/optimizer.py", (SGD, f"adapter:pytorch:{SGD}"),
-     ["step 1, ", "in the state b", "if it begins every step with a new b"]),
+     ["step 1, ", "in the state b", "except that it begins every step with a new b"]),
     ("learning rate is the rule's for ever", "frameworks/tensorflow/coefficients.py",
      (SGD, f"adapter:tensorflow:graph:{SGD}"),
-     ["step 21, ", "in the update", "does not follow the learning rate where it changes"]),
+     ["step 21, ", "in the update", "does not follow the learning rate when it changes"]),
     ("no bias correction of the mean", "reference/adam.py", (HAT, f"native:{HAT}"),
      ["step 1, ", "in the update"]),
     ("gradient skips the grid", "frameworks/pytorch/model.py",
