@@ -6,6 +6,7 @@ import os
 import pytest
 
 from samestep.bench import sizes
+from samestep.bench.options import Options
 from samestep.parity.measure.cases import MATRIX, PLAIN
 from samestep.parity.tests.support.require import compiler
 
@@ -16,8 +17,6 @@ with contextlib.suppress(ImportError):
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 RULES = (*PLAIN, *MATRIX)
-# Seconds of measuring, for each benchmark of a step and each comparison of two.
-SECONDS, QUICK_SECONDS = 0.5, 0.05
 COLUMNS = ["min", "median", "iqr", "rounds"]  # on busy cores a mean tells little
 
 
@@ -36,20 +35,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose pytest-benchmark's settings unless the command line does."""
-    threads = config.getoption("threads", 1)
-    if threads < 1:
-        raise pytest.UsageError(f"--threads must be at least 1, got {threads}")
-    for name in config.getoption("rules", "SGD").split(","):
-        if name not in RULES:
-            known = ", ".join(RULES)
-            raise pytest.UsageError(f"--rules must name some of {known}, got {name!r}")
-    for name in config.getoption("sizes", "mnist").split(","):
-        if name not in sizes.SHAPES:
+    options = _chosen(config)
+    if options.threads < 1:
+        raise pytest.UsageError(f"--threads must be at least 1, got {options.threads}")
+    for rule in options.rules:
+        if rule not in RULES:
+            raise pytest.UsageError(f"--rules must name some of {', '.join(RULES)}, got {rule!r}")
+    for size in options.sizes:
+        if size not in sizes.SHAPES:
             known = ", ".join(sizes.SHAPES)
-            raise pytest.UsageError(f"--sizes must name some of {known}, got {name!r}")
+            raise pytest.UsageError(f"--sizes must name some of {known}, got {size!r}")
     command_line = " ".join(map(str, config.invocation_params.args))
-    seconds = QUICK_SECONDS if config.getoption("quick", False) else SECONDS
-    for name, value in {"max_time": seconds, "columns": COLUMNS}.items():
+    for name, value in {"max_time": options.seconds, "columns": COLUMNS}.items():
         if f"--benchmark-{name.replace('_', '-')}" not in command_line:
             setattr(config.option, f"benchmark_{name}", value)
 
@@ -61,30 +58,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def threads(pytestconfig: pytest.Config) -> int:
-    """The number of threads that every framework is bound to."""
-    return int(pytestconfig.getoption("threads", 1))
+def options(pytestconfig: pytest.Config) -> Options:
+    """What the command line chose."""
+    return _chosen(pytestconfig)
 
 
-@pytest.fixture(scope="session")
-def rules(pytestconfig: pytest.Config) -> list[str]:
-    """The rules whose steps are timed."""
-    return str(pytestconfig.getoption("rules")).split(",")
-
-
-@pytest.fixture(scope="session")
-def chosen_sizes(pytestconfig: pytest.Config) -> list[str]:
-    """The sizes at which ratios are measured."""
-    return str(pytestconfig.getoption("sizes")).split(",")
-
-
-@pytest.fixture(scope="session")
-def seconds(quick: bool) -> float:
-    """The seconds that each comparison of two steps lasts at least."""
-    return QUICK_SECONDS if quick else SECONDS
-
-
-@pytest.fixture(scope="session")
-def quick(pytestconfig: pytest.Config) -> bool:
-    """True if long measurements are left out."""
-    return bool(pytestconfig.getoption("quick", False))
+def _chosen(config: pytest.Config) -> Options:
+    return Options(
+        threads=int(config.getoption("threads", 1)),
+        quick=bool(config.getoption("quick", False)),
+        rules=tuple(str(config.getoption("rules", "SGD")).split(",")),
+        sizes=tuple(str(config.getoption("sizes", "mnist")).split(",")),
+    )

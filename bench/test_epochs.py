@@ -7,12 +7,13 @@ in every epoch.
 import itertools
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from samestep.bench import clock, pairs
+from samestep.bench.options import Options
 from samestep.frameworks.experiment import facts, mnist
 from samestep.reference import dialects
 
@@ -32,13 +33,20 @@ ROUNDS = 3  # of a comparison, each of four epochs
 Weights = list[np.ndarray]
 
 
-def ours(
-    framework: str, mode: str, arithmetic: str, train: Any
-) -> tuple[Callable[[], Weights], float]:
-    """Our loop's epoch, and the seconds of the first step.
+class Loop(NamedTuple):
+    """Our training loop. Its epoch draws and prepares its batches, and gives the weights."""
 
-    The epoch draws and prepares its batches.
-    """
+    framework: str
+    mode: str
+    arithmetic: str
+    device: str
+    epoch: Callable[[], Weights]
+    first_step_seconds: float
+
+
+def ours(framework: str, mode: str, arithmetic: str, threads: int) -> Loop:
+    """Our loop, whose first step is taken."""
+    train = clock.load(framework, threads, f"samestep.frameworks.{framework}.train")
     data = mnist.load()
     numbers = itertools.count(1)
     options = {OPTIONS[mode]: True} if mode in OPTIONS else {}
@@ -54,7 +62,8 @@ def ours(
     trainer.begin(data.train_images, data.train_labels, facts.draw(1, len(data.train_labels)))
     started = time.perf_counter()
     trainer.advance(0, 1)
-    return epoch, time.perf_counter() - started
+    first = time.perf_counter() - started
+    return Loop(framework, mode, arithmetic, train.DEVICE, epoch, first)
 
 
 def compare(epoch: Callable[[], Weights], name: str, native: Callable[[], Any]) -> dict[str, Any]:
@@ -98,84 +107,64 @@ MODES = (
 )
 @pytest.mark.filterwarnings("ignore:compiled steps go by public functions")
 def test_an_epoch(
-    benchmark: Any, threads: int, framework: str, mode: str, monkeypatch: pytest.MonkeyPatch
+    benchmark: Any, options: Options, framework: str, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In float32: our loop, in turn with the tutorials' loop and the quickest that users write.
 
     NumPy has none. ``public``: compiled by public functions alone, as under an untested release.
     """
-    train = clock.load(framework, threads, f"samestep.frameworks.{framework}.train")
+    clock.load(framework, options.threads, f"samestep.frameworks.{framework}.train")
     if mode == "public":
         monkeypatch.setattr("samestep.frameworks.pytorch.inductor.TESTED", ())
-    epoch, first = ours(framework, mode, "float32", train)
-    before = epoch()
+    loop = ours(framework, mode, "float32", options.threads)
+    before = loop.epoch()
     compared = {}
     if framework != "numpy":
-        home = clock.load(framework, threads, f"samestep.bench.frameworks.{framework}")
+        home = clock.load(framework, options.threads, f"samestep.bench.frameworks.{framework}")
         natives = home.epochs(CALLS[framework])
         seconds = {
             name: min(_seconds(native) for _ in range(2)) for name, native in natives.items()
         }
         quickest = min(seconds, key=seconds.__getitem__)
         usual = next(iter(natives))
-        against = compare(epoch, quickest, natives[quickest])
-        usually = against if usual == quickest else compare(epoch, usual, natives[usual])
+        against = compare(loop.epoch, quickest, natives[quickest])
+        usually = against if usual == quickest else compare(loop.epoch, usual, natives[usual])
         compared = {"native_seconds": seconds, "usual": usually, **against}
-    _finish(benchmark, framework, mode, "float32", train, threads, first, before, epoch, compared)
+    _finish(benchmark, loop, options.threads, before, compared)
 
 
 @pytest.mark.parametrize("framework", CALLS)
-def test_an_epoch_in_lockstep(benchmark: Any, threads: int, framework: str) -> None:
+def test_an_epoch_in_lockstep(benchmark: Any, options: Options, framework: str) -> None:
     """Our loop in lockstep, in turn with the same loop in float32."""
-    train = clock.load(framework, threads, f"samestep.frameworks.{framework}.train")
-    epoch, first = ours(framework, EAGER[framework], "lockstep", train)
-    free, _ = ours(framework, EAGER[framework], "float32", train)
+    loop = ours(framework, EAGER[framework], "lockstep", options.threads)
+    free = ours(framework, EAGER[framework], "float32", options.threads).epoch
     free()
-    before = epoch()
-    compared = compare(epoch, f"ours {EAGER[framework]} float32", free)
-    _finish(
-        benchmark,
-        framework,
-        EAGER[framework],
-        "lockstep",
-        train,
-        threads,
-        first,
-        before,
-        epoch,
-        compared,
-    )
+    before = loop.epoch()
+    compared = compare(loop.epoch, f"ours {EAGER[framework]} float32", free)
+    _finish(benchmark, loop, options.threads, before, compared)
 
 
 def _finish(
-    benchmark: Any,
-    framework: str,
-    mode: str,
-    arithmetic: str,
-    train: Any,
-    threads: int,
-    first: float,
-    before: Weights,
-    epoch: Callable[[], Weights],
-    compared: dict[str, Any],
+    benchmark: Any, loop: Loop, threads: int, before: Weights, compared: dict[str, Any]
 ) -> None:
     """Let pytest-benchmark time the epoch by itself, and describe it."""
-    benchmark.group = f"epoch {CALLS[framework]} {train.DEVICE}"
-    benchmark.name = f"{framework} {mode} {arithmetic}"
+    call = CALLS[loop.framework]
+    benchmark.group = f"epoch {call} {loop.device}"
+    benchmark.name = f"{loop.framework} {loop.mode} {loop.arithmetic}"
     clock.describe(
         benchmark,
-        framework,
-        CALLS[framework],
+        loop.framework,
+        call,
         implementation="ours",
-        mode=mode,
-        arithmetic=arithmetic,
-        device=train.DEVICE,
+        mode=loop.mode,
+        arithmetic=loop.arithmetic,
+        device=loop.device,
         threads=threads,
-        first_step_seconds=first,
+        first_step_seconds=loop.first_step_seconds,
         products_seconds=products(threads),
         **compared,
     )
-    clock.check_moved(before, benchmark.pedantic(epoch, rounds=1))
+    clock.check_moved(before, benchmark.pedantic(loop.epoch, rounds=1))
 
 
 def _seconds(epoch: Callable[[], Any]) -> float:

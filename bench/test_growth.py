@@ -1,11 +1,12 @@
 """How the cost of a step grows with the number of parameters, and with the number of tensors."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from samestep.bench import clock, sizes
+from samestep.bench.options import Options
 from samestep.bench.test_steps import FRAMEWORKS
 from samestep.reference import dialects
 
@@ -22,6 +23,17 @@ MODES = {
 QUICK = {"parameters": 10**7, "tensors": 10**2}  # the most that --quick measures
 
 
+class Point(NamedTuple):
+    """One step to be timed, on tensors of one size."""
+
+    framework: str
+    call: str
+    whose: str  # "ours" or "native"
+    mode: str
+    what: str  # grows: "parameters" or "tensors"
+    amount: int
+
+
 def points() -> Iterator[Any]:
     """Every point of every curve."""
     for call in CALLS:
@@ -31,27 +43,17 @@ def points() -> Iterator[Any]:
                 for count in counts:
                     marks = [pytest.mark.compiled] if mode == "compiled" else []
                     name = f"{framework}-{whose}-{mode}-{count}-{what}"
-                    yield pytest.param(
-                        framework, call, whose, mode, what, count, id=name, marks=marks
-                    )
+                    point = Point(framework, call, whose, mode, what, count)
+                    yield pytest.param(point, id=name, marks=marks)
 
 
-@pytest.mark.parametrize(("framework", "call", "whose", "mode", "what", "count"), list(points()))
-def test_a_point(
-    benchmark: Any,
-    threads: int,
-    quick: bool,
-    framework: str,
-    call: str,
-    whose: str,
-    mode: str,
-    what: str,
-    count: int,
-) -> None:
+@pytest.mark.parametrize("point", list(points()))
+def test_a_point(benchmark: Any, options: Options, point: Point) -> None:
     """A warm step on tensors of that size; the first, with its compilation, is timed by itself."""
-    if quick and count > QUICK[what]:
+    framework, call, whose, mode, what, count = point
+    if options.quick and count > QUICK[what]:
         pytest.skip(f"--quick measures up to {QUICK[what]:,} {what}")
-    home = clock.load(framework, threads, f"samestep.bench.frameworks.{framework}")
+    home = clock.load(framework, options.threads, f"samestep.bench.frameworks.{framework}")
     _, name, arguments = dialects.parse(call)
     measured = dialects.read(call) if whose == "ours" else dialects.Call(name, arguments)
     size = sizes.grown(what, count)
@@ -67,7 +69,7 @@ def test_a_point(
             implementation=whose,
             mode=mode,
             device="cpu",
-            threads=threads,
+            threads=options.threads,
             first_step_seconds=first,
             grows=what,
             count=count,

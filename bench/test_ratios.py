@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from samestep.bench import clock, memory, pairs, sizes
-from samestep.bench.test_steps import DEVICES, FRAMEWORKS, MODES, calls, skip_impossible
+from samestep.bench.options import Options
+from samestep.bench.test_steps import DEVICES, FRAMEWORKS, MODES, Step, calls, skip_impossible
 from samestep.reference import Rule, dialects
 
 OURS = {"pytorch": ("compiled", "eager"), "tensorflow": ("xla", "graph")}
@@ -29,6 +30,16 @@ class Native(NamedTuple):
         return min(self.seconds, key=self.seconds.__getitem__)
 
 
+class Comparison(NamedTuple):
+    """One step of ours that is compared with natives."""
+
+    framework: str
+    call: str
+    mode: str
+    size: str
+    device: str
+
+
 def comparisons() -> Iterator[Any]:
     """Every call of a framework's own dialect, in our modes, at each size, on each device."""
     for call in calls():
@@ -39,39 +50,31 @@ def comparisons() -> Iterator[Any]:
                 for device in DEVICES:
                     marks = [pytest.mark.compiled] if mode == "compiled" else []
                     name = f"{framework}-{rule}-{mode}-{size}-{device}"
-                    yield pytest.param(framework, call, mode, size, device, id=name, marks=marks)
+                    comparison = Comparison(framework, call, mode, size, device)
+                    yield pytest.param(comparison, id=name, marks=marks)
 
 
-@pytest.mark.parametrize(("framework", "call", "mode", "size", "device"), list(comparisons()))
-def test_a_ratio(
-    benchmark: Any,
-    threads: int,
-    quick: bool,
-    rules: list[str],
-    chosen_sizes: list[str],
-    seconds: float,
-    framework: str,
-    call: str,
-    mode: str,
-    size: str,
-    device: str,
-) -> None:
+@pytest.mark.parametrize("comparison", list(comparisons()))
+def test_a_ratio(benchmark: Any, options: Options, comparison: Comparison) -> None:
     """Ours in turn with the quickest native, the default one and an in-place axpy.
 
     The native is also timed with itself.
     """
+    framework, call, mode, size, device = comparison
+    seconds = options.seconds
     _, name, _ = dialects.parse(call)
     rule = dialects.read(call)
-    if (kind := type(rule).__name__) not in rules or sizes.of(kind)[size] not in chosen_sizes:
+    kind = type(rule).__name__
+    if kind not in options.rules or sizes.of(kind)[size] not in options.sizes:
         pytest.skip("--rules or --sizes leaves it out")
-    home = clock.load(framework, threads, f"samestep.bench.frameworks.{framework}")
+    home = clock.load(framework, options.threads, f"samestep.bench.frameworks.{framework}")
     if device == "cuda" and not home.gpu():
         pytest.skip(f"{framework} finds no CUDA device")
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(home.stepper(rule, mode, device, size))
         first = clock.warm_up(ours)
         pairs.check_waits(ours.step, ours.weights)
-        native = natives(home, call, device, size, quick, stack)
+        native = natives(home, comparison, options.quick, stack)
         quickest = native.steppers[native.quickest]
         usual = home.usual(name, device)
         ratio = pairs.compare(ours.step, quickest.step, seconds)
@@ -89,7 +92,7 @@ def test_a_ratio(
             implementation="ours",
             mode=mode,
             device=device,
-            threads=threads,
+            threads=options.threads,
             gpu=home.gpu() if device == "cuda" else None,
             first_step_seconds=first,
             native=native.quickest,
@@ -110,15 +113,15 @@ def test_a_ratio(
 
 
 def natives(
-    home: ModuleType, call: str, device: str, size: str, quick: bool, stack: contextlib.ExitStack
+    home: ModuleType, comparison: Comparison, quick: bool, stack: contextlib.ExitStack
 ) -> Native:
     """The native optimizer in every mode that runs here."""
+    framework, call, _, size, device = comparison
     _, name, arguments = dialects.parse(call)
-    framework = home.__name__.rpartition(".")[2]
     steppers = Native({}, {})
     for mode in MODES[framework, "native"]:
         try:
-            skip_impossible(home, name, "native", mode, device, quick)
+            skip_impossible(home, Step(framework, call, "native", mode, device), quick)
         except pytest.skip.Exception:
             continue
         steppers.steppers[mode] = each = stack.enter_context(

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from samestep.bench import clock, sizes
+from samestep.bench.options import Options
 from samestep.parity.measure import cases
 from samestep.reference import dialects
 
@@ -36,6 +37,16 @@ def calls() -> Iterator[str]:
             yield f"{dialect}:{dialects.Call(name, arguments)}"
 
 
+class Step(NamedTuple):
+    """One step to be timed."""
+
+    framework: str
+    call: str
+    whose: str  # "ours" or "native"
+    mode: str
+    device: str
+
+
 def steps() -> Iterator[Any]:
     """Every rule in both dialects, ours and native, in each mode and on each device."""
     for call in calls():
@@ -45,43 +56,37 @@ def steps() -> Iterator[Any]:
                 marks = [pytest.mark.compiled] if mode == "compiled" else []
                 for device in DEVICES:
                     name = f"{framework}-{rule}-{whose}-{mode}-{device}"
-                    yield pytest.param(framework, call, whose, mode, device, id=name, marks=marks)
+                    step = Step(framework, call, whose, mode, device)
+                    yield pytest.param(step, id=name, marks=marks)
 
 
-@pytest.mark.parametrize(("framework", "call", "whose", "mode", "device"), list(steps()))
-def test_a_step(
-    benchmark: Any,
-    threads: int,
-    quick: bool,
-    rules: list[str],
-    framework: str,
-    call: str,
-    whose: str,
-    mode: str,
-    device: str,
-) -> None:
+@pytest.mark.parametrize("step", list(steps()))
+def test_a_step(benchmark: Any, options: Options, step: Step) -> None:
     """A warm, synchronised step; the first, with its compilation, is timed by itself."""
-    if (kind := type(dialects.read(call)).__name__) not in rules:
+    rule = dialects.read(step.call)
+    if (kind := type(rule).__name__) not in options.rules:
         pytest.skip("--rules leaves it out")
-    home = clock.load(framework, threads, f"samestep.bench.frameworks.{framework}")
-    _, name, arguments = dialects.parse(call)
-    skip_impossible(home, name, whose, mode, device, quick)
-    what = dialects.read(call) if whose == "ours" else dialects.Call(name, arguments)
-    benchmark.group = f"{framework} {name} {device}"
-    benchmark.name = f"{whose} {mode}"
+    home = clock.load(
+        step.framework, options.threads, f"samestep.bench.frameworks.{step.framework}"
+    )
+    skip_impossible(home, step, options.quick)
+    _, name, arguments = dialects.parse(step.call)
+    optimizer = rule if step.whose == "ours" else dialects.Call(name, arguments)
+    benchmark.group = f"{step.framework} {name} {step.device}"
+    benchmark.name = f"{step.whose} {step.mode}"
     size = next(iter(sizes.of(kind)))
-    with home.stepper(what, mode, device, size) as stepper:
+    with home.stepper(optimizer, step.mode, step.device, size) as stepper:
         first = clock.warm_up(stepper)
         clock.describe(
             benchmark,
-            framework,
-            call,
+            step.framework,
+            step.call,
             size,
-            implementation=whose,
-            mode=mode,
-            device=device,
-            gpu=home.gpu() if device == "cuda" else None,
-            threads=threads,
+            implementation=step.whose,
+            mode=step.mode,
+            device=step.device,
+            gpu=home.gpu() if step.device == "cuda" else None,
+            threads=options.threads,
             first_step_seconds=first,
         )
         before = stepper.weights()
@@ -89,12 +94,12 @@ def test_a_step(
         clock.check_moved(before, stepper.weights())
 
 
-def skip_impossible(
-    home: ModuleType, name: str, whose: str, mode: str, device: str, quick: bool
-) -> None:
+def skip_impossible(home: ModuleType, step: Step, quick: bool) -> None:
     """Skip, with the reason, an implementation that cannot run here or was left out."""
-    if device == "cuda" and not home.gpu():
-        pytest.skip(f"{home.__name__.rpartition('.')[2]} finds no CUDA device")
+    _, name, _ = dialects.parse(step.call)
+    whose, mode = step.whose, step.mode
+    if step.device == "cuda" and not home.gpu():
+        pytest.skip(f"{step.framework} finds no CUDA device")
     if mode == "foreach" and name in home.native.UNVARIED:
         pytest.skip(f"torch.optim.{name} has one implementation, a for-loop")
     if mode == "fused" and name not in home.native.FUSED:
