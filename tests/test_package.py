@@ -79,8 +79,10 @@ def test_editable_install_imports_the_checkout(tmp_path: Path) -> None:
     assert {Path(name).suffix for name in contents(wheel)} == {".pth"}
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     folder = str(tmp_path / "site")
-    code = f"import site; site.addsitedir({folder!r}); import samestep.reference as reference"
-    ended = run_python(f"{code}; print(reference.__file__)", cwd=tmp_path)
+    without_installed = "sys.path = [path for path in sys.path if 'site-packages' not in path]"
+    code = f"import site, sys; {without_installed}; site.addsitedir({folder!r})"
+    show = "import samestep.reference; print(samestep.reference.__file__)"
+    ended = run_python(f"{code}; {show}", cwd=tmp_path)
     file = ROOT / "samestep" / "reference" / "__init__.py"
     assert ended.stdout.splitlines() == [str(file)], ended.stderr
 
