@@ -125,6 +125,10 @@ def _sensitivity(request: Request, out: Path, on_part: Callable[[str], None]) ->
         return Ending(State.LEFT_OUT, "switched off with --no-sensitivity")
     if samestep.checkout() is None:
         return Ending(State.LEFT_OUT, "it needs a checkout, and this is an installed package")
+    for package in ("mpmath", "gmpy2"):
+        if importlib.util.find_spec(package) is None:
+            advice = "pip install mpmath gmpy2, or leave wrong rules out with --no-sensitivity"
+            return Ending(State.FAILED, f"it needs {package}, which is not installed; {advice}")
     result = out / FILES.sensitivity
     module = "samestep.parity.sensitivity"
     chosen = {} if request.has_usual_rules else {"rules": list(request.rules)}

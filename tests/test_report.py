@@ -370,6 +370,22 @@ def test_step_times_without_their_package_say_what_to_install(
     )
 
 
+def test_wrong_rules_without_their_package_say_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And they do not hold: they were asked for."""
+
+    def find_spec(name: str) -> Any:
+        return None if name == "gmpy2" else name
+
+    monkeypatch.setattr(build.importlib.util, "find_spec", find_spec)
+    ending = build._sensitivity(Request(("SGD",)), tmp_path, build.ignore)
+    assert ending.state is State.FAILED
+    assert ending.message.startswith(
+        "it needs gmpy2, which is not installed; pip install mpmath gmpy2"
+    )
+
+
 TESTS = """
 import time
 import pytest
