@@ -56,7 +56,7 @@ class Clipped(Optimizer):
             value = keras_options.get(option)
             if value is not None:
                 raise ValueError(
-                    f"clipping must be said once, got {clipping!r} and {option}={value!r}"
+                    f"clipping must be given once, got {clipping!r} and {option}={value!r}"
                 )
         if not isinstance(clipping, Clipping):
             raise ValueError(f"clipping must be one such as ClipNorm(limit=1.0), got {clipping!r}")
