@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from samestep.reference.parts import Accumulation, Average, Clipping, Schedule, restore
+from samestep.reference.parts import Accumulating, Average, Averaging, Clipping, Schedule, restore
 
 from . import namespace
 from .optimizer import dense
@@ -111,50 +111,32 @@ def averaging(average: Average) -> Callable[[torch.Tensor, torch.Tensor, Any], t
     return average_function
 
 
-class Averages:
+class Averages(Averaging):
     """Averages of ``parameters``: call ``update()`` after each step and read ``averages``.
 
-    Half precision is averaged in float32, so the averages of such parameters are float32.
+    Half precision is averaged in float32, so the averages of such parameters are float32. A state
+    of ``state_dict()`` goes on exactly; it loads without pickle.
     """
 
-    def __init__(self, parameters: Iterable[torch.Tensor], average: Average) -> None:
-        self.parameters = list(parameters)
-        self.average = average
-        self.count = 0
-        self.averages: list[torch.Tensor] = []
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take in the parameters as they are now; the first time copies them."""
-        self.count += 1
-        now = [_wide(parameter.detach()) for parameter in self.parameters]
-        self.averages = self.average.update(self.averages, now, self.count)
+    def _wide(self, parameter: torch.Tensor) -> torch.Tensor:
+        return _wide(parameter.detach())
 
 
-class Accumulator:
+class Accumulator(Accumulating):
     """Collects gradients: ``add`` gives those to step with when they are due, else None.
 
-    Half precision is summed in float32 and rounded once. A tensor that had no gradient keeps None.
+    After the last batch call ``finish()``, which gives those of an incomplete window. Half
+    precision is summed in float32 and rounded once. A tensor that had no gradient keeps None.
     """
 
-    def __init__(self, accumulation: Accumulation) -> None:
-        self.accumulation = accumulation
-        self.count = 0
-        self.sums: list[torch.Tensor | None] = []
-        self.dtypes: dict[int, torch.dtype] = {}
+    def _wide(self, gradient: torch.Tensor) -> torch.Tensor:
+        return _wide(dense(gradient.detach()))
 
-    @torch.no_grad()
-    def add(self, gradients: Gradients) -> list[torch.Tensor | None] | None:
-        """Take in one batch's gradients, in the same order and of the same dtypes each time."""
-        self.count += 1
-        self.dtypes |= {index: g.dtype for index, g in enumerate(gradients) if g is not None}
-        wide = [None if g is None else _wide(dense(g)) for g in gradients]
-        self.sums = self.accumulation.add(self.sums, wide) if self.sums else wide
-        if not self.accumulation.due(self.count):
-            return None
-        finished = self.accumulation.finished(self.sums)
-        self.sums = []
-        return [None if g is None else g.to(self.dtypes[i]) for i, g in enumerate(finished)]
+    def _narrow(self, gradient: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        return gradient.to(dtype)
+
+    def _dtype(self, name: str) -> torch.dtype:
+        return getattr(torch, name)
 
 
 def _wide(tensor: torch.Tensor) -> torch.Tensor:

@@ -9,8 +9,8 @@ clipping and accumulation give its gradient, and an average reads the parameters
 [0.0, 0.05, 0.1, 0.0]
 """
 
-from .accumulation import Accumulation, Total
-from .average import Average, EqualAverage, MovingAverage
+from .accumulation import Accumulating, Accumulation, Total
+from .average import Average, Averaging, EqualAverage, MovingAverage, Start
 from .clipping import ClipGlobalNorm, ClipNorm, Clipping, ClipValue, Infinite, global_norm
 from .part import Part, restore
 from .schedules import (
@@ -36,8 +36,8 @@ SCHEDULES: tuple[type[Schedule], ...] = (
 CLIPPINGS: tuple[type[Clipping], ...] = (ClipValue, ClipNorm, ClipGlobalNorm)
 
 __all__ = [
-    "CLIPPINGS", "SCHEDULES", "Accumulation", "After", "Average", "ClipGlobalNorm", "ClipNorm",
-    "ClipValue", "Clipping", "Constant", "Cosine", "EqualAverage", "Exponential", "Infinite",
-    "MovingAverage", "Part", "Piecewise", "Polynomial", "Schedule", "Switch", "Total", "WarmUp",
-    "global_norm", "restore",
+    "CLIPPINGS", "SCHEDULES", "Accumulating", "Accumulation", "After", "Average", "Averaging",
+    "ClipGlobalNorm", "ClipNorm", "ClipValue", "Clipping", "Constant", "Cosine", "EqualAverage",
+    "Exponential", "Infinite", "MovingAverage", "Part", "Piecewise", "Polynomial", "Schedule",
+    "Start", "Switch", "Total", "WarmUp", "global_norm", "restore",
 ]  # fmt: skip

@@ -28,6 +28,7 @@ from samestep.reference.parts import (
     Piecewise,
     Polynomial,
     Schedule,
+    Start,
     Switch,
     Total,
     WarmUp,
@@ -58,7 +59,8 @@ FACTS: dict[type[Part], dict[str, tuple[Any, str]]] = {
     ClipNorm: {"limit": (GIVEN, "(0, inf)")},
     ClipGlobalNorm: {"limit": (GIVEN, "(0, inf)"), "added": (0.0, "[0, inf)"),
      "infinite": (Infinite.ZERO, "")},
-    MovingAverage: {"keep": (0.99, "[0, 1]")},  # Keras' ema_momentum
+    MovingAverage: {"keep": (0.99, "[0, 1]"), "start": (Start.COPY, ""),
+     "by_updates": (False, "")},  # Keras' ema_momentum
     EqualAverage: {},
     Accumulation: {"steps": (GIVEN, "[1, inf)"), "total": (Total.MEAN, "")},
 }  # fmt: skip
@@ -177,6 +179,14 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
         "boundaries must be a sequence of numbers, got '3'",
     ),
     (lambda: WarmUp(steps=3, then=0.1), r"then must be a schedule such as Cosine\(.*\), got 0.1"),
+    (
+        lambda: MovingAverage(keep=1, start=Start.CORRECTED),
+        "Start.CORRECTED must have a constant keep below 1, got keep=1.0, by_updates=False",
+    ),
+    (
+        lambda: MovingAverage(by_updates=True, start=Start.CORRECTED),
+        "must have a constant keep below 1, got keep=0.99, by_updates=True",
+    ),
     (lambda: MovingAverage(keep=1.5), r"keep must lie in \[0, 1\], got 1.5"),
     (
         lambda: restore({"part": "restore"}),

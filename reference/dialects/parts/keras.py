@@ -29,6 +29,7 @@ from samestep.reference.parts import (
     Piecewise,
     Polynomial,
     Schedule,
+    Start,
     Switch,
     Total,
     WarmUp,
@@ -197,13 +198,14 @@ def read_average(**arguments: Any) -> Average:
 
 
 def spell_average(average: Average) -> dict[str, Any]:
-    """The arguments of a Keras optimizer that mean the average; Inexpressible for equal weights."""
-    if isinstance(average, MovingAverage):
-        return {"use_ema": True, "ema_momentum": average.keep}
+    """The arguments of a Keras optimizer that mean the average, or Inexpressible."""
     ours = "samestep.frameworks.tensorflow.parts.Averages(variables, average)"
-    raise Inexpressible(
-        f"{average!r} in a Keras optimizer", "use_ema forgets at a constant pace", ours
-    )
+    what = f"{average!r} in a Keras optimizer"
+    if not isinstance(average, MovingAverage) or average.by_updates:
+        raise Inexpressible(what, "use_ema forgets at a constant pace", ours)
+    if average.start is not Start.COPY:
+        raise Inexpressible(what, "use_ema copies the weights after the first step", ours)
+    return {"use_ema": True, "ema_momentum": average.keep}
 
 
 def read_accumulation(gradient_accumulation_steps: int) -> Accumulation:

@@ -27,6 +27,7 @@ from samestep.reference.parts import (
     Piecewise,
     Polynomial,
     Schedule,
+    Start,
     Switch,
     Total,
     WarmUp,
@@ -239,12 +240,22 @@ def read_average(name: str = "", /, **arguments: Any) -> Average:
 def spell_average(average: Average) -> Call:
     """The function in torch.optim.swa_utils whose result, given as ``avg_fn``, means the average.
 
-    Given as ``multi_avg_fn``, ``get_swa_multi_avg_fn`` takes its shares through float32, also in
+    Inexpressible for an average that does not begin with a copy, or whose pace changes. Given as
+    ``multi_avg_fn``, ``get_swa_multi_avg_fn`` takes its shares through float32, also in
     float64.
     """
-    if isinstance(average, MovingAverage):
-        return Call("get_ema_avg_fn", {"decay": average.keep})
-    return Call("get_swa_avg_fn", {})
+    if not isinstance(average, MovingAverage):
+        return Call("get_swa_avg_fn", {})
+    ours = "samestep.frameworks.pytorch.parts.Averages(parameters, average)"
+    what = f"{average!r} in torch.optim.swa_utils"
+    if average.by_updates:
+        raise Inexpressible(what, "get_ema_avg_fn has one decay for all updates", ours)
+    if average.start is Start.CORRECTED:
+        instead = f"avg_fn=samestep.frameworks.pytorch.parts.averaging({average!r}), or {ours}"
+        raise Inexpressible(what, "get_ema_avg_fn has one decay for all updates", instead)
+    if average.start is not Start.COPY:
+        raise Inexpressible(what, "AveragedModel copies the model at the first update", ours)
+    return Call("get_ema_avg_fn", {"decay": average.keep})
 
 
 def spell_accumulation(accumulation: Accumulation) -> Call:
@@ -252,7 +263,8 @@ def spell_accumulation(accumulation: Accumulation) -> Call:
     share = f"(loss / {accumulation.steps})" if accumulation.total is Total.MEAN else "loss"
     instead = (
         f"{share}.backward() for each batch, optimizer.step() and optimizer.zero_grad() after each "
-        f"{accumulation.steps}th, or samestep.frameworks.pytorch.parts.Accumulator(accumulation)"
+        f"{accumulation.steps}th and after the last, or "
+        "samestep.frameworks.pytorch.parts.Accumulator(accumulation) with finish()"
     )
     raise Inexpressible(
         f"{accumulation!r} in PyTorch", "it leaves accumulation to the training loop", instead
