@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from samestep.reference.parts import Accumulating, Averaging, Clipping, Schedule
+from samestep.reference.parts import (
+    Accumulating,
+    Averaging,
+    Clipping,
+    Plateau,
+    PlateauWatch,
+    Schedule,
+)
 
 from . import namespace
 from .optimizer import Optimizer
@@ -49,6 +56,27 @@ class Scheduler:
         """Set the next step's rate."""
         self.taken += 1
         self.optimizer.lr = self.schedule.rate(self.taken + 1)
+
+
+class PlateauScheduler:
+    """Lowers ``optimizer.lr`` when a value stops improving: call ``step(value)`` each epoch."""
+
+    def __init__(self, optimizer: Optimizer, plateau: Plateau) -> None:
+        self.optimizer = optimizer
+        self.watch = PlateauWatch(plateau)
+
+    def step(self, value: float) -> None:
+        """Take in the value of the epoch that has ended."""
+        if self.watch.falls(value):
+            self.optimizer.lr = self.watch.plateau.lowered(self.optimizer.lr)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values; the learning rate is the optimizer's."""
+        return self.watch.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state; ValueError if it was saved under another plateau."""
+        self.watch.load_state_dict(state)
 
 
 class Averages(Averaging):

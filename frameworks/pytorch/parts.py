@@ -15,7 +15,18 @@ from typing import Any
 
 import torch
 
-from samestep.reference.parts import Accumulating, Average, Averaging, Clipping, Schedule, restore
+from samestep.reference.parts import (
+    Accumulating,
+    Average,
+    Averaging,
+    Clipping,
+    Mode,
+    Plateau,
+    PlateauWatch,
+    Schedule,
+    ThresholdMode,
+    restore,
+)
 
 from . import namespace
 from .optimizer import dense
@@ -92,14 +103,67 @@ class Scheduler(torch.optim.lr_scheduler.LRScheduler):
         if theirs != self.schedules:
             raise ValueError(f"the saved state must belong to {self.schedules}, got {theirs}")
         super().load_state_dict({**state_dict, "schedules": self.schedules})
-        self._last_lr = []
-        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            if isinstance(group["lr"], torch.Tensor):  # it may be known to a captured graph
-                group["lr"].fill_(lr)
-                self._last_lr.append(group["lr"].clone())
-            else:
-                group["lr"] = lr
-                self._last_lr.append(lr)
+        self._last_lr = [
+            _set_rate(group, lr)
+            for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True)
+        ]
+
+
+class PlateauScheduler(torch.optim.lr_scheduler.ReduceLROnPlateau):
+    """A plateau as a true torch scheduler: call ``step(value)`` after each epoch.
+
+    It lowers every group's ``lr`` by the plateau's own arithmetic. Training loops that know
+    ``ReduceLROnPlateau`` know it. The ``state_dict`` has plain values; the rates themselves are in
+    that of the optimizer.
+    """
+
+    def __init__(self, optimizer: Any, plateau: Plateau) -> None:
+        self.watch = PlateauWatch(plateau)
+        super().__init__(
+            optimizer,
+            mode="min" if plateau.mode is Mode.MIN else "max",
+            factor=plateau.factor,
+            patience=plateau.patience,
+            threshold=plateau.threshold,
+            threshold_mode="rel" if plateau.threshold_mode is ThresholdMode.REL else "abs",
+            cooldown=plateau.cooldown,
+            min_lr=plateau.min_lr,
+            eps=plateau.least_change,
+        )
+
+    def step(self, metrics: Any, epoch: int | None = None) -> None:
+        """Take in the value of the epoch that has ended, a number or a tensor with one element."""
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        falls = self.watch.falls(metrics)
+        groups = self.optimizer.param_groups
+        if falls:
+            for group in groups:
+                _set_rate(group, self.watch.plateau.lowered(float(group["lr"])))
+        self._show_state()
+        self._last_lr = [group["lr"] for group in groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**self.watch.state_dict(), "last_epoch": self.last_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a saved state; ValueError if it was saved under another plateau."""
+        self.watch.load_state_dict(state_dict)
+        self.last_epoch = state_dict["last_epoch"]
+        self._show_state()
+
+    def _show_state(self) -> None:
+        """Copy the state to where torch has it."""
+        self.best, self.num_bad_epochs, self.cooldown_counter = self.watch.state
+
+
+def _set_rate(group: dict[str, Any], lr: float) -> Any:
+    """Set the group's rate; gives what a scheduler stores as the last rate."""
+    if isinstance(group["lr"], torch.Tensor):  # it may be known to a captured graph
+        group["lr"].fill_(lr)
+        return group["lr"].clone()
+    group["lr"] = lr
+    return lr
 
 
 def averaging(average: Average) -> Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]:

@@ -6,6 +6,7 @@
     model.compile(optimizer=Clipped(rule, ClipGlobalNorm(limit=1.0), learning_rate=schedule), ...)
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from samestep.reference.parts import (
     Average,
     Averaging,
     Clipping,
+    Plateau,
+    PlateauWatch,
     restore,
 )
 
@@ -121,6 +124,43 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def from_config(cls, config: dict[str, Any]) -> "Schedule":
         """The inverse of ``get_config``."""
         return cls(restore(config["schedule"]), config["gradient_accumulation_steps"])
+
+
+class PlateauCallback(keras.callbacks.Callback):
+    """A plateau as a Keras callback: ``model.fit(..., callbacks=[PlateauCallback(plateau)])``.
+
+    ``monitor`` is the logged value to watch. The optimizer needs a fixed learning rate, no
+    schedule. Unlike Keras' ReduceLROnPlateau it goes on counting in a second ``fit``, and has a
+    state that can be saved.
+    """
+
+    def __init__(self, plateau: Plateau, monitor: str = "val_loss") -> None:
+        super().__init__()
+        self.watch = PlateauWatch(plateau)
+        self.monitor = monitor
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Take in the monitored value of the epoch that has ended."""
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            logged = ", ".join(logs or {})
+            warnings.warn(
+                f"monitor must be one of the logged values ({logged}), got {self.monitor!r}; "
+                "this epoch does not count",
+                stacklevel=2,
+            )
+        elif self.watch.falls(value):
+            optimizer = self.model.optimizer
+            lr = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+            optimizer.learning_rate = self.watch.plateau.lowered(lr)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values; the learning rate is the optimizer's."""
+        return self.watch.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state; ValueError if it was saved under another plateau."""
+        self.watch.load_state_dict(state)
 
 
 class Averages(Averaging):

@@ -1,7 +1,8 @@
-"""The parts around a rule, each written once: clipping, schedules, averages, accumulation.
+"""The parts around a rule, each written once.
 
-No part depends on a rule, and no rule on a part. A schedule gives the learning rate of a step,
-clipping and accumulation give its gradient, and an average reads the parameters after it.
+No part depends on a rule, and no rule on a part. A schedule gives the learning rate of a step, and
+a plateau lowers it. Clipping, accumulation and loss scaling give the step's gradient, and an
+average reads the parameters after it.
 
 >>> from samestep.reference.parts import Cosine, WarmUp
 >>> schedule = WarmUp(steps=4, then=Cosine(lr=0.1, steps=100))
@@ -13,6 +14,7 @@ from .accumulation import Accumulating, Accumulation, Total
 from .average import Average, Averaging, EqualAverage, MovingAverage, Start
 from .clipping import ClipGlobalNorm, ClipNorm, Clipping, ClipValue, Infinite, global_norm
 from .part import Part, restore
+from .plateau import Mode, Plateau, PlateauState, PlateauWatch, ThresholdMode
 from .schedules import (
     After,
     Constant,
@@ -38,6 +40,7 @@ CLIPPINGS: tuple[type[Clipping], ...] = (ClipValue, ClipNorm, ClipGlobalNorm)
 __all__ = [
     "CLIPPINGS", "SCHEDULES", "Accumulating", "Accumulation", "After", "Average", "Averaging",
     "ClipGlobalNorm", "ClipNorm", "ClipValue", "Clipping", "Constant", "Cosine", "EqualAverage",
-    "Exponential", "Infinite", "MovingAverage", "Part", "Piecewise", "Polynomial", "Schedule",
-    "Start", "Switch", "Total", "WarmUp", "global_norm", "restore",
+    "Exponential", "Infinite", "Mode", "MovingAverage", "Part", "Piecewise", "Plateau",
+    "PlateauState", "PlateauWatch", "Polynomial", "Schedule", "Start", "Switch", "ThresholdMode",
+    "Total", "WarmUp", "global_norm", "restore",
 ]  # fmt: skip

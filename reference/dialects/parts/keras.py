@@ -25,12 +25,15 @@ from samestep.reference.parts import (
     Cosine,
     Exponential,
     Infinite,
+    Mode,
     MovingAverage,
     Piecewise,
+    Plateau,
     Polynomial,
     Schedule,
     Start,
     Switch,
+    ThresholdMode,
     Total,
     WarmUp,
 )
@@ -54,6 +57,13 @@ SCHEDULES: Signatures = {
         "initial_learning_rate": REQUIRED, "decay_steps": REQUIRED, "alpha": 0.0,
         "warmup_target": None,
         "warmup_steps": 0,
+    },
+}  # fmt: skip
+
+PLATEAUS: Signatures = {
+    "ReduceLROnPlateau": {
+        "monitor": "val_loss", "factor": 0.1, "patience": 10, "verbose": 0, "mode": "auto",
+        "min_delta": 1e-4, "cooldown": 0, "min_lr": 0.0,
     },
 }  # fmt: skip
 
@@ -135,6 +145,69 @@ def _cosine(schedule: Cosine) -> dict[str, Any]:
             what, "the end of CosineDecay is a share of its beginning, here 0", OURS
         )
     return {"decay_steps": schedule.steps, "alpha": schedule.end / schedule.lr}
+
+
+def read_plateau(name: str = "ReduceLROnPlateau", /, **arguments: Any) -> Plateau:
+    """The plateau of ``keras.callbacks.ReduceLROnPlateau(**arguments)``.
+
+    Keras lowers the rate at bad epoch number ``patience``, so the part tolerates one epoch less; 0
+    means the same as 1. Its cooldown ends one epoch earlier than it says, and ``min_delta`` is
+    absolute. Not modelled: Keras compares in float32, takes a first value of NaN for the best, and
+    begins to count anew in each ``fit``. ``monitor`` and ``verbose`` do not matter, except that
+    ``mode="auto"`` needs a loss: Inexpressible for another value. ValueError for an unknown
+    argument or a value out of range.
+    """
+    a = complete("keras.callbacks", PLATEAUS, name, arguments)
+    return Plateau(
+        mode=_direction(a["mode"], a["monitor"]),
+        factor=a["factor"],
+        patience=max(a["patience"] - 1, 0),
+        threshold=abs(a["min_delta"]),
+        threshold_mode=ThresholdMode.ABS,
+        cooldown=max(a["cooldown"] - 1, 0),
+        min_lr=a["min_lr"],
+    )
+
+
+def _direction(mode: str, monitor: str) -> Mode:
+    """The mode that Keras chooses."""
+    if mode in ("min", "max"):
+        return Mode.MIN if mode == "min" else Mode.MAX
+    if mode != "auto":
+        raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+    if monitor.removeprefix("val_") == "loss":
+        return Mode.MIN
+    what = f"ReduceLROnPlateau(monitor={monitor!r})"
+    why = "in mode 'auto' Keras asks the model's metric whether it should rise or fall"
+    raise Inexpressible(what, why, "mode='max' or mode='min'")
+
+
+def spell_plateau(plateau: Plateau) -> Call:
+    """The callback in keras.callbacks that means the plateau, or Inexpressible.
+
+    Its ``monitor``, by default "val_loss", is the caller's.
+    """
+    if plateau.threshold_mode is ThresholdMode.REL and plateau.threshold:
+        why = "min_delta is absolute, and this threshold is a share of the best value"
+        instead = (
+            "threshold_mode='ABS' and a threshold in the units of the value, or "
+            f"samestep.frameworks.tensorflow.parts.PlateauCallback({plateau!r})"
+        )
+        raise Inexpressible(f"{plateau!r} in keras.callbacks", why, instead)
+    arguments = {
+        "factor": plateau.factor,
+        "patience": plateau.patience + 1,
+        "mode": plateau.mode.name.lower(),
+        "min_delta": plateau.threshold,
+        "cooldown": plateau.cooldown + 1 if plateau.cooldown else 0,
+        "min_lr": plateau.min_lr,
+    }
+    defaults = PLATEAUS["ReduceLROnPlateau"]
+    changed = {name: value for name, value in arguments.items() if value != defaults[name]}
+    if not plateau.least_change:
+        return Call("ReduceLROnPlateau", changed)
+    least = plateau.least_change / (1 - plateau.factor)
+    return Call("ReduceLROnPlateau", changed, f"while the rate is above {least:.3g}")
 
 
 def read_clipping(**arguments: Any) -> Clipping:
