@@ -117,6 +117,8 @@ class PlateauScheduler(torch.optim.lr_scheduler.ReduceLROnPlateau):
     that of the optimizer.
     """
 
+    last_epoch: int
+
     def __init__(self, optimizer: Any, plateau: Plateau) -> None:
         self.watch = PlateauWatch(plateau)
         super().__init__(
