@@ -66,3 +66,6 @@ class ASGD(Rule):
         a = state["a"] + c.share * (theta - state["a"])
         # equivalent mutant "eta -> state["eta"]": its shape and dtype are the same
         return theta, {"eta": xp.zeros_like(eta) + c.later, "a": a}
+
+    def average(self, theta: Array, state: State) -> Array:
+        return state["a"]

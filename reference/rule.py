@@ -176,6 +176,13 @@ class Rule:
         """
         raise NotImplementedError
 
+    def average(self, theta: Array, state: State) -> Array:
+        """The average of the parameters that the rule keeps for evaluation; theta if it keeps none.
+
+        ``theta`` and ``state`` are those after at least one step. It changes nothing.
+        """
+        return theta
+
     def apply_decay(self, theta: Array, gradient: Array, c: Shrinking) -> tuple[Array, Array]:
         """Theta and the gradient to descend, after ``maximize`` and early weight decay."""
         if self.maximize:

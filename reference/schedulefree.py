@@ -41,8 +41,9 @@ class ScheduleFree(Rule):
         theta <- (1 - beta1) z' + beta1 x',     z <- z'
 
     z starts at theta. x is computed from theta and z, not stored. theta is where gradients are
-    taken (the paper's y), not the average x. The step has the units of ``lr``, ``epsilon`` those of
-    the gradient, ``warmup`` is a number of steps.
+    taken (the paper's y), not the average x, which is for evaluation: ``average`` gives it. The
+    step has the units of ``lr``, ``epsilon`` those of the gradient, ``warmup`` is a number of
+    steps.
     """
 
     lr: float = number(2.5e-3, "[0, inf)")
@@ -82,3 +83,8 @@ class ScheduleFree(Rule):
         z = z - c.lr * g / (c.stretch * xp.sqrt(v) + c.epsilon)
         x = x + c.share * z
         return self.apply_late_decay(c.rest1 * z + c.beta1 * x, c), {"z": z, "v": v}
+
+    def average(self, theta: Array, state: State) -> Array:
+        """x, the average of all z, of theta's shape and dtype; after at least one step."""
+        inverse = 1 / self.beta1
+        return inverse * (theta - (1 - self.beta1) * state["z"])

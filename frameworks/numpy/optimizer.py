@@ -28,12 +28,15 @@ class Optimizer:
         self.lr = rule.lr
         self.t = [0 for _ in parameters]
         self.state = [_rounded(rule.start(_widened(p), namespace), p.dtype) for p in parameters]
+        self._points: list[np.ndarray] = []  # copies of the parameters during evaluation
 
     def step(self, gradients: Sequence[np.ndarray | None]) -> None:
         """Take one step; a parameter whose gradient is None is left alone.
 
-        ValueError if a gradient has not its parameter's shape and dtype.
+        ValueError if a gradient has not its parameter's shape and dtype, and after ``eval()``.
         """
+        if self._points:
+            raise ValueError("train() must be called before step(): the parameters are averages")
         for index, (parameter, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             if gradient is None:
                 continue
@@ -51,6 +54,25 @@ class Optimizer:
                 theta, state = self.rule.update(theta, g, state, c, namespace)
                 parameter[...] = theta
                 self.state[index] = _rounded(state, parameter.dtype)
+
+    def eval(self) -> None:
+        """Put the averages that ScheduleFree and ASGD keep into the parameters, for evaluation.
+
+        Under a rule without an average, and for a parameter that has not moved, nothing changes.
+        """
+        if self._points or type(self.rule).average is Rule.average:
+            return
+        self._points = [parameter.copy() for parameter in self.parameters]
+        for parameter, state, t in zip(self.parameters, self.state, self.t, strict=True):
+            if t:
+                wide = {name: _widened(array) for name, array in state.items()}
+                parameter[...] = self.rule.average(_widened(parameter), wide)
+
+    def train(self) -> None:
+        """Put the parameters back, bit for bit, where ``eval()`` found them."""
+        for parameter, point in zip(self.parameters, self._points, strict=bool(self._points)):
+            parameter[...] = point
+        self._points = []
 
 
 def _widened(array: np.ndarray) -> np.ndarray:

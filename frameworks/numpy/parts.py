@@ -8,10 +8,18 @@
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from samestep.reference.parts import Accumulation, Average, Clipping, Schedule
+from samestep.reference.parts import (
+    Accumulating,
+    Averaging,
+    Clipping,
+    Plateau,
+    PlateauWatch,
+    Schedule,
+)
 
 from . import namespace
 from .optimizer import Optimizer
@@ -50,53 +58,59 @@ class Scheduler:
         self.optimizer.lr = self.schedule.rate(self.taken + 1)
 
 
-class Averages:
+class PlateauScheduler:
+    """Lowers ``optimizer.lr`` when a value stops improving: call ``step(value)`` each epoch."""
+
+    def __init__(self, optimizer: Optimizer, plateau: Plateau) -> None:
+        self.optimizer = optimizer
+        self.watch = PlateauWatch(plateau)
+
+    def step(self, value: float) -> None:
+        """Take in the value of the epoch that has ended."""
+        if self.watch.falls(value):
+            self.optimizer.lr = self.watch.plateau.lowered(self.optimizer.lr)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values; the learning rate is the optimizer's."""
+        return self.watch.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state; ValueError if it was saved under another plateau."""
+        self.watch.load_state_dict(state)
+
+
+class Averages(Averaging):
     """Averages of ``parameters``: call ``update()`` after each step and read ``averages``.
 
-    Half precision is averaged in float32, so the averages of such parameters are float32.
+    Half precision is averaged in float32, so the averages of such parameters are float32. A state
+    of ``state_dict()`` goes on exactly.
     """
 
-    def __init__(self, parameters: Sequence[np.ndarray], average: Average) -> None:
-        self.parameters = list(parameters)
-        self.average = average
-        self.count = 0
-        self.averages: list[np.ndarray] = []
+    def _wide(self, parameter: np.ndarray) -> np.ndarray:
+        return _wide(parameter)
 
-    def update(self) -> None:
-        """Take in the parameters as they are now; the first time copies them."""
-        self.count += 1
-        now = [_wide(parameter) for parameter in self.parameters]
-        averages = self.average.update(self.averages, now, self.count)
-        self.averages = [np.asarray(average) for average in averages]
+    def _array(self, average: Any) -> np.ndarray:
+        return np.asarray(average)
 
 
-class Accumulator:
+class Accumulator(Accumulating):
     """Collects gradients: ``add`` gives those to step with when they are due, else None.
 
-    Half precision is summed in float32 and rounded once. A tensor that had no gradient keeps None.
+    After the last batch call ``finish()``, which gives those of an incomplete window. Half
+    precision is summed in float32 and rounded once. A tensor that had no gradient keeps None.
     """
 
-    def __init__(self, accumulation: Accumulation) -> None:
-        self.accumulation = accumulation
-        self.count = 0
-        self.sums: list[np.ndarray | None] = []
-        self.dtypes: dict[int, np.dtype] = {}
+    def _wide(self, gradient: np.ndarray) -> np.ndarray:
+        return _wide(gradient)
 
-    def add(self, gradients: Gradients) -> list[np.ndarray | None] | None:
-        """Take in one batch's gradients, in the same order and of the same dtypes each time."""
-        self.count += 1
-        self.dtypes |= {index: g.dtype for index, g in enumerate(gradients) if g is not None}
-        wide = [None if g is None else _wide(g) for g in gradients]
-        self.sums = self.accumulation.add(self.sums, wide) if self.sums else wide
-        if not self.accumulation.due(self.count):
-            return None
-        finished = self.accumulation.finished(self.sums)
-        self.sums = []
-        return [
-            None if g is None else np.asarray(g, self.dtypes[i]) for i, g in enumerate(finished)
-        ]
+    def _narrow(self, gradient: Any, dtype: np.dtype) -> np.ndarray:
+        return np.asarray(gradient, dtype)
+
+    def _dtype(self, name: str) -> np.dtype:
+        return np.dtype(name)
 
 
-def _wide(array: np.ndarray) -> np.ndarray:
+def _wide(array: Any) -> np.ndarray:
     """A copy, half precision as float32."""
+    array = np.asarray(array)
     return array.astype(np.float32 if array.dtype.itemsize == 2 else array.dtype)

@@ -105,6 +105,50 @@ class Optimizer(torch.optim.Optimizer):
                         apply_move(*piece)
         return loss
 
+    @torch.no_grad()
+    def eval(self) -> None:
+        """Put the averages that ScheduleFree and ASGD keep into the parameters, for evaluation.
+
+        Under a rule without an average, and for a parameter that has not moved, nothing changes.
+        Until ``train()`` there are no steps and no ``state_dict()``.
+        """
+        if self._points:
+            return
+        for group in self.param_groups:
+            rule = _rule(group)
+            if type(rule).average is Rule.average:
+                continue
+            for theta in group["params"]:
+                if not self.state.get(theta, {}).get("step"):
+                    continue
+                wide = compute_dtype(theta)
+                state = {k: v.to(wide) for k, v in self.state[theta].items() if k != "step"}
+                average = rule.average(theta.to(wide), state)
+                self._points[theta] = theta.clone()
+                theta.copy_(average)
+
+    @torch.no_grad()
+    def train(self) -> None:
+        """Put the parameters back, bit for bit, where ``eval()`` found them."""
+        for theta, point in self._points.items():
+            theta.copy_(point)
+        self._points.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        """As in torch; ValueError after ``eval()``, when the parameters are averages."""
+        self.check_training("state_dict()")
+        return super().state_dict()
+
+    def check_training(self, what: str) -> None:
+        """ValueError while the parameters are the averages that ``eval()`` has put there."""
+        if self._points:
+            raise ValueError(f"train() must be called before {what}: the parameters are averages")
+
+    @functools.cached_property
+    def _points(self) -> dict[torch.Tensor, torch.Tensor]:
+        """During evaluation, copies of the parameters as they were."""
+        return {}
+
     @functools.cached_property
     def _rules(self) -> dict[int, Rule]:
         """By the number of a group, the rule that its tensors' states are made for."""
@@ -163,6 +207,7 @@ def moves_of(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
     It is scalar work and stays out of compiled code. With ``compiling`` the moves are made for the
     public ``torch.compile``.
     """
+    optimizer.check_training("step()")
     moves = []
     for index, group in enumerate(optimizer.param_groups):
         rule, lr = _rule(group), float(group["lr"])

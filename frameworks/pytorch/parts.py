@@ -15,7 +15,18 @@ from typing import Any
 
 import torch
 
-from samestep.reference.parts import Accumulation, Average, Clipping, Schedule, restore
+from samestep.reference.parts import (
+    Accumulating,
+    Average,
+    Averaging,
+    Clipping,
+    Mode,
+    Plateau,
+    PlateauWatch,
+    Schedule,
+    ThresholdMode,
+    restore,
+)
 
 from . import namespace
 from .optimizer import dense
@@ -92,14 +103,69 @@ class Scheduler(torch.optim.lr_scheduler.LRScheduler):
         if theirs != self.schedules:
             raise ValueError(f"the saved state must belong to {self.schedules}, got {theirs}")
         super().load_state_dict({**state_dict, "schedules": self.schedules})
-        self._last_lr = []
-        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            if isinstance(group["lr"], torch.Tensor):  # it may be known to a captured graph
-                group["lr"].fill_(lr)
-                self._last_lr.append(group["lr"].clone())
-            else:
-                group["lr"] = lr
-                self._last_lr.append(lr)
+        self._last_lr = [
+            _set_rate(group, lr)
+            for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True)
+        ]
+
+
+class PlateauScheduler(torch.optim.lr_scheduler.ReduceLROnPlateau):
+    """A plateau as a true torch scheduler: call ``step(value)`` after each epoch.
+
+    It lowers every group's ``lr`` by the plateau's own arithmetic. Training loops that know
+    ``ReduceLROnPlateau`` know it. The ``state_dict`` has plain values; the rates themselves are in
+    that of the optimizer.
+    """
+
+    last_epoch: int
+
+    def __init__(self, optimizer: Any, plateau: Plateau) -> None:
+        self.watch = PlateauWatch(plateau)
+        super().__init__(
+            optimizer,
+            mode="min" if plateau.mode is Mode.MIN else "max",
+            factor=plateau.factor,
+            patience=plateau.patience,
+            threshold=plateau.threshold,
+            threshold_mode="rel" if plateau.threshold_mode is ThresholdMode.REL else "abs",
+            cooldown=plateau.cooldown,
+            min_lr=plateau.min_lr,
+            eps=plateau.least_change,
+        )
+
+    def step(self, metrics: Any, epoch: int | None = None) -> None:
+        """Take in the value of the epoch that has ended, a number or a tensor with one element."""
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        falls = self.watch.falls(metrics)
+        groups = self.optimizer.param_groups
+        if falls:
+            for group in groups:
+                _set_rate(group, self.watch.plateau.lowered(float(group["lr"])))
+        self._show_state()
+        self._last_lr = [group["lr"] for group in groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**self.watch.state_dict(), "last_epoch": self.last_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a saved state; ValueError if it was saved under another plateau."""
+        self.watch.load_state_dict(state_dict)
+        self.last_epoch = state_dict["last_epoch"]
+        self._show_state()
+
+    def _show_state(self) -> None:
+        """Copy the state to where torch has it."""
+        self.best, self.num_bad_epochs, self.cooldown_counter = self.watch.state
+
+
+def _set_rate(group: dict[str, Any], lr: float) -> Any:
+    """Set the group's rate; gives what a scheduler stores as the last rate."""
+    if isinstance(group["lr"], torch.Tensor):  # it may be known to a captured graph
+        group["lr"].fill_(lr)
+        return group["lr"].clone()
+    group["lr"] = lr
+    return lr
 
 
 def averaging(average: Average) -> Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]:
@@ -111,50 +177,32 @@ def averaging(average: Average) -> Callable[[torch.Tensor, torch.Tensor, Any], t
     return average_function
 
 
-class Averages:
+class Averages(Averaging):
     """Averages of ``parameters``: call ``update()`` after each step and read ``averages``.
 
-    Half precision is averaged in float32, so the averages of such parameters are float32.
+    Half precision is averaged in float32, so the averages of such parameters are float32. A state
+    of ``state_dict()`` goes on exactly; it loads without pickle.
     """
 
-    def __init__(self, parameters: Iterable[torch.Tensor], average: Average) -> None:
-        self.parameters = list(parameters)
-        self.average = average
-        self.count = 0
-        self.averages: list[torch.Tensor] = []
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take in the parameters as they are now; the first time copies them."""
-        self.count += 1
-        now = [_wide(parameter.detach()) for parameter in self.parameters]
-        self.averages = self.average.update(self.averages, now, self.count)
+    def _wide(self, parameter: torch.Tensor) -> torch.Tensor:
+        return _wide(parameter.detach())
 
 
-class Accumulator:
+class Accumulator(Accumulating):
     """Collects gradients: ``add`` gives those to step with when they are due, else None.
 
-    Half precision is summed in float32 and rounded once. A tensor that had no gradient keeps None.
+    After the last batch call ``finish()``, which gives those of an incomplete window. Half
+    precision is summed in float32 and rounded once. A tensor that had no gradient keeps None.
     """
 
-    def __init__(self, accumulation: Accumulation) -> None:
-        self.accumulation = accumulation
-        self.count = 0
-        self.sums: list[torch.Tensor | None] = []
-        self.dtypes: dict[int, torch.dtype] = {}
+    def _wide(self, gradient: torch.Tensor) -> torch.Tensor:
+        return _wide(dense(gradient.detach()))
 
-    @torch.no_grad()
-    def add(self, gradients: Gradients) -> list[torch.Tensor | None] | None:
-        """Take in one batch's gradients, in the same order and of the same dtypes each time."""
-        self.count += 1
-        self.dtypes |= {index: g.dtype for index, g in enumerate(gradients) if g is not None}
-        wide = [None if g is None else _wide(dense(g)) for g in gradients]
-        self.sums = self.accumulation.add(self.sums, wide) if self.sums else wide
-        if not self.accumulation.due(self.count):
-            return None
-        finished = self.accumulation.finished(self.sums)
-        self.sums = []
-        return [None if g is None else g.to(self.dtypes[i]) for i, g in enumerate(finished)]
+    def _narrow(self, gradient: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        return gradient.to(dtype)
+
+    def _dtype(self, name: str) -> torch.dtype:
+        return getattr(torch, name)
 
 
 def _wide(tensor: torch.Tensor) -> torch.Tensor:

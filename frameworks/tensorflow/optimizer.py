@@ -60,6 +60,9 @@ class Optimizer(keras.optimizers.Optimizer):
                 (), _constant(float(learning_rate)), "float64", name="learning_rate"
             )
         self.rule = rule
+        # During evaluation, variables with copies of what they were. A list that TensorFlow
+        # tracked could not be saved.
+        self.__dict__["_points"] = []
 
     def build(self, variables: list[Any]) -> None:
         """Create the step numbers, one vector for all, and each variable's state."""
@@ -104,6 +107,7 @@ class Optimizer(keras.optimizers.Optimizer):
 
         The coefficients of all variables are computed together, before.
         """
+        self._check_training("a step")
         moved = [self._get_variable_index(variable) for _, variable in pairs]
         counted = np.isin(np.arange(len(self._states)), moved).astype(np.int64)
         update(self._steps.value, lambda steps: steps.assign_add(counted))
@@ -128,6 +132,40 @@ class Optimizer(keras.optimizers.Optimizer):
         for name, value in new.items():
             self.assign(slots[name], value)
         self.assign(variable, theta)
+
+    def eval(self) -> None:
+        """Put the averages that ScheduleFree and ASGD keep into the variables, for evaluation.
+
+        Eager code only, such as a callback. Under a rule without an average, and for a variable
+        that has not moved, nothing changes. Until ``train()`` do not train; eager steps, and
+        saving the optimizer, raise ValueError.
+        """
+        if self._points or not self.built or type(self.rule).average is Rule.average:
+            return
+        steps = self._steps.numpy()
+        for index, variable in enumerate(self._trainable_variables):
+            if steps[index]:
+                wide = compute_dtype(tf.as_dtype(variable.dtype))
+                state = {name: tf.cast(x.value, wide) for name, x in self._states[index].items()}
+                point = tf.identity(tf.convert_to_tensor(variable))
+                theta = tf.cast(point, wide)
+                self._points.append((variable, point))
+                variable.assign(tf.cast(self.rule.average(theta, state), variable.dtype))
+
+    def train(self) -> None:
+        """Put the variables back, bit for bit, where ``eval()`` found them."""
+        for variable, point in self._points:
+            variable.assign(point)
+        self._points.clear()
+
+    def save_own_variables(self, store: Any) -> None:
+        """As in Keras; ValueError after ``eval()``, when the variables are averages."""
+        self._check_training("the optimizer is saved")
+        super().save_own_variables(store)
+
+    def _check_training(self, what: str) -> None:
+        if self._points:
+            raise ValueError(f"train() must be called before {what}: the variables are averages")
 
     def get_config(self) -> dict[str, Any]:
         """The rule as a name and numbers, and the present learning rate or its schedule."""

@@ -6,6 +6,7 @@
     model.compile(optimizer=Clipped(rule, ClipGlobalNorm(limit=1.0), learning_rate=schedule), ...)
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,16 @@ import tensorflow as tf
 
 import samestep.reference.parts
 from samestep.reference import Rule
-from samestep.reference.parts import Accumulation, Average, Clipping, restore
+from samestep.reference.parts import (
+    Accumulating,
+    Accumulation,
+    Average,
+    Averaging,
+    Clipping,
+    Plateau,
+    PlateauWatch,
+    restore,
+)
 
 from . import namespace
 from .optimizer import Optimizer, compute_dtype, dense
@@ -116,52 +126,83 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return cls(restore(config["schedule"]), config["gradient_accumulation_steps"])
 
 
-class Averages:
+class PlateauCallback(keras.callbacks.Callback):
+    """A plateau as a Keras callback: ``model.fit(..., callbacks=[PlateauCallback(plateau)])``.
+
+    ``monitor`` is the logged value to watch. The optimizer needs a fixed learning rate, no
+    schedule. Unlike Keras' ReduceLROnPlateau it goes on counting in a second ``fit``, and has a
+    state that can be saved.
+    """
+
+    def __init__(self, plateau: Plateau, monitor: str = "val_loss") -> None:
+        super().__init__()
+        self.watch = PlateauWatch(plateau)
+        self.monitor = monitor
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Take in the monitored value of the epoch that has ended."""
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            logged = ", ".join(logs or {})
+            warnings.warn(
+                f"monitor must be one of the logged values ({logged}), got {self.monitor!r}; "
+                "this epoch does not count",
+                stacklevel=2,
+            )
+        elif self.watch.falls(value):
+            optimizer = self.model.optimizer
+            lr = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+            optimizer.learning_rate = self.watch.plateau.lowered(lr)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values; the learning rate is the optimizer's."""
+        return self.watch.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state; ValueError if it was saved under another plateau."""
+        self.watch.load_state_dict(state)
+
+
+class Averages(Averaging):
     """Averages of ``variables``; eager code only.
 
     Call ``update()`` after each step and read ``averages``. In ``model.fit`` use a
     ``LambdaCallback(on_train_batch_end=lambda *_: averages.update())``. Half precision is averaged
-    in float32, so the averages of such variables are float32.
+    in float32, so the averages of such variables are float32. A state of ``state_dict()``, NumPy
+    arrays and plain values, goes on exactly.
     """
 
     def __init__(self, variables: Sequence[Any], average: Average) -> None:
-        self.variables = list(variables)
-        self.average = average
-        self.count = 0
-        self.averages: list[tf.Tensor] = []
+        super().__init__(variables, average)
+        self.variables = self.parameters
 
-    def update(self) -> None:
-        """Take in the variables as they are now; the first time copies them."""
-        self.count += 1
-        now = [_widened(variable) for variable in self.variables]
-        self.averages = self.average.update(self.averages, now, self.count)
+    def _wide(self, parameter: Any) -> tf.Tensor:
+        return _widened(parameter)
+
+    def _saved(self, average: tf.Tensor) -> Any:
+        return average.numpy()
 
 
-class Accumulator:
+class Accumulator(Accumulating):
     """Collects gradients; eager code only.
 
-    ``add`` gives the gradients to step with when they are due, else None. Half precision is summed
-    in float32 and rounded once. A variable that had no gradient keeps None. In ``model.fit`` give
-    the optimizer ``gradient_accumulation_steps`` instead.
+    ``add`` gives the gradients to step with when they are due, else None. After the last batch
+    call ``finish()``, which gives those of an incomplete window. Half precision is summed in
+    float32 and rounded once. A variable that had no gradient keeps None. In ``model.fit`` give the
+    optimizer ``gradient_accumulation_steps`` instead.
     """
 
-    def __init__(self, accumulation: Accumulation) -> None:
-        self.accumulation = accumulation
-        self.count = 0
-        self.sums: list[tf.Tensor | None] = []
-        self.dtypes: dict[int, tf.DType] = {}
+    def _wide(self, gradient: Any) -> tf.Tensor:
+        return _widened(dense(gradient))
 
-    def add(self, gradients: Gradients) -> list[tf.Tensor | None] | None:
-        """Take in one batch's gradients, in the same order and of the same dtypes each time."""
-        self.count += 1
-        self.dtypes |= {index: g.dtype for index, g in enumerate(gradients) if g is not None}
-        wide = [None if g is None else _widened(dense(g)) for g in gradients]
-        self.sums = self.accumulation.add(self.sums, wide) if self.sums else wide
-        if not self.accumulation.due(self.count):
-            return None
-        finished = self.accumulation.finished(self.sums)
-        self.sums = []
-        return [None if g is None else tf.cast(g, self.dtypes[i]) for i, g in enumerate(finished)]
+    def _narrow(self, gradient: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+        return tf.cast(gradient, dtype)
+
+    def _dtype(self, name: str) -> tf.DType:
+        return tf.as_dtype(name)
+
+    def _saved(self, total: tf.Tensor) -> Any:
+        return total.numpy()
 
 
 def _widened(value: Any) -> tf.Tensor:

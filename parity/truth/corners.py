@@ -431,6 +431,25 @@ def average_of_asgd_is_the_mean_of_its_places(reference: Reference) -> Iterator[
         yield Fact(
             f"average after step {t}", np.mean(thetas[3:t], axis=0).tolist(), averages[t - 1]
         )
+    yield Fact("average for evaluation", state["a"].tolist(), rule.average(theta, state).tolist())
+
+
+def rules_without_an_average_evaluate_theta(reference: Reference) -> Iterator[Fact]:
+    """The base class gives the parameters themselves."""
+    base = reference.module("rule").Rule()
+    yield Fact("average", [1.0, 2.0], base.average(np.array([1.0, 2.0]), {}).tolist())
+
+
+def average_of_schedule_free_is_the_mean_of_its_fast_points(
+    reference: Reference,
+) -> Iterator[Fact]:
+    """z goes down by 1 a step; its mean falls by a half. In halves and quarters, unrounded."""
+    rule = reference.rule("ScheduleFree")(lr=1.0, beta1=0.5, beta2=0.0, epsilon=0.0)
+    theta = np.array([8.0, -4.0])
+    state = rule.start(theta, np)
+    for t, average in ((1, [7.0, -5.0]), (2, [6.5, -5.5])):
+        theta, state = rule.update(theta, np.ones(2), state, rule.coefficients(t, rule.lr), np)
+        yield Fact(f"average after step {t}", average, rule.average(theta, state).tolist())
 
 
 def ftrl_cannot_stand_still(reference: Reference) -> Iterator[Fact]:
@@ -598,6 +617,7 @@ CORNERS: dict[str, tuple[Corner, ...]] = {  # by module, or by rule
         base_class_refuses,
         flags_are_off,
         values_are_checked,
+        rules_without_an_average_evaluate_theta,
         labels_name_what_matters,
         follow_counts_steps_from_one,
     ),
@@ -624,7 +644,10 @@ CORNERS: dict[str, tuple[Corner, ...]] = {  # by module, or by rule
     "RMSprop": (centred_mean_has_the_gradients_sign, root_of_a_negative_variance_is_not_a_number),
     "Adam": (adam_corrects_late_steps, adams_epsilon_has_one_place_without_bias_correction),
     "RAdam": (length_of_five_is_not_enough_for_radam,),
-    "ScheduleFree": (warm_up_ends_at_the_rate_itself,),
+    "ScheduleFree": (
+        warm_up_ends_at_the_rate_itself,
+        average_of_schedule_free_is_the_mean_of_its_fast_points,
+    ),
     "LAMB": (length_of_zero_is_no_ratio,),
     "Adafactor": (
         adafactor_takes_a_share_of_one_element,

@@ -1,7 +1,8 @@
-"""The parts around a rule, each written once: clipping, schedules, averages, accumulation.
+"""The parts around a rule, each written once.
 
-No part depends on a rule, and no rule on a part. A schedule gives the learning rate of a step,
-clipping and accumulation give its gradient, and an average reads the parameters after it.
+No part depends on a rule, and no rule on a part. A schedule gives the learning rate of a step, and
+a plateau lowers it. Clipping, accumulation and loss scaling give the step's gradient, and an
+average reads the parameters after it.
 
 >>> from samestep.reference.parts import Cosine, WarmUp
 >>> schedule = WarmUp(steps=4, then=Cosine(lr=0.1, steps=100))
@@ -9,10 +10,11 @@ clipping and accumulation give its gradient, and an average reads the parameters
 [0.0, 0.05, 0.1, 0.0]
 """
 
-from .accumulation import Accumulation, Total
-from .average import Average, EqualAverage, MovingAverage
+from .accumulation import Accumulating, Accumulation, Total
+from .average import Average, Averaging, EqualAverage, MovingAverage, Start
 from .clipping import ClipGlobalNorm, ClipNorm, Clipping, ClipValue, Infinite, global_norm
 from .part import Part, restore
+from .plateau import Mode, Plateau, PlateauState, PlateauWatch, ThresholdMode
 from .schedules import (
     After,
     Constant,
@@ -36,8 +38,9 @@ SCHEDULES: tuple[type[Schedule], ...] = (
 CLIPPINGS: tuple[type[Clipping], ...] = (ClipValue, ClipNorm, ClipGlobalNorm)
 
 __all__ = [
-    "CLIPPINGS", "SCHEDULES", "Accumulation", "After", "Average", "ClipGlobalNorm", "ClipNorm",
-    "ClipValue", "Clipping", "Constant", "Cosine", "EqualAverage", "Exponential", "Infinite",
-    "MovingAverage", "Part", "Piecewise", "Polynomial", "Schedule", "Switch", "Total", "WarmUp",
-    "global_norm", "restore",
+    "CLIPPINGS", "SCHEDULES", "Accumulating", "Accumulation", "After", "Average", "Averaging",
+    "ClipGlobalNorm", "ClipNorm", "ClipValue", "Clipping", "Constant", "Cosine", "EqualAverage",
+    "Exponential", "Infinite", "Mode", "MovingAverage", "Part", "Piecewise", "Plateau",
+    "PlateauState", "PlateauWatch", "Polynomial", "Schedule", "Start", "Switch", "ThresholdMode",
+    "Total", "WarmUp", "global_norm", "restore",
 ]  # fmt: skip

@@ -22,6 +22,11 @@ def several(interval: str) -> Any:
     return dataclasses.field(metadata={"each": interval})
 
 
+def parts_of(kind: type["Part"], example: str) -> Any:
+    """At least one part of a kind, as any sequence; stored as a tuple. It must be given."""
+    return dataclasses.field(metadata={"parts": kind, "example": example})
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Part:
     """The base of every part; ``ValueError`` says what must hold of a field and what came."""
@@ -51,7 +56,7 @@ def restore(plain: dict[str, Any]) -> Any:
     """The part whose ``to_dict`` gave ``plain``; ValueError if there is no part of its name."""
     from samestep.reference import parts
 
-    fields = {k: restore(v) if isinstance(v, dict) else v for k, v in plain.items() if k != "part"}
+    fields = {key: _restored(value) for key, value in plain.items() if key != "part"}
     name = plain.get("part")
     kind = getattr(parts, str(name), None)
     if not (isinstance(kind, type) and issubclass(kind, Part)):
@@ -61,11 +66,25 @@ def restore(plain: dict[str, Any]) -> Any:
     return kind(**fields)
 
 
+def _restored(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_restored(element) for element in value]
+    return restore(value) if isinstance(value, dict) else value
+
+
+def saved_part(state: dict[str, Any], name: str, part: Part) -> None:
+    """Check that ``state[name]`` is the plain form of ``part``; ValueError says what it is."""
+    plain = state.get(name)
+    theirs = restore(plain) if isinstance(plain, dict) else plain
+    if theirs != part:
+        raise ValueError(f"the saved state must belong to {part!r}, got {theirs!r}")
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Part):
         return value.to_dict()
     if isinstance(value, tuple):
-        return list(value)
+        return [_plain(element) for element in value]
     return value.name if isinstance(value, enum.Enum) else value
 
 
@@ -82,4 +101,15 @@ def _stored(field: dataclasses.Field[Any], value: Any) -> Any:
         element: Any = dataclasses.field(metadata={"interval": field.metadata["each"]})
         element.name = f"each of {field.name}"
         return tuple(checked(element, number) for number in value)
+    if "parts" in field.metadata:
+        return _parts(field, value)
     return checked(field, value) if field.metadata else value
+
+
+def _parts(field: dataclasses.Field[Any], value: Any) -> tuple[Any, ...]:
+    kind = field.metadata["parts"]
+    parts = tuple(value) if isinstance(value, list | tuple) else ()
+    if not parts or not all(isinstance(part, kind) for part in parts):
+        example = field.metadata["example"]
+        raise ValueError(f"{field.name} must be a list of parts such as {example}, got {value!r}")
+    return parts

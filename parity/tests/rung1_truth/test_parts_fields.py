@@ -24,11 +24,15 @@ from samestep.reference.parts import (
     EqualAverage,
     Exponential,
     Infinite,
+    Mode,
     MovingAverage,
     Piecewise,
+    Plateau,
     Polynomial,
     Schedule,
+    Start,
     Switch,
+    ThresholdMode,
     Total,
     WarmUp,
     restore,
@@ -58,8 +62,15 @@ FACTS: dict[type[Part], dict[str, tuple[Any, str]]] = {
     ClipNorm: {"limit": (GIVEN, "(0, inf)")},
     ClipGlobalNorm: {"limit": (GIVEN, "(0, inf)"), "added": (0.0, "[0, inf)"),
      "infinite": (Infinite.ZERO, "")},
-    MovingAverage: {"keep": (0.99, "[0, 1]")},  # Keras' ema_momentum
+    MovingAverage: {"keep": (0.99, "[0, 1]"), "start": (Start.COPY, ""),
+     "by_updates": (False, "")},  # Keras' ema_momentum
     EqualAverage: {},
+    Plateau: {  # torch's, but for its eps
+        "mode": (Mode.MIN, ""), "factor": (0.1, "[0, 1)"), "patience": (10, "[0, whole)"),
+        "threshold": (1e-4, "[0, inf)"), "threshold_mode": (ThresholdMode.REL, ""),
+        "cooldown": (0, "[0, whole)"), "min_lr": (0.0, "[0, inf)"),
+        "least_change": (0.0, "[0, inf)"),
+    },
     Accumulation: {"steps": (GIVEN, "[1, inf)"), "total": (Total.MEAN, "")},
 }  # fmt: skip
 LEAST: dict[str, Any] = {  # a value for every field that must be given
@@ -116,11 +127,12 @@ def test_numbers_end_where_they_must(kind: type[Part], name: str) -> None:
     refused.
     """
     _, interval = FACTS[kind][name]
-    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    whole = interval.startswith("[1") or interval.endswith("whole)")
+    low, high = (float(bound) for bound in interval[1:-1].replace("whole", "inf").split(","))
     taken = [
         end for end, closed in ((low, interval[0] == "["), (high, interval[-1] == "]")) if closed
     ]
-    whole, several = interval.startswith("[1"), isinstance(LEAST.get(name), tuple)
+    several = isinstance(LEAST.get(name), tuple)
 
     def given(value: Any) -> Any:
         return [value] * len(LEAST[name]) if several else value
@@ -130,7 +142,9 @@ def test_numbers_end_where_they_must(kind: type[Part], name: str) -> None:
         assert kept == (tuple(given(value)) if several else value)
     beyond = [math.nextafter(low, -math.inf), math.nextafter(high, math.inf), math.nan]
     wrong: list[Any] = (
-        [0, -1, 1.5, True, "3"] if whole else [*beyond, "3", True, *{low, high} - set(taken)]
+        [low - 1, int(low) - 1, 1.5, True, "3"]
+        if whole
+        else [*beyond, "3", True, *{low, high} - set(taken)]
     )
     for value in wrong:
         with pytest.raises(
@@ -177,6 +191,14 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
         "boundaries must be a sequence of numbers, got '3'",
     ),
     (lambda: WarmUp(steps=3, then=0.1), r"then must be a schedule such as Cosine\(.*\), got 0.1"),
+    (
+        lambda: MovingAverage(keep=1, start=Start.CORRECTED),
+        "Start.CORRECTED must have a constant keep below 1, got keep=1.0, by_updates=False",
+    ),
+    (
+        lambda: MovingAverage(by_updates=True, start=Start.CORRECTED),
+        "must have a constant keep below 1, got keep=0.99, by_updates=True",
+    ),
     (lambda: MovingAverage(keep=1.5), r"keep must lie in \[0, 1\], got 1.5"),
     (
         lambda: restore({"part": "restore"}),

@@ -29,6 +29,7 @@ from samestep.reference.parts import (
     Piecewise,
     Polynomial,
     Schedule,
+    Start,
     Switch,
     WarmUp,
     restore,
@@ -65,6 +66,13 @@ CLIPPINGS: list[Clipping] = [
 
 
 AVERAGES: list[Average] = [MovingAverage(keep=0.9), EqualAverage()]
+FURTHER_AVERAGES: list[Average] = [
+    MovingAverage(keep=0.9, start=Start.ZERO),
+    MovingAverage(keep=0.9, start=Start.CORRECTED),
+    MovingAverage(keep=0.875, start=Start.INITIAL),
+    MovingAverage(keep=0.99, start=Start.INITIAL, by_updates=True),
+    MovingAverage(keep=0.25, by_updates=True),
+]
 
 
 def rates(schedule: Schedule, steps: int = STEPS, xp: Any = scalars) -> list[Any]:

@@ -25,11 +25,15 @@ from samestep.reference.parts import (
     Cosine,
     Exponential,
     Infinite,
+    Mode,
     MovingAverage,
     Piecewise,
+    Plateau,
     Polynomial,
     Schedule,
+    Start,
     Switch,
+    ThresholdMode,
     Total,
     WarmUp,
 )
@@ -53,6 +57,13 @@ SCHEDULES: Signatures = {
         "initial_learning_rate": REQUIRED, "decay_steps": REQUIRED, "alpha": 0.0,
         "warmup_target": None,
         "warmup_steps": 0,
+    },
+}  # fmt: skip
+
+PLATEAUS: Signatures = {
+    "ReduceLROnPlateau": {
+        "monitor": "val_loss", "factor": 0.1, "patience": 10, "verbose": 0, "mode": "auto",
+        "min_delta": 1e-4, "cooldown": 0, "min_lr": 0.0,
     },
 }  # fmt: skip
 
@@ -136,6 +147,69 @@ def _cosine(schedule: Cosine) -> dict[str, Any]:
     return {"decay_steps": schedule.steps, "alpha": schedule.end / schedule.lr}
 
 
+def read_plateau(name: str = "ReduceLROnPlateau", /, **arguments: Any) -> Plateau:
+    """The plateau of ``keras.callbacks.ReduceLROnPlateau(**arguments)``.
+
+    Keras lowers the rate at bad epoch number ``patience``, so the part tolerates one epoch less; 0
+    means the same as 1. Its cooldown ends one epoch earlier than it says, and ``min_delta`` is
+    absolute. Not modelled: Keras compares in float32, takes a first value of NaN for the best, and
+    begins to count anew in each ``fit``. ``monitor`` and ``verbose`` do not matter, except that
+    ``mode="auto"`` needs a loss: Inexpressible for another value. ValueError for an unknown
+    argument or a value out of range.
+    """
+    a = complete("keras.callbacks", PLATEAUS, name, arguments)
+    return Plateau(
+        mode=_direction(a["mode"], a["monitor"]),
+        factor=a["factor"],
+        patience=max(a["patience"] - 1, 0),
+        threshold=abs(a["min_delta"]),
+        threshold_mode=ThresholdMode.ABS,
+        cooldown=max(a["cooldown"] - 1, 0),
+        min_lr=a["min_lr"],
+    )
+
+
+def _direction(mode: str, monitor: str) -> Mode:
+    """The mode that Keras chooses."""
+    if mode in ("min", "max"):
+        return Mode.MIN if mode == "min" else Mode.MAX
+    if mode != "auto":
+        raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+    if monitor.removeprefix("val_") == "loss":
+        return Mode.MIN
+    what = f"ReduceLROnPlateau(monitor={monitor!r})"
+    why = "in mode 'auto' Keras asks the model's metric whether it should rise or fall"
+    raise Inexpressible(what, why, "mode='max' or mode='min'")
+
+
+def spell_plateau(plateau: Plateau) -> Call:
+    """The callback in keras.callbacks that means the plateau, or Inexpressible.
+
+    Its ``monitor``, by default "val_loss", is the caller's.
+    """
+    if plateau.threshold_mode is ThresholdMode.REL and plateau.threshold:
+        why = "min_delta is absolute, and this threshold is a share of the best value"
+        instead = (
+            "threshold_mode='ABS' and a threshold in the units of the value, or "
+            f"samestep.frameworks.tensorflow.parts.PlateauCallback({plateau!r})"
+        )
+        raise Inexpressible(f"{plateau!r} in keras.callbacks", why, instead)
+    arguments = {
+        "factor": plateau.factor,
+        "patience": plateau.patience + 1,
+        "mode": plateau.mode.name.lower(),
+        "min_delta": plateau.threshold,
+        "cooldown": plateau.cooldown + 1 if plateau.cooldown else 0,
+        "min_lr": plateau.min_lr,
+    }
+    defaults = PLATEAUS["ReduceLROnPlateau"]
+    changed = {name: value for name, value in arguments.items() if value != defaults[name]}
+    if not plateau.least_change:
+        return Call("ReduceLROnPlateau", changed)
+    least = plateau.least_change / (1 - plateau.factor)
+    return Call("ReduceLROnPlateau", changed, f"while the rate is above {least:.3g}")
+
+
 def read_clipping(**arguments: Any) -> Clipping:
     """The clipping of ``clipnorm``, ``global_clipnorm`` or ``clipvalue`` in an optimizer's call.
 
@@ -197,13 +271,14 @@ def read_average(**arguments: Any) -> Average:
 
 
 def spell_average(average: Average) -> dict[str, Any]:
-    """The arguments of a Keras optimizer that mean the average; Inexpressible for equal weights."""
-    if isinstance(average, MovingAverage):
-        return {"use_ema": True, "ema_momentum": average.keep}
+    """The arguments of a Keras optimizer that mean the average, or Inexpressible."""
     ours = "samestep.frameworks.tensorflow.parts.Averages(variables, average)"
-    raise Inexpressible(
-        f"{average!r} in a Keras optimizer", "use_ema forgets at a constant pace", ours
-    )
+    what = f"{average!r} in a Keras optimizer"
+    if not isinstance(average, MovingAverage) or average.by_updates:
+        raise Inexpressible(what, "use_ema forgets at a constant pace", ours)
+    if average.start is not Start.COPY:
+        raise Inexpressible(what, "use_ema copies the weights after the first step", ours)
+    return {"use_ema": True, "ema_momentum": average.keep}
 
 
 def read_accumulation(gradient_accumulation_steps: int) -> Accumulation:

@@ -23,11 +23,15 @@ from samestep.reference.parts import (
     Cosine,
     EqualAverage,
     Exponential,
+    Mode,
     MovingAverage,
     Piecewise,
+    Plateau,
     Polynomial,
     Schedule,
+    Start,
     Switch,
+    ThresholdMode,
     Total,
     WarmUp,
 )
@@ -47,6 +51,13 @@ SCHEDULERS: Signatures = {
     "PolynomialLR": {"total_iters": 5, "power": 1.0},
     "CosineAnnealingLR": {"T_max": REQUIRED, "eta_min": 0.0},
 }
+
+PLATEAUS: Signatures = {
+    "ReduceLROnPlateau": {
+        "mode": "min", "factor": 0.1, "patience": 10, "threshold": 1e-4, "threshold_mode": "rel",
+        "cooldown": 0, "min_lr": 0.0, "eps": 1e-8, "verbose": False,
+    },
+}  # fmt: skip
 
 
 def read_schedule(name: str, /, lr: float, **arguments: Any) -> Schedule:
@@ -173,6 +184,61 @@ def _sequence(schedule: WarmUp, what: str) -> _Scheduler:
     return _Scheduler("SequentialLR", lr, sequence, until)
 
 
+def read_plateau(name: str = "ReduceLROnPlateau", /, **arguments: Any) -> Plateau:
+    """The plateau of ``torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **arguments)``.
+
+    ``verbose``, of older releases, changes nothing. ValueError for an unknown argument or a value
+    out of range; Inexpressible for a ``min_lr`` that differs from group to group.
+    """
+    a = complete("torch.optim.lr_scheduler", PLATEAUS, name, arguments)
+    least = a["min_lr"]
+    if isinstance(least, list | tuple):
+        if len(set(least)) != 1:
+            why = "a plateau has one least rate"
+            instead = (
+                "samestep.frameworks.pytorch.parts.PlateauScheduler for each group, or torch's"
+            )
+            raise Inexpressible(f"ReduceLROnPlateau(min_lr={least!r})", why, instead)
+        least = least[0]
+    return Plateau(
+        mode=_choice("mode", a["mode"], {"min": Mode.MIN, "max": Mode.MAX}),
+        factor=a["factor"],
+        patience=a["patience"],
+        threshold=a["threshold"],
+        threshold_mode=_choice(
+            "threshold_mode",
+            a["threshold_mode"],
+            {"rel": ThresholdMode.REL, "abs": ThresholdMode.ABS},
+        ),
+        cooldown=a["cooldown"],
+        min_lr=least,
+        least_change=a["eps"],
+    )
+
+
+def spell_plateau(plateau: Plateau) -> Call:
+    """The scheduler in torch.optim.lr_scheduler that means the plateau."""
+    arguments = {
+        "mode": plateau.mode.name.lower(),
+        "factor": plateau.factor,
+        "patience": plateau.patience,
+        "threshold": plateau.threshold,
+        "threshold_mode": plateau.threshold_mode.name.lower(),
+        "cooldown": plateau.cooldown,
+        "min_lr": plateau.min_lr,
+        "eps": plateau.least_change,
+    }
+    defaults = PLATEAUS["ReduceLROnPlateau"]
+    changed = {name: value for name, value in arguments.items() if value != defaults[name]}
+    return Call("ReduceLROnPlateau", changed)
+
+
+def _choice(name: str, value: Any, choices: dict[str, Any]) -> Any:
+    if value not in choices:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, got {value!r}")
+    return choices[value]
+
+
 def read_clipping(name: str, /, **arguments: Any) -> Clipping:
     """The clipping of ``torch.nn.utils.<name>(parameters, **arguments)``.
 
@@ -239,12 +305,22 @@ def read_average(name: str = "", /, **arguments: Any) -> Average:
 def spell_average(average: Average) -> Call:
     """The function in torch.optim.swa_utils whose result, given as ``avg_fn``, means the average.
 
-    Given as ``multi_avg_fn``, ``get_swa_multi_avg_fn`` takes its shares through float32, also in
+    Inexpressible for an average that does not begin with a copy, or whose pace changes. Given as
+    ``multi_avg_fn``, ``get_swa_multi_avg_fn`` takes its shares through float32, also in
     float64.
     """
-    if isinstance(average, MovingAverage):
-        return Call("get_ema_avg_fn", {"decay": average.keep})
-    return Call("get_swa_avg_fn", {})
+    if not isinstance(average, MovingAverage):
+        return Call("get_swa_avg_fn", {})
+    ours = "samestep.frameworks.pytorch.parts.Averages(parameters, average)"
+    what = f"{average!r} in torch.optim.swa_utils"
+    if average.by_updates:
+        raise Inexpressible(what, "get_ema_avg_fn has one decay for all updates", ours)
+    if average.start is Start.CORRECTED:
+        instead = f"avg_fn=samestep.frameworks.pytorch.parts.averaging({average!r}), or {ours}"
+        raise Inexpressible(what, "get_ema_avg_fn has one decay for all updates", instead)
+    if average.start is not Start.COPY:
+        raise Inexpressible(what, "AveragedModel copies the model at the first update", ours)
+    return Call("get_ema_avg_fn", {"decay": average.keep})
 
 
 def spell_accumulation(accumulation: Accumulation) -> Call:
@@ -252,7 +328,8 @@ def spell_accumulation(accumulation: Accumulation) -> Call:
     share = f"(loss / {accumulation.steps})" if accumulation.total is Total.MEAN else "loss"
     instead = (
         f"{share}.backward() for each batch, optimizer.step() and optimizer.zero_grad() after each "
-        f"{accumulation.steps}th, or samestep.frameworks.pytorch.parts.Accumulator(accumulation)"
+        f"{accumulation.steps}th and after the last, or "
+        "samestep.frameworks.pytorch.parts.Accumulator(accumulation) with finish()"
     )
     raise Inexpressible(
         f"{accumulation!r} in PyTorch", "it leaves accumulation to the training loop", instead
