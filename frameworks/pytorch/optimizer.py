@@ -50,8 +50,13 @@ class Optimizer(torch.optim.Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters; options that the group does not set come from the rule.
 
-        ValueError for an option that the rule does not have.
+        A group may have hyperparameters of its own, also as a whole: ``{"params": ..., "rule":
+        Adam(lr=0.1)}``. ValueError for an option that the rule does not have, and for a rule of
+        another class.
         """
+        if "rule" in param_group:
+            options = _options(param_group["rule"], self.defaults["rule"])
+            param_group = {**options, **param_group, "rule": self.defaults["rule"]}
         for name in param_group:
             if name not in (*self.defaults, "params", "param_names", "initial_lr"):
                 allowed = ", ".join(self.defaults)
@@ -186,6 +191,18 @@ def moves_of(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
             move = Move(theta, gradient, arrays, rule, coefficients[t])
             moves.append(for_compiler(*move) if compiling else move)
     return moves
+
+
+def _options(rule: Any, name: str) -> dict[str, Any]:
+    """The options of a group that are given as a rule, of the class called ``name``."""
+    if isinstance(rule, Rule) and type(rule).__name__ == name:
+        return rule.to_dict()
+    if rule == name:
+        return {}
+    raise ValueError(
+        f"the rule of a parameter group must be {name}, as the optimizer's, got {rule!r}; "
+        "make another optimizer for those parameters"
+    )
 
 
 def _rule(group: dict[str, Any]) -> Rule:
