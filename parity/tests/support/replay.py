@@ -9,6 +9,8 @@ import numpy as np
 from samestep.parity.tests.support.frameworks import torch
 
 import samestep.frameworks.numpy
+from samestep.parity.measure import limits
+from samestep.parity.measure.verdict import judge_tensor
 from samestep.parity.tests.support.bits import as_numpy, different_bits
 from samestep.reference import Rule
 
@@ -39,6 +41,14 @@ class History(NamedTuple):
             optimizer.step([step.gradient])
             values.append(theta.copy())
         return values
+
+    def bounds(self) -> np.ndarray:
+        """The rounding errors (steps, *shape) that the rule's steps may have, derived."""
+        rule = self.steps[0].rule
+        gradients = np.array([step.gradient for step in self.steps], np.float64)
+        rates = [step.lr for step in self.steps]
+        start = self.start.astype(np.float64)
+        return limits.of_tensor(rule, start, gradients, self.start.dtype.name, rates)
 
     def end(self) -> np.ndarray:
         """The rule's own value of the tensor after the last step."""
@@ -91,8 +101,9 @@ class Recorder:
             rule, lr = self.rule_of(group), float(group["lr"])
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    step = Step(_copy(parameter.grad), rule, lr)
-                    self.histories[parameter].steps.append(step)
+                    new = History(_copy(parameter), [])  # of a group that was added
+                    history = self.histories.setdefault(parameter, new)
+                    history.steps.append(Step(_copy(parameter.grad), rule, lr))
 
     def check(self, steps: int) -> None:
         """Assert that the parameters are where the rule's own ``steps`` steps lead, to the bit."""
@@ -101,6 +112,15 @@ class Recorder:
             [history.end() for history in self.histories.values()],
             [_copy(parameter) for parameter in self.histories],
         )
+
+    def check_within_limits(self, steps: int) -> None:
+        """As ``check``, for rules whose matrix products have no order: within derived limits."""
+        assert len(self.rates) == steps
+        for parameter, history in self.histories.items():
+            expected = np.array(history.replay())[-1:]
+            bounds = history.bounds()[-1:]
+            verdict = judge_tensor(history.start, expected, _copy(parameter)[None], bounds)
+            assert verdict.holds, str(verdict)
 
 
 def assert_same(expected: Iterable[np.ndarray], actual: Iterable[np.ndarray]) -> None:
