@@ -14,6 +14,14 @@ from samestep.reference import Rule
 from samestep.reference.former_names import present_names
 
 from . import coefficients, guarded, namespace
+from .state import (
+    CONTENTS,
+    Signature,
+    checked_hyperparameters,
+    checked_values,
+    contents_of,
+    refusal_of_native_config,
+)
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
 
@@ -60,6 +68,8 @@ class Optimizer(keras.optimizers.Optimizer):
                 (), _constant(float(learning_rate)), "float64", name="learning_rate"
             )
         self.rule = rule
+        self._unbuilt = len(self.variables)
+        self._signature = Signature(self)
 
     def build(self, variables: list[Any]) -> None:
         """Create the step numbers, one vector for all, and each variable's state."""
@@ -75,6 +85,7 @@ class Optimizer(keras.optimizers.Optimizer):
         self._states = [
             self._begin(index, variable, numbers) for index, variable in enumerate(variables)
         ]
+        self._signature.check_pending()
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable.
@@ -129,6 +140,25 @@ class Optimizer(keras.optimizers.Optimizer):
             self.assign(slots[name], value)
         self.assign(variable, theta)
 
+    def save_own_variables(self, store: Any) -> None:
+        """As in Keras, and whose variables they are."""
+        super().save_own_variables(store)
+        store[CONTENTS] = contents_of(self).to_array()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Load all variables of a file, or change none.
+
+        ValueError if the file is of another rule or of a native, lacks something or has too much,
+        for a wrong shape or count, if a variable's dtype cannot hold its numbers, if the same
+        variables stand in another order, and if the optimizer is not built.
+        """
+        if not store.keys():
+            return super().load_own_variables(store)  # a file of weights alone: Keras warns
+        values = checked_values(self, store, self._unbuilt)
+        for variable, value in zip(self.variables, values, strict=False):
+            variable.assign(value)
+        return None
+
     def get_config(self) -> dict[str, Any]:
         """The rule as a name and numbers, and the present learning rate or its schedule."""
         config = super().get_config()
@@ -139,12 +169,18 @@ class Optimizer(keras.optimizers.Optimizer):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "Optimizer":
-        """The inverse of ``get_config``; hyperparameters saved under former names are renamed."""
+        """The inverse of ``get_config``; hyperparameters saved under former names are renamed.
+
+        ValueError if it is another optimizer's config, or lacks a hyperparameter.
+        """
         config = dict(config)
+        if not {"rule", "hyperparameters"} <= set(config):
+            raise ValueError(refusal_of_native_config(config))
         name = config.pop("rule")
         if name not in RULES:
             raise ValueError(f"the saved rule must be one of {', '.join(RULES)}, got {name!r}")
-        config["rule"] = RULES[name](**present_names(name, config.pop("hyperparameters")))
+        saved = present_names(name, config.pop("hyperparameters"))
+        config["rule"] = RULES[name](**checked_hyperparameters(RULES[name], saved))
         return super().from_config(config, custom_objects=custom_objects)
 
     def _begin(self, index: int, variable: Any, numbers: Callable[..., Any]) -> dict[str, Any]:
