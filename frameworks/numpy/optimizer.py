@@ -1,12 +1,15 @@
 """Any rule as an optimizer of NumPy arrays, changed in place."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from samestep.reference import Rule
+from samestep.reference.saved_state import STEP
 
 from . import namespace
+from .state import checked_states, rounded, saved_rule, widened
 
 
 class Optimizer:
@@ -27,7 +30,7 @@ class Optimizer:
         self.rule = rule
         self.lr = rule.lr
         self.t = [0 for _ in parameters]
-        self.state = [_rounded(rule.start(_widened(p), namespace), p.dtype) for p in parameters]
+        self.state = [rounded(rule.start(widened(p), namespace), p.dtype) for p in parameters]
         self._points: list[np.ndarray] = []  # copies of the parameters during evaluation
 
     def step(self, gradients: Sequence[np.ndarray | None]) -> None:
@@ -46,14 +49,14 @@ class Optimizer:
                     f"and dtype {parameter.dtype}, got {gradient.shape} and {gradient.dtype}"
                 )
             self.t[index] += 1
-            state = {name: _widened(array) for name, array in self.state[index].items()}
-            theta, g = _widened(parameter), _widened(gradient)
+            state = {name: widened(array) for name, array in self.state[index].items()}
+            theta, g = widened(parameter), widened(gradient)
             # NaN and infinity pass silently, as in the other frameworks.
             with np.errstate(all="ignore"):
                 c = self.rule.coefficients(self.t[index], self.lr)
                 theta, state = self.rule.update(theta, g, state, c, namespace)
                 parameter[...] = theta
-                self.state[index] = _rounded(state, parameter.dtype)
+                self.state[index] = rounded(state, parameter.dtype)
 
     def eval(self) -> None:
         """Put the averages that ScheduleFree and ASGD keep into the parameters, for evaluation.
@@ -65,8 +68,8 @@ class Optimizer:
         self._points = [parameter.copy() for parameter in self.parameters]
         for parameter, state, t in zip(self.parameters, self.state, self.t, strict=True):
             if t:
-                wide = {name: _widened(array) for name, array in state.items()}
-                parameter[...] = self.rule.average(_widened(parameter), wide)
+                wide = {name: widened(array) for name, array in state.items()}
+                parameter[...] = self.rule.average(widened(parameter), wide)
 
     def train(self) -> None:
         """Put the parameters back, bit for bit, where ``eval()`` found them."""
@@ -74,10 +77,25 @@ class Optimizer:
             parameter[...] = point
         self._points = []
 
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of the rule as a name and numbers, of ``lr``, and of every parameter's state."""
+        states = [
+            {STEP: t, **{name: array.copy() for name, array in state.items()}}
+            for t, state in zip(self.t, self.state, strict=True)
+        ]
+        hyperparameters = self.rule.to_dict()
+        rule = type(self.rule).__name__
+        return {"rule": rule, "hyperparameters": hyperparameters, "lr": self.lr, "state": states}
 
-def _widened(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float32) if array.dtype.itemsize == 2 else array
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on from what ``state_dict`` gave: the whole of it, or ValueError and no change.
 
-
-def _rounded(state: dict[str, np.ndarray], dtype: np.dtype) -> dict[str, np.ndarray]:
-    return {name: np.asarray(array).astype(dtype, copy=False) for name, array in state.items()}
+        The saved hyperparameters take the place of the present ones. ValueError if the state
+        belongs to another rule, lacks something or has too much, and for a wrong shape or count,
+        and if the parameter's dtype cannot hold its numbers.
+        """
+        rule = saved_rule(self.rule, saved)
+        loaded = checked_states(self.parameters, rule, saved["state"])
+        self.rule, self.lr = rule, saved["lr"]
+        self.t = [count for count, _ in loaded]
+        self.state = [state for _, state in loaded]

@@ -9,12 +9,13 @@ import torch
 
 from samestep import reference
 from samestep.reference import LAMB, Adafactor, Muon, Rule
-from samestep.reference.former_names import present_names
 
 from . import namespace
+from .groups import Group, betas, has_betas
 from .hooks import hooked
+from .state import Loading
 from .stepper import Stepper, for_compiler
-from .trace import Move, compute_dtype
+from .trace import Move, compute_dtype, rule_form
 
 # Elements of a piece: a step's arrays and its results, some ten times 128 KiB, stay near a core.
 PIECE = 2**15
@@ -29,9 +30,11 @@ class Optimizer(torch.optim.Optimizer):
 
     The rule's hyperparameters are the defaults of every parameter group, under the rule's own
     names, so a group can differ (``{"params": ..., "weight_decay": 0.0}``) and a scheduler can set
-    ``lr``. Each tensor has its own step number, which advances only when it has a gradient.
-    float16 and bfloat16 are computed in float32 and rounded once a step, parameters and state
-    alike. Sparse gradients are made dense, duplicates summed.
+    ``lr``. Where a rule has ``beta1`` and ``beta2``, a group's ``"betas"`` are these two, so that
+    OneCycleLR and CyclicLR find the momentum that they move. Each tensor has its own step number,
+    which advances only when it has a gradient. float16 and bfloat16 are computed in float32 and
+    rounded once a step, parameters and state alike. Sparse gradients are made dense, duplicates
+    summed.
 
     With ``compiled=True`` the steps have the same bits and are taken in compiled code: for all
     tensors together, traced once for all step numbers, learning rates and other numbers of the
@@ -45,19 +48,36 @@ class Optimizer(torch.optim.Optimizer):
         if not isinstance(rule, Rule):
             raise ValueError(f"rule must be a rule such as reference.Adam(lr=1e-3), got {rule!r}")
         self.compiled = compiled
-        super().__init__(params, {"rule": type(rule).__name__, **rule.to_dict()})
+        defaults = {"rule": type(rule).__name__, **rule.to_dict()}
+        if has_betas(rule):
+            defaults["betas"] = (defaults["beta1"], defaults["beta2"])
+        super().__init__(params, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters; options that the group does not set come from the rule.
 
-        ValueError for an option that the rule does not have.
+        A group may have hyperparameters of its own, also as a whole: ``{"params": ..., "rule":
+        Adam(lr=0.1)}``. ValueError for an option that the rule does not have, and for a rule of
+        another class.
         """
+        if "rule" in param_group:
+            options = _options(param_group["rule"], self.defaults["rule"])
+            param_group = {**options, **param_group, "rule": self.defaults["rule"]}
         for name in param_group:
             if name not in (*self.defaults, "params", "param_names", "initial_lr"):
                 allowed = ", ".join(self.defaults)
                 raise ValueError(f"a parameter group may set {allowed}, got {name!r}")
+        if "betas" in param_group:
+            pair = betas(param_group["betas"])
+            for name, value in pair.items():
+                if param_group.setdefault(name, value) != value:
+                    raise ValueError(
+                        f"a parameter group must set {name} once, got {param_group[name]!r} and "
+                        f"{value!r} in betas"
+                    )
         super().add_param_group(param_group)
-        group = self.param_groups[-1]
+        param_group.pop("betas", None)
+        group = self.param_groups[-1] = Group(param_group)
         try:
             _rule(group)
             for parameter in group["params"]:
@@ -69,21 +89,37 @@ class Optimizer(torch.optim.Optimizer):
             self.param_groups.pop()
             raise
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As in torch; ValueError if the state was saved under another rule.
+    def state_dict(self) -> dict[str, Any]:
+        """As in torch. What a changed hyperparameter makes a rule keep is begun before.
 
-        Hyperparameters that were saved under former names are renamed.
+        ValueError after ``eval()``, when the parameters are averages.
         """
-        ours = [group["rule"] for group in self.param_groups]
-        theirs = [group.get("rule") for group in state_dict["param_groups"]]
-        if ours != theirs:
-            raise ValueError(
-                f"the saved state must belong to {ours}, got {theirs}; "
-                "build the optimizer with that rule"
-            )
-        groups = [present_names(group["rule"], group) for group in state_dict["param_groups"]]
-        super().load_state_dict({**state_dict, "param_groups": groups})
-        self._rules.clear()
+        self.check_training("state_dict()")
+        self._rules_now()
+        return super().state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As in torch, but the state is loaded whole or not at all.
+
+        Parameters are matched by name if both sides have names (``named_parameters()``), else by
+        their order. Hyperparameters that were saved under former names are renamed. float32 states
+        beside float16 and bfloat16 parameters stay float32. ValueError if the state belongs to
+        another rule, lacks something or has too much, for a wrong shape or count, and after
+        ``eval()``.
+        """
+        self.check_training("load_state_dict()")
+        loading = Loading()
+        # After the hooks of users that change what is loaded, before those that use it.
+        handles = (
+            self.register_load_state_dict_pre_hook(loading.check),
+            self.register_load_state_dict_post_hook(loading.restore, prepend=True),
+        )
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            for handle in handles:
+                handle.remove()
+            self._rules.clear()
 
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -134,11 +170,6 @@ class Optimizer(torch.optim.Optimizer):
             theta.copy_(point)
         self._points.clear()
 
-    def state_dict(self) -> dict[str, Any]:
-        """As in torch; ValueError after ``eval()``, when the parameters are averages."""
-        self.check_training("state_dict()")
-        return super().state_dict()
-
     def check_training(self, what: str) -> None:
         """ValueError while the parameters are the averages that ``eval()`` has put there."""
         if self._points:
@@ -154,6 +185,20 @@ class Optimizer(torch.optim.Optimizer):
         """By the number of a group, the rule that its tensors' states are made for."""
         return {}
 
+    def _rules_now(self) -> list[Rule]:
+        """The rule of each group. States that a rule keeps since it was changed are begun."""
+        rules = [_rule(group) for group in self.param_groups]
+        for index, (group, rule) in enumerate(zip(self.param_groups, rules, strict=True)):
+            known = self._rules.get(index)
+            if known is rule:
+                continue
+            if known is None or rule_form(known) != rule_form(rule):
+                for theta in group["params"]:
+                    if state := self.state.get(theta):
+                        _begin(state, theta, rule)
+            self._rules[index] = rule
+        return rules
+
     @functools.cached_property
     def _stepper(self) -> Stepper:
         return Stepper(apply_move, COUPLED)
@@ -161,6 +206,11 @@ class Optimizer(torch.optim.Optimizer):
     def __getstate__(self) -> dict[str, Any]:
         """The state for a copy, which compiles anew."""
         return {**super().__getstate__(), "compiled": self.compiled}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over the state of a copy, or of ``load_state_dict``."""
+        groups = [Group(group) for group in state["param_groups"]]
+        super().__setstate__({**state, "param_groups": groups})
 
 
 def apply_move(
@@ -209,13 +259,8 @@ def moves_of(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
     """
     optimizer.check_training("step()")
     moves = []
-    for index, group in enumerate(optimizer.param_groups):
-        rule, lr = _rule(group), float(group["lr"])
-        if rule is not optimizer._rules.get(index):
-            for theta in group["params"]:
-                if state := optimizer.state.get(theta):
-                    _begin(state, theta, rule)
-            optimizer._rules[index] = rule
+    for group, rule in zip(optimizer.param_groups, optimizer._rules_now(), strict=True):
+        lr = float(group["lr"])
         coefficients: dict[int, Any] = {}  # by step number, which most tensors share
         for theta in group["params"]:
             if (gradient := theta.grad) is None:
@@ -231,6 +276,18 @@ def moves_of(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
             move = Move(theta, gradient, arrays, rule, coefficients[t])
             moves.append(for_compiler(*move) if compiling else move)
     return moves
+
+
+def _options(rule: Any, name: str) -> dict[str, Any]:
+    """The options of a group that are given as a rule, of the class called ``name``."""
+    if isinstance(rule, Rule) and type(rule).__name__ == name:
+        return rule.to_dict()
+    if rule == name:
+        return {}
+    raise ValueError(
+        f"the rule of a parameter group must be {name}, as the optimizer's, got {rule!r}; "
+        "make another optimizer for those parameters"
+    )
 
 
 def _rule(group: dict[str, Any]) -> Rule:

@@ -15,7 +15,17 @@ import torch
 from samestep.reference import Rule
 
 from .inductor import Tensors, layout_guard, warn_once
-from .trace import Apply, Move, Trace, compute_dtype, tensors_of, trace_key, written_by
+from .trace import (
+    Apply,
+    Move,
+    Trace,
+    compute_dtype,
+    first_of_form,
+    rule_form,
+    tensors_of,
+    trace_key,
+    written_by,
+)
 
 # The number of sets of tensors that are traced together in one optimizer; further sets are stepped
 # tensor by tensor.
@@ -39,7 +49,9 @@ class Stepper:
         self.alone = alone
         self.public = torch.compile(self._loop, isolate_recompiles=True)
         self.traces: dict[Any, Trace] = {}
-        self.setting: Any = None  # threads, rules and addresses for which ``way`` was chosen
+        self.rules: list[Rule] = []
+        self.forms: list[Any] = []  # of those rules
+        self.setting: Any = None  # threads, forms and addresses for which ``way`` was chosen
         self.guard: Callable[..., bool]
         self.memory: frozenset[int] = frozenset()
         self.way: Way
@@ -56,7 +68,10 @@ class Stepper:
         gradients = [move.gradient for move in moves]
         tensors = [*written, *gradients]
         rules = [move.rule for move in moves]
-        setting = torch.get_num_threads(), rules, [x.data_ptr() for x in written]
+        if rules != self.rules:  # a scheduler of momentum changes them at every step
+            self.rules = rules
+            self.forms = [rule_form(rule) for rule in rules]
+        setting = torch.get_num_threads(), self.forms, [x.data_ptr() for x in written]
         if setting != self.setting or not self.guard(*tensors):
             self.way = self._choose_way(moves, tensors)
             self.guard = layout_guard(tensors)
@@ -149,13 +164,14 @@ def _one_after_another(groups: Sequence[Group], moves: Sequence[Move], _: Tensor
 def for_compiler(theta: Any, gradient: Any, state: dict[str, Any], rule: Rule, c: Any) -> Move:
     """A move for the public ``torch.compile``.
 
-    Coefficients become tensors, so that one trace serves every step and learning rate. 0-d tensors
-    become views of one element, since compiled writes to them were seen lost (torch 2.13).
+    Coefficients become tensors, and rules of one form become one rule, so that one trace serves
+    every step, learning rate and momentum. 0-d tensors become views of one element, since compiled
+    writes to them were seen lost (torch 2.13).
     """
     tensors = torch.tensor(c, dtype=compute_dtype(theta), device=theta.device).unbind()
     theta, gradient = (x if x.ndim else x.view(1) for x in (theta, gradient))
     arrays = {name: x if x.ndim else x.view(1) for name, x in state.items()}
-    return Move(theta, gradient, arrays, rule, c._make(tensors))
+    return Move(theta, gradient, arrays, first_of_form(rule), c._make(tensors))
 
 
 def share_memory(tensors: Tensors) -> bool:

@@ -162,3 +162,11 @@ def rule_form(rule: Rule) -> Any:
         is_number = isinstance(value, float)
         form.append((value == 0, value == field.default) if is_number else value)
     return tuple(form)
+
+
+def first_of_form(rule: Rule) -> Rule:
+    """The first rule of this form that came: ``update`` cannot tell it from ``rule``."""
+    return _FIRST.setdefault(rule_form(rule), rule)
+
+
+_FIRST: dict[Any, Rule] = {}

@@ -14,6 +14,14 @@ from samestep.reference import Rule
 from samestep.reference.former_names import present_names
 
 from . import coefficients, guarded, namespace
+from .state import (
+    CONTENTS,
+    Signature,
+    checked_hyperparameters,
+    checked_values,
+    contents_of,
+    refusal_of_native_config,
+)
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
 
@@ -63,6 +71,8 @@ class Optimizer(keras.optimizers.Optimizer):
         # During evaluation, variables with copies of what they were. A list that TensorFlow
         # tracked could not be saved.
         self.__dict__["_points"] = []
+        self._unbuilt = len(self.variables)
+        self._signature = Signature(self)
 
     def build(self, variables: list[Any]) -> None:
         """Create the step numbers, one vector for all, and each variable's state."""
@@ -78,6 +88,7 @@ class Optimizer(keras.optimizers.Optimizer):
         self._states = [
             self._begin(index, variable, numbers) for index, variable in enumerate(variables)
         ]
+        self._signature.check_pending()
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable.
@@ -159,13 +170,31 @@ class Optimizer(keras.optimizers.Optimizer):
         self._points.clear()
 
     def save_own_variables(self, store: Any) -> None:
-        """As in Keras; ValueError after ``eval()``, when the variables are averages."""
+        """As in Keras, and whose variables they are.
+
+        ValueError after ``eval()``, when the variables are averages.
+        """
         self._check_training("the optimizer is saved")
         super().save_own_variables(store)
+        store[CONTENTS] = contents_of(self).to_array()
 
     def _check_training(self, what: str) -> None:
         if self._points:
             raise ValueError(f"train() must be called before {what}: the variables are averages")
+
+    def load_own_variables(self, store: Any) -> None:
+        """Load all variables of a file, or change none.
+
+        ValueError if the file is of another rule or of a native, lacks something or has too much,
+        for a wrong shape or count, if a variable's dtype cannot hold its numbers, if the same
+        variables stand in another order, and if the optimizer is not built.
+        """
+        if not store.keys():
+            return super().load_own_variables(store)  # a file of weights alone: Keras warns
+        values = checked_values(self, store, self._unbuilt)
+        for variable, value in zip(self.variables, values, strict=False):
+            variable.assign(value)
+        return None
 
     def get_config(self) -> dict[str, Any]:
         """The rule as a name and numbers, and the present learning rate or its schedule."""
@@ -177,12 +206,18 @@ class Optimizer(keras.optimizers.Optimizer):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "Optimizer":
-        """The inverse of ``get_config``; hyperparameters saved under former names are renamed."""
+        """The inverse of ``get_config``; hyperparameters saved under former names are renamed.
+
+        ValueError if it is another optimizer's config, or lacks a hyperparameter.
+        """
         config = dict(config)
+        if not {"rule", "hyperparameters"} <= set(config):
+            raise ValueError(refusal_of_native_config(config))
         name = config.pop("rule")
         if name not in RULES:
             raise ValueError(f"the saved rule must be one of {', '.join(RULES)}, got {name!r}")
-        config["rule"] = RULES[name](**present_names(name, config.pop("hyperparameters")))
+        saved = present_names(name, config.pop("hyperparameters"))
+        config["rule"] = RULES[name](**checked_hyperparameters(RULES[name], saved))
         return super().from_config(config, custom_objects=custom_objects)
 
     def _begin(self, index: int, variable: Any, numbers: Callable[..., Any]) -> dict[str, Any]:

@@ -127,17 +127,18 @@ def loaded_by(module: str) -> set[str]:
 def test_frameworks_have_the_same_files() -> None:
     """Who knows the files of one framework knows all; each exception belongs to one framework.
 
-    PyTorch's are compiled steps and hooks, TensorFlow's the barrier against compilers and the
-    coefficients inside a graph. NumPy ships no optimizers, and checks that sums are exact.
+    PyTorch's are parameter groups, compiled steps and hooks. TensorFlow's are the barrier against
+    compilers, the coefficients inside a graph, and the orientation of kernels. NumPy ships no
+    optimizers, and checks that sums are exact.
     """
     files = {
         name: {path.name for path in (ROOT / "frameworks" / name).glob("*.py")}
         for name in FRAMEWORKS
     }
-    tensorflow = files["tensorflow"] - {"guarded.py", "coefficients.py"}
+    tensorflow = files["tensorflow"] - {"guarded.py", "coefficients.py", "orientation.py"}
     assert (
         files["pytorch"]
-        - {"compiled_training.py", "hooks.py", "inductor.py", "stepper.py", "trace.py"}
+        - {"compiled_training.py", "groups.py", "hooks.py", "inductor.py", "stepper.py", "trace.py"}
         == tensorflow
     )
     assert files["numpy"] - {"exactness.py"} == tensorflow - {"native.py"}
