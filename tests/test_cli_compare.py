@@ -113,7 +113,7 @@ def test_training_on_mnist_ends_with_the_answer() -> None:
     ("arguments", "message"),
     [
         (["Adamm()", ADAM], "there is no rule 'Adamm'"),
-        ([ADAM, "Adam"], "an optimizer must be a rule, a dialect's call"),
+        ([ADAM, "Adam"], "Adam alone is not clear: write pytorch:Adam() or keras:Adam()"),
         ([ADAM, ADAM, "--dtype", "float8"], "dtype must be one of float32, float64, got 'float8'"),
         ([ADAM, ADAM, "--gradients", "no.npz"], "no.npz must be an .npz file of gradients"),
         (

@@ -81,7 +81,9 @@ class Run:
             raise ValueError(f"data must be the path of a folder, got {self.data!r}")
         if not isinstance(self.call, str):
             raise ValueError(f"call must be a dialect's call as text, got {self.call!r}")
-        dialects.read(self.call)
+        call = dialects.read_call(self.call)
+        call.rule()
+        object.__setattr__(self, "call", dialects.in_one_line(self.call, call))
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@
 
     Adam(lr=0.001, epsilon_at=Epsilon.HAT)           a rule, as its repr has it, in NumPy
     keras:Adam(learning_rate=0.001)                  a dialect's call: the rule it means, in NumPy
+    torch.optim.Adam(params, lr=0.001)               the same, as a script has it
     adapter:pytorch:keras:Adam(learning_rate=0.001)  either of the two, in our optimizer of PyTorch
     native:keras:Adam(learning_rate=0.001)           the framework's own optimizer;
                                                      native:keras:xla:Adam(...) in another mode
@@ -55,7 +56,8 @@ class OptimizerSpec:
 
     ``home`` is its framework, for natives the dialect; empty for a factory, until it is called.
     ``rule`` is the rule that the text means, None if it does not say. ``call`` is a native's call,
-    ``mode`` the implementation or mode in which it runs.
+    ``mode`` the implementation or mode in which it runs. ``assumptions`` are sentences on what was
+    taken for granted when the text was read.
     """
 
     text: str
@@ -64,6 +66,7 @@ class OptimizerSpec:
     mode: str = ""
     rule: Rule | None = None
     call: Call | None = None
+    assumptions: tuple[str, ...] = ()
 
     @property
     def dialect(self) -> str:
@@ -82,51 +85,108 @@ def read(text: str) -> OptimizerSpec:
         return _native(text, rest)
     if prefix == Kind.ADAPTER:
         return _adapter(text, rest)
-    if "(" in text:
-        return OptimizerSpec(text, Kind.RULE, "numpy", rule=rule(text))
-    if FACTORY.fullmatch(text):
+    if FACTORY.fullmatch(text) and prefix not in dialects.DIALECTS:
+        if dialects.is_misspelled(prefix):
+            raise dialects.unknown(prefix)
         return OptimizerSpec(text, Kind.FACTORY, "")
-    raise ValueError(f"an optimizer must be {FORMS}, got {text!r}")
+    if not text:
+        raise ValueError(f"an optimizer must be {FORMS}, got an empty text")
+    if (meaning := _rule_of_repr(text)) is not None:
+        return OptimizerSpec(text, Kind.RULE, "numpy", rule=meaning)
+    call = read_call(text)
+    return OptimizerSpec(
+        dialects.in_one_line(text, call),
+        Kind.RULE,
+        "numpy",
+        rule=call.rule(),
+        assumptions=call.assumptions,
+    )
 
 
 def rule(text: str) -> Rule:
-    """The rule that a rule's repr or a dialect's call means.
+    """The rule that a rule's repr or a call means, in a dialect or as a script has it.
 
     ValueError says what is wrong with the text. Nothing in it is executed.
     """
-    if ":" in text.partition("(")[0]:
-        return dialects.read(text)
-    advice = f"a rule must read like Adam(lr=0.001, epsilon_at=Epsilon.HAT), got {text!r}"
+    meaning = _rule_of_repr(text)
+    return read_call(text).rule() if meaning is None else meaning
+
+
+def read_call(text: str) -> dialects.PastedCall:
+    """The call of an optimizer; the error is about rules where the text looks like one."""
     try:
-        tree = ast.parse(text, mode="eval").body
-        if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.args:
-            raise ValueError(advice)
-        name = tree.func.id
-        arguments = {str(keyword.arg): _value(keyword.value) for keyword in tree.keywords}
-    except (SyntaxError, ValueError) as error:
-        raise ValueError(advice) from error
+        return dialects.read_call(text)
+    except dialects.Inexpressible:
+        raise
+    except ValueError:
+        call = _plain_call(text)
+        if call is None:
+            raise
+        raise _no_rule(*call) from None
+
+
+def _rule_of_repr(text: str) -> Rule | None:
+    """The rule whose repr the text is; None if it is not a rule's name with fields of that rule."""
+    call = _plain_call(text)
+    if call is None or call[0] not in RULES or not set(call[1]) <= set(RULES[call[0]].names()):
+        return None
+    name, keywords = call
+    return RULES[name](**{argument: _value(argument, node) for argument, node in keywords.items()})
+
+
+def _plain_call(text: str) -> tuple[str, dict[str, ast.expr]] | None:
+    """Name and arguments of ``Name(argument=...)``; None for any other text.
+
+    ValueError for an argument that is given twice.
+    """
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.args:
+        return None
+    keywords: dict[str, ast.expr] = {}
+    for keyword in tree.keywords:
+        if keyword.arg is None:
+            return None
+        if keyword.arg in keywords:
+            raise ValueError(f"{tree.func.id} must be given {keyword.arg} once, got {text!r}")
+        keywords[keyword.arg] = keyword.value
+    return tree.func.id, keywords
+
+
+def _no_rule(name: str, keywords: dict[str, ast.expr]) -> ValueError:
+    """The error for a text that looks like a rule's repr, and is none."""
     if name not in RULES:
-        raise ValueError(f"there is no rule {name!r}; there are: {', '.join(RULES)}")
+        advice = dialects.did_you_mean(name, RULES)
+        return ValueError(f"there is no rule {name!r}; there are: {', '.join(RULES)}{advice}")
     fields = RULES[name].names()
-    if unknown := set(arguments) - set(fields):
-        raise ValueError(
-            f"{name} has no {', '.join(sorted(unknown))}; it takes: {', '.join(fields)}"
-        )
-    return RULES[name](**arguments)
+    unknown = [argument for argument in keywords if argument not in fields]
+    advice = dialects.did_you_mean(unknown[0], fields)
+    return ValueError(
+        f"{name} has no {', '.join(sorted(unknown))}; it takes: {', '.join(fields)}{advice}"
+    )
 
 
-def _value(node: ast.expr) -> Any:
-    """A literal, or the name of a member such as Epsilon.HAT, which the rule checks."""
+def _value(argument: str, node: ast.expr) -> Any:
+    """A number, a flag, or the name of a member such as Epsilon.HAT, which the rule checks."""
     match node:
         case ast.Attribute(value=ast.Name(id=choice), attr=member) if choice in CHOICES:
             return member
-    return ast.literal_eval(node)
+    value = dialects.evaluate(node)
+    if isinstance(value, dialects.Variable):
+        raise ValueError(
+            f"{argument}={value} is a variable, and the text does not say its value; write the "
+            f"value in its place{dialects.LET.format(value)}"
+        )
+    return value
 
 
 def _native(text: str, rest: str) -> OptimizerSpec:
-    head, parenthesis, arguments_text = rest.partition("(")
-    dialect, *given_modes, name = head.split(":")
-    if dialect not in LIBRARIES or len(given_modes) > 1 or not parenthesis:
+    dialect, given_mode, call_text = _parts_of_native(text, rest)
+    if dialects.is_misspelled(dialect):
+        raise dialects.unknown(dialect)
+    if dialect not in LIBRARIES:
         raise ValueError(
             "a native must read like native:keras:Adam(), its dialect one of "
             f"{', '.join(LIBRARIES)}, got {text!r}"
@@ -136,16 +196,35 @@ def _native(text: str, rest: str) -> OptimizerSpec:
             f"{text} needs {package}, which is not installed; install it, or compare the "
             f"call {rest}"
         )
-    call_text = f"{dialect}:{name}({arguments_text}"
     _, name, arguments = dialects.parse(call_text)
+    meaning = _rule_of_call(call_text)
     modes = runner_of(dialect).modes(name)
-    mode = given_modes[0] if given_modes else modes[0]
+    mode = given_mode or modes[0]
     if mode not in modes:
         raise ValueError(
             f"the mode of native:{dialect} must be one of {', '.join(modes)}, got {mode!r}"
         )
     call = Call(name, arguments)
-    return OptimizerSpec(text, Kind.NATIVE, dialect, mode, _rule_of_call(call_text), call)
+    return OptimizerSpec(text, Kind.NATIVE, dialect, mode, meaning, call)
+
+
+def _parts_of_native(text: str, rest: str) -> tuple[str, str, str]:
+    """Dialect, mode or "", and the call of a native's text: ``keras:xla:Adam()`` or a script's."""
+    head, parenthesis, arguments = rest.partition("(")
+    match head.split(":"):
+        case [dialect, name]:
+            return dialect, "", f"{dialect}:{name}{parenthesis}{arguments}"
+        case [dialect, mode, name]:
+            return dialect, mode, f"{dialect}:{name}{parenthesis}{arguments}"
+        case [path]:
+            call = read_call(rest)
+            if path.startswith("tf_keras") and call.dialect == "keras":
+                raise ValueError(
+                    f"{text}: of tf_keras' own optimizers the legacy ones can be run; write "
+                    f"native:{call.text} for those of Keras 3, which take the same steps"
+                )
+            return call.dialect, "", call.text
+    return "", "", rest
 
 
 def _rule_of_call(call: str) -> Rule | None:

@@ -12,41 +12,39 @@ from samestep.reference.rule import Rule
 
 from . import parts, relation
 from .article import article
-from .call import Call, Inexpressible, Native, parse
+from .binding import schedule_order
+from .call import Call, Inexpressible, Native
 from .dialect import Dialect
 from .keras import keras
+from .known import DIALECTS, find, unknown
+from .libraries import canonical
+from .near_miss import did_you_mean
 from .onnx import onnx
 from .optax import optax
 from .paper import paper
+from .pasted import LET, PastedCall, in_one_line, is_misspelled, parse, read_call
 from .pytorch import pytorch
 from .relation import Kind, Relation, relate
 from .tensorflow1 import tensorflow1
 from .tf_keras import tf_keras
-
-DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect
-    for dialect in (pytorch, keras, tf_keras, tensorflow1, optax, onnx, paper, article)
-}
-
-
-def find(name: str) -> Dialect:
-    """The dialect of that name; ValueError lists the names there are."""
-    if name not in DIALECTS:
-        raise ValueError(f"there is no dialect {name!r}; there are: {', '.join(DIALECTS)}")
-    return DIALECTS[name]
+from .values import Variable, evaluate
+from .variables import fill, share_rate
 
 
 def read(text: str) -> Rule:
     """The rule that a call as text means, ``read("keras:Adam(learning_rate=0.001)")``.
 
-    ValueError for any mistake in the text; Inexpressible for a call that no rule here describes.
+    The call may be pasted from a script, ``read("torch.optim.Adam(model.parameters(), lr=1e-3)")``;
+    nothing in it is executed. ValueError for any mistake in the text and for a variable whose value
+    it does not say; Inexpressible for a call that no rule here describes.
     """
-    dialect, name, arguments = parse(text)
-    return find(dialect).read(name, **arguments)
+    return read_call(text).rule()
 
 
 __all__ = [
-    "DIALECTS", "Call", "Dialect", "Inexpressible", "Kind", "Native", "Relation", "article", "find",
-    "keras", "onnx", "optax", "paper", "parse", "parts", "pytorch", "read", "relate", "relation",
-    "tensorflow1", "tf_keras",
+    "DIALECTS", "LET", "Call", "Dialect", "Inexpressible", "Kind", "Native", "PastedCall",
+    "Relation", "Variable", "article", "canonical", "did_you_mean", "evaluate", "fill", "find",
+    "in_one_line", "is_misspelled", "keras", "onnx", "optax", "paper", "parse", "parts", "pytorch",
+    "read", "read_call", "relate", "relation", "schedule_order", "share_rate", "tensorflow1",
+    "tf_keras", "unknown",
 ]  # fmt: skip

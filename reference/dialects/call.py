@@ -1,11 +1,12 @@
 """Calls of optimizers, the meanings of their arguments, and the error for what has no call."""
 
-import ast
 import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from samestep.reference.rule import Rule
+
+from .near_miss import did_you_mean
 
 
 class Inexpressible(ValueError):
@@ -85,7 +86,10 @@ class Native:
         known = [*self.arguments, *others]
         for name in arguments:
             if name not in known:
-                raise ValueError(f"{title} has no argument {name!r}; it takes: {', '.join(known)}")
+                advice = did_you_mean(name, known)
+                raise ValueError(
+                    f"{title} has no argument {name!r}; it takes: {', '.join(known)}{advice}"
+                )
         if missing := [name for name in self.required if name not in arguments]:
             raise ValueError(f"{title} must be given {', '.join(missing)}")
         given = {name: value for name, value in arguments.items() if name in self.arguments}
@@ -130,25 +134,3 @@ class Native:
             if literal == value:
                 return meaning
         return value
-
-
-def parse(text: str) -> tuple[str, str, dict[str, Any]]:
-    """Split a call as text, ``"keras:Adam(learning_rate=1e-3)"``, into dialect, name and arguments.
-
-    Nothing is executed: arguments must be literals. ValueError otherwise.
-    """
-    advice = (
-        "a call must read like keras:Adam(learning_rate=0.001), with literal arguments, got "
-        f"{text!r}"
-    )
-    dialect, colon, call = text.partition(":")
-    try:
-        tree = ast.parse(call.strip(), mode="eval").body
-        if not (colon and isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
-            raise ValueError(advice)
-        if tree.args:
-            raise ValueError(advice)
-        arguments = {str(k.arg): ast.literal_eval(k.value) for k in tree.keywords}
-        return dialect.strip(), tree.func.id, arguments
-    except (SyntaxError, ValueError) as error:
-        raise ValueError(advice) from error

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from samestep.reference.rule import Rule
 
 from .call import Call, Inexpressible, Native
+from .near_miss import did_you_mean
 
 
 class Reader(Protocol):
@@ -80,10 +81,18 @@ class Dialect:
         return f"{self.prefix}'s {name}" if " " in self.prefix else f"{self.prefix}.{name}"
 
     def find(self, name: str) -> Native:
-        """The native of that name; ValueError lists the names there are."""
+        """The native of that name.
+
+        ValueError gives the reason why an optimizer is left out, or the names there are.
+        """
+        if name in self.left_out:
+            raise ValueError(f"{self.title(name)} is left out: {self.left_out[name]}")
         if name not in self.natives:
+            advice = did_you_mean(name, (*self.natives, *self.left_out))
             known = ", ".join(self.natives)
-            raise ValueError(f"{self.prefix} has no optimizer {name!r} here; there are: {known}")
+            raise ValueError(
+                f"{self.prefix} has no optimizer {name!r} here{advice}; there are: {known}"
+            )
         return self.natives[name]
 
     def natives_of(self, rule: type[Rule]) -> dict[str, Native]:

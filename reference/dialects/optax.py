@@ -54,6 +54,23 @@ LACKING = {  # why a class of rules has no native here
     "ScheduleFree": "optax.contrib.schedule_free_adamw is not described here",
     "Muon": "optax.contrib.muon is not described here",
 }
+_AROUND = "it stands around optimizers, and a rule is one of them: give that alone"
+_NO_RULE = "no rule here takes its steps"
+LEFT_OUT = {
+    **dict.fromkeys(
+        ("chain", "named_chain", "multi_transform", "partition", "masked", "apply_if_finite",
+         "inject_hyperparams", "lookahead", "MultiSteps", "skip_not_finite"),
+        _AROUND,
+    ),
+    "adafactor": LACKING["Adafactor"],
+    "lbfgs": "it searches along a line: no first-order rule",
+    **dict.fromkeys(
+        ("adabelief", "adan", "fromage", "lars", "noisy_sgd", "novograd", "optimistic_adam",
+         "optimistic_adam_v2", "optimistic_gradient_descent", "polyak_sgd", "sign_sgd", "signum",
+         "sm3", "yogi"),
+        _NO_RULE,
+    ),
+}  # fmt: skip
 EMPTY = "where the accumulator is zero optax leaves the parameter alone"
 AT_ONCE = 1e6  # a momentum_decay with which 0.96^momentum_decay is 0: momentum does not warm up
 
@@ -274,4 +291,5 @@ optax = Dialect(
     spell=spell,
     lacking=LACKING,
     unsupported=UNSUPPORTED,
+    left_out=LEFT_OUT,
 )

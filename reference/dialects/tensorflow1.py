@@ -27,6 +27,13 @@ from .refusal import refuse
 IGNORED = (  # arguments that change no step
     "use_locking", "name", "use_own_namescope_for_non_slot_vars", "accum_name", "linear_name",
 )  # fmt: skip
+LEFT_OUT = {
+    "AdagradDAOptimizer": "it averages the gradients of all steps, and no rule here does",
+    "ProximalAdagradOptimizer": "it takes a proximal step of l1 and l2 after Adagrad's; no rule "
+    "here does",
+    "ProximalGradientDescentOptimizer": "it takes a proximal step of l1 and l2; no rule here does",
+    "SyncReplicasOptimizer": "it joins the gradients of replicas around another optimizer: no rule",
+}
 
 NATIVES = {
     "GradientDescentOptimizer": Native(
@@ -138,5 +145,10 @@ def _inexpressible(rule: Rule, exact: Rule) -> Inexpressible:
 
 
 tensorflow1 = Dialect(
-    name="tensorflow1", prefix="tf.compat.v1.train", natives=NATIVES, read=read, spell=spell
+    name="tensorflow1",
+    prefix="tf.compat.v1.train",
+    natives=NATIVES,
+    read=read,
+    spell=spell,
+    left_out=LEFT_OUT,
 )

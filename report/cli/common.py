@@ -37,6 +37,12 @@ Cluster = Annotated[
         help="train on a Dask cluster whose scheduler listens there, like tcp://10.0.0.1:8786",
     ),
 ]
+Let = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--let", metavar="NAME=VALUE", help="the value of a variable in a call, like args.lr=0.001"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 
 
@@ -92,6 +98,12 @@ def require_mnist(data: str | None) -> None:
     from samestep.frameworks.experiment import mnist
 
     mnist.load(Path(data) if data else None)
+
+
+def print_assumptions(assumptions: Iterable[str]) -> None:
+    """Print on standard error what was taken for granted when a call was read."""
+    for assumption in assumptions:
+        typer.echo(f"assumed: {assumption}", err=True)
 
 
 def silence_tensorflow() -> None:

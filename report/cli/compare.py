@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .common import CONTESTANT_HELP, mistakes
+from .common import CONTESTANT_HELP, Let, mistakes, print_assumptions
 
 
 def compare(
@@ -18,6 +18,7 @@ def compare(
     mnist: Annotated[
         bool, typer.Option("--mnist", help="train both on MNIST, each in its framework")
     ] = False,
+    let: Let = None,
     steps: Annotated[
         int, typer.Option(min=1, help="steps on the designed gradients, or on MNIST")
     ] = 60,
@@ -29,9 +30,15 @@ def compare(
     ] = None,
 ) -> None:
     """Do two optimizers take the same steps? If not: where, why, and what makes them equal."""
+    from samestep.parity.runners import specs
+    from samestep.reference import dialects
     from samestep.report.terminal import comparison
 
     with mistakes():
+        pasted = dialects.share_rate(*dialects.fill([first, second], let or ()))
+        first, second = pasted.texts
+        sides = (specs.read(first), specs.read(second))
+        print_assumptions([*pasted.assumptions, *sides[0].assumptions, *sides[1].assumptions])
         question = comparison.Question(
             first, second, gradients, dtype, steps, constant, repro, mnist
         )

@@ -7,8 +7,18 @@ import typer
 
 from samestep.frameworks.experiment.executor import train_all
 from samestep.frameworks.experiment.run import FRAMEWORKS, Run, writable
+from samestep.reference import dialects
 
-from .common import Data, Steps, interruptible, mistakes, require_installed, require_mnist
+from .common import (
+    Data,
+    Let,
+    Steps,
+    interruptible,
+    mistakes,
+    print_assumptions,
+    require_installed,
+    require_mnist,
+)
 
 
 def train(
@@ -25,15 +35,19 @@ def train(
         bool, typer.Option(help="each step compiled as a whole, in PyTorch")
     ] = False,
     data: Data = None,
+    let: Let = None,
     out: Annotated[Path, typer.Option(help="the folder for the record")] = Path("out/records"),
 ) -> None:
     """Train once and write the record."""
     from samestep.report.terminal import console
 
     with mistakes():
+        (filled,) = dialects.fill([call], let or ())
+        pasted = dialects.read_call(filled)
+        print_assumptions(pasted.assumptions)
         run = Run(
             framework,
-            call,
+            dialects.in_one_line(filled, pasted),
             arithmetic,
             epochs=epochs,
             steps=steps,

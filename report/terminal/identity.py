@@ -8,16 +8,16 @@ from samestep.parity.identify import answer as identification
 from samestep.parity.identify.answer import Identity
 from samestep.parity.identify.judge import TrialResult
 from samestep.parity.measure.verdict import Agreement
-from samestep.parity.runners import specs
+from samestep.parity.runners.specs import OptimizerSpec
 from samestep.report.phrases import TITLES
 
 
-def identify(text: str, as_json: bool, echo: Callable[[str], None]) -> bool:
+def identify(spec: OptimizerSpec, as_json: bool, echo: Callable[[str], None]) -> bool:
     """Identify an optimizer and print what it is with ``echo``; return True if it is a known rule.
 
     ValueError for a user's mistake.
     """
-    identity = identification.identify(specs.read(text))
+    identity = identification.identify(spec)
     if as_json:
         echo(json.dumps(to_json(identity), indent=1))
     else:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
+from samestep.reference.dialects.near_miss import did_you_mean
+
 
 class _Required:
     """The type of ``REQUIRED``."""
@@ -26,11 +28,13 @@ def complete(
     """
     if name not in known:
         names = ", ".join(filter(None, known))
-        raise ValueError(f"{prefix} has nothing called {name!r} here; there are: {names}")
+        advice = did_you_mean(name, filter(None, known))
+        raise ValueError(f"{prefix} has nothing called {name!r} here; there are: {names}{advice}")
     for argument in arguments:
         if argument not in known[name]:
             takes = ", ".join(known[name])
-            raise ValueError(f"{name} has no argument {argument!r}; it takes: {takes}")
+            advice = did_you_mean(argument, known[name])
+            raise ValueError(f"{name} has no argument {argument!r}; it takes: {takes}{advice}")
     values = {**known[name], **arguments}
     missing = [argument for argument, value in values.items() if value is REQUIRED]
     if missing:
