@@ -72,8 +72,9 @@ def compare(
     found_causes: list[Cause] = []
     found_remedies: list[str] = []
     if first:
-        found_causes = causes.find(comparison, max(first.step, 1))
-        found_remedies = remedies.find(comparison)
+        findings = causes.find(comparison, run)
+        found_causes = findings.causes
+        found_remedies = remedies.find(comparison, findings)
         accused = next(
             (cause.stage for cause in found_causes if cause.explains and cause.stage), ""
         )
