@@ -34,8 +34,9 @@ class Growth:
 class Answer:
     """What came of a comparison.
 
-    ``verdict`` is that of the tensor that comes closest to its limit; ``limit_source`` says where
-    limits come from; ``first_other_bits`` is the first step after which any bit differs, None if
+    ``verdict`` is that of the tensor that comes closest to its limit; ``trial`` is what both were
+    run on, without the shapes that one of them refuses; ``limit_source`` says where limits come
+    from; ``first_other_bits`` is the first step after which any bit differs, None if
     none does; ``first`` is the first difference beyond the limit. ``rules`` are the rules that the
     two follow, as text. ``write_script`` writes a stand-alone script that shows the difference, and
     raises ValueError if it cannot; None if there is no difference.
@@ -43,6 +44,7 @@ class Answer:
 
     agreement: Agreement
     verdict: Verdict
+    trial: Trial
     limit_source: str
     first_other_bits: int | None
     first: Difference | None
@@ -63,14 +65,16 @@ def compare(
     ValueError if one cannot run.
     """
     comparison = run_both(a, b, trial, dtype, run)
+    trial = comparison.trial
     verdict = judge(trial, comparison.a.trajectory, comparison.b.trajectory, comparison.limits)
     bits = difference.first_other_bits(comparison)
     first = difference.first(comparison)
     found_causes: list[Cause] = []
     found_remedies: list[str] = []
     if first:
-        found_causes = causes.find(comparison, max(first.step, 1))
-        found_remedies = remedies.find(comparison)
+        findings = causes.find(comparison, run)
+        found_causes = findings.causes
+        found_remedies = remedies.find(comparison, findings)
         accused = next(
             (cause.stage for cause in found_causes if cause.explains and cause.stage), ""
         )
@@ -78,6 +82,7 @@ def compare(
     return Answer(
         agreement=_agreement(first, bits),
         verdict=verdict,
+        trial=trial,
         limit_source=comparison.limits.source,
         first_other_bits=bits,
         first=first,

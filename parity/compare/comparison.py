@@ -1,10 +1,12 @@
 """Two optimizers, run over one trial, with the limits between their trajectories."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from samestep.parity.measure import limits
+from samestep.parity.measure import trial as trials
 from samestep.parity.measure.disturbance import Job, jobs
 from samestep.parity.measure.limits import Limits
 from samestep.parity.measure.trajectory import Trajectory
@@ -73,24 +75,48 @@ def run_both(
     """Run both optimizers, each twice as often again if neither has a rule, and derive or measure
     the limits.
 
+    Shapes that one of them refuses are left out of the trial.
+
     ValueError if one of them cannot run, or if the dtype is not one of ``DTYPES``.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
 
-    def run_jobs(spec: OptimizerSpec, wanted: Sequence[Job]) -> list[RunResult]:
-        return run(spec, [(trial, job) for job in wanted])
+    def run_jobs(spec: OptimizerSpec, given: Trial, wanted: Sequence[Job]) -> list[RunResult]:
+        return run(spec, [(given, job) for job in wanted])
+
+    def run_plain(spec: OptimizerSpec, given: Trial) -> RunResult:
+        return run_jobs(spec, given, [Job(dtype)])[0]
 
     with ThreadPoolExecutor(2) as pool:
-        plain = list(pool.map(lambda spec: run_jobs(spec, [Job(dtype)])[0], (a, b)))
-        side_a = Side("A", a, plain[0])
-        side_b = Side("B", b, plain[1])
+        plain = list(pool.map(lambda spec: _attempt(run_plain, spec, trial), (a, b)))
+        failures = [result for result in plain if isinstance(result, Exception)]
+        if failures:
+            for letter, spec, result in zip("AB", (a, b), plain, strict=True):
+                if isinstance(result, Exception):
+                    attempt = functools.partial(_attempt, run_plain, spec)
+                    trial = trials.accepted(trial, f"{letter} refuses them", result, attempt)
+            plain = list(pool.map(lambda spec: run_plain(spec, trial), (a, b)))
+        results = [result for result in plain if isinstance(result, RunResult)]
+        side_a = Side("A", a, results[0])
+        side_b = Side("B", b, results[1])
         if side_a.rule or side_b.rule:
             return Comparison(side_a, side_b, trial, dtype, _derived(side_a, side_b, trial, dtype))
-        disturbed = list(pool.map(lambda spec: run_jobs(spec, jobs(dtype)[1:]), (a, b)))
+        wanted = jobs(dtype)[1:]
+        disturbed = list(pool.map(lambda spec: run_jobs(spec, trial, wanted), (a, b)))
     runs_a, runs_b = ([result.trajectory for result in results] for results in disturbed)
     measured = limits.between_unknown((side_a.trajectory, runs_a), (side_b.trajectory, runs_b))
     return Comparison(side_a, side_b, trial, dtype, measured)
+
+
+def _attempt(
+    run_plain: Callable[[OptimizerSpec, Trial], RunResult], spec: OptimizerSpec, trial: Trial
+) -> RunResult | Exception:
+    """The result of a run, or why there is none."""
+    try:
+        return run_plain(spec, trial)
+    except Exception as failure:  # a user's optimizer may raise anything
+        return failure
 
 
 def _derived(a: Side, b: Side, trial: Trial, dtype: str) -> Limits:

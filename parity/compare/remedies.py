@@ -1,16 +1,21 @@
-"""What makes two optimizers equal: the call of B's dialect that means A's rule, or our optimizer
-that follows it.
+"""What makes two optimizers equal: the call of a side's dialect that means the rule that both should
+follow, or our optimizer that follows it.
+
+Everything that is printed here was tried: its steps are those that it is to have.
 """
 
 from typing import Any
 
-from samestep.parity.measure import limits
+from samestep.parity.measure import limits, streams
 from samestep.parity.measure.rule_run import run_rule
+from samestep.parity.measure.trajectory import Trajectory
+from samestep.parity.measure.trial import Trial
 from samestep.parity.measure.verdict import judge
 from samestep.parity.runners.specs import Kind
 from samestep.reference import Rule, dialects
 from samestep.reference.dialects import Inexpressible
 
+from .causes import Findings
 from .comparison import Comparison, Side
 
 DROP_IN = {
@@ -19,23 +24,89 @@ DROP_IN = {
 }
 
 
-def find(comparison: Comparison) -> list[str]:
-    """The remedies, one a line: what to write in place of B so that it follows A's rule; of A if
-    only B has a rule.
+def find(comparison: Comparison, findings: Findings) -> list[str]:
+    """The remedies, one a line: what to write in place of a side that strays from its rule, or of B
+    where the two follow different rules.
     """
-    rule = comparison.rule
-    if rule is None:
-        return ["none: neither says which rule it follows"]
-    replaced = comparison.b if comparison.a.rule else comparison.a
-    names = _dialects_of(replaced)
-    lines = [
-        f"in place of {replaced.letter}, {_call_for(comparison, rule, name)}" for name in names
-    ]
-    if replaced.spec.kind in (Kind.NATIVE, Kind.FACTORY) and rule == replaced.rule:
-        lines = []  # its call means the rule already, and it does not follow it
-    fitting = [name for name in names if name in DROP_IN] or list(DROP_IN)
-    also = "or in any case" if lines else f"in place of {replaced.letter},"
-    return lines + [f"{also} {DROP_IN[name].format(rule=rule)}" for name in fitting]
+    rule = findings.rule_a
+    if rule is None or findings.rule_b is None:
+        return []
+    a, b = comparison.sides
+    if findings.strays_from_rule(b) and not findings.strays_from_rule(a):
+        replaced = [b]
+    elif findings.strays_from_rule(a) and not findings.strays_from_rule(b):
+        rule = findings.rule_b
+        replaced = [a]
+    elif findings.strays:
+        replaced = [a, b]
+    else:
+        replaced = [b]
+    lines = []
+    for side in replaced:
+        goal = _goal(comparison, replaced, rule)
+        lines += _Trial(comparison, rule, goal).lines(side)
+    return lines
+
+
+def _goal(comparison: Comparison, replaced: list[Side], rule: Rule) -> Trajectory:
+    """The trajectory that a remedy must have: that of the side that stays, else the rule's own."""
+    for side in comparison.sides:
+        if side not in replaced:
+            return side.trajectory
+    return run_rule(rule, comparison.trial, comparison.dtype)
+
+
+class _Trial:
+    """Tries what may stand in place of a side."""
+
+    def __init__(self, comparison: Comparison, rule: Rule, goal: Trajectory) -> None:
+        self.comparison = comparison
+        self.rule = rule
+        self.goal = goal
+
+    def lines(self, side: Side) -> list[str]:
+        """What may stand in place of a side, and takes the steps of the goal."""
+        names = _dialects_of(side)
+        is_the_call = side.spec.kind is Kind.NATIVE and self.rule == side.rule
+        calls = [] if is_the_call else [self._call(name) for name in names]
+        lines = [f"in place of {side.letter}, {call}" for call in calls if call]
+        fitting = [name for name in names if name in DROP_IN] or list(DROP_IN)
+        if self._takes_the_steps(self.rule):
+            also = "or in any case" if lines else f"in place of {side.letter},"
+            ours = [DROP_IN[name].format(rule=self.rule) for name in fitting]
+            lines += [f"{also} {text} (tried on these gradients: equal)" for text in ours]
+        return lines
+
+    def _call(self, name: str) -> str:
+        """The dialect's call that takes the steps of the goal; empty if there is none."""
+        dialect: Any = dialects.find(name)
+        try:
+            call = dialect.spell(self.rule)
+        except Inexpressible:
+            return ""
+        meaning: Rule = dialect.read(call.name, **call.arguments)
+        if not self._takes_the_steps(meaning):
+            return ""
+        condition = ""
+        if not _agree(self.rule, meaning, self._falling(), self.comparison.dtype):
+            condition = ", though not while the learning rate changes"
+        return f"{name}:{call} (tried on these gradients: equal{condition})"
+
+    def _takes_the_steps(self, rule: Rule) -> bool:
+        """True if the rule takes the steps of the goal."""
+        trial = self.comparison.trial
+        dtype = self.comparison.dtype
+        bounds = limits.between_rules(self.rule, rule, trial, dtype)
+        return judge(trial, self.goal, run_rule(rule, trial, dtype), bounds).holds
+
+    def _falling(self) -> Trial:
+        trial = self.comparison.trial
+        return trial.replace(rate_factors=streams.rates(1.0, trial.steps))
+
+
+def _agree(first: Rule, second: Rule, trial: Trial, dtype: str) -> bool:
+    bounds = limits.between_rules(first, second, trial, dtype)
+    return judge(trial, run_rule(first, trial, dtype), run_rule(second, trial, dtype), bounds).holds
 
 
 def _dialects_of(side: Side) -> list[str]:
@@ -44,32 +115,3 @@ def _dialects_of(side: Side) -> list[str]:
         return [side.spec.dialect]
     home = {"tensorflow": "keras"}.get(side.result.home, side.result.home)
     return [home] if home in DROP_IN else list(DROP_IN)
-
-
-def _call_for(comparison: Comparison, rule: Rule, name: str) -> str:
-    """The dialect's call that means the rule, tried on the trial; or why there is none and what
-    comes near.
-    """
-    dialect: Any = dialects.find(name)
-    try:
-        call = dialect.spell(rule)
-    except Inexpressible as refusal:
-        setting = f"; exact with, before step t: {refusal.each_step}" if refusal.each_step else ""
-        near = dialects.relation.nearest(rule, dialect)
-        nearest = f"; the nearest is {name}:{near}" if near else ""
-        return f"{name} has no call for it: {refusal.why}{nearest}{setting}"
-    rule_of_call: Rule = dialect.read(call.name, **call.arguments)
-    return f"{name}:{call}{_outcome(comparison, rule, rule_of_call)}"
-
-
-def _outcome(comparison: Comparison, rule: Rule, rule_of_call: Rule) -> str:
-    """What came of trying the call's rule against the rule."""
-    trial = comparison.trial
-    dtype = comparison.dtype
-    bounds = limits.between_rules(rule, rule_of_call, trial, dtype)
-    verdict = judge(
-        trial, run_rule(rule, trial, dtype), run_rule(rule_of_call, trial, dtype), bounds
-    )
-    if verdict.holds:
-        return " (tried on these gradients: equal)"
-    return " (tried on these gradients: not equal while the learning rate changes)"

@@ -1,71 +1,185 @@
-"""The judge of hypotheses: the first that has the optimizer's trajectory is its explanation."""
+"""Explain where an optimizer went instead of the expected trajectory, by trying hypotheses."""
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from samestep.parity.measure.limits import Limits
+from samestep.parity.identify.interpretations import Interpretation
+from samestep.parity.measure import limits
 from samestep.parity.measure.trajectory import Trajectory
-from samestep.parity.measure.trial import Trial
+from samestep.parity.measure.trial import Trial, by_kind
 from samestep.parity.measure.verdict import judge, measure_gaps
+from samestep.reference import Rule
 
-from .hypotheses import Hypothesis
+from . import estimate, fields, hypotheses
+from .hypothesis import Hypothesis, Unknown
+from .observed import Observed
+from .suspect import Suspect
 
-
-class Observed(NamedTuple):
-    """An optimizer's trajectory on a trial, in a dtype, with the trajectory that was expected and
-    its limits.
-    """
-
-    trial: Trial
-    dtype: str
-    expected: Trajectory
-    limits: Limits
-    actual: Trajectory
+RunAlone = Callable[[Trial], Trajectory]
+"""Runs the optimizer again, on another trial in the same dtype."""
 
 
 class Explanation(NamedTuple):
-    """A hypothesis, its distance to the optimizer as a share of the path, and whether it has the
-    same trajectory.
+    """What takes the optimizer's steps.
+
+    ``text`` completes the sentence "it takes the steps of ..."; ``stage`` is the stage of a step
+    that is at fault, or empty.
     """
 
-    hypothesis: Hypothesis
-    distance: float
-    holds: bool
+    text: str
+    stage: str
 
 
-def explain(observed: Observed, hypotheses: Iterable[Hypothesis]) -> Explanation | None:
-    """The first hypothesis that has the optimizer's trajectory; else the nearest; None if there is
-    none at all.
+def explain(
+    observed: Observed, suspect: Suspect, run_alone: RunAlone | None = None
+) -> Explanation | None:
+    """What explains the whole of the optimizer's trajectory; None if nothing does that was tried.
+
+    Where some kinds of shapes are right and others wrong, the wrong ones are explained by
+    themselves. ``run_alone`` shows whether the steps are right with one tensor at a time.
     """
-    beyond = elements_beyond(observed.expected, observed.actual, observed.limits)
-    first_step = int(np.argmax(beyond > 0))
-    nearest: Explanation | None = None
-    least = np.inf
-    for hypothesis in hypotheses:
-        try:
-            trajectory = hypothesis.run(observed.dtype)
-        except (ValueError, ArithmeticError):  # so wrong that it cannot take the steps
-            continue
-        left = elements_beyond(trajectory, observed.actual, observed.limits)[first_step]
-        if 2 * left <= beyond[first_step] and hypothesis.has_trajectory(
-            observed.actual, observed.dtype
-        ):
-            return Explanation(hypothesis, 0.0, True)
-        verdict = judge(observed.trial, trajectory, observed.actual, observed.limits)
-        if verdict.excess < least:
-            least = verdict.excess
-            nearest = Explanation(hypothesis, verdict.distance, False)
-    return nearest
-
-
-def elements_beyond(expected: Trajectory, actual: Trajectory, limits: Limits) -> np.ndarray:
-    """How many elements of all tensors are beyond their limits after each step, (steps,)."""
-    counts = []
-    for name, bound in limits.thetas.items():
-        gaps = measure_gaps(
-            expected.thetas[name].astype(np.float64), actual.thetas[name].astype(np.float64), bound
+    explanation = _first_that_holds(observed, suspect, hypotheses.every(suspect))
+    if explanation:
+        return explanation
+    explanation = _of_some_shapes(observed, suspect)
+    if explanation:
+        return explanation
+    if run_alone and len(observed.trial.start) > 1 and _is_right_alone(observed, run_alone):
+        text = (
+            f"{suspect.rule!r} with one tensor at a time; with several something is shared between "
+            "tensors: state, the count of steps, or the step size"
         )
-        counts.append((gaps.excess > 1).reshape(len(bound), -1).sum(axis=1))
-    return np.asarray(np.sum(counts, axis=0))
+        return Explanation(text, "state")
+    return None
+
+
+def follows(rule: Rule, observed: Observed, home: str) -> bool:
+    """True if the optimizer takes the steps of the rule, as its framework carries it out."""
+    suspect = Suspect(rule, observed.trial, observed.dtype, 1, home=home)
+    return _first_that_holds(observed, suspect, [Hypothesis("", "", rule, observed.trial)]) is not None
+
+
+def _first_that_holds(
+    observed: Observed, suspect: Suspect, proposals: Iterable[Hypothesis | Unknown]
+) -> Explanation | None:
+    """The first hypothesis that has the optimizer's trajectory.
+
+    If its number was estimated, then of all such hypotheses the one with the plainest number, and
+    beside it those that mean the same.
+    """
+    trier = _Trier(observed, suspect.interpretations())
+    estimated: list[Hypothesis] = []
+    for proposal in proposals:
+        if isinstance(proposal, Unknown):
+            estimated += trier.estimated(proposal)
+        elif not estimated and trier.holds(proposal):
+            return Explanation(proposal.text, proposal.stage)
+    if not estimated:
+        return None
+    estimated.sort(key=lambda hypothesis: hypothesis.digits)
+    first, *others = estimated
+    texts = [first.text, *(each.text for each in others if _same(first, each))]
+    return Explanation("; or, with the same steps, ".join(texts), first.stage)
+
+
+def _same(first: Hypothesis, second: Hypothesis) -> bool:
+    """True if two hypotheses have the same trajectory, to within the rounding of float64."""
+    bounds = limits.of_rule(first.rule, first.trial, "float64")
+    return judge(first.trial, first.trajectory(), second.trajectory(), bounds).holds
+
+
+class _Trier:
+    """Tries hypotheses on what was observed."""
+
+    def __init__(self, observed: Observed, interpretations: list[Interpretation]) -> None:
+        self.observed = observed
+        self.interpretations = interpretations
+        self.step = observed.first_step
+        self.tensors = observed.tensors_beyond(self.step)
+
+    def holds(self, hypothesis: Hypothesis) -> bool:
+        """True if the hypothesis has the optimizer's trajectory, with or without a deviation."""
+        for interpretation in self.interpretations:
+            carried_out = hypothesis.carried_out(interpretation)
+            if carried_out is None or not self._comes_nearer(carried_out):
+                continue
+            if carried_out.has_trajectory(self.observed.actual, self.observed.dtype):
+                return True
+        return False
+
+    def estimated(self, unknown: Unknown) -> list[Hypothesis]:
+        """The hypothesis with the plainest number that has the trajectory, if there is one."""
+        for interpretation in self.interpretations:
+
+            def make(
+                number: float, trial: Trial, interpretation: Interpretation = interpretation
+            ) -> Hypothesis | None:
+                hypothesis = unknown.make(number, trial)
+                return hypothesis.carried_out(interpretation) if hypothesis else None
+
+            for hypothesis in estimate.hypotheses(Unknown(make, unknown.grid), self.observed):
+                if hypothesis.has_trajectory(self.observed.actual, self.observed.dtype):
+                    return [hypothesis]
+        return []
+
+    def _comes_nearer(self, hypothesis: Hypothesis) -> bool:
+        """True if it halves the distance of half of the elements that are beyond at first.
+
+        A quick check: only what passes it is tried on the whole trial.
+        """
+        observed = self.observed
+        try:
+            thetas = hypothesis.first_steps(self.step + 1, self.tensors)
+        except (ValueError, ArithmeticError):  # so wrong that it cannot take the steps
+            return False
+        nearer = []
+        for name in self.tensors:
+            actual = observed.actual.thetas[name][self.step].astype(np.float64)
+            expected = observed.expected.thetas[name][self.step].astype(np.float64)
+            bound = observed.limits.thetas[name][self.step]
+            before = measure_gaps(expected, actual, bound)
+            after = measure_gaps(thetas[name][-1].astype(np.float64), actual, bound)
+            beyond = before.excess > 1
+            nearer += (after.gap[beyond] <= before.gap[beyond] / 2).tolist()
+        return 2 * sum(nearer) >= len(nearer)
+
+
+def _of_some_shapes(observed: Observed, suspect: Suspect) -> Explanation | None:
+    """What explains the kinds of shapes that are wrong, where others are right."""
+    kinds = by_kind(observed.trial)
+    wrong = {}
+    for kind, names in kinds.items():
+        if any((observed.excess(name) > 1).any() for name in names):
+            wrong[kind] = names
+    if not wrong or len(wrong) == len(kinds):
+        return None
+    texts = []
+    stages = []
+    for kind, names in wrong.items():
+        part = observed.only(names)
+        of_kind = dataclasses.replace(suspect, trial=part.trial, step=part.first_step + 1)
+        explanation = _first_that_holds(part, of_kind, hypotheses.of_one_shape(of_kind))
+        if explanation is None:
+            return None
+        texts.append(f"on {kind} of {explanation.text}")
+        stages.append(explanation.stage)
+    right = ", ".join(kind for kind in kinds if kind not in wrong)
+    text = f"{suspect.rule!r} on {right}, but {', '.join(texts)}"
+    return Explanation(text, stages[0])
+
+
+def _is_right_alone(observed: Observed, run_alone: RunAlone) -> bool:
+    """True if the optimizer takes the expected steps with one tensor at a time."""
+    for name in observed.trial.start:
+        alone = observed.trial.only([name])
+        try:
+            actual = run_alone(alone)
+        except ValueError:
+            return False
+        expected = observed.expected
+        if not judge(alone, expected, actual, observed.limits).holds:
+            return False
+    return True

@@ -9,7 +9,7 @@ With ``vectors=False`` a trial has matrices alone, for optimizers that refuse ve
 import numpy as np
 
 from samestep.parity.measure.streams import normal
-from samestep.parity.measure.trial import Trial, designed, of_arrays
+from samestep.parity.measure.trial import Trial, designed_vectors, of_arrays
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -97,7 +97,7 @@ def sign_thresholds(second: np.ndarray, third: np.ndarray) -> Trial:
 
 def confirmation(vectors: bool) -> Trial:
     """The designed streams of ``samestep compare``, and matrices of common sizes."""
-    streams = designed(())
+    streams = designed_vectors()
     start = dict(streams.start) if vectors else {}
     gradients = dict(streams.gradients) if vectors else {}
     for i, (name, shape) in enumerate(CONFIRMATION_SHAPES.items()):

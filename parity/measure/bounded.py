@@ -311,18 +311,26 @@ def follow(
     for gradient, lr in zip(gradients, rates, strict=True):
         states.append(now)
         begin = before(states, start_state) if before else now
-        c = _coefficients(analysed, begin.t + 1, lr)
+        c = plain_coefficients(analysed, begin.t + 1, lr)
         moved = rule.update(begin.theta, Bounded(gradient, 0.0, dtype), begin.state, c, xp)
         now = StepState(*moved, begin.t + 1)
         yield now.theta, now.state
 
 
-@functools.lru_cache(maxsize=4096)  # tensors of one step need the same coefficients
-def _coefficients(analysed: AnalysedRule, t: int, lr: float) -> Any:
-    """The coefficients of step ``t``, each with its own error and rounded once to the dtype."""
+def bounded_coefficients(analysed: AnalysedRule, t: int, lr: float, xp: Any) -> Any:
+    """The coefficients of step ``t``, each with its own error and rounded once to the dtype.
+
+    ``xp`` are the scalar functions on bounded numbers.
+    """
     rule, dtype, scalars_in = analysed
-    doubles = rule.coefficients(t, Bounded(lr, 0.0, scalars_in), namespace(scalars_in))
+    doubles = rule.coefficients(t, Bounded(lr, 0.0, scalars_in), xp)
     return doubles._make(_rounded_once(value, dtype) for value in doubles)
+
+
+@functools.lru_cache(maxsize=4096)  # tensors of one step need the same coefficients
+def plain_coefficients(analysed: AnalysedRule, t: int, lr: float) -> Any:
+    """The coefficients of step ``t``, computed with the functions of ``namespace``."""
+    return bounded_coefficients(analysed, t, lr, namespace(analysed.scalars_in))
 
 
 def _rounded_once(coefficient: Any, dtype: str) -> Bounded:

@@ -4,7 +4,7 @@ changes.
 
 import dataclasses
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +17,21 @@ from . import streams
 from .dtypes import numpy_dtype
 
 STEPS = 60
+REFUSED_WITHIN = 2  # steps in which an optimizer shows that it refuses a shape
 # the parts of a file: one array a tensor, "gradients/kernel"
 PARTS = ("start", "gradients", "present")
+SHAPES: dict[str, tuple[int, ...]] = {  # of designed tensors beside the vectors
+    "vectors": (streams.SIZE,),
+    "matrices": (9, 10),
+    "4-d kernels": (2, 3, 4, 4),
+    "0-d tensors": (),
+}
+WORDS = {  # of one tensor of the kind, in its name
+    "vectors": "as a vector",
+    "matrices": "as a matrix",
+    "4-d kernels": "as a 4-d kernel",
+    "0-d tensors": "as one number",
+}
 
 
 class SparseGradient(NamedTuple):
@@ -45,7 +58,8 @@ class Trial:
     Arrays are float64. ``rate_factors`` (steps,) multiply the optimizer's own learning rate.
     Tensors in ``sparse`` are given their gradients as rows, one ``SparseGradient`` a step;
     ``gradients`` holds the same numbers. With ``transposed`` tensors of two dimensions lie
-    transposed in memory, where a framework knows such a thing.
+    transposed in memory, where a framework knows such a thing. ``left_out`` says of each kind of
+    shape that was left out why it was, such as "vectors".
 
     Two trials are equal only if they are one object, so that limits can be kept for each.
     """
@@ -56,6 +70,7 @@ class Trial:
     rate_factors: np.ndarray
     sparse: dict[str, list[SparseGradient]] = dataclasses.field(default_factory=dict)
     transposed: bool = False
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -83,6 +98,25 @@ class Trial:
         """The learning rates of all steps, where the optimizer's own is ``lr``."""
         return [self.rate_at(lr, step) for step in range(self.steps)]
 
+    def only(self, names: Iterable[str]) -> "Trial":
+        """The same trial of these tensors alone."""
+        chosen = [name for name in self.start if name in set(names)]
+        return self.replace(
+            start={name: self.start[name] for name in chosen},
+            gradients={name: self.gradients[name] for name in chosen},
+            present={name: self.present[name] for name in chosen},
+            sparse={name: self.sparse[name] for name in chosen if name in self.sparse},
+        )
+
+    def first(self, steps: int) -> "Trial":
+        """The same trial, of its first steps alone."""
+        return self.replace(
+            gradients={name: array[:steps] for name, array in self.gradients.items()},
+            present={name: array[:steps] for name, array in self.present.items()},
+            sparse={name: rows[:steps] for name, rows in self.sparse.items()},
+            rate_factors=self.rate_factors[:steps],
+        )
+
     def replace(self, **changes: Any) -> "Trial":
         """The same trial with some fields changed."""
         return dataclasses.replace(self, **changes)
@@ -100,18 +134,46 @@ def of_arrays(
 
 
 def designed(rules: Iterable[Rule | None], steps: int = STEPS) -> Trial:
-    """The designed streams, one a tensor; matrices if one of the rules needs them.
+    """The designed streams, one a tensor, and tensors of every shape that a rule may distinguish.
 
-    The learning rate falls once.
+    The streams are vectors, or matrices if one of the rules needs them. The first stream comes as a
+    vector, a matrix, a 4-d kernel and a tensor without dimensions. Shapes that one of the rules
+    refuses are left out. The learning rate falls once.
     """
-    needs_matrices = [rule for rule in rules if isinstance(rule, streams.MATRICES)]
+    stated = [rule for rule in rules if rule]
+    matrices = [rule for rule in stated if isinstance(rule, streams.MATRICES)]
+    trial = of_streams(tuple(streams.PATTERNS), steps, matrices[0] if matrices else None)
+    for rule in stated:
+        trial = _accepted_shapes(rule, trial)
+    return trial
 
-    def suit(flat: np.ndarray) -> np.ndarray:
-        return streams.suit(needs_matrices[0], flat) if needs_matrices else flat
 
+def of_streams(chosen: Sequence[str], steps: int = STEPS, rule: Rule | None = None) -> Trial:
+    """These streams, each as a tensor that suits the rule, and the first in every other shape."""
+    start = {}
+    gradients = {}
+    for name in chosen:
+        start[name] = streams.start()
+        gradients[name] = streams.gradients(name, steps)
+        if rule:
+            start[name] = streams.suit(rule, start[name])
+            gradients[name] = streams.suit(rule, gradients[name])
+    for kind, shape in SHAPES.items():
+        if kind == kind_of(next(iter(start.values())).shape):
+            continue
+        name = f"{chosen[0]}, {WORDS[kind]}"
+        size = int(np.prod(shape))
+        scales = streams.SCALES[:size] if shape else np.ones(1)
+        start[name] = streams.start()[:size].reshape(shape)
+        gradients[name] = streams.gradients(chosen[0], steps, scales).reshape(steps, *shape)
+    return of_arrays(start, gradients, streams.rates(1.0, steps))
+
+
+def designed_vectors(steps: int = STEPS) -> Trial:
+    """The designed streams, each as a vector."""
     return of_arrays(
-        {name: suit(streams.start()) for name in streams.PATTERNS},
-        {name: suit(streams.gradients(name, steps)) for name in streams.PATTERNS},
+        {name: streams.start() for name in streams.PATTERNS},
+        {name: streams.gradients(name, steps) for name in streams.PATTERNS},
         streams.rates(1.0, steps),
     )
 
@@ -119,17 +181,68 @@ def designed(rules: Iterable[Rule | None], steps: int = STEPS) -> Trial:
 def designed_for_unknown(
     steps: int = STEPS, chosen: Sequence[str] = tuple(streams.PATTERNS)
 ) -> Trial:
-    """The designed streams for optimizers of unknown rules: one a tensor, and the first also as a
-    matrix.
+    """The designed streams for optimizers of unknown rules: one a tensor, and the first in every
+    other shape, too.
     """
-    start = {name: streams.start() for name in chosen}
-    gradients = {name: streams.gradients(name, steps) for name in chosen}
-    matrix = (8, streams.SIZE // 8)
-    size = matrix[0] * matrix[1]
-    name = f"{chosen[0]}, as a matrix"
-    start[name] = start[chosen[0]][:size].reshape(matrix)
-    gradients[name] = gradients[chosen[0]][:, :size].reshape(steps, *matrix)
-    return of_arrays(start, gradients, streams.rates(1.0, steps))
+    return of_streams(chosen, steps)
+
+
+def kind_of(shape: tuple[int, ...]) -> str:
+    """What tensors of this shape are called."""
+    names = {0: "0-d tensors", 1: "vectors", 2: "matrices", 4: "4-d kernels"}
+    return names.get(len(shape), f"{len(shape)}-d tensors")
+
+
+def by_kind(trial: Trial) -> dict[str, list[str]]:
+    """The names of the trial's tensors, by the kind of their shape."""
+    kinds: dict[str, list[str]] = {}
+    for name, start in trial.start.items():
+        kinds.setdefault(kind_of(start.shape), []).append(name)
+    return kinds
+
+
+def without_kinds(trial: Trial, reasons: dict[str, str]) -> Trial:
+    """The trial without these kinds of shapes, each with the reason why it is left out."""
+    names = [name for name, start in trial.start.items() if kind_of(start.shape) not in reasons]
+    return trial.only(names).replace(left_out={**trial.left_out, **reasons})
+
+
+def accepted(
+    trial: Trial, words: str, failure: Exception, attempt: Callable[[Trial], object]
+) -> Trial:
+    """The trial without the shapes that an optimizer refuses, each with a reason.
+
+    ``failure`` is what the whole trial raised; ``attempt`` runs a trial and returns what that
+    raises, if anything. ``words`` begin each reason. The failure is raised again if every kind of
+    shape is refused, or if there is one kind alone.
+    """
+    kinds = by_kind(trial)
+    reasons: dict[str, str] = {}
+    for kind, names in kinds.items():
+        outcome = attempt(trial.only(names).first(REFUSED_WITHIN))
+        if isinstance(outcome, Exception):
+            reasons[kind] = f"{words}: {str(outcome).splitlines()[0] if str(outcome) else outcome!r}"
+    fitting = [kind for kind in kinds if kind not in reasons]
+    if not fitting or len(kinds) == 1:
+        raise failure
+    rest = without_kinds(trial, reasons)
+    outcome = attempt(rest.first(REFUSED_WITHIN))
+    if len(fitting) > 1 and isinstance(outcome, Exception):
+        for kind in fitting[1:]:
+            reasons[kind] = f"{words} together with {fitting[0]}: {str(outcome).splitlines()[0]}"
+        rest = without_kinds(trial, reasons)
+    return rest
+
+
+def _accepted_shapes(rule: Rule, trial: Trial) -> Trial:
+    """The trial without the shapes that the rule refuses."""
+    reasons = {}
+    for kind, names in by_kind(trial).items():
+        try:
+            rule.start(trial.start[names[0]], np)
+        except ValueError as error:
+            reasons[kind] = str(error).partition(", got")[0]  # the same for all kinds
+    return without_kinds(trial, reasons) if reasons else trial
 
 
 def write(trial: Trial, path: Path) -> Path:

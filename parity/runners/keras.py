@@ -106,7 +106,7 @@ def run(make: Make, trial: Trial, dtype: str, options: RunOptions = EAGERLY) -> 
         stepper.take(step)
         recorder.add([variable.numpy() for variable in variables], states(optimizer, variables))
         stepper.disturb_state()
-    return RunResult(recorder.trajectory(), "tensorflow", stepper.claimed_rule)
+    return RunResult(recorder.trajectory(), "tensorflow", stepper.claimed_rule, stepper.rate)
 
 
 class _Stepper:

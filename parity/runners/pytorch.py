@@ -97,7 +97,8 @@ def run(make: Make, trial: Trial, dtype: str, options: RunOptions = PLAINLY) -> 
         stepper.take(step)
         recorder.add([_array(parameter) for parameter in parameters], states(optimizer, parameters))
         stepper.disturb_state()
-    return RunResult(recorder.trajectory(), "pytorch", stepper.claimed_rule)
+    rate = stepper.rates[0] if stepper.rates else None
+    return RunResult(recorder.trajectory(), "pytorch", stepper.claimed_rule, rate)
 
 
 class _Stepper:

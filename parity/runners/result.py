@@ -25,11 +25,14 @@ class RunOptions(NamedTuple):
 class RunResult(NamedTuple):
     """The trajectory, the framework or library that it ran in, and the rule that the optimizer says
     it follows.
+
+    ``rate`` is the learning rate that it starts with, None if it has none that can be set.
     """
 
     trajectory: Trajectory
     home: str
     rule: Rule | None
+    rate: float | None = None
 
 
 class GradientWritten(ValueError):

@@ -3,8 +3,8 @@ optimizer's alone.
 
 ``python -m samestep.parity.runners.worker REQUEST`` takes one JSON argument, ``{"text": ...,
 "runs": [{"trial": path, "dtype": ..., "disturbance": seed or null, "out": path}, ...]}``. It writes
-each trajectory to its path and prints one JSON object: the framework, and the rule that the
-optimizer says it follows. A mistake of the user's ends it with exit code 2 and one line on standard
+each trajectory to its path and prints one JSON object: the framework, the rule that the optimizer
+says it follows, and its learning rate. A mistake of the user's ends it with exit code 2 and one line on standard
 error.
 """
 
@@ -54,7 +54,9 @@ def run_all(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunR
         answer = json.loads(output_of("samestep.parity.runners.worker", request).splitlines()[-1])
         rule = spec.rule or (specs.rule(answer["rule"]) if answer["rule"] else None)
         return [
-            RunResult(trajectory.read(Path(entry["out"]), given), answer["home"], rule)
+            RunResult(
+                trajectory.read(Path(entry["out"]), given), answer["home"], rule, answer["rate"]
+            )
             for entry, (given, _) in zip(request["runs"], jobs, strict=True)
         ]
 
@@ -122,10 +124,8 @@ def main(arguments: Sequence[str]) -> int:
     except (ValueError, ImportError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)
         return USAGE_ERROR
-    print(
-        json.dumps({"home": result.home, "rule": repr(result.rule) if result.rule else ""}),
-        flush=True,
-    )
+    rule = repr(result.rule) if result.rule else ""
+    print(json.dumps({"home": result.home, "rule": rule, "rate": result.rate}), flush=True)
     return 0
 
 

@@ -60,7 +60,7 @@ def compare(question: Question, echo: Callable[[str], None]) -> bool:
         return _train(question, first, second, echo)
     trial = _trial(question, first, second)
     answer = comparison.compare(first, second, trial, question.dtype)
-    for line in answer_lines(question, answer, describe_trial(question, trial)):
+    for line in answer_lines(question, answer, describe_trial(question, answer.trial)):
         echo(line)
     _write_script(question, answer, echo)
     return answer.agreement is not Agreement.DIFFERENT
@@ -135,7 +135,23 @@ def describe_trial(question: Question, trial: Trial) -> str:
     rate = "its own learning rate"
     if factors != [1]:
         rate = f"{factors[0]:g} to {factors[-1]:g} of {rate}"
-    return f"{source}: {trial.steps} steps, {elements} elements, {question.dtype}, each at {rate}"
+    text = f"{source}: {trial.steps} steps, {elements} elements, {question.dtype}, each at {rate}"
+    return f"{text}\n   {describe_shapes(trial)}"
+
+
+def describe_shapes(trial: Trial) -> str:
+    """Return which shapes the tensors have, and which were left out and why."""
+    kinds = []
+    for kind, names in trials.by_kind(trial).items():
+        shapes = dict.fromkeys(str(trial.start[name].shape) for name in names)
+        kinds.append(f"{kind} {', '.join(shapes)}")
+    text = f"of these shapes: {'; '.join(kinds)}"
+    reasons: dict[str, list[str]] = {}
+    for kind, reason in trial.left_out.items():
+        reasons.setdefault(reason, []).append(kind)
+    for reason, left_out in reasons.items():
+        text += f"\n   left out: {', '.join(left_out)}; {reason}"
+    return text
 
 
 def answer_lines(question: Question, answer: Answer, gradients: str) -> Iterator[str]:
