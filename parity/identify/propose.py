@@ -15,7 +15,7 @@ from .fit import FittedRule, exact_rule
 from .muon import propose_muon, propose_usual_muon
 from .observe import Evidence, Observation
 from .search import round_fitted, search
-from .signs import propose_signs
+from .signs import SignSteps, propose_signs
 
 NEAR = {"float64": 1e-5, "float32": 1e-3}  # errors so small that a fitted rule is judged at once
 NEAR_MUON = 1e-3  # the same for Muon: products of matrices round in an order of their own
@@ -57,7 +57,8 @@ def _with_vectors(
     def run(trial: Trial) -> Trajectory:
         return evidence.box.trajectory(trial, probes.dtype)
 
-    for rule in propose_signs(probes, features, run):
+    widest = [known for known in evidence.observations if known.dtype == probes.dtype]
+    for rule in propose_signs(SignSteps(widest, features, run)):
         if type(rule) in kinds:
             yield exact_rule(rule)
     variants = [variant for variant in likely_variants(features) if variant.kind in kinds]

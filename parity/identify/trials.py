@@ -104,6 +104,12 @@ def sign_thresholds(second: np.ndarray, third: np.ndarray) -> Trial:
     return of_arrays({"threshold": start}, {"threshold": gradients}, np.ones(3))
 
 
+def pull_thresholds(gradients: np.ndarray) -> Trial:
+    """One step of weights of 1 with minus these gradients (n,): where does it go up?"""
+    start = np.ones(len(gradients))
+    return of_arrays({"threshold": start}, {"threshold": -gradients[None]}, np.ones(1))
+
+
 def confirmation(vectors: bool) -> Trial:
     """The designed streams of ``samestep compare``, and matrices of common sizes."""
     streams = designed(())
