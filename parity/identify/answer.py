@@ -77,7 +77,7 @@ def identify(
         raise ValueError("identify needs SciPy, which is not installed; pip install scipy")
     evidence = gather(BlackBox(spec, run), long)
     judgements: list[Judgement] = []
-    for fitted in propose(evidence, judgements, kinds):
+    for fitted in propose(evidence, kinds):
         judgements.append(_judge_fitted(fitted, evidence))
         if judgements[-1].holds:
             return _identified(evidence, judgements[-1])

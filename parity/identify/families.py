@@ -200,6 +200,13 @@ def _start_ftrl(point: Numbers, flags: Flags, features: Features) -> Numbers:
     return {**numbers, "initial_accumulator": max(TINY, half**2), **point}
 
 
+def _start_ftrl_without_power(point: Numbers, flags: Flags, features: Features) -> Numbers:
+    """The first step is lr g / (1 + 2 l2 lr + beta)."""
+    share = point[SHARE]
+    lr = features.slope * (1 + share)
+    return {"lr": lr, "beta": share / 2, "l2": share / 4 / (lr or 1.0)}
+
+
 def _weights_decay(flags: Flags, features: Features) -> bool:
     return features.decays
 
@@ -213,9 +220,13 @@ RMSPROP: Grid = {"rho": RHO}
 RMSPROP_MOMENTUM: Grid = {"rho": RHO, "momentum": (0.5, 0.9)}
 RMSPROP_STARTED: Grid = {SHARE: (0.0, 0.5)}  # a mean square that starts above zero
 FTRL_RIDGE: Grid = {"l2": (0.0, 0.5), "shrinkage": (0.0, 0.1), SHARE: (0.0, 0.3, 0.7)}
+FTRL_RIDGE_WITHOUT_POWER: Grid = {"shrinkage": (0.0, 0.1), SHARE: (0.0, 0.5)}
 FTRL_POWERS: Grid = {"lr_power": (-0.2, -0.3, -0.4, -0.6, -0.8), "initial_accumulator": (1e-3, 0.1)}
 FTRL_GRIDS: tuple[Grid, ...] = ({}, FTRL_RIDGE, FTRL_POWERS, {**FTRL_POWERS, **FTRL_RIDGE})
 FTRL_DECAYS = {"weight_decay": (0.01, 0.3)}
+FTRL_WITHOUT_POWER = Family(  # its steps are proportional to the gradient
+    FTRL, _start_ftrl_without_power, FTRL_RIDGE_WITHOUT_POWER, [{"lr_power": 0.0}], decays=()
+)
 
 
 def _adagrad_families(late: Grid) -> list[Family]:
@@ -308,11 +319,19 @@ ADAFACTOR = Family(
 )
 
 
-BY_GRADIENT = (*SGD_FAMILIES, *ASGD_FAMILIES, RADAM)
+BY_GRADIENT = (*SGD_FAMILIES, *ASGD_FAMILIES, RADAM, FTRL_WITHOUT_POWER)
 BY_SIZE = (*ADAPTIVE_FAMILIES, LAMB_FAMILY, ADAFACTOR)
 
 
 def likely_variants(features: Features) -> list[Variant]:
-    """The variants of all families, the more likely ones first."""
-    families = [*BY_GRADIENT, *BY_SIZE] if features.linear else [*BY_SIZE, *BY_GRADIENT]
+    """The variants of all families that the features allow, the more likely ones first.
+
+    SGD is fitted last even where it is impossible: it may be the nearest rule.
+    """
+    families = list(BY_GRADIENT)
+    if not features.linear:
+        families = [family for family in BY_SIZE if family.elementwise is features.elementwise]
+        families += SGD_FAMILIES
+    if features.elementwise and features.shape_matters:
+        families = [family for family in families if family.kind is Adam]
     return list(itertools.chain.from_iterable(family.variants(features) for family in families))

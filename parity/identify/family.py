@@ -66,9 +66,8 @@ class Family:
     elementwise: bool = True
 
     def variants(self, features: Features) -> Iterator["Variant"]:
-        """All variants that fit the features, those with a weight decay first."""
-        decays: list[Decay | None] = [*self.decays, None] if features.decays else [None]
-        for decay, flags in itertools.product(decays, self.flags):
+        """All variants that fit the features."""
+        for decay, flags in itertools.product(self._possible_decays(features), self.flags):
             fixed = dict(flags)
             if features.maximizes:
                 fixed["maximize"] = True
@@ -76,6 +75,14 @@ class Family:
                 fixed["decay"] = decay
             if self.applies(fixed, features):
                 yield Variant(self, fixed, decay, features)
+
+    def _possible_decays(self, features: Features) -> list[Decay | None]:
+        """The kinds of weight decay that the features allow; None stands for no decay."""
+        if features.unknown_decay:
+            return [*(decay for decay in self.decays if decay is not Decay.COUPLED), None]
+        if not features.decays or not self.decays:
+            return [None]
+        return [decay for decay in self.decays if features.allows_decay(decay)]
 
 
 @dataclasses.dataclass(frozen=True)

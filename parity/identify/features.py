@@ -9,10 +9,13 @@ import numpy as np
 
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
+from samestep.reference import Decay
 
-from .trials import UNMOVED
+from .trials import CONSTANT_STEPS, LARGEST_WEIGHT, UNMOVED
 
 SAME = 2.0**-20  # numbers this close (relative) are taken to be equal; the judge decides later
+PROPORTIONAL = 0.1  # gradients below this share of ``half_gradient`` may have proportional steps
+ALIKE = 2.0**-10  # the same for the distance of two elements, as a share of the path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +27,15 @@ class Features:
     ``slope``: length over gradient, at the smallest gradient. ``longest``: the length at the
     largest gradient. ``half_gradient``: the gradient whose step is half as long as the longest.
 
-    ``decays``: weights move without a gradient. ``shrink``: the share by which such weights shrink;
+    ``decays``: weights move without a gradient. ``unknown_decay``: they become NaN without one, so
+    that nothing is known about ``decays``. ``shrink``: the share by which such weights shrink;
     None if it differs between weights. ``coupled_decay``: the weight decay that would explain it if
     it is added to the gradient, 0 if none would. ``dead_zone``: the largest gradient that moves
     nothing, 0 if every gradient moves something. ``relative_length``: the root mean square of a
     whole tensor's step over that of the tensor, without the shrinking.
+
+    ``elementwise``: elements of a vector do not influence each other. ``shape_matters``: a
+    matrix is not moved as the vector of its elements is.
     """
 
     maximizes: bool
@@ -38,10 +45,26 @@ class Features:
     longest: float
     half_gradient: float
     decays: bool
+    unknown_decay: bool
     shrink: float | None
     coupled_decay: float
     dead_zone: float
     relative_length: float
+    elementwise: bool
+    shape_matters: bool
+
+    def allows_decay(self, decay: Decay) -> bool:
+        """True if such a weight decay may be what moves weights without a gradient.
+
+        A coupled decay shrinks all weights by one share only where steps are proportional to
+        gradients as large as those that it adds. Any other always does.
+        """
+        if decay is not Decay.COUPLED:
+            return self.shrink is not None
+        if self.shrink is None or self.linear:
+            return True
+        largest = self.shrink / self.slope * LARGEST_WEIGHT if self.slope else np.inf
+        return largest < PROPORTIONAL * self.half_gradient
 
 
 def measure_features(trajectory: Trajectory, trial: Trial) -> Features:
@@ -56,10 +79,9 @@ def measure_features(trajectory: Trajectory, trial: Trial) -> Features:
     increasing = np.maximum.accumulate(np.nan_to_num(lengths))
 
     begin = trial.start["weights"][:UNMOVED]
-    unmoved = trajectory.thetas["weights"][:, :UNMOVED]
-    after = unmoved.astype(np.float64)
-    shares = (begin - after[0]) / begin
-    shrink = float(np.median(shares)) if _all_equal(shares[UNMOVED // 2 :]) else None
+    after = trajectory.thetas["weights"][:, :UNMOVED]
+    shrink = _shrink(begin, after)
+    moved = np.abs(begin - after[0].astype(np.float64))
     return Features(
         maximizes=bool(np.nanmedian(np.sign(-first_step) * np.sign(gradients)) < 0),
         linear=_all_equal(ratios),
@@ -67,12 +89,41 @@ def measure_features(trajectory: Trajectory, trial: Trial) -> Features:
         slope=float(ratios[0]),
         longest=longest,
         half_gradient=float(np.interp(longest / 2, increasing, sizes)),
-        decays=not np.array_equal(after, np.broadcast_to(begin.astype(unmoved.dtype), after.shape)),
+        decays=bool((np.isfinite(after) & (after != begin.astype(after.dtype))).any()),
+        unknown_decay=not np.isfinite(after).any(),
         shrink=shrink,
-        coupled_decay=_coupled_decay((np.abs(begin), np.abs(begin - after[0])), (sizes, lengths)),
+        coupled_decay=_coupled_decay((np.abs(begin), moved), (sizes, lengths)),
         dead_zone=_dead_zone(sizes, lengths),
         relative_length=_relative_length(trial, trajectory, shrink or 0.0),
+        elementwise=_moves_alike(trajectory, "part", "plain"),
+        shape_matters=not _moves_alike(trajectory, "folded", "plain"),
     )
+
+
+def _shrink(begin: np.ndarray, after: np.ndarray) -> float | None:
+    """The share by which weights without a gradient shrink in the first step; None if it differs.
+
+    ``begin`` (weights,) and ``after`` (steps, weights); the second half of the weights is read.
+    """
+    rounding = 4 * np.finfo(after.dtype).eps
+    with np.errstate(all="ignore"):
+        shares = (begin - after[0].astype(np.float64)) / begin
+    middle = float(np.median(shares))
+    near = np.abs(shares - middle) <= SAME * abs(middle) + rounding
+    return middle if bool(near[UNMOVED // 2 :].all()) else None
+
+
+def _moves_alike(trajectory: Trajectory, name: str, whole: str) -> bool:
+    """True if the elements of a tensor move as the first ones of another do, in the first steps."""
+    first = trajectory.thetas[name][:CONSTANT_STEPS]
+    first = first.reshape(len(first), -1)
+    second = trajectory.thetas[whole][:CONSTANT_STEPS].reshape(len(first), -1)
+    second = second[:, : first.shape[1]]
+    path = np.abs(np.diff(second.astype(np.float64), axis=0)).sum(axis=0)
+    room = ALIKE * path + 4 * np.finfo(second.dtype).eps * np.abs(second).max(axis=0)
+    same = (first == second) | (np.isnan(first) & np.isnan(second))
+    with np.errstate(invalid="ignore"):
+        return bool((same | (np.abs(first.astype(np.float64) - second) <= room)).all())
 
 
 def _relative_length(trial: Trial, trajectory: Trajectory, shrink: float) -> float:

@@ -3,7 +3,7 @@
 The result is a proposal. How near it comes decides nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,7 +111,7 @@ class _Problem(NamedTuple):
     def residuals(self, point: np.ndarray) -> np.ndarray:
         """The residuals (size,) at a point; the largest possible where there is no rule."""
         try:
-            return self.data.residuals(self.rule(point))
+            return self.data.residuals([self.rule(point)])[0]
         except ValueError:
             return np.ones(self.data.size)
 
@@ -122,30 +122,47 @@ class _Problem(NamedTuple):
         number that moves little (Adagrad's epsilon). Here a first difference measures the effect;
         then the width is chosen that balances rounding and curvature.
         """
-        here = self.residuals(point)
-        columns = []
-        for i, x in enumerate(point):
-            width = 1e-5 * max(abs(x), 1e-2)
-            column = self._difference(point, here, i, width)
-            effect = root_mean_square(column) or UNIT_ROUNDOFF
-            balanced = min(WIDEST * min(1.0, abs(x)), float(np.cbrt(UNIT_ROUNDOFF / effect)))
-            if balanced > 4 * width:
-                column = self._difference(point, here, i, balanced)
-            columns.append(column)
+        widths = np.array([1e-5 * max(abs(x), 1e-2) for x in point])
+        columns = self._differences(point, range(len(point)), widths)
+        effects = root_mean_square(columns.T)
+        effects = np.where(effects > 0, effects, UNIT_ROUNDOFF)
+        balanced = np.minimum(
+            WIDEST * np.minimum(1.0, np.abs(point)), np.cbrt(UNIT_ROUNDOFF / effects)
+        )
+        again = np.flatnonzero(balanced > 4 * widths)
+        if len(again):
+            columns[:, again] = self._differences(point, again, balanced[again])
+        return columns
+
+    def _differences(
+        self, point: np.ndarray, numbers: Sequence[int] | np.ndarray, widths: np.ndarray
+    ) -> np.ndarray:
+        """Central differences in these coordinates, (size, len(numbers)).
+
+        They are one-sided at the edge of what the rule allows.
+        """
+        rules = [self.rule(point)]
+        rows = []  # for each end: the row of its residuals, and the step that leads there
+        for i, width in zip(numbers, widths, strict=True):
+            for step in (width, -width):
+                moved = point.copy()
+                moved[i] += step
+                try:
+                    rules.append(self.rule(moved))
+                    rows.append((len(rules) - 1, step))
+                except ValueError:
+                    rows.append((0, 0.0))
+        residuals = self.data.residuals(rules)
+        columns = [_slope(residuals, *ends) for ends in zip(rows[::2], rows[1::2], strict=True)]
         return np.stack(columns, axis=1)
 
-    def _difference(self, point: np.ndarray, here: np.ndarray, i: int, width: float) -> np.ndarray:
-        """A central difference in coordinate i; one-sided at the edge of what the rule allows."""
-        ends = []
-        for step in (width, -width):
-            moved = point.copy()
-            moved[i] += step
-            try:
-                ends.append((self.data.residuals(self.rule(moved)), step))
-            except ValueError:
-                ends.append((here, 0.0))
-        (above, high), (below, low) = ends
-        return (above - below) / (high - low) if high > low else np.zeros_like(here)
+
+def _slope(residuals: np.ndarray, above: tuple[int, float], below: tuple[int, float]) -> np.ndarray:
+    """The slope between two rows of residuals; each is given by its index and its place."""
+    (high_row, high), (low_row, low) = above, below
+    if high <= low:
+        return np.zeros(residuals.shape[1])
+    return np.asarray((residuals[high_row] - residuals[low_row]) / (high - low))
 
 
 def _coordinate(name: str, value: float) -> float:
@@ -174,10 +191,12 @@ def rank_starts(
     template: RuleTemplate, starts: Iterable[Numbers], data: FitData
 ) -> list[tuple[float, Numbers]]:
     """The start values that the rule allows, each with its error, the nearest first."""
-    ranked = []
+    allowed = []
     for start in starts:
         try:
-            ranked.append((data.error(template.make(start)), start))
+            allowed.append((template.make(start), start))
         except ValueError:
             continue
+    errors = data.errors([rule for rule, _ in allowed]) if allowed else []
+    ranked = [(float(error), start) for error, (_, start) in zip(errors, allowed, strict=True)]
     return sorted(ranked, key=lambda row: row[0])

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-import samestep.frameworks.numpy.namespace as xp
 from samestep.reference import Rule
 
+from .batch import Tensor, follow_all
 from .observe import Observation
 
 UNKNOWN = 1e9  # the error, in scales, where one side is not finite
+MOST_AT_ONCE = 64  # rules that are followed together
 NOISE = 1e5  # machine epsilons of the largest value: rounding counts for little
 
 
@@ -24,7 +25,8 @@ class FitData:
 
     One array a tensor: ``starts`` (*shape), ``gradients`` and ``thetas`` (steps, *shape), the
     values after each step. ``rate_factors`` (steps,) multiply a rule's learning rate.
-    ``machine_epsilon`` is that of the dtype in which the optimizer ran.
+    ``machine_epsilon`` is that of the dtype in which the optimizer ran. ``elementwise`` is False
+    for rules in which elements of a tensor influence each other.
     """
 
     starts: list[np.ndarray]
@@ -32,13 +34,16 @@ class FitData:
     thetas: list[np.ndarray]
     rate_factors: np.ndarray
     machine_epsilon: float
+    elementwise: bool
 
     def first_steps(self, steps: int) -> "FitData":
         """The data of the first steps alone."""
         gradients = [array[:steps] for array in self.gradients]
         thetas = [array[:steps] for array in self.thetas]
         factors = self.rate_factors[:steps]
-        return FitData(self.starts, gradients, thetas, factors, self.machine_epsilon)
+        return FitData(
+            self.starts, gradients, thetas, factors, self.machine_epsilon, self.elementwise
+        )
 
     @functools.cached_property
     def scales(self) -> list[np.ndarray]:
@@ -60,43 +65,51 @@ class FitData:
         """The number of residuals: elements times steps."""
         return sum(thetas.size for thetas in self.thetas)
 
-    def thetas_of(self, rule: Rule) -> list[np.ndarray]:
-        """The values after each step of the rule, by tensor (steps, *shape)."""
+    def thetas_of(self, rules: Sequence[Rule]) -> list[np.ndarray]:
+        """The values after each step of rules of one kind, by tensor (rules, steps, *shape).
+
+        ArithmeticError if one of them cannot take a step.
+        """
         return [
-            self._follow(rule, *tensor) for tensor in zip(self.starts, self.gradients, strict=True)
+            follow_all(rules, Tensor(start, gradients, self.rate_factors, self.elementwise))
+            for start, gradients in zip(self.starts, self.gradients, strict=True)
         ]
 
-    def _follow(self, rule: Rule, start: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-        theta = start
-        state = rule.start(start, xp)
-        thetas = []
-        for t, gradient in enumerate(gradients, start=1):
-            coefficients = rule.coefficients(t, rule.lr * self.rate_factors[t - 1])
-            theta, state = rule.update(theta, gradient, state, coefficients, xp)
-            thetas.append(theta)
-        return np.array(thetas)
-
-    def residuals(self, rule: Rule) -> np.ndarray:
-        """The errors of all elements at all steps, (size,), each between -1 and 1.
+    def residuals(self, rules: Sequence[Rule]) -> np.ndarray:
+        """The errors of all elements at all steps, (rules, size), each between -1 and 1.
 
         An error x in scales becomes x / (1 + |x|), so that a few large ones do not hide the rest.
         """
         with np.errstate(all="ignore"):
             try:
-                values = self.thetas_of(rule)
+                values = self.thetas_of(rules)
             except ArithmeticError:
-                return np.ones(self.size)
+                return self._residuals_one_by_one(rules)
             parts = []
             for ours, theirs, scale in zip(values, self.thetas, self.scales, strict=True):
                 error = (ours - theirs) / scale
                 error = np.where(np.isfinite(error), error, UNKNOWN)
                 error = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, error)
-                parts.append((error / (1 + np.abs(error))).ravel())
+                parts.append((error / (1 + np.abs(error))).reshape(len(rules), -1))
+        return np.concatenate(parts, axis=1)
+
+    def _residuals_one_by_one(self, rules: Sequence[Rule]) -> np.ndarray:
+        """The same where some rule cannot take a step; the largest possible for that one."""
+        if len(rules) == 1:
+            return np.ones((1, self.size))
+        return np.concatenate([self.residuals([rule]) for rule in rules])
+
+    def errors(self, rules: Sequence[Rule]) -> np.ndarray:
+        """The root mean square of the residuals of each rule, (rules,)."""
+        parts = [
+            root_mean_square(self.residuals(rules[begin : begin + MOST_AT_ONCE]))
+            for begin in range(0, len(rules), MOST_AT_ONCE)
+        ]
         return np.concatenate(parts)
 
     def error(self, rule: Rule) -> float:
-        """The root mean square of the residuals."""
-        return root_mean_square(self.residuals(rule))
+        """The root mean square of the residuals of one rule."""
+        return float(self.errors([rule])[0])
 
 
 def fit_data(
@@ -117,7 +130,7 @@ def fit_data(
         gradients = [_joined(gradients)]
         thetas = [_joined(thetas)]
     epsilon = float(np.finfo(observation.dtype).eps)
-    return FitData(starts, gradients, thetas, trial.rate_factors[:steps], epsilon)
+    return FitData(starts, gradients, thetas, trial.rate_factors[:steps], epsilon, elementwise)
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -125,6 +138,6 @@ def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
 
 
-def root_mean_square(values: np.ndarray) -> float:
-    """The root mean square."""
-    return float(np.sqrt(np.mean(values * values)))
+def root_mean_square(values: np.ndarray) -> np.ndarray:
+    """The root mean square along the last axis."""
+    return np.asarray(np.sqrt(np.mean(values * values, axis=-1)))

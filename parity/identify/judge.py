@@ -19,12 +19,13 @@ from samestep.reference import Rule
 
 from .interpretations import Interpretation, imitate, in_dtype, interpretations
 from .observe import Observation
+from .trials import PROBE_STEPS
 
 CLOSE = 1e3  # limits: a rule farther off on the probes is not judged on the other trials
 
 
 class TrialResult(NamedTuple):
-    """The verdict on a rule on one trial, the dtype, and the number of steps."""
+    """The verdict on a rule on one trial, the dtype, and the number of steps that were judged."""
 
     verdict: Verdict
     dtype: str
@@ -39,7 +40,9 @@ class TrialResult(NamedTuple):
 def compare_on_trial(
     interpretation: Interpretation, observation: Observation, limits: Limits | None = None
 ) -> TrialResult:
-    """Compare the trajectories of a rule and of the optimizer.
+    """Compare the trajectories of a rule and of the optimizer, as far as limits are of use.
+
+    On the trial of many steps that may be a part of them, but not fewer than the probes have.
 
     ``limits`` replace the rule's own rounding limits.
     """
@@ -49,10 +52,21 @@ def compare_on_trial(
     except ValueError:
         return _unjudged(observation)
     limits = limits or rounding_limits(interpretation, observation)
-    if not _limits_reject_standing_still(observation, expected, limits):
+    steps = _steps_with_useful_limits(observation, expected, limits)
+    if steps < min(trial.steps, PROBE_STEPS):
         return _unjudged(observation)
-    verdict = verdicts.judge(trial, expected, observation.trajectory, limits)
-    return TrialResult(verdict, observation.dtype, trial.steps)
+    verdict = verdicts.judge(
+        trial,
+        _first_steps(expected, steps),
+        _first_steps(observation.trajectory, steps),
+        Limits({name: limit[:steps] for name, limit in limits.thetas.items()}, {}),
+    )
+    return TrialResult(verdict, observation.dtype, steps)
+
+
+def _first_steps(trajectory: Trajectory, steps: int) -> Trajectory:
+    thetas = {name: theta[:steps] for name, theta in trajectory.thetas.items()}
+    return trajectory._replace(thetas=thetas)
 
 
 def _unjudged(observation: Observation) -> TrialResult:
@@ -64,13 +78,14 @@ def _unjudged(observation: Observation) -> TrialResult:
     return TrialResult(verdict, observation.dtype, trial.steps)
 
 
-def _limits_reject_standing_still(
+def _steps_with_useful_limits(
     observation: Observation, expected: Trajectory, limits: Limits
-) -> bool:
-    """True if the limits would notice an optimizer that never moves.
+) -> int:
+    """The number of first steps in which the limits would notice an optimizer that never moves.
 
-    From the first move on, the path of some element must be longer than its limit at every step.
-    Fitted hyperparameters may be such that rounding could have led anywhere.
+    From the first move on, the path of some element must be longer than its limit. In a long run
+    rounding grows, and may at last lead anywhere. Fitted hyperparameters may be such that it does
+    so at once.
     """
     steps = observation.trial.steps
     moved = np.zeros(steps, bool)
@@ -82,7 +97,8 @@ def _limits_reject_standing_still(
             limit = SAFETY * limits.thetas[name].reshape(steps, -1)
             moved |= (path > 0).any(axis=1)
             noticed |= (limit < path).any(axis=1)
-    return bool(noticed[moved].all())
+    unnoticed = np.flatnonzero(moved & ~noticed)
+    return int(unnoticed[0]) if len(unnoticed) else steps
 
 
 def rounding_limits(interpretation: Interpretation, observation: Observation) -> Limits:

@@ -96,7 +96,8 @@ def _fit(
     """The fit from the length of the first step, at several momenta and weight decays."""
     free = "lr_scale" if template.fixed["adam"] else "lr"
     unit_rule = template.make({**polynomial, free: 1.0})
-    unit_lengths = _first_lengths(data, data.first_steps(1).thetas_of(unit_rule))
+    unit_thetas = [thetas[0] for thetas in data.first_steps(1).thetas_of([unit_rule])]
+    unit_lengths = _first_lengths(data, unit_thetas)
     size = float(np.mean(_first_lengths(data, data.thetas) / unit_lengths))
     starts = [
         {free: size, "momentum": momentum, "weight_decay": weight_decay, **polynomial}

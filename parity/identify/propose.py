@@ -10,14 +10,12 @@ from samestep.reference import Adam, Epsilon, Rule
 from .decimals import round_values
 from .families import likely_variants
 from .family import ELEMENTWISE
-from .features import measure_features
+from .features import Features, measure_features
 from .fit import FittedRule, exact_rule
-from .judge import Judgement
-from .muon import MATRICES, propose_muon, propose_usual_muon
+from .muon import propose_muon, propose_usual_muon
 from .observe import Evidence, Observation
 from .search import round_fitted, search
-from .signs import propose_signs
-from .trials import CONFIRMATION_SHAPES
+from .signs import SignSteps, propose_signs
 
 NEAR = {"float64": 1e-5, "float32": 1e-3}  # errors so small that a fitted rule is judged at once
 NEAR_MUON = 1e-3  # the same for Muon: products of matrices round in an order of their own
@@ -26,26 +24,23 @@ LIKELY_MUONS = 2  # rules, where only equal bits can decide
 COARSE_ROUNDINGS = 3  # roundings of each of them
 
 
-def propose(
-    evidence: Evidence, judgements: Sequence[Judgement], kinds: Collection[type[Rule]]
-) -> Iterator[FittedRule]:
-    """Rules that are near as soon as they are found, then the others, the nearest first.
-
-    ``judgements`` is the caller's growing list: those of the rules proposed so far. Only rules of
-    these kinds are proposed, and Muon.
+def propose(evidence: Evidence, kinds: Collection[type[Rule]]) -> Iterator[FittedRule]:
+    """Rules of these kinds that are near as soon as they are found, then the others, the nearest
+    first.
     """
     probes = evidence.observations[0]
     if not evidence.takes_vectors:
         yield from _nearest(propose_muon(probes, None))
         return
+    features = measure_features(probes.trajectory, probes.trial)
     rest = []
-    for fitted in _with_vectors(evidence, kinds):
+    for fitted in _with_vectors(evidence, features, kinds):
         if fitted.error > NEAR[probes.dtype]:
             rest.append(fitted)
-            continue
-        yield fitted
-        if _may_be_part_of_muon(fitted.rule, judgements[-1]):
+        elif _may_move_vectors_of_muon(fitted.rule, features):
             yield from _propose_muon_with(fitted, probes)
+        else:
+            yield fitted
     yield from _nearest(rest)
 
 
@@ -53,26 +48,26 @@ def _nearest(fitted: Sequence[FittedRule]) -> list[FittedRule]:
     return sorted(fitted, key=lambda rule: rule.error)[:MOST_REST]
 
 
-def _with_vectors(evidence: Evidence, kinds: Collection[type[Rule]]) -> Iterator[FittedRule]:
+def _with_vectors(
+    evidence: Evidence, features: Features, kinds: Collection[type[Rule]]
+) -> Iterator[FittedRule]:
     """Rules for an optimizer that takes any tensors."""
     probes = evidence.observations[0]
-    features = measure_features(probes.trajectory, probes.trial)
 
     def run(trial: Trial) -> Trajectory:
         return evidence.box.trajectory(trial, probes.dtype)
 
-    for rule in propose_signs(probes, features, run):
+    widest = [known for known in evidence.observations if known.dtype == probes.dtype]
+    for rule in propose_signs(SignSteps(widest, features, run)):
         if type(rule) in kinds:
             yield exact_rule(rule)
     variants = [variant for variant in likely_variants(features) if variant.kind in kinds]
     yield from search(probes, variants)
 
 
-def _may_be_part_of_muon(rule: Rule, judgement: Judgement) -> bool:
-    """True for an Adam as Keras' Muon has it that fails on a matrix."""
-    if not isinstance(rule, Adam) or rule.epsilon_at is not Epsilon.HAT:
-        return False
-    return judgement.worst.verdict.tensor in (*MATRICES, *CONFIRMATION_SHAPES)
+def _may_move_vectors_of_muon(rule: Rule, features: Features) -> bool:
+    """True for an Adam as Muon has it, if matrices are moved otherwise than vectors."""
+    return isinstance(rule, Adam) and rule.epsilon_at is Epsilon.HAT and features.shape_matters
 
 
 def _propose_muon_with(adam: FittedRule, probes: Observation) -> Iterator[FittedRule]:

@@ -4,51 +4,91 @@ Their steps are not smooth functions of the hyperparameters, so nothing can be f
 hyperparameters are read off the steps.
 """
 
-from collections.abc import Callable, Iterator
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
-from samestep.reference import Lion, Rprop, Rule
+from samestep.reference import Decay, Lion, Rprop, Rule
 
 from .decimals import round_value
 from .family import Numbers
 from .features import Features
 from .observe import Observation
-from .trials import sign_thresholds
+from .trials import pull_thresholds, sign_thresholds
 
 POINTS = 400  # thresholds that are tried at once
 ROUNDS = 4  # how often the bracket of a threshold is narrowed
 WIDEST_BRACKET = (1e-9, 1e6)
+ROUNDING = 8  # units in the last place that a step may be off, where it is read off two positions
+SAME_RATIO = 1e-6  # ratios of lengths this close (relative) are taken to be equal
 
 RunTrial = Callable[[Trial], Trajectory]
 
 
-def propose_signs(observation: Observation, features: Features, run: RunTrial) -> Iterator[Rule]:
-    """Rprop and Lion with the hyperparameters that the steps show, from coarse to fine decimals.
+@dataclasses.dataclass(frozen=True)
+class SignSteps:
+    """What the steps of a rule that steps by a sign have shown so far.
 
-    ``run`` runs the optimizer on another trial.
+    ``observations`` are those in the widest dtype, the probes first. ``run`` runs the optimizer on
+    another trial.
     """
-    if not features.constant_length:
+
+    observations: Sequence[Observation]
+    features: Features
+    run: RunTrial
+
+
+class _Pull(NamedTuple):
+    """A weight decay, and what it means."""
+
+    weight_decay: float
+    decay: Decay
+
+    @property
+    def coupled(self) -> float:
+        """What is added to the gradient, as a multiple of theta."""
+        return self.weight_decay if self.decay is Decay.COUPLED else 0.0
+
+
+def propose_signs(steps: SignSteps) -> Iterator[Rule]:
+    """Rprop and Lion with the hyperparameters that the steps show, from coarse to fine decimals."""
+    features = steps.features
+    if not features.constant_length or not features.longest:
         return
-    numbers = _read_rprop(observation, features)
-    if numbers:
-        yield from _rounded(Rprop, numbers, features.maximizes)
-    betas = _read_betas(features.maximizes, run)
-    if betas:
-        decay = (features.shrink or 0.0) / features.longest
-        numbers = {"lr": features.longest, "weight_decay": decay, **betas}
-        yield from _rounded(Lion, numbers, features.maximizes)
+    for kind, read in ((Rprop, _read_rprop), (Lion, _read_lion)):
+        for pull in _pulls(kind, steps):
+            for numbers in read(steps, pull):
+                yield from _rounded(kind, {**numbers, **_fields_of(pull)}, features.maximizes)
 
 
-def _rounded(kind: type[Rule], numbers: Numbers, maximize: bool) -> Iterator[Rule]:
+def _fields_of(pull: _Pull) -> dict[str, Any]:
+    return pull._asdict() if pull.weight_decay else {}
+
+
+def _pulls(kind: type[Rule], steps: SignSteps) -> list[_Pull]:
+    """The weight decays that may be what moves weights without a gradient."""
+    (field,) = (field for field in dataclasses.fields(kind) if field.name == "decay")
+    features = steps.features
+    if not features.decays:
+        return [_Pull(0.0, field.default)]
+    if features.shrink is None:
+        return [_Pull(_read_coupled_decay(steps), Decay.COUPLED)]
+    choices = [choice for choice in field.metadata["choices"] if choice is not Decay.COUPLED]
+    return [_Pull(features.shrink / features.longest, choice) for choice in choices]
+
+
+def _rounded(kind: type[Rule], numbers: dict[str, Any], maximize: bool) -> Iterator[Rule]:
     """The rule with these numbers as decimals. Values that it does not allow are left out."""
     for digits in range(3, 13):
         accuracy = 10.0**-digits
         values: dict[str, Any] = {
-            name: round_value(name, value, accuracy) for name, value in numbers.items()
+            name: round_value(name, value, accuracy) if isinstance(value, float) else value
+            for name, value in numbers.items()
         }
         try:
             yield kind(**values, maximize=maximize)
@@ -56,33 +96,78 @@ def _rounded(kind: type[Rule], numbers: Numbers, maximize: bool) -> Iterator[Rul
             continue
 
 
-def _read_rprop(observation: Observation, features: Features) -> Numbers:
-    """Rprop's numbers; empty if the steps are none of Rprop's.
+def _read_rprop(steps: SignSteps, pull: _Pull) -> Iterator[Numbers]:
+    """Rprop's numbers; nothing if the steps are none of Rprop's.
 
     A step grows by ``rise`` where the gradient keeps its sign, and shrinks by ``fall`` where it
     changes. The bounds of step sizes hide that in some steps, so the largest ratio is taken for
-    ``rise`` and the smallest for ``fall``.
+    ``rise`` and the smallest for ``fall``. No step may have reached a bound.
     """
-    thetas = observation.trajectory.thetas["zero"].astype(np.float64)
-    signs = np.sign(observation.trial.gradients["zero"])
-    moves = np.diff(thetas, axis=0, prepend=0.0)
+    probes = steps.observations[0]
+    moves = _moves(probes, "zero", steps, pull)
+    signs = _signs(probes, "zero", steps, pull)
     lengths = np.abs(moves)
     unchanged = (moves[1:] * moves[:-1] > 0) & (signs[1:] == signs[:-1])
     changed = (lengths[1:-1] == 0) & (lengths[:-2] > 0) & (lengths[2:] > 0)
     if not unchanged.any() or not changed.any():
-        return {}
-    rise = float((lengths[1:][unchanged] / lengths[:-1][unchanged]).max())
-    fall = float((lengths[2:][changed] / lengths[:-2][changed]).min())
+        return
+    rise = _largest_ratio(lengths[:-1][unchanged], lengths[1:][unchanged])
+    fall = 1 / _largest_ratio(lengths[2:][changed], lengths[:-2][changed])
     if not (rise > 1 and 0 < fall < 1):
-        return {}
-    moved = lengths[lengths > 0]
-    return {
-        "lr": features.longest,
-        "rise": rise,
-        "fall": fall,
-        "smallest": float(moved.min()),
-        "largest": float(moved.max()),
-    }
+        return
+    moved = _all_lengths(steps, pull)
+    numbers = {"lr": steps.features.longest, "rise": rise, "fall": fall}
+    smallest = (float(moved.min()), 0.0)
+    largest = (float(moved.max()), max(Rprop().largest, 2 * float(moved.max())))
+    for low, high in itertools.product(smallest, largest):
+        yield {**numbers, "smallest": low, "largest": high}
+
+
+def _largest_ratio(before: np.ndarray, after: np.ndarray) -> float:
+    """The largest ratio after / before, from the longest steps that have it: rounding is least."""
+    ratios = after / before
+    equal = ratios >= ratios.max() * (1 - SAME_RATIO)
+    return float(ratios[equal][np.argmax(before[equal])])
+
+
+def _all_lengths(steps: SignSteps, pull: _Pull) -> np.ndarray:
+    """The lengths of all steps of all tensors that are not zero, (steps,)."""
+    lengths = []
+    for observation in steps.observations:
+        for name in observation.trial.start:
+            moves = np.abs(_moves(observation, name, steps, pull))
+            lengths.append(moves[moves > 0])
+    return np.concatenate(lengths)
+
+
+def _positions(observation: Observation, name: str) -> np.ndarray:
+    """A tensor's elements before the first step and after each, (steps + 1, elements)."""
+    trajectory = observation.trajectory
+    thetas = np.concatenate([trajectory.begin[name][None], trajectory.thetas[name]])
+    return thetas.astype(np.float64).reshape(len(thetas), -1)
+
+
+def _moves(observation: Observation, name: str, steps: SignSteps, pull: _Pull) -> np.ndarray:
+    """The steps of a tensor's elements without the weight decay, (steps, elements)."""
+    thetas = _positions(observation, name)
+    before, after = thetas[:-1], thetas[1:]
+    shrink = np.zeros((len(after), 1))
+    if pull.decay is not Decay.COUPLED:
+        rates = steps.features.longest * observation.trial.rate_factors
+        shrink[:, 0] = rates * pull.weight_decay
+    if pull.decay is Decay.DECOUPLED:
+        moves = after - before * (1 - shrink)
+    else:
+        moves = after / (1 - shrink) - before
+    unit = np.finfo(observation.dtype).eps * np.maximum(np.abs(before), np.abs(after))
+    return np.where(np.abs(moves) <= ROUNDING * unit, 0.0, moves)
+
+
+def _signs(observation: Observation, name: str, steps: SignSteps, pull: _Pull) -> np.ndarray:
+    """The signs of what the rule descends, (steps, elements)."""
+    gradients = observation.trial.gradients[name]
+    gradients = gradients.reshape(len(gradients), -1) * (-1 if steps.features.maximizes else 1)
+    return np.sign(gradients + pull.coupled * _positions(observation, name)[:-1])
 
 
 class _Bracket(NamedTuple):
@@ -101,28 +186,54 @@ class _Bracket(NamedTuple):
         return np.geomspace(self.low, self.high, POINTS)
 
 
-def _read_betas(maximizes: bool, run: RunTrial) -> Numbers:
-    """Lion's betas; empty if the steps are none of Lion's.
+def _read_coupled_decay(steps: SignSteps) -> float:
+    """The weight decay that is added to gradients: at a weight of 1, the gradient that undoes it.
+
+    0 if there is none.
+    """
+    direction = -1 if steps.features.maximizes else 1
+    bracket = _Bracket(*WIDEST_BRACKET)
+    for _ in range(ROUNDS):
+        trial = pull_thresholds(bracket.points() * direction)
+        thetas = steps.run(trial).thetas["threshold"].astype(np.float64)
+        changed = thetas[0] > 1
+        if not _has_one_edge(changed):
+            return 0.0
+        bracket = _narrowed(bracket, changed)
+    return bracket.middle
+
+
+def _read_lion(steps: SignSteps, pull: _Pull) -> Iterator[Numbers]:
+    """Lion's numbers; nothing if the steps are none of Lion's.
 
     After a gradient of 1 the step changes its sign at step 2 if the gradient there is less than
     -beta1 (1 - beta2) / (1 - beta1); and at step 3, after a gradient of zero, if it is less than
     beta2 times that. Where the sign always changes, the past makes no difference: beta1 is 0.
+    A weight decay that joins the gradient adds the weights that the first steps have made, -lr at
+    step 2 and -2 lr at step 3.
     """
+    lr = steps.features.longest
+    added = pull.coupled * lr
     second = third = _Bracket(*WIDEST_BRACKET)
     for _ in range(ROUNDS):
         trial = sign_thresholds(second.points(), third.points())
-        thetas = run(trial).thetas["threshold"].astype(np.float64)
-        moves = np.diff(thetas, axis=0) * (-1 if maximizes else 1)
+        thetas = steps.run(trial).thetas["threshold"].astype(np.float64)
+        moves = np.diff(thetas, axis=0) * (-1 if steps.features.maximizes else 1)
         second_changed = moves[0, :POINTS] > 0
         third_changed = moves[1, POINTS:] > 0
         if second_changed.all() and third_changed.all():
-            return {"beta1": 0.0, "beta2": Lion().beta2}
-        if not (_has_one_edge(second_changed) and _has_one_edge(third_changed)):
-            return {}
+            yield {"lr": lr, "beta1": 0.0, "beta2": Lion().beta2}
+            return
+        if not _has_one_edge(second_changed):
+            return
         second = _narrowed(second, second_changed)
-        third = _narrowed(third, third_changed)
-    beta2 = third.middle / second.middle
-    return {"beta1": second.middle / (second.middle + 1 - beta2), "beta2": beta2}
+        if _has_one_edge(third_changed):
+            third = _narrowed(third, third_changed)
+        elif not third_changed.all():
+            return
+    first_part = second.middle + added
+    beta2 = 0.0 if third_changed.all() else (third.middle + 2 * added) / first_part + added
+    yield {"lr": lr, "beta1": first_part / (first_part + 1 - beta2), "beta2": beta2}
 
 
 def _has_one_edge(changed: np.ndarray) -> bool:

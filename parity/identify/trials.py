@@ -17,8 +17,11 @@ PROBE_STEPS = 64  # enough for step sizes that grow or shrink by a factor to rea
 CONSTANT_STEPS = 8  # steps before the learning rate is halved
 SIDE = 48  # elements of "zero", and of "weights"
 UNMOVED = SIDE // 2  # elements of "weights", the first, that have no gradient but zero
+LARGEST_WEIGHT = 100.0  # of those that have no gradient but zero
 BURSTS = [11, 39]  # steps, from 0, with gradients a thousand times as large: they reveal clipping
 PROBE_SEED = 31
+PART = 6  # elements of "part", the first ones of "plain"
+FOLDED = (3, 4)  # the shape of "folded", which has the elements of "plain"
 PROBE_SHAPES: Shapes = {"plain": (12,), "matrix": (6, 4), "wide": (3, 5)}
 
 CONFIRMATION_SEED = 43
@@ -32,8 +35,10 @@ def probes(vectors: bool = True) -> Trial:
     ``zero`` (48,) starts at zero, so that its first step has no rounding; the scales of its
     gradients go from 1e-9 to 1e3. ``weights`` (48,) starts elsewhere; half of it has no gradient
     but zero, so that only weight decay moves it. ``plain``, ``matrix`` and ``wide`` are tensors of
-    common sizes, for rules in which elements influence each other. The learning rate is halved
-    after ``CONSTANT_STEPS`` steps.
+    common sizes, for rules in which elements influence each other. ``part`` (6,) has the first
+    elements of ``plain``, and ``folded`` (3, 4) is ``plain`` as a matrix: they tell whether
+    elements influence each other, and whether matrices are moved otherwise. The learning rate is
+    halved after ``CONSTANT_STEPS`` steps.
     """
     start: dict[str, np.ndarray] = {}
     gradients: dict[str, np.ndarray] = {}
@@ -47,6 +52,10 @@ def probes(vectors: bool = True) -> Trial:
         gradients["zero"] = _scaled_gradients()
         start["weights"] = _weights()
         gradients["weights"] = _half_zero_gradients()
+        start["part"] = start["plain"][:PART]
+        gradients["part"] = gradients["plain"][:, :PART]
+        start["folded"] = start["plain"].reshape(FOLDED)
+        gradients["folded"] = gradients["plain"].reshape(PROBE_STEPS, *FOLDED)
     # 1 and a half are exact, so that the learning rate is rounded only once
     rate_factors = np.where(np.arange(PROBE_STEPS) < CONSTANT_STEPS, 1.0, 0.5)
     return of_arrays(start, gradients, rate_factors)
@@ -71,7 +80,7 @@ def _scaled_gradients() -> np.ndarray:
 
 
 def _weights() -> np.ndarray:
-    unmoved = np.logspace(-9, 2, UNMOVED)
+    unmoved = np.logspace(-9, np.log10(LARGEST_WEIGHT), UNMOVED)
     moved = np.logspace(-3, 1, SIDE - UNMOVED)
     return np.concatenate([unmoved, moved]) * np.where(np.arange(SIDE) % 2, 1, -1)
 
@@ -93,6 +102,12 @@ def sign_thresholds(second: np.ndarray, third: np.ndarray) -> Trial:
     gradients[2, len(second) :] = -third
     start = np.zeros(gradients.shape[1])
     return of_arrays({"threshold": start}, {"threshold": gradients}, np.ones(3))
+
+
+def pull_thresholds(gradients: np.ndarray) -> Trial:
+    """One step of weights of 1 with minus these gradients (n,): where does it go up?"""
+    start = np.ones(len(gradients))
+    return of_arrays({"threshold": start}, {"threshold": -gradients[None]}, np.ones(1))
 
 
 def confirmation(vectors: bool) -> Trial:

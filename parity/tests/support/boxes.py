@@ -85,3 +85,83 @@ def drawn(kind: type[Rule], seed: int) -> Rule:
         return kind(**values)
     except ValueError:  # nesterov without momentum, or with dampening
         return kind(**{**values, "nesterov": False})
+
+
+FRACTION = "fraction"  # between 0 and 1, drawn by its distance from 1
+WIDE_INTERVALS = {  # by field: where numbers are drawn log-uniformly
+    "lr": (1e-5, 1.0), "weight_decay": (1e-5, 0.5), "adam_weight_decay": (1e-5, 0.5),
+    "epsilon": (1e-12, 0.1), "adam_epsilon": (1e-12, 0.1),
+    "initial_accumulator": (1e-4, 10.0), "initial_mean_square": (1e-4, 10.0),
+    "lr_decay": (1e-4, 1.0), "momentum_decay": (1e-3, 2.0), "warmup": (1.0, 100.0),
+    "lambd": (1e-5, 1.0), "alpha": (0.1, 2.0), "t0": (1.0, 1e7),
+    "l1": (1e-4, 1.0), "l2": (1e-4, 1.0), "shrinkage": (1e-4, 1.0), "beta": (1e-4, 1.0),
+    "clip": (0.1, 4.0), "epsilon1": (1e-12, 1e-2), "epsilon2": (1e-5, 0.5),
+    "rise": (1.02, 3.0), "smallest": (1e-9, 1e-4), "largest": (0.1, 100.0),
+    "lr_scale": (0.05, 5.0), "adam_lr_scale": (0.05, 5.0),
+    "a": (1.5, 4.0), "c": (0.3, 2.5),
+}  # fmt: skip
+NEGATIVE = {"lr_power": (0.1, 1.0), "beta2_decay": (0.2, 1.0), "b": (0.5, 5.0)}
+ROUND_NUMBERS = {  # numbers that people write; 0 only where it is allowed
+    "lr": (1e-4, 3e-4, 1e-3, 1e-2, 0.05, 0.1, 1.0),
+    "weight_decay": (1e-4, 5e-4, 4e-3, 0.01, 0.1), "adam_weight_decay": (1e-4, 0.01, 0.1),
+    "epsilon": (0.0, 1e-10, 1e-8, 1e-7, 1e-6, 1e-5, 1e-3, 0.1, 1.0),
+    "epsilon1": (0.0, 1e-30, 1e-8, 1e-3), "epsilon2": (0.0, 1e-3, 0.1),
+    "initial_accumulator": (0.0, 0.1, 1.0), "warmup": (0.0, 1.0, 10.0, 1000.0),
+    "clip": (0.5, 1.0, 2.0), "lr_power": (-0.5, 0.0, -1.0), "beta2_decay": (-0.5, -0.8, -1.0),
+}  # fmt: skip
+ROUND_FRACTIONS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999)
+CLOSEST_TO_ONE = 1e-4
+MOST_NS_STEPS = 7
+
+
+class _Dice:
+    """Random numbers of one seed, the same on every machine."""
+
+    def __init__(self, seed: int) -> None:
+        self._raw = iter(np.random.Philox(key=seed).random_raw(200) >> np.uint64(11))
+
+    def share(self) -> float:
+        """A number from 0 to 1, 1 excluded."""
+        return float(next(self._raw)) * 2.0**-53
+
+    def pick(self, values: Sequence[Any]) -> Any:
+        """One of the values."""
+        return values[int(self.share() * len(values))]
+
+    def log_uniform(self, low: float, high: float) -> float:
+        """A number between two positive ones, with three digits."""
+        return float(f"{low * (high / low) ** self.share():.3g}")
+
+
+def drawn_widely(kind: type[Rule], seed: int) -> Rule:
+    """A rule with every field at random: choices too, and numbers of any sensible size.
+
+    A third of the numbers are defaults, a third are numbers that people write.
+    """
+    for attempt in range(100):
+        dice = _Dice(1000 * seed + attempt)
+        values = {field.name: _drawn_field(field, dice) for field in dataclasses.fields(kind)}
+        try:
+            return kind(**values)
+        except ValueError:  # numbers that do not go together, or a zero where none is allowed
+            continue
+    raise AssertionError(f"no {kind.__name__} can be drawn with seed {seed}")
+
+
+def _drawn_field(field: Any, dice: _Dice) -> Any:
+    if "choices" in field.metadata:
+        return dice.pick(field.metadata["choices"])
+    if "whole" in field.metadata:
+        return int(dice.share() * MOST_NS_STEPS) + 1
+    how = dice.share()
+    if how < 1 / 3:
+        return field.default
+    fraction = field.name not in WIDE_INTERVALS and field.name not in NEGATIVE
+    usual = ROUND_FRACTIONS if fraction else ROUND_NUMBERS.get(field.name, ())
+    if usual and how < 2 / 3:
+        return dice.pick(usual)
+    if fraction:
+        return float(f"{1 - dice.log_uniform(CLOSEST_TO_ONE, 1.0):.6g}")
+    if field.name in NEGATIVE:
+        return -dice.log_uniform(*NEGATIVE[field.name])
+    return dice.log_uniform(*WIDE_INTERVALS[field.name])
