@@ -79,5 +79,5 @@ class Scalars(Protocol):
     def where(self, condition: Any, yes: Scalar, no: Scalar, /) -> Scalar:
         """``yes`` if the condition holds, else ``no``."""
 
-    def ratio(self, part: Scalar, whole: int, /) -> Scalar:
-        """part / whole as a double, for whole numbers with ``part`` 0 or more."""
+    def ratio(self, part: Scalar, whole: Scalar, /) -> Scalar:
+        """part / whole as a double, for ``part`` 0 or more."""

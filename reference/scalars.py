@@ -83,6 +83,6 @@ def where(condition: bool, yes: float, no: float) -> float:
     return yes if condition else no
 
 
-def ratio(part: int, whole: int) -> float:
-    """part / whole as a double, for whole numbers with ``part`` 0 or more."""
+def ratio(part: float, whole: float) -> float:
+    """part / whole as a double, for ``part`` 0 or more."""
     return part / whole

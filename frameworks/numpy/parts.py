@@ -19,6 +19,7 @@ from samestep.reference.parts import (
     Plateau,
     PlateauWatch,
     Schedule,
+    saved_part,
 )
 
 from . import namespace
@@ -55,6 +56,19 @@ class Scheduler:
     def step(self) -> None:
         """Set the next step's rate."""
         self.taken += 1
+        self.optimizer.lr = self.schedule.rate(self.taken + 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"schedule": self.schedule.to_dict(), "taken": self.taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state; it sets the rate of the step that comes next.
+
+        ValueError if it was saved under another schedule.
+        """
+        saved_part(state, "schedule", self.schedule)
+        self.taken = state["taken"]
         self.optimizer.lr = self.schedule.rate(self.taken + 1)
 
 

@@ -64,12 +64,14 @@ def integer_power(base: float, exponent: tf.Tensor) -> tf.Tensor:
     return factors[0]
 
 
-def ratio(part: tf.Tensor, whole: int) -> tf.Tensor:
-    """part / whole in float64, for whole numbers with ``part`` 0 or more.
+def ratio(part: tf.Tensor, whole: float | tf.Tensor) -> tf.Tensor:
+    """part / whole in float64, for ``part`` 0 or more.
 
     Grappler would turn a divisor that is a constant into a factor. It leaves a divisor that seems
     to depend on ``part``.
     """
+    if isinstance(whole, tf.Tensor):
+        return tf.cast(part, tf.float64) / tf.cast(whole, tf.float64)
     return tf.cast(part, tf.float64) / where(part >= 0, float(whole), 0.0)
 
 

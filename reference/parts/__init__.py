@@ -13,13 +13,16 @@ average reads the parameters after it.
 from .accumulation import Accumulating, Accumulation, Total
 from .average import Average, Averaging, EqualAverage, MovingAverage, Start
 from .clipping import ClipGlobalNorm, ClipNorm, Clipping, ClipValue, Infinite, global_norm
-from .part import Part, restore
+from .combined import Product, Stages
+from .cycles import CosineRestarts, Cyclic, OneCycle, Shape
+from .part import Part, restore, saved_part
 from .plateau import Mode, Plateau, PlateauState, PlateauWatch, ThresholdMode
 from .schedules import (
     After,
     Constant,
     Cosine,
     Exponential,
+    InverseTime,
     Piecewise,
     Polynomial,
     Schedule,
@@ -33,14 +36,21 @@ SCHEDULES: tuple[type[Schedule], ...] = (
     Exponential,
     Polynomial,
     Cosine,
+    InverseTime,
+    CosineRestarts,
+    Cyclic,
+    OneCycle,
     WarmUp,
+    Stages,
+    Product,
 )
 CLIPPINGS: tuple[type[Clipping], ...] = (ClipValue, ClipNorm, ClipGlobalNorm)
 
 __all__ = [
     "CLIPPINGS", "SCHEDULES", "Accumulating", "Accumulation", "After", "Average", "Averaging",
-    "ClipGlobalNorm", "ClipNorm", "ClipValue", "Clipping", "Constant", "Cosine", "EqualAverage",
-    "Exponential", "Infinite", "Mode", "MovingAverage", "Part", "Piecewise", "Plateau",
-    "PlateauState", "PlateauWatch", "Polynomial", "Schedule", "Start", "Switch", "ThresholdMode",
-    "Total", "WarmUp", "global_norm", "restore",
+    "ClipGlobalNorm", "ClipNorm", "ClipValue", "Clipping", "Constant", "Cosine", "CosineRestarts",
+    "Cyclic", "EqualAverage", "Exponential", "Infinite", "InverseTime", "Mode", "MovingAverage",
+    "OneCycle", "Part", "Piecewise", "Plateau", "PlateauState", "PlateauWatch", "Polynomial",
+    "Product", "Schedule", "Shape", "Stages", "Start", "Switch", "ThresholdMode", "Total", "WarmUp",
+    "global_norm", "restore", "saved_part",
 ]  # fmt: skip

@@ -117,16 +117,25 @@ class Exponential(Schedule):
 class Polynomial(Schedule):
     """rate = lr w + end (1 - w) with w = (1 - n / steps)^power; from n = steps on it is ``end``.
 
-    Power 1 is the straight line from ``lr`` to ``end``, upward too.
+    Power 1 is the straight line from ``lr`` to ``end``, upward too. With ``cycle`` the rate rises
+    again after it has reached ``end``: the steps are then the least multiple of ``steps`` that is
+    not below n.
     """
 
     lr: float = number(1e-2, "[0, inf)")
     end: float = number(0.0, "[0, inf)")
     steps: int = whole(1)
     power: float = number(1.0, "(0, inf)")
+    cycle: bool = flag()
 
     def rate(self, step: Scalar, xp: Scalars = scalars) -> Scalar:
-        w = _power(xp.ratio(_before(step, self.steps, xp), self.steps), self.power, xp)
+        if self.cycle:
+            n = step - 1
+            steps = self.steps * xp.where(n > 0, (n + self.steps - 1) // self.steps, 1)
+            before = steps - n
+        else:
+            steps, before = self.steps, _before(step, self.steps, xp)
+        w = _power(xp.ratio(before, steps), self.power, xp)
         return self.lr * w + self.end * (1.0 - w)
 
 
@@ -145,8 +154,23 @@ class Cosine(Schedule):
             before = xp.where(n > self.steps, n - self.steps, self.steps - n)
         else:
             before = _before(step, self.steps, xp)
-        c = _cosine(self.steps - before, self.steps, xp)
+        c = cosine(self.steps - before, self.steps, xp)
         return self.lr * (0.5 * (1.0 + c)) + self.end * (0.5 * (1.0 - c))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class InverseTime(Schedule):
+    """rate = lr / (1 + factor n / steps); ``staircase``: n / steps is rounded down."""
+
+    lr: float = number(1e-2, "[0, inf)")
+    factor: float = given("[0, inf)")
+    steps: int = whole(1, 1)
+    staircase: bool = flag()
+
+    def rate(self, step: Scalar, xp: Scalars = scalars) -> Scalar:
+        n = step - 1
+        time = xp.ratio(n // self.steps, 1) if self.staircase else xp.ratio(n, self.steps)
+        return self.lr / (1.0 + self.factor * time)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -154,12 +178,15 @@ class WarmUp(Schedule):
     """A straight line from ``start`` to the first rate of ``then``, and after it ``then``.
 
     The line has ``steps`` steps. Step 1 has the rate ``start``, so with ``start`` 0 it moves
-    nothing; step ``steps`` + 1 has the whole rate. ``then`` counts its own steps from there.
+    nothing. Step ``steps`` + 1 is the first of ``then``, which counts its own steps from there.
+    With ``beneath``, ``then`` has run beneath the line since step 1, as in BERT's training, so that
+    the rate leaps from the line to what is left of ``then``.
     """
 
     start: float = number(0.0, "[0, inf)")
     steps: int = whole(1)
     then: Schedule
+    beneath: bool = flag()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -170,7 +197,7 @@ class WarmUp(Schedule):
 
     def rate(self, step: Scalar, xp: Scalars = scalars) -> Scalar:
         line = Polynomial(lr=self.start, end=self.then.rate(1), steps=self.steps)
-        later = xp.where(step > self.steps, step - self.steps, 1)
+        later = step if self.beneath else xp.where(step > self.steps, step - self.steps, 1)
         return xp.where(step > self.steps, self.then.rate(later, xp), line.rate(step, xp))
 
 
@@ -191,11 +218,11 @@ def _series(terms: int) -> Sequence[float]:
     return [(-1.0) ** k / math.factorial(2 * k) for k in reversed(range(terms))]
 
 
-def _cosine(part: Scalar, whole: int, xp: Scalars) -> Scalar:
-    """cos(pi part / whole) for whole numbers 0 <= part <= whole, by its series.
+def cosine(part: Scalar, whole: Scalar, xp: Scalars) -> Scalar:
+    """cos(pi part / whole) for 0 <= part <= whole, by its series.
 
-    The second half of the wave is the first with the sign turned. That is done in whole numbers, so
-    that the ends are 1 and -1 exactly.
+    The second half of the wave is the first with the sign turned. That is done before the
+    division, so that the ends are 1 and -1 exactly.
     """
     second = 2 * part > whole
     x = math.pi * xp.ratio(xp.where(second, whole - part, part), whole)

@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from samestep.parity.tests.support.parts import AVERAGES, CLIPPINGS, SCHEDULES
+from samestep.parity.tests.support.parts import (
+    AVERAGES,
+    CLIPPINGS,
+    FURTHER_AVERAGES,
+    FURTHER_SCHEDULES,
+    SCHEDULES,
+)
 from samestep.reference.parts import (
     Accumulation,
     After,
@@ -21,15 +27,22 @@ from samestep.reference.parts import (
     ClipValue,
     Constant,
     Cosine,
+    CosineRestarts,
+    Cyclic,
     EqualAverage,
     Exponential,
     Infinite,
+    InverseTime,
     Mode,
     MovingAverage,
+    OneCycle,
     Piecewise,
     Plateau,
     Polynomial,
+    Product,
     Schedule,
+    Shape,
+    Stages,
     Start,
     Switch,
     ThresholdMode,
@@ -54,10 +67,24 @@ FACTS: dict[type[Part], dict[str, tuple[Any, str]]] = {
         "staircase": (False, ""),
     },  # torch's counts single steps; Keras' is no staircase
     Polynomial: {"lr": RATE, "end": (0.0, "[0, inf)"), "steps": (GIVEN, "[1, inf)"),
-     "power": (1.0, "(0, inf)")},
+     "power": (1.0, "(0, inf)"), "cycle": (False, "")},
     Cosine: {"lr": RATE, "end": (0.0, "[0, inf)"), "steps": (GIVEN, "[1, inf)"),
      "after": (After.STAY, "")},
-    WarmUp: {"start": (0.0, "[0, inf)"), "steps": (GIVEN, "[1, inf)"), "then": (GIVEN, "")},
+    WarmUp: {"start": (0.0, "[0, inf)"), "steps": (GIVEN, "[1, inf)"), "then": (GIVEN, ""),
+     "beneath": (False, "")},
+    InverseTime: {"lr": RATE, "factor": (GIVEN, "[0, inf)"), "steps": (1, "[1, inf)"),
+     "staircase": (False, "")},
+    CosineRestarts: {"lr": RATE, "end": (0.0, "[0, inf)"), "steps": (GIVEN, "[1, inf)"),
+     "lengthen": (1, "[1, inf)"), "factor": (1.0, "[0, inf)")},
+    Cyclic: {"lr": RATE, "top": (GIVEN, "[0, inf)"), "up": (GIVEN, "[1, inf)"),
+     "down": (GIVEN, "[1, inf)"), "factor": (1.0, "(0, inf)"), "each_step": (False, "")},
+    OneCycle: {  # torch's share
+        "lr": RATE, "start": (0.0, "[0, inf)"), "end": (0.0, "[0, inf)"),
+        "steps": (GIVEN, "[2, whole)"), "rise": (0.3, "[0, 1]"), "shape": (Shape.COSINE, ""),
+        "three_phases": (False, ""),
+    },
+    Stages: {"schedules": (GIVEN, ""), "boundaries": (GIVEN, "[0, inf)")},
+    Product: {"lr": RATE, "factors": (GIVEN, "")},
     ClipValue: {"limit": (GIVEN, "(0, inf)")},
     ClipNorm: {"limit": (GIVEN, "(0, inf)")},
     ClipGlobalNorm: {"limit": (GIVEN, "(0, inf)"), "added": (0.0, "[0, inf)"),
@@ -75,7 +102,8 @@ FACTS: dict[type[Part], dict[str, tuple[Any, str]]] = {
 }  # fmt: skip
 LEAST: dict[str, Any] = {  # a value for every field that must be given
     "boundaries": (3,), "rates": (0.5, 0.25), "factor": 0.5, "steps": 3, "limit": 1.0,
-    "then": Constant(),
+    "then": Constant(), "top": 1.0, "up": 3, "down": 3, "schedules": (Constant(), Constant()),
+    "factors": (Constant(),),
 }  # fmt: skip
 NUMBERS = [
     (kind, name)
@@ -190,6 +218,20 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
         lambda: Piecewise(boundaries="3", rates=[1, 2]),
         "boundaries must be a sequence of numbers, got '3'",
     ),
+    (lambda: OneCycle(steps=10, rise=0.1), r"rise \* steps must not be 1, .* got 0.1 \* 10"),
+    (
+        lambda: Stages(schedules=[Constant(), Constant()], boundaries=[]),
+        r"boundaries must be one fewer than schedules, got \(\) for 2",
+    ),
+    (
+        lambda: Stages(schedules=[Constant()] * 3, boundaries=[4, 3]),
+        "boundaries must be whole numbers that do not fall",
+    ),
+    (
+        lambda: Stages(schedules=[Constant(), 0.1], boundaries=[4]),
+        r"schedules must be a list of parts such as Cosine\(.*\), got \[Constant\(\), 0.1\]",
+    ),
+    (lambda: Product(factors=[]), r"factors must be a list of parts such as Exponential\("),
     (lambda: WarmUp(steps=3, then=0.1), r"then must be a schedule such as Cosine\(.*\), got 0.1"),
     (
         lambda: MovingAverage(keep=1, start=Start.CORRECTED),
@@ -218,7 +260,9 @@ def test_mistakes_are_named(mistake: Callable[[], Any], message: str) -> None:
 
 def test_parts_come_back_from_plain_values() -> None:
     """Every part that the tests use; and their labels say what is no default."""
-    parts: list[Part] = [*SCHEDULES, *CLIPPINGS, *AVERAGES, Accumulation(steps=3, total="SUM")]
+    schedules, averages = (*SCHEDULES, *FURTHER_SCHEDULES), (*AVERAGES, *FURTHER_AVERAGES)
+    accumulation = Accumulation(steps=3, total="SUM")
+    parts: list[Part] = [*schedules, *CLIPPINGS, *averages, Plateau(), accumulation]
     assert [restore(part.to_dict()) for part in parts] == parts
     assert [json.loads(json.dumps(part.to_dict())) for part in parts] == [
         part.to_dict() for part in parts

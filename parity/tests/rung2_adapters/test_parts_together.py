@@ -16,7 +16,7 @@ import samestep.frameworks.pytorch
 import samestep.frameworks.pytorch.parts as in_torch
 import samestep.frameworks.tensorflow.parts as in_keras
 from samestep.parity.measure import streams
-from samestep.parity.tests.support.parts import SCHEDULES
+from samestep.parity.tests.support.parts import FURTHER_SCHEDULES, SCHEDULES
 from samestep.reference import SGD, Adagrad, Adam, RMSprop, Rule
 from samestep.reference.dialects import Call, Inexpressible, parts
 from samestep.reference.parts import (
@@ -24,10 +24,17 @@ from samestep.reference.parts import (
     ClipGlobalNorm,
     ClipNorm,
     ClipValue,
+    Constant,
     Cosine,
+    CosineRestarts,
+    Cyclic,
     EqualAverage,
+    Exponential,
+    OneCycle,
     Piecewise,
     Polynomial,
+    Product,
+    Stages,
     WarmUp,
 )
 
@@ -110,11 +117,22 @@ def test_clipping_is_given_once() -> None:
 
 def test_spelled_schedules_read_back() -> None:
     """Where a dialect has a word, its word means the schedule."""
-    for schedule in (SCHEDULES[3], SCHEDULES[5], SCHEDULES[6], SCHEDULES[11]):
+    dyadic = [
+        CosineRestarts(lr=0.5, end=0.125, steps=9, lengthen=2),
+        Cyclic(lr=0.25, top=0.5, up=4, down=7, factor=0.5),
+        Cyclic(lr=0.25, top=0.5, up=4, down=7, factor=0.75, each_step=True),
+        OneCycle(lr=0.5, start=0.25, end=0.125, steps=60, rise=0.25, three_phases=True),
+        WarmUp(start=0.25, steps=3, then=Exponential(lr=0.5, factor=0.5)),
+        Stages(schedules=[Constant(lr=0.5), Exponential(lr=0.5, factor=0.5)], boundaries=[3]),
+        Product(lr=0.5, factors=[Polynomial(lr=1.0, steps=3), Exponential(lr=1.0, factor=0.5)]),
+    ]
+    for schedule in (SCHEDULES[3], SCHEDULES[5], SCHEDULES[6], SCHEDULES[11], *dyadic):
         call = parts.pytorch.spell_schedule(schedule)
-        lr = float(call.condition.split("lr=")[1])
+        lr = float(call.condition.split("lr=")[1].split(",")[0])
         assert parts.pytorch.read_schedule(call.name, lr=lr, **call.arguments) == schedule
-    for schedule in (*SCHEDULES[2:10], SCHEDULES[12]):
+    restarts = CosineRestarts(lr=0.5, end=0.125, steps=9, lengthen=3, factor=0.5)
+    further = [*FURTHER_SCHEDULES[2:5], restarts]
+    for schedule in (*SCHEDULES[2:10], SCHEDULES[12], *further):
         call = parts.keras.spell_schedule(schedule)
         assert parts.keras.read_schedule(call.name, **call.arguments) == schedule
 
@@ -136,10 +154,24 @@ def test_warm_up_is_a_sequence_in_torch() -> None:
 
 
 SAYINGS: list[tuple[Callable[[], Any], str]] = [
-    (lambda: parts.pytorch.spell_schedule(Polynomial(lr=0.0, end=0.1, steps=3)),
-     "LinearLR cannot start at 0"),
-    (lambda: parts.pytorch.spell_schedule(Piecewise(boundaries=[1], rates=[0, 1])),
-     "several ratios"),
+    (lambda: parts.pytorch.spell_schedule(CosineRestarts(steps=3, lengthen=3, factor=0.5)),
+     r"no line of Python.*LambdaLR\(optimizer, lambda n: schedule.rate\(n \+ 1\) / lr\)"),
+    (lambda: parts.pytorch.read_schedule("LambdaLR", lr=0.1, lr_lambda=lambda n: 0.5),
+     "functions are not executed here"),
+    (lambda: parts.pytorch.read_schedule("MultiplicativeLR", lr=0.1, lr_lambda=lambda n: 0.5),
+     "functions are not executed here"),
+    (lambda: parts.pytorch.read_schedule("ReduceLROnPlateau", lr=0.1, patience=3),
+     r"depends on a measured value.*read_plateau\("),
+    (lambda: parts.pytorch.read_schedule("SWALR", lr=0.1, swa_lr=0.01),
+     "another scheduler has reached"),
+    (lambda: parts.pytorch.read_schedule("StepLR", lr=0.1, step_size=2, last_epoch=3),
+     "starts with the first step"),
+    (lambda: parts.pytorch.read_schedule("CyclicLR", lr=0.1, base_lr=0.1, max_lr=1.0,
+                                         scale_fn=abs, cycle_momentum=False),
+     r"CyclicLR\(scale_fn=...\): functions are not executed"),
+    (lambda: parts.pytorch.read_schedule(
+        "ChainedScheduler", lr=0.1, schedulers=[Call("CosineAnnealingLR", {"T_max": 3})]),
+     "does not multiply the rate"),
     (lambda: parts.pytorch.spell_clipping(ClipNorm(limit=1.0)), "one call for each parameter"),
     (lambda: parts.pytorch.spell_clipping(ClipGlobalNorm(limit=1.0)), "shorter by the share 1e-6"),
     (lambda: parts.pytorch.read_clipping("clip_grad_norm_", max_norm=1.0, norm_type=1.0),
@@ -147,9 +179,11 @@ SAYINGS: list[tuple[Callable[[], Any], str]] = [
     (lambda: parts.pytorch.spell_accumulation(Accumulation(steps=4)), r"\(loss / 4\).backward\(\)"),
     (lambda: parts.pytorch.spell_accumulation(Accumulation(steps=4, total="SUM")),
      r"Instead: loss.backward\(\)"),
-    (lambda: parts.keras.read_schedule("PolynomialDecay", initial_learning_rate=1.0, decay_steps=3,
-     cycle=True),
-     "no schedule here starts again"),
+    (lambda: parts.keras.read_schedule("CosineDecayRestarts", initial_learning_rate=1.0,
+     first_decay_steps=3, t_mul=1.5),
+     "cycles end within a step"),
+    (lambda: parts.keras.spell_schedule(CosineRestarts(lr=0.0, end=0.1, steps=3)),
+     "share of its beginning, here 0"),
     (lambda: parts.keras.spell_schedule(Piecewise(boundaries=[2, 2], rates=[1, 2, 3])),
      "each above the last"),
     (lambda: parts.keras.spell_schedule(Cosine(lr=0.0, end=0.1, steps=3)),
@@ -195,8 +229,26 @@ def test_spelled_clippings() -> None:
 
 MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (
-        lambda: parts.pytorch.read_schedule("OneCycleLR", lr=0.1),
-        "nothing called 'OneCycleLR' here; there are: Con",
+        lambda: parts.pytorch.read_schedule("OneCycle", lr=0.1),
+        "nothing called 'OneCycle' here; there are: Con",
+    ),
+    (
+        lambda: parts.pytorch.read_schedule("OneCycleLR", lr=0, max_lr=1, cycle_momentum=False),
+        "must be given total_steps, or epochs and steps_per_epoch",
+    ),
+    (
+        lambda: parts.pytorch.read_schedule(
+            "CyclicLR", lr=0, base_lr=0, max_lr=1, mode="up", cycle_momentum=False
+        ),
+        "mode must be 'triangular' or 'triangular2' or 'exp_range', got 'up'",
+    ),
+    (
+        lambda: parts.pytorch.read_schedule("SequentialLR", lr=1, schedulers=[3], milestones=[]),
+        r"each of schedulers must be a Call, such as Call\('ExponentialLR', .*, got 3",
+    ),
+    (
+        lambda: parts.pytorch.read_momentum("StepLR", step_size=3),
+        "nothing called 'StepLR' here; there are: CyclicLR, OneCycleLR",
     ),
     (lambda: parts.pytorch.read_schedule("StepLR", lr=0.1), "StepLR must be given step_size"),
     (

@@ -7,6 +7,8 @@ numbers.
 import copy
 import hashlib
 import io
+import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,28 +24,42 @@ import samestep.frameworks.pytorch
 import samestep.frameworks.pytorch.parts as in_torch
 import samestep.frameworks.tensorflow.parts as in_keras
 from samestep.parity.measure.bounded import ROUNDOFF
-from samestep.parity.tests.support.parts import SCHEDULES, STEPS, bounds, chained, holds, rates
+from samestep.parity.tests.support.parts import (
+    FURTHER_SCHEDULES,
+    SCHEDULES,
+    STEPS,
+    bounds,
+    chained,
+    direct,
+    holds,
+    rates,
+)
 from samestep.reference import SGD, Adam
 from samestep.reference.dialects import Call, Inexpressible, parts
+from samestep.reference.dialects.parts.lambda_text import lambda_text
 from samestep.reference.parts import (
     Constant,
     Cosine,
+    CosineRestarts,
+    Cyclic,
     Exponential,
+    InverseTime,
+    OneCycle,
     Piecewise,
     Polynomial,
+    Product,
     Schedule,
+    Stages,
     WarmUp,
 )
 
 pytestmark = pytest.mark.rung(2)
 
-UNSPOKEN = {  # what a dialect has no word for, and a part of the reason
-    "pytorch": {
-        SCHEDULES[2]: "several ratios",
-        SCHEDULES[9]: "LinearLR has no power",
-        SCHEDULES[12]: "cannot start at 0",
-    },
-    "keras": {SCHEDULES[11]: "stays at its end", SCHEDULES[14]: "only CosineDecay has a warm-up"},
+UNSPOKEN = {  # what Keras has no word for, and a part of the reason
+    SCHEDULES[11]: "stays at its end",
+    SCHEDULES[14]: "only CosineDecay has a warm-up",
+    **dict.fromkeys(FURTHER_SCHEDULES[:2], "the decay of CosineDecay begins after its warm-up"),
+    **dict.fromkeys(FURTHER_SCHEDULES[10:], "there is no such schedule"),
 }
 
 
@@ -69,7 +85,9 @@ def torch_scheduler(call: Call, optimizer: Any) -> Any:
         arguments["schedulers"] = [
             torch_scheduler(one, optimizer) for one in arguments["schedulers"]
         ]
-    return getattr(torch.optim.lr_scheduler, call.name)(optimizer, **arguments)
+    if "lr_lambda" in arguments:  # what a user pastes into a script
+        arguments["lr_lambda"] = eval(str(arguments["lr_lambda"]), {"math": math})
+    return getattr(torch.optim.lr_scheduler, call.name)(optimizer=optimizer, **arguments)
 
 
 def keras_native(call: Call, steps: int = STEPS) -> list[float]:
@@ -81,7 +99,7 @@ def keras_native(call: Call, steps: int = STEPS) -> list[float]:
 # Schedules: truth
 
 
-def half_wave(lr: Any, end: Any, n: int, steps: int) -> Any:
+def half_wave(lr: Any, end: Any, n: Any, steps: Any) -> Any:
     return end + (lr - end) * (1 + mpmath.cos(mpmath.pi * mpmath.mpf(n) / steps)) / 2
 
 
@@ -116,6 +134,50 @@ TRUTHS: list[tuple[Schedule, Callable[[int], Any]]] = [
     (
         Cosine(lr=0.1, end=0.003, steps=24, after="RETURN"),
         lambda n: half_wave(mpmath.mpf(0.1), mpmath.mpf(0.003), n, 24),
+    ),
+    (
+        InverseTime(lr=0.1, factor=0.3, steps=7),
+        lambda n: mpmath.mpf(0.1) / (1 + mpmath.mpf(0.3) * n / 7),
+    ),
+    (
+        CosineRestarts(lr=0.1, end=0.003, steps=9, factor=0.7),
+        lambda n: (
+            mpmath.mpf(0.003)
+            + (mpmath.mpf(0.1) - mpmath.mpf(0.003))
+            * mpmath.mpf(0.7) ** (n // 9)
+            * (1 + mpmath.cos(mpmath.pi * (n % 9) / 9))
+            / 2
+        ),
+    ),
+    (
+        Cyclic(lr=0.01, top=0.1, up=5, down=3, factor=0.7),
+        lambda n: (
+            mpmath.mpf(0.01)
+            + (mpmath.mpf(0.1) - mpmath.mpf(0.01))
+            * mpmath.mpf(0.7) ** (n // 8)
+            * (mpmath.mpf(n % 8) / 5 if n % 8 <= 5 else mpmath.mpf(8 - n % 8) / 3)
+        ),
+    ),
+    (
+        OneCycle(lr=0.1, start=0.02, end=0.003, steps=60, rise=0.21),
+        lambda n: (
+            half_wave(mpmath.mpf(0.02), mpmath.mpf(0.1), n, mpmath.mpf(0.21 * 60) - 1)
+            if n <= 11
+            else half_wave(
+                mpmath.mpf(0.1),
+                mpmath.mpf(0.003),
+                n - (mpmath.mpf(0.21 * 60) - 1),
+                60 - mpmath.mpf(0.21 * 60),
+            )
+        ),
+    ),
+    (
+        WarmUp(start=0.02, steps=5, then=Cosine(lr=0.1, steps=40), beneath=True),
+        lambda n: (
+            mpmath.mpf(0.02) + (mpmath.mpf(0.1) - mpmath.mpf(0.02)) * n / 5
+            if n < 5
+            else half_wave(mpmath.mpf(0.1), 0, min(n, 40), 40)
+        ),
     ),
     (
         WarmUp(start=0.02, steps=5, then=Cosine(lr=0.1, steps=40)),
@@ -180,36 +242,71 @@ def test_whole_powers_are_products() -> None:
 # Schedules: natives
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+RECURSIVE = (  # torch's schedulers that multiply the last rate
+    "ConstantLR", "LinearLR", "StepLR", "MultiStepLR", "ExponentialLR", "PolynomialLR",
+    "CosineAnnealingLR", "SequentialLR",
+)  # fmt: skip
+
+
+def torch_limit(call: Call, schedule: Schedule, steps: int) -> Any:
+    """How far torch's scheduler may be from the schedule by rounding."""
+    if isinstance(schedule, Stages):  # every factor and every product since the first step
+        roundings = [3 * ROUNDOFF["float64"] * (n + 1) for n in range(steps)]
+        return np.multiply(roundings, rates(schedule, steps))
+    if isinstance(schedule, Product):
+        each_step = 3 * len(schedule.factors) * ROUNDOFF["float64"]
+        return np.multiply(each_step * np.arange(1, steps + 1), max(rates(schedule, steps)))
+    if call.name in RECURSIVE:
+        return np.add(bounds(schedule, "float64", steps), chained(schedule, steps))
+    _, text = lambda_text(schedule) or (1.0, FORMULA)
+    return direct(schedule, text, steps)
+
+
+FORMULA = "eta_min + (base_lr - eta_min) * (1 + math.cos(math.pi * T_cur / T_i)) / 2"  # of torch
+
+
+@pytest.mark.parametrize("schedule", [*SCHEDULES, *FURTHER_SCHEDULES], ids=repr)
 def test_schedule_spelled_for_torch_has_its_rates(schedule: Schedule) -> None:
     """The native made from the spelled call, against the schedule; one step late is beyond the
     limit.
     """
-    if schedule in UNSPOKEN["pytorch"]:
-        with pytest.raises(Inexpressible, match=UNSPOKEN["pytorch"][schedule]):
-            parts.pytorch.spell_schedule(schedule)
-        return
     call = parts.pytorch.spell_schedule(schedule)
     lr = float(call.condition.split("lr=")[1].split(",")[0])
     steps = schedule.steps + 1 if "for the first" in call.condition else STEPS  # type: ignore[attr-defined]
     if "after the warm-up" in call.condition:
         steps = 46
+    if isinstance(schedule, OneCycle):  # then torch's goes on beyond its end
+        steps = min(steps, schedule.steps)
     native = torch_native(call, lr, steps)
-    limit = np.add(bounds(schedule, "float64", steps), chained(schedule, steps))
+    limit = torch_limit(call, schedule, steps)
     verdict = holds(rates(schedule, steps), native, limit)
     assert verdict.holds, f"{call}: {verdict}"
     if not isinstance(schedule, Constant):
         assert not holds(rates(schedule, steps + 1)[1:], native, limit).holds
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def keras_limit(schedule: Schedule) -> Any:
+    """How far Keras' schedule may be from ours by rounding in float32.
+
+    Restarts are found by a quotient, from which the whole cycles are taken away: three roundings of
+    the quotient (of two logarithms, too, where cycles lengthen) remain in the fraction of a cycle,
+    and the wave falls by at most pi / 2 of its height a cycle.
+    """
+    limit = bounds(schedule, "float32")
+    if not isinstance(schedule, CosineRestarts):
+        return limit
+    quotients = [3 * ROUNDOFF["float32"] * (1 + n / schedule.steps) for n in range(STEPS)]
+    return np.add(limit, np.multiply(quotients, schedule.lr * math.pi / 2))
+
+
+@pytest.mark.parametrize("schedule", [*SCHEDULES, *FURTHER_SCHEDULES], ids=repr)
 def test_schedule_spelled_for_keras_has_its_rates(schedule: Schedule) -> None:
     """The native made from the spelled call, in its float32; one step late is beyond the limit."""
-    if schedule in UNSPOKEN["keras"]:
-        with pytest.raises(Inexpressible, match=UNSPOKEN["keras"][schedule]):
+    if schedule in UNSPOKEN:
+        with pytest.raises(Inexpressible, match=UNSPOKEN[schedule]):
             parts.keras.spell_schedule(schedule)
         return
-    native, limit = keras_native(parts.keras.spell_schedule(schedule)), bounds(schedule, "float32")
+    native, limit = keras_native(parts.keras.spell_schedule(schedule)), keras_limit(schedule)
     verdict = holds(rates(schedule), native, limit)
     assert verdict.holds, str(verdict)
     if not isinstance(schedule, Constant):
@@ -229,16 +326,81 @@ TORCH_CALLS: list[tuple[str, dict[str, Any]]] = [
     ("PolynomialLR", {"total_iters": 17, "power": 1.5}),
     ("CosineAnnealingLR", {"T_max": 20}),
     ("CosineAnnealingLR", {"T_max": 20, "eta_min": 0.01}),
-]
+    ("CosineAnnealingWarmRestarts", {"T_0": 7}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 4, "T_mult": 3, "eta_min": 0.01}),
+    ("OneCycleLR", {"max_lr": 0.3, "total_steps": 60, "cycle_momentum": False}),
+    ("OneCycleLR", {"max_lr": 0.3, "epochs": 6, "steps_per_epoch": 10, "pct_start": 0.25,
+     "anneal_strategy": "linear", "three_phase": True, "cycle_momentum": False}),
+    ("OneCycleLR", {"max_lr": 0.3, "total_steps": 60, "pct_start": 0.0, "div_factor": 10,
+     "cycle_momentum": False}),
+    ("OneCycleLR", {"max_lr": 0.3, "total_steps": 61, "pct_start": 0.7, "three_phase": True,
+     "cycle_momentum": False}),
+    ("OneCycleLR", {"max_lr": 0.3, "total_steps": 70, "pct_start": 1.0, "cycle_momentum": False}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 7, "cycle_momentum": False}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 7, "step_size_down": 3,
+     "mode": "triangular2", "cycle_momentum": False}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 3, "step_size_down": 7,
+     "mode": "exp_range", "gamma": 0.97, "cycle_momentum": False}),
+    ("SequentialLR", {"schedulers": [Call("LinearLR", {"total_iters": 4}),
+     Call("StepLR", {"step_size": 5})], "milestones": [6]}),
+    ("SequentialLR", {"schedulers": [Call("ConstantLR", {"factor": 0.5, "total_iters": 3}),
+     Call("ExponentialLR", {"gamma": 0.9}), Call("CosineAnnealingLR", {"T_max": 9})],
+     "milestones": [5, 12]}),
+    ("ChainedScheduler", {"schedulers": [Call("ConstantLR", {}),
+     Call("ExponentialLR", {"gamma": 0.9}), Call("MultiStepLR", {"milestones": [4, 9]})]}),
+    ("ChainedScheduler", {"schedulers": [Call("LinearLR", {}),
+     Call("PolynomialLR", {"total_iters": 20}), Call("StepLR", {"step_size": 5})]}),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "arguments"), TORCH_CALLS, ids=str)
 def test_torch_scheduler_is_read_as_it_acts(name: str, arguments: dict[str, Any]) -> None:
     """Defaults, zero and repeated milestones included."""
     schedule = parts.pytorch.read_schedule(name, lr=0.1, **arguments)
-    limit = np.add(bounds(schedule, "float64"), chained(schedule))
+    limit = torch_limit(Call(name, arguments), schedule, STEPS)
     verdict = holds(rates(schedule), torch_native(Call(name, arguments), 0.1), limit)
     assert verdict.holds, str(verdict)
+
+
+MOMENTUM_CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("OneCycleLR", {"max_lr": 0.3, "total_steps": 60}),
+    ("OneCycleLR", {"max_lr": 0.3, "total_steps": 60, "three_phase": True, "base_momentum": 0.5,
+     "anneal_strategy": "linear"}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 7}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 7, "mode": "triangular2",
+     "max_momentum": 0.95}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments"), MOMENTUM_CALLS, ids=str)
+def test_momentum_of_a_cycle_is_read_as_it_moves(name: str, arguments: dict[str, Any]) -> None:
+    """Beside the rate: torch's SGD has the momentum of the schedule that is read."""
+    with pytest.raises(Inexpressible, match=r"moves the momentum.*read_momentum\("):
+        parts.pytorch.read_schedule(name, lr=0.1, **arguments)
+    momentum = parts.pytorch.read_momentum(name, **arguments)
+    rate = parts.pytorch.read_schedule(name, lr=0.1, **{**arguments, "cycle_momentum": False})
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.3)
+    scheduler, native = torch_scheduler(Call(name, arguments), optimizer), []
+    for _ in range(STEPS):
+        native.append([optimizer.param_groups[0][key] for key in ("lr", "momentum")])
+        optimizer.step()
+        scheduler.step()
+    for schedule, values in zip((rate, momentum), np.transpose(native), strict=True):
+        limit = torch_limit(Call(name, arguments), schedule, STEPS)
+        assert holds(rates(schedule), values, limit).holds
+
+
+def test_rate_leaps_to_what_has_run_beneath_the_warm_up() -> None:
+    """The example of BERT: 100 steps from 5e-5, and 50 of warm-up; and one after the other."""
+    decay = Polynomial(lr=5e-5, steps=100)
+    beneath = WarmUp(steps=50, then=decay, beneath=True)
+    after = WarmUp(steps=50, then=Polynomial(lr=5e-5, steps=50))
+    results = [[float(f"{x.rate(n):.6g}") for n in (50, 51, 52)] for x in (beneath, after)]
+    assert results == [[4.9e-5, 2.5e-5, 2.45e-5], [4.9e-5, 5e-5, 4.9e-5]]
+    assert str(parts.pytorch.spell_schedule(beneath)) == (
+        "LambdaLR(lr_lambda=lambda n: (n / 50) if n < 50 else (1 - min(n, 100) / 100))  "
+        "# on an optimizer with lr=5e-05"
+    )
 
 
 KERAS_CALLS: list[tuple[str, dict[str, Any]]] = [
@@ -249,6 +411,14 @@ KERAS_CALLS: list[tuple[str, dict[str, Any]]] = [
     ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 20}),
     ("PolynomialDecay",
      {"initial_learning_rate": 0.1, "decay_steps": 20, "end_learning_rate": 0.01, "power": 0.5}),
+    ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 8.0, "cycle": True}),
+    ("InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 1.0, "decay_rate": 0.5}),
+    ("InverseTimeDecay",
+     {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.25, "staircase": True}),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 5}),
+    ("CosineDecayRestarts",
+     {"initial_learning_rate": 0.1, "first_decay_steps": 9, "t_mul": 1.0, "m_mul": 0.5,
+      "alpha": 0.1}),
     ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 20}),
     ("CosineDecay",
      {"initial_learning_rate": 0.1, "decay_steps": 20, "alpha": 0.1, "warmup_steps": 5}),
@@ -263,9 +433,7 @@ KERAS_CALLS: list[tuple[str, dict[str, Any]]] = [
 def test_keras_schedule_is_read_as_it_acts(name: str, arguments: dict[str, Any]) -> None:
     """Defaults included; warmup_steps without a target is ignored."""
     schedule = parts.keras.read_schedule(name, **arguments)
-    verdict = holds(
-        rates(schedule), keras_native(Call(name, arguments)), bounds(schedule, "float32")
-    )
+    verdict = holds(rates(schedule), keras_native(Call(name, arguments)), keras_limit(schedule))
     assert verdict.holds, str(verdict)
 
 
@@ -415,7 +583,7 @@ def test_schedule_of_keras_counts_batches_under_accumulation(counted: bool) -> N
 # Schedules: adapters
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+@pytest.mark.parametrize("schedule", [*SCHEDULES, *FURTHER_SCHEDULES], ids=repr)
 def test_schedule_in_a_graph_has_the_doubles_of_the_host(schedule: Schedule) -> None:
     """To the last bit, eagerly too; a fractional power is TensorFlow's own and held to its
     rounding.
@@ -452,7 +620,7 @@ def test_schedule_under_xla_stays_within_its_rounding() -> None:
 
 def test_torch_scheduler_sets_the_doubles_of_the_schedule() -> None:
     """With our optimizer and with torch's, whatever the group's rate was."""
-    for schedule in SCHEDULES:
+    for schedule in (*SCHEDULES, *FURTHER_SCHEDULES):
         params = [torch.nn.Parameter(torch.zeros(1))]
         for optimizer in (
             samestep.frameworks.pytorch.Optimizer(params, SGD(lr=7.0)),
@@ -471,6 +639,23 @@ def test_numpy_scheduler_sets_the_doubles_of_the_schedule() -> None:
         found.append(optimizer.lr)
         scheduler.step()
     assert found == rates(SCHEDULES[13])
+
+
+def test_numpy_scheduler_goes_on_from_a_saved_state() -> None:
+    """In a file of plain values; under another schedule it refuses."""
+    optimizer = samestep.frameworks.numpy.Optimizer([np.zeros(1)], SGD(lr=7.0))
+    scheduler = in_numpy.Scheduler(optimizer, FURTHER_SCHEDULES[0])
+    for _ in range(6):
+        scheduler.step()
+    state = json.loads(json.dumps(scheduler.state_dict()))
+    resumed = samestep.frameworks.numpy.Optimizer([np.zeros(1)], SGD(lr=7.0))
+    after = in_numpy.Scheduler(resumed, FURTHER_SCHEDULES[0])
+    after.load_state_dict(state)
+    assert resumed.lr == FURTHER_SCHEDULES[0].rate(7)
+    after.step()
+    assert resumed.lr == FURTHER_SCHEDULES[0].rate(8)
+    with pytest.raises(ValueError, match=r"must belong to Constant\(lr=0.5\), got WarmUp"):
+        in_numpy.Scheduler(resumed, Constant(lr=0.5)).load_state_dict(state)
 
 
 def test_torch_groups_may_have_schedules_of_their_own() -> None:
@@ -544,7 +729,7 @@ def test_torch_scheduler_made_after_loading_the_optimizer_leaves_no_step_at_the_
 
 def test_keras_schedule_survives_its_config() -> None:
     """Nested parts, tuples and choices included."""
-    for schedule in SCHEDULES:
+    for schedule in (*SCHEDULES, *FURTHER_SCHEDULES):
         ours = in_keras.Schedule(schedule, gradient_accumulation_steps=3)
         text = keras.optimizers.schedules.serialize(ours)
         back = keras.saving.deserialize_keras_object(text)

@@ -3,7 +3,9 @@
 Their limits come from running error analysis.
 """
 
+import ast
 import itertools
+import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -22,13 +24,20 @@ from samestep.reference.parts import (
     ClipValue,
     Constant,
     Cosine,
+    CosineRestarts,
+    Cyclic,
     EqualAverage,
     Exponential,
     Infinite,
+    InverseTime,
     MovingAverage,
+    OneCycle,
     Piecewise,
     Polynomial,
+    Product,
     Schedule,
+    Shape,
+    Stages,
     Start,
     Switch,
     WarmUp,
@@ -53,6 +62,41 @@ SCHEDULES: list[Schedule] = [
     WarmUp(steps=5, then=Cosine(lr=0.1, steps=40)),
     WarmUp(start=0.02, steps=5, then=Cosine(lr=0.1, end=0.001, steps=40)),
     WarmUp(start=0.02, steps=5, then=Exponential(lr=0.1, factor=0.9)),
+]
+
+FURTHER_SCHEDULES: list[Schedule] = [
+    WarmUp(steps=5, then=Polynomial(lr=0.1, steps=40), beneath=True),
+    WarmUp(start=0.02, steps=7, then=Cosine(lr=0.1, end=0.01, steps=40), beneath=True),
+    InverseTime(lr=0.1, factor=0.5, steps=3),
+    InverseTime(lr=0.1, factor=0.25, steps=4, staircase=True),
+    Polynomial(lr=0.1, end=0.01, steps=9, power=2.0, cycle=True),
+    CosineRestarts(lr=0.1, end=0.01, steps=9),
+    CosineRestarts(lr=0.1, end=0.01, steps=5, lengthen=2),
+    CosineRestarts(lr=0.1, steps=3, lengthen=3),
+    CosineRestarts(lr=0.1, steps=5, lengthen=2, factor=0.75),
+    CosineRestarts(lr=0.1, end=0.001, steps=7, factor=0.5),
+    Cyclic(lr=0.01, top=0.1, up=4, down=7),
+    Cyclic(lr=0.01, top=0.1, up=4, down=4, factor=0.5),
+    Cyclic(lr=0.01, top=0.1, up=5, down=3, factor=0.97, each_step=True),
+    Cyclic(lr=0.01, top=0.1, up=5, down=3, factor=0.3),
+    OneCycle(lr=0.1, start=0.004, end=0.0001, steps=60),
+    OneCycle(lr=0.1, start=0.004, end=0.0001, steps=60, rise=0.21, shape=Shape.LINE),
+    OneCycle(lr=0.1, start=0.01, end=0.001, steps=63, rise=0.42, three_phases=True),
+    OneCycle(lr=0.1, start=0.01, end=0.001, steps=60, rise=0.0),
+    OneCycle(lr=0.1, steps=60),
+    Stages(
+        schedules=[Polynomial(lr=0.025, end=0.1, steps=4), Exponential(lr=0.1, factor=0.9)],
+        boundaries=[9],
+    ),
+    Stages(
+        schedules=[Constant(lr=0.1), InverseTime(lr=0.2, factor=0.5), Constant(lr=0.05)],
+        boundaries=[9, 30],
+    ),
+    Product(
+        lr=0.1,
+        factors=[Exponential(lr=1.0, factor=0.93), Polynomial(lr=0.25, end=1.0, steps=8)],
+    ),
+    Product(lr=0.1, factors=[Cosine(lr=1.0, steps=50), InverseTime(lr=1.0, factor=0.125)]),
 ]
 
 CLIPPINGS: list[Clipping] = [
@@ -159,6 +203,19 @@ def chained(schedule: Schedule, steps: int = STEPS) -> list[float]:
         quotient = new.error + of_old + 3 * unit * new.value
         errors.append(errors[-1] * growth + quotient + 2 * unit * (new.value + end))
     return errors
+
+
+def direct(schedule: Schedule, text: str, steps: int = STEPS) -> list[float]:
+    """How far a scheduler can be from a schedule that it computes anew at each step.
+
+    Its own rounding: each operation of ``text``, the formula, loses at most one unit in the last
+    place of the largest number in it, which is the highest rate times the angle of a whole wave.
+    Ours is added.
+    """
+    operations = sum(isinstance(node, ast.BinOp | ast.Call) for node in ast.walk(ast.parse(text)))
+    top = max(rates(schedule, steps))
+    own = bounds(schedule, "float64", steps)
+    return [error + ROUNDOFF["float64"] * operations * 2 * math.pi * top for error in own]
 
 
 class _Rate(NamedTuple):

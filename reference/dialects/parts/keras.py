@@ -23,8 +23,10 @@ from samestep.reference.parts import (
     ClipValue,
     Constant,
     Cosine,
+    CosineRestarts,
     Exponential,
     Infinite,
+    InverseTime,
     Mode,
     MovingAverage,
     Piecewise,
@@ -53,6 +55,15 @@ SCHEDULES: Signatures = {
         "power": 1.0,
         "cycle": False,
     },
+    "InverseTimeDecay": {
+        "initial_learning_rate": REQUIRED, "decay_steps": REQUIRED, "decay_rate": REQUIRED,
+        "staircase": False,
+    },
+    "CosineDecayRestarts": {
+        "initial_learning_rate": REQUIRED, "first_decay_steps": REQUIRED, "t_mul": 2.0,
+        "m_mul": 1.0,
+        "alpha": 0.0,
+    },
     "CosineDecay": {
         "initial_learning_rate": REQUIRED, "decay_steps": REQUIRED, "alpha": 0.0,
         "warmup_target": None,
@@ -72,7 +83,7 @@ def read_schedule(name: str, /, **arguments: Any) -> Schedule:
     """The schedule that ``keras.optimizers.schedules.<name>(**arguments)`` follows.
 
     Raises ValueError for an unknown name or argument, for one that is missing and for a value out
-    of range; Inexpressible for ``cycle=True``.
+    of range; Inexpressible for cycles of a fraction of a step.
     """
     arguments.pop("name", None)
     a = complete("keras.optimizers.schedules", SCHEDULES, name, arguments)
@@ -81,24 +92,48 @@ def read_schedule(name: str, /, **arguments: Any) -> Schedule:
             return Piecewise(boundaries=a["boundaries"], rates=a["values"], switch=Switch.AFTER)
         case "ExponentialDecay":
             lr, steps, factor = a["initial_learning_rate"], a["decay_steps"], a["decay_rate"]
-            return Exponential(lr=lr, factor=factor, steps=steps, staircase=a["staircase"])
+            return Exponential(lr=lr, factor=factor, steps=_whole(steps), staircase=a["staircase"])
+        case "InverseTimeDecay":
+            lr, steps, factor = a["initial_learning_rate"], a["decay_steps"], a["decay_rate"]
+            return InverseTime(lr=lr, factor=factor, steps=_whole(steps), staircase=a["staircase"])
         case "PolynomialDecay":
-            if a["cycle"]:
-                instead = (
-                    "keras.optimizers.schedules.PolynomialDecay itself, as the adapter's "
-                    "learning_rate"
-                )
-                raise Inexpressible(
-                    "PolynomialDecay(cycle=True)", "no schedule here starts again", instead
-                )
-            lr, end = a["initial_learning_rate"], a["end_learning_rate"]
-            return Polynomial(lr=lr, end=end, steps=a["decay_steps"], power=a["power"])
+            return Polynomial(
+                lr=a["initial_learning_rate"],
+                end=a["end_learning_rate"],
+                steps=_whole(a["decay_steps"]),
+                power=a["power"],
+                cycle=a["cycle"],
+            )
+        case "CosineDecayRestarts":
+            return _read_restarts(a)
     start, target = a["initial_learning_rate"], a["warmup_target"]
     lr = start if target is None else target
-    cosine = Cosine(lr=lr, end=a["alpha"] * lr, steps=a["decay_steps"])
+    cosine = Cosine(lr=lr, end=a["alpha"] * lr, steps=_whole(a["decay_steps"]))
     if target is None or a["warmup_steps"] == 0:  # without a target Keras ignores warmup_steps
         return cosine
-    return WarmUp(start=start, steps=a["warmup_steps"], then=cosine)
+    return WarmUp(start=start, steps=_whole(a["warmup_steps"]), then=cosine)
+
+
+def _read_restarts(a: dict[str, Any]) -> CosineRestarts:
+    lengthen = _whole(a["t_mul"])
+    if isinstance(lengthen, float):
+        what = f"CosineDecayRestarts(t_mul={lengthen!r})"
+        why = "its cycles end within a step, here each has a whole number of steps"
+        instead = "a whole t_mul, or the schedule itself as the adapter's learning_rate"
+        raise Inexpressible(what, why, instead)
+    lr = a["initial_learning_rate"]
+    return CosineRestarts(
+        lr=lr,
+        end=a["alpha"] * lr,
+        steps=_whole(a["first_decay_steps"]),
+        lengthen=lengthen,
+        factor=a["m_mul"],
+    )
+
+
+def _whole(count: Any) -> Any:
+    """A count that Keras takes as a float, as a whole number if it is one."""
+    return int(count) if isinstance(count, float) and count.is_integer() else count
 
 
 def spell_schedule(schedule: Schedule) -> Call:
@@ -123,28 +158,51 @@ def spell_schedule(schedule: Schedule) -> Call:
             )
         case Polynomial(lr=lr, end=end, steps=steps, power=power):
             common = {"initial_learning_rate": lr, "decay_steps": steps, "end_learning_rate": end}
-            return Call("PolynomialDecay", {**common, "power": power} if power != 1 else common)
-        case WarmUp(then=Cosine() as then):
+            power_argument = {"power": power} if power != 1 else {}
+            cycle = {"cycle": True} if schedule.cycle else {}
+            return Call("PolynomialDecay", {**common, **power_argument, **cycle})
+        case InverseTime(lr=lr, factor=factor, steps=steps, staircase=staircase):
+            common = {"initial_learning_rate": lr, "decay_steps": steps, "decay_rate": factor}
+            return Call("InverseTimeDecay", {**common, "staircase": True} if staircase else common)
+        case CosineRestarts():
+            return _spell_restarts(schedule)
+        case WarmUp(then=Cosine() as then, beneath=False):
             warm = {"warmup_target": then.lr, "warmup_steps": schedule.steps}
             return Call(
                 "CosineDecay", {"initial_learning_rate": schedule.start, **_cosine(then), **warm}
             )
         case Cosine():
             return Call("CosineDecay", {"initial_learning_rate": schedule.lr, **_cosine(schedule)})
-    raise Inexpressible(what, "only CosineDecay has a warm-up", OURS)
+    if isinstance(schedule, WarmUp) and schedule.beneath:
+        why = "the decay of CosineDecay begins after its warm-up, and nothing else has one"
+        raise Inexpressible(what, why, OURS)
+    if isinstance(schedule, WarmUp):
+        raise Inexpressible(what, "only CosineDecay has a warm-up", OURS)
+    raise Inexpressible(what, "there is no such schedule", OURS)
+
+
+def _spell_restarts(schedule: CosineRestarts) -> Call:
+    cycles = {"t_mul": float(schedule.lengthen), "m_mul": schedule.factor}
+    start = {"initial_learning_rate": schedule.lr, "first_decay_steps": schedule.steps}
+    return Call("CosineDecayRestarts", {**start, **cycles, **_alpha(schedule)})
+
+
+def _alpha(schedule: Cosine | CosineRestarts) -> dict[str, float]:
+    """The argument for the end of a cosine, which Keras takes as a share of its beginning."""
+    if not schedule.end:
+        return {}
+    if not schedule.lr:
+        what = f"{schedule!r} in keras.optimizers.schedules"
+        why = "the end of CosineDecay is a share of its beginning, here 0"
+        raise Inexpressible(what, why, OURS)
+    return {"alpha": schedule.end / schedule.lr}
 
 
 def _cosine(schedule: Cosine) -> dict[str, Any]:
     what = f"{schedule!r} in keras.optimizers.schedules"
     if schedule.after is After.RETURN:
         raise Inexpressible(what, "CosineDecay stays at its end, this one rises again", OURS)
-    if not schedule.end:
-        return {"decay_steps": schedule.steps}
-    if not schedule.lr:
-        raise Inexpressible(
-            what, "the end of CosineDecay is a share of its beginning, here 0", OURS
-        )
-    return {"decay_steps": schedule.steps, "alpha": schedule.end / schedule.lr}
+    return {"decay_steps": schedule.steps, **_alpha(schedule)}
 
 
 def read_plateau(name: str = "ReduceLROnPlateau", /, **arguments: Any) -> Plateau:
