@@ -50,6 +50,11 @@ class History(NamedTuple):
         start = self.start.astype(np.float64)
         return limits.of_tensor(rule, start, gradients, self.start.dtype.name, rates)
 
+    def check_within_limits(self, value: np.ndarray) -> None:
+        """Assert that ``value`` is as near to the rule's own end as rounding allows."""
+        verdict = judge_tensor(self.start, self.end()[None], value[None], self.bounds()[-1:])
+        assert verdict.holds, str(verdict)
+
     def end(self) -> np.ndarray:
         """The rule's own value of the tensor after the last step."""
         return self.replay()[-1] if self.steps else self.start
@@ -81,6 +86,7 @@ class Recorder:
         self.groups = optimizer.param_groups
         optimizer.register_step_pre_hook(self._before_step)
 
+    @torch.compiler.disable
     def _before_step(self, optimizer: Any, args: Any, kwargs: Any) -> Any:
         """Record now, or after the closure that makes the gradients, if there is one."""
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
@@ -117,10 +123,7 @@ class Recorder:
         """As ``check``, for rules whose matrix products have no order: within derived limits."""
         assert len(self.rates) == steps
         for parameter, history in self.histories.items():
-            expected = np.array(history.replay())[-1:]
-            bounds = history.bounds()[-1:]
-            verdict = judge_tensor(history.start, expected, _copy(parameter)[None], bounds)
-            assert verdict.holds, str(verdict)
+            history.check_within_limits(_copy(parameter))
 
 
 def assert_same(expected: Iterable[np.ndarray], actual: Iterable[np.ndarray]) -> None:
