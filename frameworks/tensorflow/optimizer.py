@@ -13,7 +13,8 @@ from samestep import reference
 from samestep.reference import Rule
 from samestep.reference.former_names import present_names
 
-from . import coefficients, guarded, namespace
+from . import coefficients, exclusions, guarded, namespace
+from .orientation import warn_of_orientation
 from .state import (
     CONTENTS,
     Signature,
@@ -73,6 +74,7 @@ class Optimizer(keras.optimizers.Optimizer):
         self.__dict__["_points"] = []
         self._unbuilt = len(self.variables)
         self._signature = Signature(self)
+        self._exclusions = exclusions.Exclusions()
 
     def build(self, variables: list[Any]) -> None:
         """Create the step numbers, one vector for all, and each variable's state."""
@@ -89,6 +91,28 @@ class Optimizer(keras.optimizers.Optimizer):
             self._begin(index, variable, numbers) for index, variable in enumerate(variables)
         ]
         self._signature.check_pending()
+        exclusions.warn_of_nothing(self.excluded_from_weight_decay(), variables)
+        warn_of_orientation(self.rule, variables)
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """As in Keras, but what excludes no variable is warned of, and a config keeps it."""
+        super().exclude_from_weight_decay(var_list, var_names)
+        paths = tuple(exclusions.path_of(variable) for variable in var_list or ())
+        self._exclusions = exclusions.Exclusions(tuple(var_names or ()), paths)
+        if self.built:
+            trained = self._trainable_variables
+            exclusions.warn_of_nothing(self.excluded_from_weight_decay(), trained)
+
+    def excluded_from_weight_decay(self) -> dict[str, list[str]]:
+        """The paths of the variables that do not decay, by what excluded them.
+
+        A key is a pattern of ``exclude_from_weight_decay(var_names=...)``, or the path of a
+        variable in its ``var_list``. Lists are empty before the optimizer is built.
+        """
+        trained = self._trainable_variables
+        keys = getattr(self, "_exclude_from_weight_decay", ())
+        listed = [variable for variable in trained if self._var_key(variable) in keys]
+        return self._exclusions.by_cause(trained, listed)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable.
@@ -191,15 +215,30 @@ class Optimizer(keras.optimizers.Optimizer):
         """
         if not store.keys():
             return super().load_own_variables(store)  # a file of weights alone: Keras warns
-        values = checked_values(self, store, self._unbuilt)
+        self._assign_all(checked_values(self, store, self._unbuilt))
+        return None
+
+    def set_weights(self, weights: list[Any]) -> None:
+        """As in Keras, but all of the variables or none; ValueError as ``load_own_variables``."""
+        if not self.built or len(weights) != len(self.variables):
+            raise ValueError(
+                f"weights must be {len(self.variables)} arrays, one for each variable of a built "
+                f"optimizer, got {len(weights)}; call optimizer.build(model.trainable_variables)"
+            )
+        store = {str(place): weight for place, weight in enumerate(weights)}
+        self._assign_all(checked_values(self, store, self._unbuilt))
+
+    def _assign_all(self, values: list[Any]) -> None:
+        """Assign to the first variables, which are all unless nothing was trained."""
         for variable, value in zip(self.variables, values, strict=False):
             variable.assign(value)
-        return None
 
     def get_config(self) -> dict[str, Any]:
         """The rule as a name and numbers, and the present learning rate or its schedule."""
         config = super().get_config()
         del config["weight_decay"]  # the rule's
+        if patterns := self._exclusions.as_patterns():
+            config["excluded_from_weight_decay"] = patterns
         return {**config, "rule": type(self.rule).__name__, "hyperparameters": self.rule.to_dict()}
 
     @classmethod
@@ -218,7 +257,11 @@ class Optimizer(keras.optimizers.Optimizer):
             raise ValueError(f"the saved rule must be one of {', '.join(RULES)}, got {name!r}")
         saved = present_names(name, config.pop("hyperparameters"))
         config["rule"] = RULES[name](**checked_hyperparameters(RULES[name], saved))
-        return super().from_config(config, custom_objects=custom_objects)
+        patterns = config.pop("excluded_from_weight_decay", None)
+        optimizer = super().from_config(config, custom_objects=custom_objects)
+        if patterns:
+            optimizer.exclude_from_weight_decay(var_names=patterns)
+        return optimizer
 
     def _begin(self, index: int, variable: Any, numbers: Callable[..., Any]) -> dict[str, Any]:
         """A variable's first state; ``numbers`` makes the vector of a number of each variable.

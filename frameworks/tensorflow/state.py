@@ -98,16 +98,25 @@ def check_contents(ours: Contents, saved: Contents) -> None:
             f"the saved state must be of {len(ours.paths)} variables, as the optimizer has, got "
             f"{len(saved.paths)}: {_listed(saved.paths)}; build the optimizer with these"
         )
-    unique = len(set(ours.paths)) == len(ours.paths)
-    if not unique or sorted(saved.paths) != sorted(ours.paths):
+    our_paths, saved_paths = _without_common_start(ours.paths), _without_common_start(saved.paths)
+    unique = len(set(our_paths)) == len(our_paths)
+    if not unique or sorted(saved_paths) != sorted(our_paths):
         return  # names that say nothing, such as those that Keras numbers in each process
-    for place, (path, saved_path) in enumerate(zip(ours.paths, saved.paths, strict=True)):
+    for place, (path, saved_path) in enumerate(zip(our_paths, saved_paths, strict=True)):
         if path != saved_path:
             raise ValueError(
                 f"the saved state must have the variables in the optimizer's order, got "
                 f"{saved_path!r} at place {place}, where the optimizer has {path!r}; build the "
-                f"optimizer with its variables in the order {_listed(saved.paths)}"
+                f"optimizer with its variables in the order {_listed(saved_paths)}"
             )
+
+
+def _without_common_start(paths: list[str]) -> list[str]:
+    """Paths without the names that all begin with, such as that of a model, which may change."""
+    split = [path.split("/") for path in paths]
+    while split and all(len(names) > 1 and names[0] == split[0][0] for names in split):
+        split = [names[1:] for names in split]
+    return ["/".join(names) for names in split]
 
 
 def checked_values(optimizer: Any, store: Mapping[str, Any], first: int) -> list[np.ndarray]:

@@ -120,6 +120,16 @@ def test_variables_in_another_order_are_refused() -> None:
         optimizer.load_own_variables(saved_by(Adam(), "ab"))
 
 
+def test_order_is_seen_though_the_name_of_the_model_has_changed() -> None:
+    """As it does where a model is loaded."""
+    saved = saved_by(Adam(), "ab")
+    optimizer = made(Adam(), "ba")
+    for paths in (["model/a", "model/b"], ["left/model/a", "left/model/b"]):
+        saved[CONTENTS] = Contents("Adam", paths).to_array()
+        with pytest.raises(ValueError, match="got 'a' at place 0"):
+            optimizer.load_own_variables(saved)
+
+
 def test_names_that_are_others_are_no_reason_to_refuse() -> None:
     """Keras numbers names in each process anew; states then go by their order, as weights do."""
     optimizer = made(Adam(), "cd")
