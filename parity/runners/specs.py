@@ -99,7 +99,7 @@ def read(text: str) -> OptimizerSpec:
         Kind.RULE,
         "numpy",
         rule=call.rule(),
-        assumptions=call.assumptions,
+        assumptions=(*call.assumptions, *call.left_out),
     )
 
 

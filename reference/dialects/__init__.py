@@ -12,6 +12,7 @@ from samestep.reference.rule import Rule
 
 from . import parts, relation
 from .article import article
+from .beside import scheduler_order
 from .binding import schedule_order
 from .call import Call, Inexpressible, Native
 from .dialect import Dialect
@@ -27,6 +28,7 @@ from .pytorch import pytorch
 from .relation import Kind, Relation, relate
 from .tensorflow1 import tensorflow1
 from .tf_keras import tf_keras
+from .translation import Translation, translate
 from .values import Variable, evaluate
 from .variables import fill, share_rate
 
@@ -43,8 +45,8 @@ def read(text: str) -> Rule:
 
 __all__ = [
     "DIALECTS", "LET", "Call", "Dialect", "Inexpressible", "Kind", "Native", "PastedCall",
-    "Relation", "Variable", "article", "canonical", "did_you_mean", "evaluate", "fill", "find",
-    "in_one_line", "is_misspelled", "keras", "onnx", "optax", "paper", "parse", "parts", "pytorch",
-    "read", "read_call", "relate", "relation", "schedule_order", "share_rate", "tensorflow1",
-    "tf_keras", "unknown",
+    "Relation", "Translation", "Variable", "article", "canonical", "did_you_mean", "evaluate",
+    "fill", "find", "in_one_line", "is_misspelled", "keras", "onnx", "optax", "paper", "parse",
+    "parts", "pytorch", "read", "read_call", "relate", "relation", "schedule_order",
+    "scheduler_order", "share_rate", "tensorflow1", "tf_keras", "translate", "unknown",
 ]  # fmt: skip

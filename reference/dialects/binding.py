@@ -27,7 +27,7 @@ def bind(library: str, name: str, call: ast.Call, names: Names) -> dict[str, Any
     argument that is given twice, for too many by position, and for settings of parameter groups.
     """
     order = ORDERS.get(library, {}).get(name)
-    nodes = _by_name(library, name, call, order)
+    nodes = by_name(library, name, call, order)
     if library == "pytorch" and "params" in nodes:
         _check_parameters(name, nodes.pop("params"), names)
     values = {argument: value_of(node, names) for argument, node in nodes.items()}
@@ -51,7 +51,7 @@ def read_schedule(name: str, call: ast.Call, names: Names) -> Schedule | Variabl
     """The schedule of a call in keras.optimizers.schedules; a ``Variable`` if it holds one."""
     if name not in parts.keras.SCHEDULES:
         return parts.keras.read_schedule(name)  # an error that lists the schedules there are
-    nodes = _by_name("keras.optimizers.schedules", name, call, Order(schedule_order(name)))
+    nodes = by_name("keras.optimizers.schedules", name, call, Order(schedule_order(name)))
     values = {argument: value_of(node, names) for argument, node in nodes.items()}
     if any(isinstance(value, Variable) for value in values.values()):
         return Variable(ast.unparse(call))
@@ -66,8 +66,11 @@ def schedule_order(name: str) -> tuple[str, ...]:
     return (*arguments, "name")
 
 
-def _by_name(library: str, name: str, call: ast.Call, order: Order | None) -> dict[str, ast.expr]:
-    """The expression of each argument, by name; ``*args`` and ``**kwargs`` under those names."""
+def by_name(library: str, name: str, call: ast.Call, order: Order | None) -> dict[str, ast.expr]:
+    """The expression of each argument, by name; ``*args`` and ``**kwargs`` under those names.
+
+    ValueError for an argument that is given twice, and for too many by position.
+    """
     title = f"{library}:{name}"
     by_position = order.by_position if order else ()
     nodes: dict[str, ast.expr] = {}

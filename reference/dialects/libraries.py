@@ -11,7 +11,7 @@ CUSTOMARY = {  # names that scripts import under, where the text does not show t
     "optim": "torch.optim", "tf": "tensorflow", "tf1": "tensorflow.compat.v1",
     "optimizers": "keras.optimizers", "optimizer_v2": "keras.optimizers", "tfk": "tensorflow.keras",
     "lr_scheduler": "torch.optim.lr_scheduler", "schedules": "keras.optimizers.schedules",
-    "np": "numpy", "jnp": "jax.numpy",
+    "nn": "torch.nn", "np": "numpy", "jnp": "jax.numpy",
 }  # fmt: skip
 MODULES = {  # where optimizers are
     "torch.optim": "pytorch",

@@ -19,6 +19,7 @@ from samestep.reference.parts import Schedule
 from samestep.reference.rule import Rule
 
 from . import keras_versions, names_alone
+from .beside import Beside, read_beside, stands_beside
 from .binding import bind, value_of
 from .call import Call
 from .known import DIALECTS, OTHER_NAMES, find, unknown
@@ -36,13 +37,21 @@ class PastedCall:
 
     ``arguments`` maps the native's arguments to plain values, to a ``Schedule`` or, where the text
     does not say the value, to a ``Variable``. ``assumptions`` are sentences on what was taken for
-    granted.
+    granted. ``beside`` are PyTorch's calls of clipping, schedulers and averages in the same text.
     """
 
     dialect: str
     name: str
     arguments: Mapping[str, Any]
     assumptions: tuple[str, ...] = ()
+    beside: tuple[Beside, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Sentences on what the script has beside the optimizer, which no rule contains."""
+        return tuple(
+            f"{call.source} stands beside the optimizer, and is left out" for call in self.beside
+        )
 
     @property
     def variables(self) -> dict[str, str]:
@@ -61,10 +70,16 @@ class PastedCall:
     def require_values(self) -> None:
         """ValueError for a variable, which names it, and for a schedule."""
         for name, source in self.variables.items():
-            argument = name if name.startswith("*") else f"{name}={source}"
+            several = name.startswith("*")
+            argument = name if several else f"{name}={source}"
+            advice = (
+                "its arguments one by one"
+                if several
+                else f"the value in its place{LET.format(source)}"
+            )
             raise ValueError(
                 f"{argument} of {self.title} is a variable, and the text does not say its value; "
-                f"write the value in its place{LET.format(source)}"
+                f"write {advice}"
             )
         for name, value in self.arguments.items():
             if isinstance(value, Schedule):
@@ -213,16 +228,19 @@ class _Script:
         """The one optimizer of the text."""
         calls: list[PastedCall] = []
         errors: list[ValueError] = []
+        beside: list[Beside] = []
         for expression in self.expressions:
             for node in self._candidates(expression):
                 try:
                     place = self._place(node)
                 except ValueError as error:
                     errors.append(error)
+                    if stands_beside(node, self.names):
+                        beside.append(read_beside(node, self.names))
                     continue
                 calls.append(self.pasted(place, node, self._assumed(place, node)))
         if len(calls) == 1:
-            return calls[0]
+            return calls[0].replace(beside=tuple(beside))
         if len(calls) > 1:
             names = " and ".join(call.title for call in calls)
             raise ValueError(f"the text must have one optimizer, got {len(calls)}: {names}")

@@ -44,7 +44,7 @@ def train(
     with mistakes():
         (filled,) = dialects.fill([call], let or ())
         pasted = dialects.read_call(filled)
-        print_assumptions(pasted.assumptions)
+        print_assumptions([*pasted.assumptions, *pasted.left_out])
         run = Run(
             framework,
             dialects.in_one_line(filled, pasted),

@@ -6,7 +6,7 @@ import typer
 
 from samestep.reference import RULES, dialects
 
-from .common import mistakes
+from .common import Let, mistakes, print_assumptions
 
 
 def translate(
@@ -16,6 +16,7 @@ def translate(
     to: Annotated[
         str, typer.Option(help=f"the dialect to write it in: {', '.join(dialects.DIALECTS)}")
     ] = "",
+    let: Let = None,
     matrix: Annotated[
         bool,
         typer.Option(
@@ -32,13 +33,16 @@ def translate(
                 'translate must be given a call and --to, like "keras:Adam()" --to pytorch; '
                 "or --matrix"
             )
-        rule = dialects.read(call)
-        target = dialects.find(to)
-    try:
-        typer.echo(f"{to}:{target.spell(rule)}")
-    except dialects.Inexpressible as reason:
-        typer.echo(reason, err=True)
-        raise typer.Exit(1) from None
+        (filled,) = dialects.fill([call], let or ())
+        pasted = dialects.read_call(filled)
+        translation = dialects.translate(pasted, dialects.find(to))
+    print_assumptions([*pasted.assumptions, *translation.assumptions])
+    for line in translation.lines:
+        typer.echo(line)
+    for refusal in translation.refusals:
+        typer.echo(refusal, err=True)
+    if translation.refusals:
+        raise typer.Exit(1)
 
 
 def _print_matrix(name: str) -> None:

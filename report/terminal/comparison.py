@@ -181,7 +181,8 @@ def _section(title: str, lines: list[str]) -> Iterator[str]:
 
 
 def _meaning(text: str, rule: str) -> str:
-    return f"{text}  means {rule}" if rule and rule != text else text
+    line = " ".join(text.split())
+    return f"{line}  means {rule}" if rule and rule != line else line
 
 
 def _verdict_lines(answer: Answer) -> Iterator[str]:

@@ -265,6 +265,11 @@ def spell_schedule(schedule: Schedule) -> Call:
     return Call(scheduler.name, scheduler.arguments, condition)
 
 
+def base_rate(schedule: Schedule) -> float:
+    """The learning rate of the optimizer whose scheduler means the schedule, or Inexpressible."""
+    return _scheduler(schedule).lr
+
+
 class _Scheduler(NamedTuple):
     """A scheduler, its optimizer's learning rate, and how long it follows the schedule."""
 
