@@ -58,6 +58,12 @@ def known_deviations(suspect: Suspect) -> Iterator[Hypothesis]:
             )
 
 
+def by_shape(suspect: Suspect) -> Proposals:
+    """What an optimizer may do that is wrong for some shapes alone."""
+    yield from faults.exemptions(suspect)
+    yield from shapes.proposals(suspect)
+
+
 def of_one_shape(suspect: Suspect) -> Proposals:
     """What an optimizer may do with tensors of one shape alone: nothing, plain descent, or any
     hypothesis of the list.

@@ -111,11 +111,10 @@ class Hypothesis:
         short = dataclasses.replace(
             self,
             trial=self.trial.first(steps),
-            gradient_errors={
-                name: errors[:steps] for name, errors in self.gradient_errors.items()
-            },
+            gradient_errors={name: errors[:steps] for name, errors in self.gradient_errors.items()},
         )
-        return self._in_own_shapes(short._simulation().run(names))
+        together = self.fault.shared or self.fault.shared_count
+        return self._in_own_shapes(short._simulation().run(None if together else names))
 
     def trajectory(self) -> Trajectory:
         """The trajectory of the hypothesis in float64."""
