@@ -60,4 +60,4 @@ class Adadelta(Rule):
         v = c.keep * state["v"] + c.take * xp.square(g)
         d = xp.sqrt(state["u"] + c.epsilon) / xp.sqrt(v + c.epsilon) * g
         u = c.keep * state["u"] + c.take * xp.square(d)
-        return theta - c.lr * d, {"v": v, "u": u}
+        return self.apply_late_decay(theta - c.lr * d, c), {"v": v, "u": u}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import scalars
 from .namespace import Array, Namespace, Scalar, Scalars, State
-from .rule import Decay, Epsilon, Rule, SizeMeasuredAt, flag, number, one_of
+from .rule import Decay, Epsilon, Rule, SizeMeasuredAt, decay_one_of, flag, number, one_of
 from .sums import mean, total_square
 
 
@@ -41,8 +41,7 @@ class Adafactor(Rule):
     rms is the root of the mean square of all elements. A tensor of more than two dimensions is a
     row of matrices along the last two. One of fewer has V <- b V + (1 - b) s. ``lr`` and ``clip``
     have no units, ``epsilon2`` has those of theta, ``epsilon1`` those of s, or as a FLOOR those of
-    g. ``relative_step``: lr is at most 1/sqrt(t). ``size_measured_at``: which theta rms(theta)
-    takes.
+    g. ``relative_step``: lr is at most 1/sqrt(t). ``size_measured_at``: of which theta.
     """
 
     epsilon1: float = number(1e-30, "[0, inf)")
@@ -51,10 +50,15 @@ class Adafactor(Rule):
     beta2_decay: float = number(-0.8, "(-inf, 0]")
     clip: float = number(1.0, "(0, inf)")
     relative_step: bool = flag(True)
-    decay: Decay = one_of(Decay.DECOUPLED, Decay.COUPLED, matters_with=("weight_decay",))
+    decay: Decay = decay_one_of(Decay.DECOUPLED, Decay.COUPLED)
     size_measured_at: SizeMeasuredAt = one_of(
         SizeMeasuredAt.BEFORE_DECAY, SizeMeasuredAt.AFTER_DECAY, matters_with=("weight_decay",)
     )
+
+    def is_active(self, name: str) -> bool:
+        """As in ``Rule``; theta has one size unless decoupled decay comes between."""
+        has_effect = name != "size_measured_at" or self.decay is Decay.DECOUPLED
+        return has_effect and super().is_active(name)
 
     def start(self, theta: Array, xp: Namespace) -> State:
         if len(theta.shape) < 2:
@@ -81,8 +85,7 @@ class Adafactor(Rule):
         self, theta: Array, gradient: Array, state: State, c: Coefficients, xp: Namespace
     ) -> tuple[Array, State]:
         floor = self.epsilon1_at is Epsilon.FLOOR
-        before = theta
-        theta, g = self.apply_decay(theta, gradient, c)
+        decayed, g = self.apply_decay(theta, gradient, c)
         s = xp.square(g) if floor else xp.square(g) + c.epsilon1
         means = {"v": s} if "v" in state else {"r": mean(s, xp, -1), "c": mean(s, xp, -2)}
         new = {name: c.keep * state[name] + c.take * means[name] for name in state}
@@ -92,17 +95,16 @@ class Adafactor(Rule):
             mean_of_means = mean(new["r"], xp, -2) * 0.5 + mean(new["c"], xp, -1) * 0.5
             # equivalent mutant "floor -> True": INSIDE, mean_of_means is epsilon1 or more
             if floor:
-                lowest = xp.zeros_like(mean_of_means) + c.epsilon1
-                mean_of_means = xp.maximum(mean_of_means, lowest)
+                mean_of_means = xp.maximum(mean_of_means, xp.zeros_like(mean_of_means) + c.epsilon1)
             root = xp.sqrt(mean_of_means)
             root = xp.sqrt(new["r"] / root) * xp.sqrt(new["c"] / root)
         else:
             root = xp.sqrt(new["v"])
         U = g / (xp.maximum(root, xp.zeros_like(root) + c.epsilon1) if floor else root)
         share = 1 / max(1, math.prod(theta.shape))
-        measured = before if self.size_measured_at is SizeMeasuredAt.BEFORE_DECAY else theta
+        measured = theta if self.size_measured_at is SizeMeasuredAt.BEFORE_DECAY else decayed
         rms_U = xp.sqrt(total_square(U, xp) * share)
         rms_theta = xp.sqrt(total_square(measured, xp) * share)
         excess = xp.maximum(c.inverse_clip * rms_U, xp.zeros_like(rms_U) + 1.0)
         size = xp.maximum(rms_theta, xp.zeros_like(rms_theta) + c.epsilon2)
-        return theta - c.lr * (size / excess) * U, new
+        return self.apply_late_decay(decayed - c.lr * (size / excess) * U, c), new

@@ -56,4 +56,4 @@ class Adagrad(Rule):
         root = (
             xp.sqrt(G + c.epsilon) if self.epsilon_at is Epsilon.INSIDE else xp.sqrt(G) + c.epsilon
         )
-        return theta - c.step * g / root, {"G": G}
+        return self.apply_late_decay(theta - c.step * g / root, c), {"G": G}

@@ -6,6 +6,8 @@ I. Loshchilov, F. Hutter: Decoupled Weight Decay Regularization. ICLR 2019, arXi
 (AdamW: decay=DECOUPLED).
 S. J. Reddi, S. Kale, S. Kumar: On the Convergence of Adam and Beyond. ICLR 2018, arXiv:1904.09237,
 algorithm 2 (AMSGrad).
+J. Devlin, M.-W. Chang, K. Lee, K. Toutanova: BERT: Pre-training of Deep Bidirectional Transformers
+for Language Understanding. NAACL 2019, arXiv:1810.04805; their program corrects no bias.
 """
 
 from dataclasses import dataclass
@@ -42,22 +44,26 @@ class Adam(Rule):
 
     The step has the units of ``lr`` whatever the scale of the gradient; ``epsilon`` has the units
     of the gradient. The two places of epsilon differ by the factor sqrt(1 - beta2^t): 0.03 at the
-    first step, near 1 after thousands.
+    first step, near 1 after thousands. With ``bias_correction`` off, as in BERT's Adam, 1 stands
+    for both 1 - beta^t, and the first steps are (1 - beta1) / sqrt(1 - beta2) as long.
     """
 
     lr: float = number(1e-3, "[0, inf)")
     beta1: float = number(0.9, "[0, 1)")
     beta2: float = number(0.999, "[0, 1)")
     epsilon: float = number(1e-8, "[0, inf)")
-    epsilon_at: Epsilon = one_of(Epsilon.OUTSIDE, Epsilon.HAT, matters_with=("epsilon",))
+    epsilon_at: Epsilon = one_of(
+        Epsilon.OUTSIDE, Epsilon.HAT, matters_with=("epsilon", "bias_correction")
+    )
     amsgrad: bool = flag()
+    bias_correction: bool = flag(True)
 
     def start(self, theta: Array, xp: Namespace) -> State:
         return {name: xp.zeros_like(theta) for name in ("mvw" if self.amsgrad else "mv")}
 
     def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Coefficients:
-        first = 1 - xp.integer_power(self.beta1, t)
-        second = xp.sqrt(1 - xp.integer_power(self.beta2, t))
+        first = 1 - xp.integer_power(self.beta1, t) if self.bias_correction else 1.0
+        second = xp.sqrt(1 - xp.integer_power(self.beta2, t)) if self.bias_correction else 1.0
         hat = self.epsilon_at is Epsilon.HAT
         return Coefficients(
             step=lr * second / first if hat else lr / first,
@@ -80,4 +86,4 @@ class Adam(Rule):
         if self.amsgrad:
             v = new["w"] = xp.maximum(state["w"], v)
         root = xp.sqrt(v) if self.epsilon_at is Epsilon.HAT else c.stretch * xp.sqrt(v)
-        return theta - c.step * m / (root + c.epsilon), new
+        return self.apply_late_decay(theta - c.step * m / (root + c.epsilon), c), new

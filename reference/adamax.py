@@ -62,4 +62,5 @@ class Adamax(Rule):
         inside = self.epsilon_at is Epsilon.INSIDE
         m = c.keep1 * state["m"] + c.take1 * g
         u = xp.maximum(c.keep2 * state["u"], xp.abs(g) + c.epsilon if inside else xp.abs(g))
-        return theta - c.step * m / (u if inside else u + c.epsilon), {"m": m, "u": u}
+        theta = theta - c.step * m / (u if inside else u + c.epsilon)
+        return self.apply_late_decay(theta, c), {"m": m, "u": u}

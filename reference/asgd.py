@@ -62,7 +62,7 @@ class ASGD(Rule):
     ) -> tuple[Array, State]:
         theta, g = self.apply_decay(theta, gradient, c)
         eta = state["eta"] + c.first
-        theta = theta - c.lambd * eta * theta - eta * g
+        theta = self.apply_late_decay(theta - c.lambd * eta * theta - eta * g, c)
         a = state["a"] + c.share * (theta - state["a"])
         # equivalent mutant "eta -> state["eta"]": its shape and dtype are the same
         return theta, {"eta": xp.zeros_like(eta) + c.later, "a": a}

@@ -1,4 +1,4 @@
-"""Former names of hyperparameters, so that states and configs saved by older versions load."""
+"""Former and later names of hyperparameters, so that states saved by older versions load."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +12,19 @@ FIELDS = {  # rule: former name, present name
         "adam_share": "adam_lr_scale",
     },
 }
+# rule: fields that came later, and the value that is meant where they are not saved
+LATER: dict[str, dict[str, Any]] = {
+    "Adam": {"bias_correction": True},
+    "LAMB": {"bias_correction": True},
+}
 VALUES = {"shape_scale": {"TALL": "ASPECT_RATIO", "LONG": "LONGER_SIDE"}}  # field: former, present
 
 
 def present_names(rule: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The saved values with the names that the hyperparameters of ``rule`` have today.
 
-    Other entries stay as they are. ValueError if a hyperparameter comes under both of its names.
+    Other entries stay as they are, and fields that came later are added. ValueError if a
+    hyperparameter comes under both of its names.
     """
     fields = FIELDS.get(rule, {})
     renamed: dict[str, Any] = {}
@@ -28,4 +34,4 @@ def present_names(rule: str, values: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{rule}'s {name} is now called {field}; the saved values have both")
         former = VALUES.get(field, {}) if field != name else {}
         renamed[field] = former[value] if isinstance(value, str) and value in former else value
-    return renamed
+    return {**LATER.get(rule, {}), **renamed}

@@ -71,4 +71,5 @@ class FTRL(Rule):
         z = state["z"] + (g + c.shrinkage * theta - c.pace * (after - before) * theta)
         # equivalent mutant "zeros_like({z -> state["z"]})": its shape and dtype are the same
         beyond = xp.maximum(xp.abs(z) - c.l1, xp.zeros_like(z))
-        return -xp.sign(z) * beyond / (c.pace * after + c.ridge), {"n": n, "z": z}
+        theta = -xp.sign(z) * beyond / (c.pace * after + c.ridge)
+        return self.apply_late_decay(theta, c), {"n": n, "z": z}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from . import scalars
 from .namespace import Array, Namespace, Scalar, Scalars, State
-from .rule import Decay, Rule, number, one_of
+from .rule import Decay, Rule, decay_one_of, flag, number
 from .sums import norm
 
 
@@ -40,24 +40,26 @@ class LAMB(Rule):
         theta <- theta - lr |theta| / |d| d                     theta - lr d if a norm is zero
 
     ``lr`` has no units. The norms are those of whole tensors, so it matters how weights are cut
-    into tensors.
+    into tensors. With ``bias_correction`` off 1 stands for both 1 - beta^t.
     """
 
     lr: float = number(1e-3, "[0, inf)")
     beta1: float = number(0.9, "[0, 1)")
     beta2: float = number(0.999, "[0, 1)")
     epsilon: float = number(1e-6, "[0, inf)")
-    decay: Decay = one_of(Decay.JOINED, Decay.DECOUPLED, matters_with=("weight_decay",))
+    decay: Decay = decay_one_of(Decay.JOINED, Decay.DECOUPLED)
+    bias_correction: bool = flag(True)
 
     def start(self, theta: Array, xp: Namespace) -> State:
         return {name: xp.zeros_like(theta) for name in "mv"}
 
     def coefficients(self, t: Scalar, lr: Scalar, xp: Scalars = scalars) -> Coefficients:
-        first, second = (1 - xp.integer_power(beta, t) for beta in (self.beta1, self.beta2))
+        first = 1 - xp.integer_power(self.beta1, t) if self.bias_correction else 1.0
+        second = xp.sqrt(1 - xp.integer_power(self.beta2, t)) if self.bias_correction else 1.0
         return Coefficients(
             lr=lr,
             correct=1 / first,
-            stretch=1 / xp.sqrt(second),
+            stretch=1 / second,
             keep1=self.beta1,
             take1=1 - self.beta1,
             keep2=self.beta2,
@@ -79,4 +81,4 @@ class LAMB(Rule):
         size, length = norm(theta, xp), norm(d, xp)
         one, usable = xp.zeros_like(size) + 1.0, (size > 0) & (length > 0)
         ratio = xp.where(usable, size / xp.where(usable, length, one), one)
-        return theta - c.lr * ratio * d, {"m": m, "v": v}
+        return self.apply_late_decay(theta - c.lr * ratio * d, c), {"m": m, "v": v}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from . import scalars
 from .namespace import Array, Namespace, Scalar, Scalars, State
-from .rule import Decay, Rule, number, one_of
+from .rule import Decay, Rule, decay_one_of, number
 
 
 class Coefficients(NamedTuple):
@@ -39,7 +39,7 @@ class Lion(Rule):
     lr: float = number(1e-4, "[0, inf)")
     beta1: float = number(0.9, "[0, 1]")
     beta2: float = number(0.99, "[0, 1)")
-    decay: Decay = one_of(Decay.DECOUPLED, Decay.COUPLED, matters_with=("weight_decay",))
+    decay: Decay = decay_one_of(Decay.DECOUPLED, Decay.COUPLED)
 
     def start(self, theta: Array, xp: Namespace) -> State:
         return {"m": xp.zeros_like(theta)}
@@ -59,4 +59,5 @@ class Lion(Rule):
     ) -> tuple[Array, State]:
         theta, g = self.apply_decay(theta, gradient, c)
         direction = xp.sign(c.keep1 * state["m"] + c.take1 * g)
-        return theta - c.lr * direction, {"m": c.keep2 * state["m"] + c.take2 * g}
+        theta = self.apply_late_decay(theta - c.lr * direction, c)
+        return theta, {"m": c.keep2 * state["m"] + c.take2 * g}

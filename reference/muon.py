@@ -15,7 +15,7 @@ from .adam import Adam
 from .adam import Coefficients as AdamCoefficients
 from .matrices import orthogonalized
 from .namespace import Array, Namespace, Scalar, Scalars, State
-from .rule import Decay, Epsilon, Rule, ShapeScale, flag, number, one_of, whole
+from .rule import Decay, Epsilon, Rule, ShapeScale, decay_one_of, flag, number, one_of, whole
 from .sums import norm
 
 
@@ -59,7 +59,7 @@ class Muon(Rule):
     """
 
     lr: float = number(2e-2, "[0, inf)")
-    decay: Decay = one_of(Decay.DECOUPLED, Decay.COUPLED, matters_with=("weight_decay",))
+    decay: Decay = decay_one_of(Decay.DECOUPLED, Decay.COUPLED)
     momentum: float = number(0.95, "[0, 1]")
     ema: bool = flag(matters_with=("momentum",))
     nesterov: bool = flag(True, matters_with=("momentum",))
@@ -137,7 +137,7 @@ class Muon(Rule):
         size = xp.maximum(size, floor) if self.epsilon_at is Epsilon.FLOOR else size + floor
         X = orthogonalized(M / size, (c.a, c.b, c.c), self.ns_steps, xp)
         scale = xp.sqrt(xp.zeros_like(size) + self._squared_scale(theta.shape))
-        return theta - c.lr * scale * X, {"m": m}
+        return self.apply_late_decay(theta - c.lr * scale * X, c), {"m": m}
 
     def _squared_scale(self, shape: tuple[int, int]) -> float:
         """The square of the factor that ``shape_scale`` means for a matrix of this shape."""

@@ -85,4 +85,5 @@ class NAdam(Rule):
         P = c.mu * state["P"]
         direction = c.ahead * m / (1 - c.ahead * P) + c.rest * g / (1 - P)
         root = c.stretch * xp.sqrt(v) + c.epsilon
-        return theta - c.lr * direction / root, {"m": m, "v": v, "P": P}
+        theta = self.apply_late_decay(theta - c.lr * direction / root, c)
+        return theta, {"m": m, "v": v, "P": P}

@@ -86,4 +86,5 @@ class RAdam(Rule):
         theta, g = self.apply_decay(theta, gradient, c)
         m = c.keep1 * state["m"] + c.take1 * g
         v = c.keep2 * state["v"] + c.take2 * xp.square(g)
-        return theta - c.step * m / (c.stretch * xp.sqrt(v) + c.epsilon), {"m": m, "v": v}
+        theta = theta - c.step * m / (c.stretch * xp.sqrt(v) + c.epsilon)
+        return self.apply_late_decay(theta, c), {"m": m, "v": v}

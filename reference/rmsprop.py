@@ -83,4 +83,5 @@ class RMSprop(Rule):
         step = (c.lr * g if rate_first else g) / root
         if self.momentum:
             step = state["b"] = c.momentum * state["b"] + step
-        return theta - (step if rate_first else c.lr * step), state
+        theta = theta - (step if rate_first else c.lr * step)
+        return self.apply_late_decay(theta, c), state

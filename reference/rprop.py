@@ -74,4 +74,4 @@ class Rprop(Rule):
         d = xp.where(s > 0, c.rise * d, xp.where(s < 0, c.fall * d, d))
         d = xp.minimum(xp.maximum(d, nothing + c.smallest), nothing + c.largest)
         g = xp.where(s < 0, nothing, g)
-        return theta - d * xp.sign(g), {"d": d, "h": g}
+        return self.apply_late_decay(theta - d * xp.sign(g), c), {"d": d, "h": g}

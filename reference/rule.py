@@ -63,6 +63,7 @@ class Decay(enum.Enum):
 
     COUPLED = "an L2 penalty: weight_decay * theta joins the gradient"
     DECOUPLED = "theta shrinks by lr * weight_decay before the step"
+    AFTER = "theta shrinks by lr * weight_decay after the step"
     JOINED = "weight_decay * theta joins the direction of the step, before its length is set"
 
     def __repr__(self) -> str:
@@ -113,6 +114,11 @@ def one_of(default: enum.Enum, *others: enum.Enum, matters_with: tuple[str, ...]
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def decay_one_of(*kinds: Decay, matters_with: tuple[str, ...] = ("weight_decay",)) -> Any:
+    """The kinds of weight decay of a rule, the default first; AFTER is one of every rule."""
+    return one_of(*kinds, Decay.AFTER, matters_with=matters_with)
+
+
 def flag(default: bool = False, matters_with: tuple[str, ...] = ()) -> Any:
     """A hyperparameter that is on or off; ``matters_with`` as in ``number``."""
     metadata = {"choices": (False, True), "matters_with": matters_with}
@@ -137,7 +143,7 @@ class Rule:
 
     lr: float = number(1e-2, "[0, inf)")
     weight_decay: float = number(0.0, "[0, inf)")
-    decay: Decay = one_of(Decay.COUPLED, Decay.DECOUPLED, matters_with=("weight_decay",))
+    decay: Decay = decay_one_of(Decay.COUPLED, Decay.DECOUPLED)
     maximize: bool = flag()
 
     def __post_init__(self) -> None:
@@ -171,18 +177,25 @@ class Rule:
         raise NotImplementedError
 
     def apply_decay(self, theta: Array, gradient: Array, c: Shrinking) -> tuple[Array, Array]:
-        """Theta and the gradient to descend, after ``maximize`` and weight decay."""
+        """Theta and the gradient to descend, after ``maximize`` and early weight decay."""
         if self.maximize:
             gradient = -gradient
-        if not self.weight_decay or self.decay is Decay.JOINED:
-            return theta, gradient
-        if self.decay is Decay.COUPLED:
+        if self.weight_decay and self.decay is Decay.COUPLED:
             return theta, gradient + c.shrink * theta
-        return theta - c.shrink * theta, gradient
+        if self.weight_decay and self.decay is Decay.DECOUPLED:
+            return theta - c.shrink * theta, gradient
+        return theta, gradient
+
+    def apply_late_decay(self, theta: Array, c: Shrinking) -> Array:
+        """Theta, which the step has moved, after weight decay that comes after the step."""
+        if self.weight_decay and self.decay is Decay.AFTER:
+            return theta - c.shrink * theta
+        return theta
 
     def decay_factor(self, lr: Scalar) -> Scalar:
-        """The factor of theta in ``apply_decay``, or in the direction of the step."""
-        return lr * self.weight_decay if self.decay is Decay.DECOUPLED else self.weight_decay
+        """The factor of theta in both kinds of decay above, or in the direction of the step."""
+        shrinks_theta = self.decay in (Decay.DECOUPLED, Decay.AFTER)
+        return lr * self.weight_decay if shrinks_theta else self.weight_decay
 
     def to_dict(self) -> dict[str, Any]:
         """All hyperparameters as numbers, bools or strings; the class takes them as arguments."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from . import scalars
 from .namespace import Array, Namespace, Scalar, Scalars, State
-from .rule import Decay, Rule, number, one_of
+from .rule import Decay, Rule, decay_one_of, number
 
 
 class Coefficients(NamedTuple):
@@ -50,7 +50,7 @@ class ScheduleFree(Rule):
     beta2: float = number(0.999, "[0, 1)")
     epsilon: float = number(1e-8, "[0, inf)")
     warmup: float = number(0.0, "[0, inf)")
-    decay: Decay = one_of(Decay.DECOUPLED, Decay.COUPLED, matters_with=("weight_decay",))
+    decay: Decay = decay_one_of(Decay.DECOUPLED, Decay.COUPLED)
 
     def start(self, theta: Array, xp: Namespace) -> State:
         return {name: xp.zeros_like(theta) for name in "zv"}
@@ -81,4 +81,4 @@ class ScheduleFree(Rule):
         x = c.rest * (theta - c.rest1 * z)
         z = z - c.lr * g / (c.stretch * xp.sqrt(v) + c.epsilon)
         x = x + c.share * z
-        return c.rest1 * z + c.beta1 * x, {"z": z, "v": v}
+        return self.apply_late_decay(c.rest1 * z + c.beta1 * x, c), {"z": z, "v": v}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from . import scalars
 from .namespace import Array, Namespace, Scalar, Scalars, State
-from .rule import Buffer, Decay, Rule, flag, number, one_of
+from .rule import Buffer, Decay, Rule, decay_one_of, flag, number, one_of
 
 
 class Coefficients(NamedTuple):
@@ -38,7 +38,7 @@ class SGD(Rule):
 
     The first step is not dampened (b = g). ``momentum`` and ``dampening`` have no units. Without
     momentum there is no buffer, and nesterov is off. ``lr`` has the units of theta per unit of
-    gradient.
+    gradient. Without momentum COUPLED and DECOUPLED weight decay take the same step.
     """
 
     lr: float = number(1e-2, "[0, inf)")
@@ -46,7 +46,9 @@ class SGD(Rule):
     dampening: float = number(0.0, "[0, 1]", matters_with=("momentum",))
     nesterov: bool = flag(matters_with=("momentum",))
     buffer: Buffer = one_of(Buffer.GRADIENTS, Buffer.STEPS, matters_with=("momentum",))
-    decay: Decay = one_of(Decay.COUPLED, Decay.DECOUPLED, matters_with=("weight_decay", "momentum"))
+    decay: Decay = decay_one_of(
+        Decay.COUPLED, Decay.DECOUPLED, matters_with=("weight_decay", "momentum")
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,6 +56,12 @@ class SGD(Rule):
             object.__setattr__(self, "nesterov", False)  # there is nothing to look ahead along
         if self.nesterov and self.dampening:
             raise ValueError(f"nesterov must come with dampening 0, got dampening={self.dampening}")
+
+    def is_active(self, name: str) -> bool:
+        """As in ``Rule``; without momentum COUPLED and DECOUPLED are one, but AFTER is not."""
+        if name == "decay" and self.decay is Decay.AFTER:
+            return bool(self.weight_decay)
+        return super().is_active(name)
 
     def start(self, theta: Array, xp: Namespace) -> State:
         return {"b": xp.zeros_like(theta)} if self.momentum else {}
@@ -68,8 +76,9 @@ class SGD(Rule):
     ) -> tuple[Array, State]:
         theta, g = self.apply_decay(theta, gradient, c)
         if not self.momentum:
-            return theta - c.lr * g, state
+            return self.apply_late_decay(theta - c.lr * g, c), state
         s = c.take * g
         b = c.momentum * state["b"] + s
         step = s + c.momentum * b if self.nesterov else b
-        return theta - (step if self.buffer is Buffer.STEPS else c.lr * step), {"b": b}
+        theta = theta - (step if self.buffer is Buffer.STEPS else c.lr * step)
+        return self.apply_late_decay(theta, c), {"b": b}

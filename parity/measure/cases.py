@@ -6,6 +6,8 @@ accepts.
 
 from itertools import chain
 
+from samestep.reference import LAMB, RULES, SGD, Adam, Decay, Epsilon, Rprop, Rule
+
 # For each rule its call in PyTorch and in Keras. The learning rates suit the MNIST experiment.
 PLAIN = {
     "SGD": ("pytorch:SGD(lr=0.01)", "keras:SGD(learning_rate=0.01)"),
@@ -124,6 +126,30 @@ UPHILL = (
 STARTED = (
     "optax:rmsprop(learning_rate=0.001, decay=0.5, eps=0.01, initial_scale=0.0625, "
     "eps_in_sqrt=False, centered=True)",
+)
+
+# Rules with fields that no call of a native means: decay after the step, and no bias correction.
+DECAYED_LATE: tuple[Rule, ...] = tuple(
+    kind(lr=0.25, weight_decay=0.25, decay=Decay.AFTER) for kind in RULES if kind is not Rprop
+)
+UNSAID: tuple[Rule, ...] = (
+    *DECAYED_LATE,
+    Rprop(lr=0.25, smallest=0.125, weight_decay=0.25, decay=Decay.AFTER),
+    SGD(momentum=0.5, nesterov=True, weight_decay=0.25, decay=Decay.AFTER, maximize=True),
+    Adam(epsilon=1e-6, bias_correction=False),
+    Adam(
+        lr=0.01,
+        beta1=0.5,
+        beta2=0.75,
+        epsilon=1e-3,
+        weight_decay=0.25,
+        decay=Decay.AFTER,
+        amsgrad=True,
+        bias_correction=False,
+        maximize=True,
+    ),
+    Adam(epsilon=1e-3, epsilon_at=Epsilon.HAT, bias_correction=False, weight_decay=0.25),
+    LAMB(lr=0.25, epsilon=1e-3, weight_decay=0.25, bias_correction=False),
 )
 
 # The calls that are trained and have golden digests.

@@ -398,6 +398,20 @@ def sgd_refuses_nesterov_with_dampening(reference: Reference) -> Iterator[Fact]:
     yield Fact("refusal", "nesterov must come with dampening 0, got dampening=0.25", message)
 
 
+def sgd_without_momentum_has_two_kinds_of_decay(reference: Reference) -> Iterator[Fact]:
+    """COUPLED and DECOUPLED take one step, AFTER takes another."""
+    kind = reference.rule("SGD")
+    for decay, weight_decay, expected in (
+        ("COUPLED", 0.5, False),
+        ("DECOUPLED", 0.5, False),
+        ("AFTER", 0.5, True),
+        ("AFTER", 0.0, False),
+    ):
+        rule = kind(weight_decay=weight_decay, decay=decay)
+        yield Fact(f"decay of {decay} is active", expected, rule.is_active("decay"))
+    yield Fact("momentum is active", True, kind(decay="AFTER").is_active("momentum"))
+
+
 def average_of_asgd_is_the_mean_of_its_places(reference: Reference) -> Iterator[Fact]:
     """From step t0 + 2 on, and until then theta itself; in whole numbers of eighths, which nothing
     rounds.
@@ -483,6 +497,15 @@ def adam_corrects_late_steps(reference: Reference) -> Iterator[Fact]:
             )
 
 
+def adams_epsilon_has_one_place_without_bias_correction(reference: Reference) -> Iterator[Fact]:
+    """There is no factor between sqrt(v) and its corrected value."""
+    kind = reference.rule("Adam")
+    for epsilon, corrects, expected in ((0.5, True, True), (0.5, False, False), (0.0, True, False)):
+        rule = kind(epsilon=epsilon, epsilon_at="HAT", bias_correction=corrects)
+        yield Fact(f"epsilon_at of {rule!r} is active", expected, rule.is_active("epsilon_at"))
+    yield Fact("label", "Adam(lr=0.001, bias_correction=False)", repr(kind(bias_correction=False)))
+
+
 def length_of_five_is_not_enough_for_radam(reference: Reference) -> Iterator[Fact]:
     """Of 0.75 with 0.75^t taken for a half at t = 1, which makes it five exactly: 2 / 0.25 - 1 - 2
     (1/2) / (1/2).
@@ -542,6 +565,15 @@ def _lists(state: dict[str, Any]) -> dict[str, Any]:
     return {entry: array.tolist() for entry, array in state.items()}
 
 
+def only_decoupled_decay_changes_what_adafactor_measures(reference: Reference) -> Iterator[Fact]:
+    """Before and after are one time, unless theta shrinks in between."""
+    kind = reference.rule("Adafactor")
+    for decay, expected in (("DECOUPLED", True), ("COUPLED", False), ("AFTER", False)):
+        rule = kind(weight_decay=0.5, decay=decay)
+        yield Fact(f"size_measured_at with {decay}", expected, rule.is_active("size_measured_at"))
+        yield Fact(f"clip with {decay} is active", True, rule.is_active("clip"))
+
+
 def floor_lies_under_the_mean_of_the_factors(reference: Reference) -> Iterator[Fact]:
     """1/256 < 1/64, so V = (1/256)^2 64 = (1/32)^2, U = 2: twice a step of half of theta's size."""
     kind = reference.rule("Adafactor")
@@ -583,15 +615,22 @@ CORNERS: dict[str, tuple[Corner, ...]] = {  # by module, or by rule
         shapes_are_flattened_whole,
     ),
     "matrices": (sums_are_left_to_a_namespace_that_has_one, the_smaller_of_both_products_is_taken),
-    "SGD": (sgd_refuses_nesterov_with_dampening,),
+    "SGD": (
+        sgd_refuses_nesterov_with_dampening,
+        sgd_without_momentum_has_two_kinds_of_decay,
+    ),
     "ASGD": (average_of_asgd_is_the_mean_of_its_places,),
     "FTRL": (ftrl_cannot_stand_still, ftrl_takes_square_roots),
     "RMSprop": (centred_mean_has_the_gradients_sign, root_of_a_negative_variance_is_not_a_number),
-    "Adam": (adam_corrects_late_steps,),
+    "Adam": (adam_corrects_late_steps, adams_epsilon_has_one_place_without_bias_correction),
     "RAdam": (length_of_five_is_not_enough_for_radam,),
     "ScheduleFree": (warm_up_ends_at_the_rate_itself,),
     "LAMB": (length_of_zero_is_no_ratio,),
-    "Adafactor": (adafactor_takes_a_share_of_one_element, floor_lies_under_the_mean_of_the_factors),
+    "Adafactor": (
+        adafactor_takes_a_share_of_one_element,
+        floor_lies_under_the_mean_of_the_factors,
+        only_decoupled_decay_changes_what_adafactor_measures,
+    ),
     "Muon": (muons_adam_has_a_share_of_its_rate,),
 }
 CORNERS_OF_EVERY_RULE = (hyperparameters, states)

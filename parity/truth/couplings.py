@@ -71,6 +71,8 @@ def _trajectory_of_tensor(
             value = value * (1 - lr[t] * rule.weight_decay)
         seen.append(g)
         value = value - STEPS[type(rule)](rule, History(seen, before_decay, value), lr[t])
+        if rule.decay is Decay.AFTER:
+            value = value * (1 - lr[t] * rule.weight_decay)
         thetas.append(value)
     return np.array(thetas)
 
@@ -101,10 +103,11 @@ def lamb(rule: LAMB, history: History, lr: mpfr) -> np.ndarray:
     """
     g = history.gradients
     theta = history.after_decay
-    mean_correction = 1 - mpfr(rule.beta1) ** len(g)
-    square_correction = 1 - mpfr(rule.beta2) ** len(g)
-    mean_square = running_mean(rule.beta2, [x * x for x in g]) / square_correction
-    mean = running_mean(rule.beta1, g) / mean_correction
+    mean_square = running_mean(rule.beta2, [x * x for x in g])
+    mean = running_mean(rule.beta1, g)
+    if rule.bias_correction:
+        mean_square = mean_square / equations.bias_correction(rule.beta2, len(g))
+        mean = mean / equations.bias_correction(rule.beta1, len(g))
     direction = mean / (root(mean_square) + rule.epsilon)
     if rule.decay is Decay.JOINED:
         direction = direction + rule.weight_decay * theta

@@ -73,12 +73,14 @@ def trajectory(
         history.before_decay.append(value)
         if rule.decay is Decay.COUPLED:
             g += rule.weight_decay * value
-        else:
+        if rule.decay is Decay.DECOUPLED:
             value *= 1 - lr[t] * rule.weight_decay
         history.gradients.append(g)
         history.after_decay.append(value)
         history.steps.append(STEPS[type(rule)](rule, history, lr[: t + 1]))
         value -= history.steps[-1]
+        if rule.decay is Decay.AFTER:
+            value *= 1 - lr[t] * rule.weight_decay
         thetas.append(value)
     return thetas
 
@@ -163,8 +165,10 @@ def adam(rule: Adam, history: History, lr: list[mpfr]) -> mpfr:
     mean_squares = history.derived
     mean_squares.append(running_mean_square(rule.beta2, g))
     mean_square = max(mean_squares) if rule.amsgrad else mean_squares[-1]
-    mean = running_mean(rule.beta1, g) / bias_correction(rule.beta1, len(g))
-    correction = bias_correction(rule.beta2, len(g))
+    mean, correction = running_mean(rule.beta1, g), mpfr(1)
+    if rule.bias_correction:
+        mean /= bias_correction(rule.beta1, len(g))
+        correction = bias_correction(rule.beta2, len(g))
     epsilon = outer_epsilon(rule, correction)
     return lr[-1] * mean / (sqrt(mean_square / correction) + epsilon)
 
@@ -281,9 +285,12 @@ def schedule_free(rule: ScheduleFree, history: History, lr: list[mpfr]) -> mpfr:
     warmup = min(t / mpfr(rule.warmup), 1) if rule.warmup else 1
     point_before = points[-1] if points else history.before_decay[0]
     points.append(point_before - warmup * lr[-1] * g[-1] / (sqrt(mean_square) + rule.epsilon))
+    places = [history.before_decay[0]]  # the parameter after each step, before any decay
+    for after, step in zip(history.after_decay, history.steps, strict=False):
+        places.append(after - step)
     decays = []  # what weight decay took from the sum of the first i points
-    for i, before in enumerate(history.before_decay):
-        decays.append(i * (before - history.after_decay[i]) / rule.beta1)
+    for i, place in enumerate(places):
+        decays.append(i * (place - history.after_decay[i]) / rule.beta1)
     average = (fsum(points) - fsum(decays)) / t
     target = (1 - mpfr(rule.beta1)) * points[-1] + rule.beta1 * average
     return history.after_decay[-1] - target

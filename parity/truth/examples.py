@@ -81,6 +81,7 @@ UNSAID = [  # combinations of fields that no dialect can say, and everyday value
     Adafactor(lr=0.5, weight_decay=0.25, size_measured_at=SizeMeasuredAt.AFTER_DECAY),
     LAMB(weight_decay=0.25),
     LAMB(lr=0.01, beta1=0.5, beta2=0.75, epsilon=1e-3, weight_decay=0.25, maximize=True),
+    *cases.UNSAID,
 ]
 
 MUON_WITH_ADAM = Muon(
@@ -97,6 +98,10 @@ ADAM_OF_MUON = Adam(
     lr=0.125, beta1=0.75, beta2=0.875, epsilon=0.001, epsilon_at=Epsilon.HAT, weight_decay=0.25,
     decay=Decay.DECOUPLED,
 )  # fmt: skip
+MUONS_ADAMS = (
+    (MUON_WITH_ADAM, ADAM_OF_MUON),
+    (MUON_WITH_ADAM.replace(decay=Decay.AFTER), ADAM_OF_MUON.replace(decay=Decay.AFTER)),
+)
 
 
 class Example:
@@ -175,9 +180,8 @@ def examples_of(rule_name: str) -> tuple[Example, ...]:
         examples += _of_shapes(calls, SHAPES_OF_ADAFACTOR)
     if rule_name == "Muon":
         examples += _of_shapes(calls, SHAPES_OF_MUON)
-        examples += [
-            of_shape(MUON_WITH_ADAM, shape, ADAM_OF_MUON) for shape in SHAPES_OF_MUONS_ADAM
-        ]
+        for rule, equation in MUONS_ADAMS:
+            examples += [of_shape(rule, shape, equation) for shape in SHAPES_OF_MUONS_ADAM]
     return tuple(examples)
 
 

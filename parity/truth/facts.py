@@ -19,13 +19,13 @@ DEFAULTS: dict[
         "pytorch:RMSprop(lr=0.001, alpha=0.9)",
         {"initial_mean_square": 0.0},
     ),  # the slide's
-    "Adam": ("paper:Adam()", {"amsgrad": False}),
+    "Adam": ("paper:Adam()", {"amsgrad": False, "bias_correction": True}),
     "Adamax": ("paper:Adamax()", {"epsilon": 1e-8}),  # the paper has none
     "NAdam": ("pytorch:NAdam()", {}),
     "RAdam": ("pytorch:RAdam()", {"epsilon_at": Epsilon.OUTSIDE}),
     "ScheduleFree": ("keras:ScheduleFreeAdamW()", {}),
     "Lion": ("paper:Lion(eta=0.0001)", {}),
-    "LAMB": ("paper:LAMB(eta=0.001)", {}),
+    "LAMB": ("paper:LAMB(eta=0.001)", {"bias_correction": True}),
     "Adafactor": ("paper:Adafactor()", {}),
     "Muon": (
         "keras:Muon()",
@@ -67,6 +67,7 @@ MATTERS_WITH = {  # a field, or a field of one rule: it changes nothing while on
     "SGD.decay": ("weight_decay", "momentum"),  # without momentum both kinds take the same step
     "size_measured_at": ("weight_decay",),
     "epsilon_at": ("epsilon",),
+    "Adam.epsilon_at": ("epsilon", "bias_correction"),  # both places are one without it
     "epsilon1_at": ("epsilon1",),
     "dampening": ("momentum",),
     "nesterov": ("momentum",),

@@ -43,6 +43,13 @@ def refuse(rule: Rule, dialect: Dialect, instead: str, each_step: str = "") -> I
     natives = dialect.natives_of(type(rule))
     if not natives:
         return Inexpressible(what, dialect.lacking.get(name, f"it has no {name}"), instead)
+    if rule.weight_decay and rule.decay is Decay.AFTER:
+        return Inexpressible(
+            what, "no optimizer there decays after the step, this rule does", instead
+        )
+    if not getattr(rule, "bias_correction", True):
+        why = "every optimizer there corrects the bias of both means, this rule of neither"
+        return Inexpressible(what, why, instead)
     for refusal in dialect.refusals:
         if refusal.applies(rule):
             return refusal.error(rule, dialect.prefix, instead)

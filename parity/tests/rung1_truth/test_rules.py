@@ -13,8 +13,7 @@ from samestep.parity.measure.verdict import judge_tensor
 from samestep.parity.truth import couplings, equations
 from samestep.parity.truth.digits import DIGITS, mpfr, sqrt
 from samestep.parity.truth.examples import (
-    ADAM_OF_MUON,
-    MUON_WITH_ADAM,
+    MUONS_ADAMS,
     SHAPES_OF_ADAFACTOR,
     SHAPES_OF_MUON,
     SHAPES_OF_MUONS_ADAM,
@@ -27,6 +26,7 @@ from samestep.parity.truth.examples import (
 from samestep.reference import (
     RULES,
     Adam,
+    Decay,
     Muon,
     Rule,
     dialects,
@@ -166,6 +166,31 @@ def test_first_step_is_the_one_worked_by_hand(call: str, gradient: float, distan
     assert verdict.holds, f"{rule!r}: {verdict}"
 
 
+PLACES = {  # of theta = 1 after three steps along gradients of 1, by the kind of weight decay
+    Decay.DECOUPLED: (0.85, 0.7075, 0.572125),  # 0.95 theta - 0.1
+    Decay.AFTER: (0.855, 0.71725, 0.5863875),  # 0.95 (theta - 0.1)
+}
+
+
+@pytest.mark.parametrize("decay", PLACES, ids=repr)
+def test_decay_comes_before_the_step_or_after_it(decay: Decay) -> None:
+    """AdamW is the first, an old AdamW of Hugging Face's the second; each step is 0.1 long."""
+    rule = Adam(lr=0.1, weight_decay=0.5, decay=decay, epsilon=0.0)
+    start, gradients = np.ones(1), np.ones((3, 1))
+    actual = run_tensor(rule, start, gradients, "float64")
+    bounds = limits.of_tensor(rule, start, gradients, "float64")
+    verdict = judge_tensor(start, np.array(PLACES[decay])[:, None], actual, bounds)
+    assert verdict.holds, verdict
+
+
+def test_adam_without_bias_correction_starts_with_long_steps() -> None:
+    """BERT's, along gradients of 1: the digits of the first three steps and of the tenth."""
+    rule = Adam(lr=1.0, epsilon=1e-6, bias_correction=False)
+    thetas = run_tensor(rule, np.zeros(1), np.ones((10, 1)), "float64").ravel()
+    steps = -np.diff(thetas, prepend=0.0)
+    assert [round(steps[t - 1], 5) for t in (1, 2, 3, 10)] == [3.16218, 4.24950, 4.95014, 6.52782]
+
+
 @pytest.mark.parametrize("rule", UNSAID, ids=repr)
 def test_rule_that_no_call_means_follows_its_equation(rule: Rule) -> None:
     """Fields combine freely, whatever the dialects can say."""
@@ -190,9 +215,12 @@ def test_muon_moves_tall_and_wide_matrices(call: str, shape: tuple[int, ...]) ->
 
 
 @pytest.mark.parametrize("shape", SHAPES_OF_MUONS_ADAM)
-def test_muon_moves_by_adam_what_is_no_matrix(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("rule", "equation"), MUONS_ADAMS, ids=["DECOUPLED", "AFTER"])
+def test_muon_moves_by_adam_what_is_no_matrix(
+    rule: Rule, equation: Rule, shape: tuple[int, ...]
+) -> None:
     """At a share of the rate, with epsilon-hat; decay is by the rate itself."""
-    assert_follows(of_shape(MUON_WITH_ADAM, shape, ADAM_OF_MUON))
+    assert_follows(of_shape(rule, shape, equation))
 
 
 def test_muon_makes_singular_values_about_one() -> None:

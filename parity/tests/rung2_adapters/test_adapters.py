@@ -29,7 +29,7 @@ from samestep.parity.tests.support.bits import (
     setting,
 )
 from samestep.parity.tests.support.require import LEFT_OUT, compiler
-from samestep.reference import Rule, dialects, sums
+from samestep.reference import LAMB, Adafactor, Adam, Muon, Rule, dialects, sums
 
 pytestmark = pytest.mark.rung(2)
 
@@ -83,6 +83,10 @@ EXACT: dict[str, Stepper] = {
 }
 
 
+UNSAID = [rule for rule in cases.UNSAID if type(rule).__name__ not in cases.MATRIX]
+DAILY = [rule for rule in UNSAID if isinstance(rule, Adam | LAMB)]  # where compiling takes long
+
+
 def hold_to_numpy(rule: Rule, dtype: str, stepper: Stepper) -> None:
     """Assert equal bits in parameters and state; the parameters must have moved."""
     start, gradients, rates = setting(rule, dtype)
@@ -104,6 +108,43 @@ def test_step_has_the_bits_of_numpy(mode: str, dtype: str, call: str, full: bool
     if not full and call not in cases.SHARE and dtype != "float32":
         pytest.skip(LEFT_OUT)
     hold_to_numpy(dialects.read(call), dtype, EXACT[mode])
+
+
+@pytest.mark.parametrize("rule", UNSAID, ids=repr)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", [*EXACT, "tensorflow xla"])
+def test_step_of_a_rule_that_no_call_means_has_the_bits_of_numpy(
+    mode: str, dtype: str, rule: Rule, full: bool
+) -> None:
+    """Weight decay after the step, and Adam without bias correction."""
+    by_day = DAILY if mode == "tensorflow xla" else UNSAID
+    if not full and (rule not in by_day or dtype != "float32"):
+        pytest.skip(LEFT_OUT)
+    if mode == "tensorflow xla" and not converts(dtype):
+        pytest.skip(f"XLA compiles no {dtype} for this instruction set")
+    hold_to_numpy(rule, dtype, EXACT.get(mode, in_tensorflow("xla")))
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(
+    compiler() is None, reason="torch.compile needs a C++ compiler on the CPU; none was found"
+)
+@pytest.mark.parametrize("rule", UNSAID, ids=repr)
+def test_compiled_step_of_a_rule_that_no_call_means_has_the_bits_of_numpy(
+    rule: Rule, full: bool
+) -> None:
+    """The same under torch.compile."""
+    if not full and rule not in DAILY:
+        pytest.skip(LEFT_OUT)
+    hold_to_numpy(rule, "float32", in_torch(compiled=True))
+
+
+@pytest.mark.usefixtures("products")
+@pytest.mark.parametrize("mode", [*EXACT, "tensorflow xla"])
+def test_decay_after_muons_step_has_the_bits_of_numpy_where_products_have(mode: str) -> None:
+    """Of matrices, and of what Adam moves."""
+    (rule,) = (rule for rule in cases.UNSAID if isinstance(rule, Muon))
+    hold_to_numpy(rule, "float32", EXACT.get(mode, in_tensorflow("xla")))
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -286,10 +327,15 @@ REAL_POWERS = (
 STEP_NUMBERS = [*range(1, 600), *range(1000, 3000, 7), 10**5, 2**31 + 1]
 
 
-@pytest.mark.parametrize("call", [call for call in cases.CALLS if call not in REAL_POWERS])
-def test_coefficients_have_the_same_bits_on_the_host_and_in_a_graph(call: str) -> None:
+WITHOUT_REAL_POWERS = [
+    *[dialects.read(call) for call in cases.CALLS if call not in REAL_POWERS],
+    *[rule for rule in cases.UNSAID if not isinstance(rule, Adafactor)],
+]
+
+
+@pytest.mark.parametrize("rule", WITHOUT_REAL_POWERS, ids=repr)
+def test_coefficients_have_the_same_bits_on_the_host_and_in_a_graph(rule: Rule) -> None:
     """At any step and rate: nothing that a step is made of depends on where it is computed."""
-    rule = dialects.read(call)
     graph = in_a_graph(rule)
     for t in STEP_NUMBERS:
         lr = rule.lr / (1 + t % 3)
