@@ -52,7 +52,7 @@ class Interval(NamedTuple):
 
 
 def hypotheses(unknown: Unknown, observed: Observed) -> Iterator[Hypothesis]:
-    """The hypothesis with the plainest numbers that give the elements that differ first and last."""
+    """The hypothesis with the plainest numbers that give the elements that differ."""
     first, *others = places(observed, observed.first_step)
     intervals = list(_intervals(unknown, first, observed, unknown.grid))
     for place in [*others, *places(observed, observed.trial.steps - 1)[:1]]:

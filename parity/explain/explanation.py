@@ -13,7 +13,7 @@ from samestep.parity.measure.trial import Trial, by_kind
 from samestep.parity.measure.verdict import judge, measure_gaps
 from samestep.reference import Rule
 
-from . import estimate, fields, hypotheses
+from . import estimate, hypotheses
 from .hypothesis import Hypothesis, Unknown
 from .observed import Observed
 from .suspect import Suspect
@@ -51,7 +51,11 @@ def explain(
         by_shape = hypotheses.by_shape(suspect)
         explanation = _first_that_holds(observed, suspect, by_shape)
         explanation = explanation or _of_some_shapes(observed, suspect, wrong)
-    explanation = explanation or _first_that_holds(observed, suspect, hypotheses.every(suspect))
+    explanation = (
+        explanation
+        or _first_that_holds(observed, suspect, hypotheses.every(suspect))
+        or _first_that_holds(observed, suspect, hypotheses.pairs(suspect))
+    )
     if explanation:
         return explanation
     if run_alone and len(observed.trial.start) > 1 and _is_right_alone(observed, run_alone):
@@ -165,11 +169,12 @@ class _Trier:
 
 def _wrong_kinds(observed: Observed) -> dict[str, list[str]]:
     """The kinds of shapes that go beyond their limits, each with its tensors."""
-    wrong = {}
-    for kind, names in by_kind(observed.trial).items():
-        if any((observed.excess(name) > 1).any() for name in names):
-            wrong[kind] = names
-    return wrong
+
+    def is_wrong(name: str) -> bool:
+        return bool((observed.excess(name) > 1).any())
+
+    kinds = by_kind(observed.trial)
+    return {kind: names for kind, names in kinds.items() if any(map(is_wrong, names))}
 
 
 def _of_some_shapes(

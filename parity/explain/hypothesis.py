@@ -63,7 +63,7 @@ class Hypothesis:
     digits: int = 0
 
     def carried_out(self, interpretation: Interpretation) -> "Hypothesis | None":
-        """The hypothesis as a framework with a known deviation carries it out; None if it cannot."""
+        """The hypothesis as a framework with a deviation carries it out; None if it cannot."""
         deviation = interpretation.deviation
         if deviation is None:
             return self
@@ -127,7 +127,7 @@ class Hypothesis:
         return Trajectory(self.trial.start, thetas, {name: {} for name in thetas})
 
     def has_trajectory(self, actual: Trajectory, dtype: str) -> bool:
-        """True if ``actual`` is the trajectory of the hypothesis, within its limits in ``dtype``."""
+        """True if ``actual`` is the hypothesis' trajectory, within its limits in ``dtype``."""
         try:
             if self.is_plain:
                 trajectory = self.trajectory()
