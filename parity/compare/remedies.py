@@ -1,5 +1,5 @@
-"""What makes two optimizers equal: the call of a side's dialect that means the rule that both should
-follow, or our optimizer that follows it.
+"""What makes two optimizers equal: the call of a side's dialect that means the rule of both, or our
+optimizer that follows it.
 
 Everything that is printed here was tried: its steps are those that it is to have.
 """

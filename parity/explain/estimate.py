@@ -20,6 +20,7 @@ MOST_PLACES = 3  # elements from which a number is estimated
 MOST_NUMBERS = 3  # plain numbers of an interval that are proposed
 MOST_ROUNDS = 60  # of the search for a root
 SUBDIVISIONS = 8  # of an interval, where a later step narrows it
+NARROW = 2.0**-6  # an interval that is so small a share of its numbers
 NUDGE = 2.0**-24  # a share of a number, by which it is moved to measure a slope
 MOST_DIGITS = 17
 POWERS = range(-60, 61)  # of two
@@ -51,7 +52,7 @@ class Interval(NamedTuple):
 
 
 def hypotheses(unknown: Unknown, observed: Observed) -> Iterator[Hypothesis]:
-    """The hypothesis with the plainest numbers that give the elements that differ first and last."""
+    """The hypothesis with the plainest numbers that give the elements that differ."""
     first, *others = places(observed, observed.first_step)
     intervals = list(_intervals(unknown, first, observed, unknown.grid))
     for place in [*others, *places(observed, observed.trial.steps - 1)[:1]]:
@@ -111,26 +112,43 @@ def _intervals(
         if not np.isfinite([at_low, at_high]).all() or at_low * at_high > 0:
             continue
         root = _root(distance, (low, at_low), (high, at_high))
-        step = abs(root) * NUDGE or NUDGE
-        slope = (distance(root + step) - distance(root - step)) / (2 * step)
+        slope = _slope(distance, root)
         if not np.isfinite(slope):
             slope = (at_high - at_low) / (high - low)
         width = place.bound / abs(slope) if slope else high - low
-        yield Interval(max(root - width, low), min(root + width, high))
+        yield Interval(root - width, root + width)
+
+
+def _slope(distance: Function, number: float) -> float:
+    step = abs(number) * NUDGE or NUDGE
+    return (distance(number + step) - distance(number - step)) / (2 * step)
 
 
 def _narrowed(
     unknown: Unknown, place: Place, observed: Observed, interval: Interval
 ) -> Iterator[Interval]:
-    """The part of an interval that gives another element as well."""
+    """The part of an interval that gives another element as well.
+
+    In a narrow interval the distance is taken for a straight line.
+    """
     low, high = interval
-    distance = _distance(unknown, place, observed)
-    if abs(distance(interval.middle)) <= place.bound and high - low <= abs(low) * NUDGE:
-        yield interval
-        return
-    margin = (high - low) / SUBDIVISIONS
-    grid = np.linspace(low - margin, high + margin, SUBDIVISIONS + 1).tolist()
-    for part in _intervals(unknown, place, observed, grid):
+    if high - low > NARROW * max(abs(low), abs(high)):
+        margin = (high - low) / SUBDIVISIONS
+        grid = np.linspace(low - margin, high + margin, SUBDIVISIONS + 1).tolist()
+        parts = list(_intervals(unknown, place, observed, grid))
+    else:
+        distance = _distance(unknown, place, observed)
+        at_middle = distance(interval.middle)
+        slope = _slope(distance, interval.middle)
+        if not np.isfinite(at_middle) or not np.isfinite(slope):
+            return
+        if not slope:
+            parts = [interval] if abs(at_middle) <= place.bound else []
+        else:
+            root = interval.middle - at_middle / slope
+            width = place.bound / abs(slope)
+            parts = [Interval(root - width, root + width)]
+    for part in parts:
         narrowed = Interval(max(part.low, low), min(part.high, high))
         if narrowed.low <= narrowed.high:
             yield narrowed

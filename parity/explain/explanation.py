@@ -13,10 +13,14 @@ from samestep.parity.measure.trial import Trial, by_kind
 from samestep.parity.measure.verdict import judge, measure_gaps
 from samestep.reference import Rule
 
-from . import estimate, fields, hypotheses
+from . import estimate, hypotheses
 from .hypothesis import Hypothesis, Unknown
 from .observed import Observed
 from .suspect import Suspect
+
+LATER = 4  # steps after the first that differs, at which a hypothesis is checked again
+MUCH = 4  # times as near must a hypothesis be, for a full check
+MOST = 0.8  # of the elements that differ
 
 RunAlone = Callable[[Trial], Trajectory]
 """Runs the optimizer again, on another trial in the same dtype."""
@@ -41,10 +45,17 @@ def explain(
     Where some kinds of shapes are right and others wrong, the wrong ones are explained by
     themselves. ``run_alone`` shows whether the steps are right with one tensor at a time.
     """
-    explanation = _first_that_holds(observed, suspect, hypotheses.every(suspect))
-    if explanation:
-        return explanation
-    explanation = _of_some_shapes(observed, suspect)
+    wrong = _wrong_kinds(observed)
+    explanation = None
+    if 0 < len(wrong) < len(by_kind(observed.trial)):
+        by_shape = hypotheses.by_shape(suspect)
+        explanation = _first_that_holds(observed, suspect, by_shape)
+        explanation = explanation or _of_some_shapes(observed, suspect, wrong)
+    explanation = (
+        explanation
+        or _first_that_holds(observed, suspect, hypotheses.every(suspect))
+        or _first_that_holds(observed, suspect, hypotheses.pairs(suspect))
+    )
     if explanation:
         return explanation
     if run_alone and len(observed.trial.start) > 1 and _is_right_alone(observed, run_alone):
@@ -59,7 +70,9 @@ def explain(
 def follows(rule: Rule, observed: Observed, home: str) -> bool:
     """True if the optimizer takes the steps of the rule, as its framework carries it out."""
     suspect = Suspect(rule, observed.trial, observed.dtype, 1, home=home)
-    return _first_that_holds(observed, suspect, [Hypothesis("", "", rule, observed.trial)]) is not None
+    return (
+        _first_that_holds(observed, suspect, [Hypothesis("", "", rule, observed.trial)]) is not None
+    )
 
 
 def _first_that_holds(
@@ -98,7 +111,6 @@ class _Trier:
         self.observed = observed
         self.interpretations = interpretations
         self.step = observed.first_step
-        self.tensors = observed.tensors_beyond(self.step)
 
     def holds(self, hypothesis: Hypothesis) -> bool:
         """True if the hypothesis has the optimizer's trajectory, with or without a deviation."""
@@ -126,36 +138,49 @@ class _Trier:
         return []
 
     def _comes_nearer(self, hypothesis: Hypothesis) -> bool:
-        """True if it halves the distance of half of the elements that are beyond at first.
+        """True if it takes away most of the distance of most elements that are beyond at first, and
+        a little later.
 
         A quick check: only what passes it is tried on the whole trial.
         """
+        later = min(self.step + LATER, self.observed.trial.steps - 1)
+        return all(
+            self._is_nearer_at(step, hypothesis) for step in dict.fromkeys((self.step, later))
+        )
+
+    def _is_nearer_at(self, step: int, hypothesis: Hypothesis) -> bool:
         observed = self.observed
+        tensors = observed.tensors_beyond(step)
         try:
-            thetas = hypothesis.first_steps(self.step + 1, self.tensors)
+            thetas = hypothesis.first_steps(step + 1, tensors)
         except (ValueError, ArithmeticError):  # so wrong that it cannot take the steps
             return False
-        nearer = []
-        for name in self.tensors:
-            actual = observed.actual.thetas[name][self.step].astype(np.float64)
-            expected = observed.expected.thetas[name][self.step].astype(np.float64)
-            bound = observed.limits.thetas[name][self.step]
+        nearer: list[bool] = []
+        for name in tensors:
+            actual = observed.actual.thetas[name][step].astype(np.float64)
+            expected = observed.expected.thetas[name][step].astype(np.float64)
+            bound = observed.limits.thetas[name][step]
             before = measure_gaps(expected, actual, bound)
             after = measure_gaps(thetas[name][-1].astype(np.float64), actual, bound)
             beyond = before.excess > 1
-            nearer += (after.gap[beyond] <= before.gap[beyond] / 2).tolist()
-        return 2 * sum(nearer) >= len(nearer)
+            nearer += (MUCH * after.gap[beyond] <= before.gap[beyond]).tolist()
+        return sum(nearer) >= MOST * len(nearer)
 
 
-def _of_some_shapes(observed: Observed, suspect: Suspect) -> Explanation | None:
-    """What explains the kinds of shapes that are wrong, where others are right."""
+def _wrong_kinds(observed: Observed) -> dict[str, list[str]]:
+    """The kinds of shapes that go beyond their limits, each with its tensors."""
+
+    def is_wrong(name: str) -> bool:
+        return bool((observed.excess(name) > 1).any())
+
     kinds = by_kind(observed.trial)
-    wrong = {}
-    for kind, names in kinds.items():
-        if any((observed.excess(name) > 1).any() for name in names):
-            wrong[kind] = names
-    if not wrong or len(wrong) == len(kinds):
-        return None
+    return {kind: names for kind, names in kinds.items() if any(map(is_wrong, names))}
+
+
+def _of_some_shapes(
+    observed: Observed, suspect: Suspect, wrong: dict[str, list[str]]
+) -> Explanation | None:
+    """What explains the kinds of shapes that are wrong, where others are right."""
     texts = []
     stages = []
     for kind, names in wrong.items():
@@ -166,7 +191,7 @@ def _of_some_shapes(observed: Observed, suspect: Suspect) -> Explanation | None:
             return None
         texts.append(f"on {kind} of {explanation.text}")
         stages.append(explanation.stage)
-    right = ", ".join(kind for kind in kinds if kind not in wrong)
+    right = ", ".join(kind for kind in by_kind(observed.trial) if kind not in wrong)
     text = f"{suspect.rule!r} on {right}, but {', '.join(texts)}"
     return Explanation(text, stages[0])
 

@@ -281,7 +281,6 @@ def _decays(rule: Rule, trial: Trial) -> Proposals:
                 extra = _shrinking(lambda moment: moment.lr * size)
                 if choice is Decay.COUPLED:
                     yield _decayed(rule, rule.replace(decay=choice), trial, fault, extra)
-        yield from _exempt(rule, without, trial)
     else:
 
         def shrinking(amount: float, given: Trial) -> Hypothesis | None:
@@ -313,8 +312,13 @@ def _shrinking(amount: Callable[[Moment], float]) -> Before:
     return before
 
 
-def _exempt(rule: Rule, without: Rule, trial: Trial) -> Iterator[Hypothesis]:
+def exemptions(suspect: Suspect) -> Iterator[Hypothesis]:
     """Some shapes have no weight decay."""
+    rule = suspect.rule
+    trial = suspect.trial
+    if not rule.weight_decay:
+        return
+    without = rule.replace(weight_decay=0.0)
     for fault, is_exempt in (
         ("exempts vectors and 0-d tensors from weight decay", lambda shape: len(shape) < 2),
         ("exempts vectors from weight decay", lambda shape: len(shape) == 1),
@@ -323,6 +327,5 @@ def _exempt(rule: Rule, without: Rule, trial: Trial) -> Iterator[Hypothesis]:
         names = [name for name, start in trial.start.items() if is_exempt(start.shape)]
         if not names or len(names) == len(trial.start):
             continue
-        text = except_that(rule, fault)
-        hypothesis = Hypothesis(text, "update", rule, trial)
+        hypothesis = Hypothesis(except_that(rule, fault), "update", rule, trial)
         yield dataclasses.replace(hypothesis, rules=dict.fromkeys(names, without))

@@ -73,7 +73,7 @@ def _with_number(
 
 
 def _companions(rule: Rule, name: str) -> Iterator[dict[str, Any]]:
-    """Fields that are changed along with a number: none first, then each choice that hangs on it."""
+    """Fields that are changed along with a number: none, then each choice that hangs on it."""
     yield {}
     for field in dataclasses.fields(rule):
         if name not in field.metadata.get("matters_with", ()):

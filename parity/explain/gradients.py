@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from samestep.parity.measure.bounded import ROUNDOFF, Bounded, namespace
+from samestep.parity.measure.bounded import ROUNDOFF
 from samestep.parity.measure.dtypes import numpy_dtype
 from samestep.parity.measure.trial import Trial
 
@@ -18,6 +18,8 @@ COLLECTED = (2, 3, 4, 5, 6, 8, 10, 16, 32)  # gradients that are collected befor
 WINDOWED = ("a mean", "a sum")
 LEAST_SCALE = 8.0  # of a loss scale that a limit may hide
 
+Rounded = tuple[np.ndarray, np.ndarray]  # gradients, and bounds on their rounding
+Change = Callable[[np.ndarray, float], Rounded]  # of gradients (steps, *shape) and a roundoff
 Changed = tuple[Arrays, Arrays]
 """New gradients by tensor, (steps, *shape), and bounds on their rounding."""
 
@@ -120,59 +122,55 @@ def _rounded(array: np.ndarray, dtype: str) -> np.ndarray:
         return array.astype(np.float32).astype(numpy_dtype(dtype)).astype(np.float64)
 
 
-def _each(trial: Trial, change: Callable[[Bounded], Bounded], dtype: str) -> Changed:
+def _each(trial: Trial, change: Change, dtype: str) -> Changed:
     """Every gradient after a change, with the rounding of the change."""
     gradients = {}
     errors = {}
     with np.errstate(all="ignore"):
         for name, array in trial.gradients.items():
-            rows = [change(_exact(row, dtype)) for row in array]
-            gradients[name] = np.array([row.value for row in rows])
-            errors[name] = np.array([np.broadcast_to(row.error, row.shape) for row in rows])
+            gradients[name], errors[name] = change(array, ROUNDOFF[dtype])
     return gradients, errors
 
 
-XP = namespace("float64")
+def _centred(g: np.ndarray, unit: float, axes: tuple[int, ...] | None = None) -> Rounded:
+    axes = tuple(range(1, g.ndim)) if axes is None else axes
+    if not axes:
+        centred = np.zeros_like(g) if axes is None else g
+        return centred, np.zeros_like(g)
+    count = int(np.prod([g.shape[axis] for axis in axes]))
+    mean = g.mean(axis=axes, keepdims=True)
+    size = np.abs(g).mean(axis=axes, keepdims=True)
+    return g - mean, unit * ((count + 1) * size + np.abs(g - mean))
 
 
-def _exact(array: np.ndarray, dtype: str) -> Bounded:
-    return Bounded(array, np.zeros(np.shape(array)), dtype)
+def _centred_columns(g: np.ndarray, unit: float) -> Rounded:
+    return _centred(g, unit, tuple(range(1, g.ndim - 1)))
 
 
-def _total(x: Bounded, axes: list[int]) -> Bounded:
-    """The sum along some axes, each of which keeps a length of 1."""
-    for axis in axes:
-        x = XP.total(x, axis)
-    return x
+def _centred_rows(g: np.ndarray, unit: float) -> Rounded:
+    return _centred(g, unit, tuple(range(2, g.ndim)))
 
 
-def _mean(x: Bounded, axes: list[int]) -> Bounded:
-    count = int(np.prod([x.shape[axis] for axis in axes]))
-    return _total(x, axes) * (1 / count)
+def _norms(g: np.ndarray) -> np.ndarray:
+    """The norm of the gradient of each step, (steps, 1, ...)."""
+    return np.sqrt(np.square(g).sum(axis=tuple(range(1, g.ndim)), keepdims=True))
 
 
-def _centred(g: Bounded) -> Bounded:
-    return g - _mean(g, list(range(len(g.shape))))
+def _rounding_of_norm(elements: int, unit: float) -> float:
+    """How far, as a share, rounding can move a gradient that is multiplied by a limit over a norm.
+
+    The squares and their sum count half, because of the root; root, quotient and product follow.
+    """
+    return unit * ((elements + 1) / 2 + 3)
 
 
-def _centred_columns(g: Bounded) -> Bounded:
-    return g - _mean(g, list(range(len(g.shape) - 1))) if len(g.shape) > 1 else g
+def _normalized(g: np.ndarray, unit: float) -> Rounded:
+    scaled = g / _norms(g)
+    return scaled, _rounding_of_norm(g[0].size, unit) * np.abs(scaled)
 
 
-def _centred_rows(g: Bounded) -> Bounded:
-    return g - _mean(g, list(range(1, len(g.shape)))) if len(g.shape) > 1 else g
-
-
-def _norm(g: Bounded) -> Bounded:
-    return XP.sqrt(_total(g * g, list(range(len(g.shape)))))
-
-
-def _normalized(g: Bounded) -> Bounded:
-    return g / _norm(g)
-
-
-def _signs(g: Bounded) -> Bounded:
-    return Bounded(np.sign(g.value), 0.0, g.dtype)
+def _signs(g: np.ndarray, unit: float) -> Rounded:
+    return np.sign(g), np.zeros_like(g)
 
 
 def _collected(suspect: Suspect) -> Iterator[Hypothesis]:
@@ -272,36 +270,33 @@ def _hidden_scale(limit: float) -> str:
 
 
 def _clipped_by_norm(trial: Trial, limit: float, dtype: str) -> Changed:
-    def clip(g: Bounded) -> Bounded:
-        norm = _norm(g)
-        return g * (Bounded(limit, 0.0, dtype) / norm) if (norm.value > limit).all() else g
+    def clip(g: np.ndarray, unit: float) -> Rounded:
+        factors = np.minimum(1.0, limit / _norms(g))
+        rounding = _rounding_of_norm(g[0].size, unit) * (factors < 1)
+        return g * factors, rounding * np.abs(g * factors)
 
     return _each(trial, clip, dtype)
 
 
 def _clipped_by_global_norm(trial: Trial, limit: float, dtype: str) -> Changed:
-    gradients = {name: array.copy() for name, array in trial.gradients.items()}
-    errors = {name: np.zeros(array.shape) for name, array in gradients.items()}
+    squares = np.zeros(trial.steps)
+    for name, array in trial.gradients.items():
+        squares += trial.present[name] * np.square(_norms(array)).reshape(-1)
     with np.errstate(all="ignore"):
-        for step in range(trial.steps):
-            rows = {
-                name: _exact(array[step], dtype)
-                for name, array in trial.gradients.items()
-                if trial.present[name][step]
-            }
-            square = Bounded(0.0, 0.0, dtype)
-            for row in rows.values():
-                square = square + XP.reshape(_total(row * row, list(range(len(row.shape)))), ())
-            norm = XP.sqrt(square)
-            if norm.value <= limit:
-                continue
-            for name, row in rows.items():
-                clipped = row * (Bounded(limit, 0.0, dtype) / norm)
-                gradients[name][step] = clipped.value
-                errors[name][step] = clipped.error
-    return gradients, errors
+        factors = np.minimum(1.0, limit / np.sqrt(squares))
+    elements = sum(start.size for start in trial.start.values())
+
+    def clip(g: np.ndarray, unit: float) -> Rounded:
+        of_steps = factors.reshape(-1, *[1] * (g.ndim - 1))
+        rounding = _rounding_of_norm(elements, unit) * (of_steps < 1)
+        return g * of_steps, rounding * np.abs(g * of_steps)
+
+    return _each(trial, clip, dtype)
 
 
 def _clipped_by_value(trial: Trial, limit: float, dtype: str) -> Changed:
-    gradients = {name: np.clip(g, -limit, limit) for name, g in trial.gradients.items()}
-    return gradients, {name: ROUNDOFF[dtype] * np.abs(g) for name, g in gradients.items()}
+    def clip(g: np.ndarray, unit: float) -> Rounded:
+        clipped = np.clip(g, -limit, limit)
+        return clipped, unit * np.abs(clipped)
+
+    return _each(trial, clip, dtype)

@@ -4,6 +4,7 @@
 ``faults``, ``fields`` and ``shapes`` hold its parts.
 """
 
+import dataclasses
 from collections.abc import Iterator
 
 from samestep.parity.natives.deviations import DEVIATIONS
@@ -56,6 +57,24 @@ def known_deviations(suspect: Suspect) -> Iterator[Hypothesis]:
             yield Hypothesis(
                 text.rstrip(), "", imitation, suspect.trial, scalars_in=deviation.scalars_in
             )
+
+
+def pairs(suspect: Suspect) -> Iterator[Hypothesis]:
+    """A fault and another choice of a field, together; no number is estimated for these."""
+    for changed in fields.choices(suspect):
+        both = dataclasses.replace(suspect, rule=changed.rule)
+        for part in (gradients.proposals, faults.proposals):
+            for fault in part(both):
+                if isinstance(fault, Hypothesis):
+                    difference = changed.text.partition(", which has ")[2]
+                    text = f"{fault.text}; and it has {difference}"
+                    yield dataclasses.replace(fault, text=text)
+
+
+def by_shape(suspect: Suspect) -> Proposals:
+    """What an optimizer may do that is wrong for some shapes alone."""
+    yield from faults.exemptions(suspect)
+    yield from shapes.proposals(suspect)
 
 
 def of_one_shape(suspect: Suspect) -> Proposals:

@@ -63,7 +63,7 @@ class Hypothesis:
     digits: int = 0
 
     def carried_out(self, interpretation: Interpretation) -> "Hypothesis | None":
-        """The hypothesis as a framework with a known deviation carries it out; None if it cannot."""
+        """The hypothesis as a framework with a deviation carries it out; None if it cannot."""
         deviation = interpretation.deviation
         if deviation is None:
             return self
@@ -111,11 +111,10 @@ class Hypothesis:
         short = dataclasses.replace(
             self,
             trial=self.trial.first(steps),
-            gradient_errors={
-                name: errors[:steps] for name, errors in self.gradient_errors.items()
-            },
+            gradient_errors={name: errors[:steps] for name, errors in self.gradient_errors.items()},
         )
-        return self._in_own_shapes(short._simulation().run(names))
+        together = self.fault.shared or self.fault.shared_count
+        return self._in_own_shapes(short._simulation().run(None if together else names))
 
     def trajectory(self) -> Trajectory:
         """The trajectory of the hypothesis in float64."""
@@ -128,7 +127,7 @@ class Hypothesis:
         return Trajectory(self.trial.start, thetas, {name: {} for name in thetas})
 
     def has_trajectory(self, actual: Trajectory, dtype: str) -> bool:
-        """True if ``actual`` is the trajectory of the hypothesis, within its limits in ``dtype``."""
+        """True if ``actual`` is the hypothesis' trajectory, within its limits in ``dtype``."""
         try:
             if self.is_plain:
                 trajectory = self.trajectory()

@@ -27,9 +27,9 @@ class Observed:
     def beyond(self) -> np.ndarray:
         """How many elements of all tensors are beyond their limits after each step, (steps,)."""
         counts = []
-        for name, bound in self.limits.thetas.items():
+        for name in self.trial.start:
             excess = self.excess(name)
-            counts.append((excess > 1).reshape(len(bound), -1).sum(axis=1))
+            counts.append((excess > 1).reshape(len(excess), -1).sum(axis=1))
         return np.asarray(np.sum(counts, axis=0))
 
     @property
@@ -39,6 +39,13 @@ class Observed:
 
     def excess(self, name: str) -> np.ndarray:
         """How many limits each element of a tensor is off after each step, (steps, *shape)."""
+        return self._excesses[name]
+
+    @functools.cached_property
+    def _excesses(self) -> dict[str, np.ndarray]:
+        return {name: self._excess(name) for name in self.trial.start}
+
+    def _excess(self, name: str) -> np.ndarray:
         expected = self.expected.thetas[name].astype(np.float64)
         actual = self.actual.thetas[name].astype(np.float64)
         return measure_gaps(expected, actual, self.limits.thetas[name]).excess

@@ -221,7 +221,9 @@ def accepted(
     for kind, names in kinds.items():
         outcome = attempt(trial.only(names).first(REFUSED_WITHIN))
         if isinstance(outcome, Exception):
-            reasons[kind] = f"{words}: {str(outcome).splitlines()[0] if str(outcome) else outcome!r}"
+            reasons[kind] = (
+                f"{words}: {str(outcome).splitlines()[0] if str(outcome) else outcome!r}"
+            )
     fitting = [kind for kind in kinds if kind not in reasons]
     if not fitting or len(kinds) == 1:
         raise failure

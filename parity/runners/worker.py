@@ -4,7 +4,8 @@ optimizer's alone.
 ``python -m samestep.parity.runners.worker REQUEST`` takes one JSON argument, ``{"text": ...,
 "runs": [{"trial": path, "dtype": ..., "disturbance": seed or null, "out": path}, ...]}``. It writes
 each trajectory to its path and prints one JSON object: the framework, the rule that the optimizer
-says it follows, and its learning rate. A mistake of the user's ends it with exit code 2 and one line on standard
+says it follows, and its learning rate. A mistake of the user's ends it with exit code 2 and one
+line on standard
 error.
 """
 
