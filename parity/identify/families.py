@@ -39,6 +39,7 @@ from .family import (
     Grid,
     Numbers,
     Variant,
+    choices_of,
 )
 from .features import Features
 from .trials import probe_scales
@@ -53,6 +54,7 @@ NADAM_BASE = 0.96  # NAdam's momentum grows with this number to the power of the
 OUTSIDE = {"epsilon_at": Epsilon.OUTSIDE}
 INSIDE = {"epsilon_at": Epsilon.INSIDE}
 HAT = {"epsilon_at": Epsilon.HAT}
+UNCORRECTED = {"bias_correction": False}
 
 
 def _products(*tables: Sequence[Flags]) -> list[dict[str, Any]]:
@@ -74,11 +76,15 @@ def _start_sgd(point: Numbers, flags: Flags, features: Features) -> Numbers:
 BUFFERS = [{"buffer": buffer} for buffer in (Buffer.GRADIENTS, Buffer.STEPS)]
 MOMENTUM = {"momentum": (0.2, 0.5, 0.9, 0.97)}
 SGD_FAMILIES = (
-    Family(SGD, _start_sgd, decays=(Decay.COUPLED,)),
+    Family(SGD, _start_sgd, decays=(Decay.COUPLED, Decay.AFTER)),
     Family(SGD, _start_sgd, MOMENTUM, BUFFERS),
     Family(SGD, _start_sgd, MOMENTUM, _products([{"nesterov": True}], BUFFERS)),
     Family(SGD, _start_sgd, {**MOMENTUM, "dampening": (0.1, 0.5, 0.9)}, BUFFERS),
 )
+
+
+def _weights_decay(flags: Flags, features: Features) -> bool:
+    return features.decays
 
 
 def _pull(features: Features) -> float:
@@ -100,18 +106,22 @@ def _pulls_more_than_usual(flags: Flags, features: Features) -> bool:
     return _pull(features) > USUAL_LAMBD
 
 
-ALPHA = {"alpha": (0.5, 0.75, 1.0)}
+ALPHA = {"alpha": (0.2, 0.5, 0.75, 1.0, 1.5)}
+SHARES_OF_PULL = {SHARE: (0.001, 0.01, 0.1, 0.5, 0.9, 0.99)}
+DECAYS = [{"decay": decay} for decay in choices_of(ASGD, "decay")]
 ASGD_FAMILIES = (
     Family(ASGD, _start_asgd, ALPHA, decays=()),
     Family(
         ASGD,
         _start_asgd,
         ALPHA,
-        [{"lambd": USUAL_LAMBD}],
+        [{"lambd": USUAL_LAMBD, **decay} for decay in DECAYS],
         decays=(),
         applies=_pulls_more_than_usual,
     ),
-    Family(ASGD, _start_asgd, {**ALPHA, SHARE: (0.1, 0.5, 0.9)}, decays=()),
+    Family(
+        ASGD, _start_asgd, {**ALPHA, **SHARES_OF_PULL}, DECAYS, decays=(), applies=_weights_decay
+    ),
 )
 
 
@@ -136,9 +146,11 @@ def _start_with_epsilon(point: Numbers, flags: Flags, features: Features) -> Num
 
 
 def _start_adam(point: Numbers, flags: Flags, features: Features) -> Numbers:
-    hat = flags["epsilon_at"] is Epsilon.HAT
-    factor = (1 - point["beta2"]) ** 0.5 if hat else 1
-    return {"lr": features.longest, "epsilon": max(TINY, features.half_gradient * factor)}
+    root = (1 - point["beta2"]) ** 0.5
+    corrected = flags.get("bias_correction", True)
+    before = flags.get("epsilon_at") is Epsilon.HAT or not corrected
+    lr = features.longest if corrected else features.longest * root / (1 - point["beta1"])
+    return {"lr": lr, "epsilon": max(TINY, features.half_gradient * (root if before else 1))}
 
 
 def _start_nadam(point: Numbers, flags: Flags, features: Features) -> Numbers:
@@ -201,18 +213,15 @@ def _start_ftrl(point: Numbers, flags: Flags, features: Features) -> Numbers:
 
 
 def _start_ftrl_without_power(point: Numbers, flags: Flags, features: Features) -> Numbers:
-    """The first step is lr g / (1 + 2 l2 lr + beta)."""
+    """The first step is lr (g - l1) / (1 + 2 l2 lr + beta), at large gradients lr g about."""
     share = point[SHARE]
-    lr = features.slope * (1 + share)
-    return {"lr": lr, "beta": share / 2, "l2": share / 4 / (lr or 1.0)}
-
-
-def _weights_decay(flags: Flags, features: Features) -> bool:
-    return features.decays
+    lr = max(TINY, features.longest / float(probe_scales()[-1]) * (1 + share))
+    return {"lr": lr, "l1": features.dead_zone, "beta": share / 2, "l2": share / 4 / lr}
 
 
 BETAS = {"beta1": BETA1, "beta2": BETA2}
 WARMUPS = (2.0, 5.0, 10.0, 20.0, 50.0, 200.0)
+AMSGRAD = [{"amsgrad": amsgrad} for amsgrad in (False, True)]
 CENTERED = [{"centered": centered} for centered in (False, True)]
 PLAIN_RMSPROP = _products(CENTERED, [OUTSIDE, INSIDE])
 RMSPROP_WITH_BUFFER = _products(PLAIN_RMSPROP, BUFFERS)
@@ -224,8 +233,18 @@ FTRL_RIDGE_WITHOUT_POWER: Grid = {"shrinkage": (0.0, 0.1), SHARE: (0.0, 0.5)}
 FTRL_POWERS: Grid = {"lr_power": (-0.2, -0.3, -0.4, -0.6, -0.8), "initial_accumulator": (1e-3, 0.1)}
 FTRL_GRIDS: tuple[Grid, ...] = ({}, FTRL_RIDGE, FTRL_POWERS, {**FTRL_POWERS, **FTRL_RIDGE})
 FTRL_DECAYS = {"weight_decay": (0.01, 0.3)}
-FTRL_WITHOUT_POWER = Family(  # its steps are proportional to the gradient
-    FTRL, _start_ftrl_without_power, FTRL_RIDGE_WITHOUT_POWER, [{"lr_power": 0.0}], decays=()
+FTRL_WITHOUT_POWER = (  # steps are proportional to what of the gradient is beyond l1
+    Family(
+        FTRL, _start_ftrl_without_power, FTRL_RIDGE_WITHOUT_POWER, [{"lr_power": 0.0}], decays=()
+    ),
+    Family(
+        FTRL,
+        _start_ftrl_without_power,
+        {**FTRL_RIDGE_WITHOUT_POWER, **FTRL_DECAYS},
+        [{"lr_power": 0.0, "decay": decay} for decay in choices_of(FTRL, "decay")],
+        (),
+        _weights_decay,
+    ),
 )
 
 
@@ -248,9 +267,7 @@ def _ftrl_families(decay: Decay) -> list[Family]:
 
 
 ADAPTIVE_FAMILIES = (
-    Family(
-        Adam, _start_adam, BETAS, _products([OUTSIDE, HAT], [{"amsgrad": False}, {"amsgrad": True}])
-    ),
+    Family(Adam, _start_adam, BETAS, _products([OUTSIDE, HAT, UNCORRECTED], AMSGRAD)),
     Family(RMSprop, _start_rmsprop, RMSPROP, PLAIN_RMSPROP),
     Family(RMSprop, _start_rmsprop, RMSPROP_MOMENTUM, RMSPROP_WITH_BUFFER),
     Family(RMSprop, _start_rmsprop, {**RMSPROP, **RMSPROP_STARTED}, PLAIN_RMSPROP),
@@ -265,8 +282,7 @@ ADAPTIVE_FAMILIES = (
         ScheduleFree, _start_schedule_free, {"beta1": (0.9,), "beta2": BETA2, "warmup": WARMUPS}
     ),
     *(Family(FTRL, _start_ftrl, grid, decays=()) for grid in FTRL_GRIDS),
-    *_ftrl_families(Decay.DECOUPLED),
-    *_ftrl_families(Decay.COUPLED),
+    *itertools.chain.from_iterable(map(_ftrl_families, choices_of(FTRL, "decay"))),
 )
 
 
@@ -275,9 +291,9 @@ ADAPTIVE_FAMILIES = (
 
 LAMB_FAMILY = Family(
     LAMB,
-    _start_with_epsilon,
+    _start_adam,
     BETAS,
-    decays=(Decay.DECOUPLED, Decay.JOINED, Decay.COUPLED),
+    [{}, UNCORRECTED],
     probes=WHOLE_TENSORS,
     elementwise=False,
 )
@@ -297,11 +313,9 @@ def _start_adafactor(point: Numbers, flags: Flags, features: Features) -> Number
 
 
 def _adafactor_applies(flags: Flags, features: Features) -> bool:
-    """Without weight decay, or with a coupled one, all ways to measure a tensor are the same."""
-    measured_at = flags.get("size_measured_at")
-    if measured_at is SizeMeasuredAt.AFTER_DECAY and flags.get("decay") is not Decay.DECOUPLED:
-        return False
-    return features.decays == (measured_at is not None)
+    """Only with a decoupled weight decay there is more than one way to measure a tensor."""
+    measured_after = flags["size_measured_at"] is SizeMeasuredAt.AFTER_DECAY
+    return not measured_after or flags.get("decay") is Decay.DECOUPLED
 
 
 ADAFACTOR = Family(
@@ -311,7 +325,7 @@ ADAFACTOR = Family(
     _products(
         [{"epsilon1_at": place} for place in (Epsilon.INSIDE, Epsilon.FLOOR)],
         [{"relative_step": relative} for relative in (True, False)],
-        [{}, *({"size_measured_at": measured_at} for measured_at in SizeMeasuredAt)],
+        [{"size_measured_at": measured_at} for measured_at in SizeMeasuredAt],
     ),
     applies=_adafactor_applies,
     probes=WHOLE_TENSORS,
@@ -319,8 +333,8 @@ ADAFACTOR = Family(
 )
 
 
-BY_GRADIENT = (*SGD_FAMILIES, *ASGD_FAMILIES, RADAM, FTRL_WITHOUT_POWER)
-BY_SIZE = (*ADAPTIVE_FAMILIES, LAMB_FAMILY, ADAFACTOR)
+BY_GRADIENT = (*SGD_FAMILIES, *ASGD_FAMILIES, RADAM, *FTRL_WITHOUT_POWER)
+BY_SIZE = (*ADAPTIVE_FAMILIES, *FTRL_WITHOUT_POWER, LAMB_FAMILY, ADAFACTOR)
 
 
 def likely_variants(features: Features) -> list[Variant]:

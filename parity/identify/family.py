@@ -21,10 +21,9 @@ Numbers = dict[str, float]  # values of the free hyperparameters
 ELEMENTWISE = ("zero", "weights")  # probes for rules in which elements do not influence each other
 WHOLE_TENSORS = ("plain", "matrix", "wide", "zero")  # probes for the other rules
 
-BETA1 = (0.5, 0.8, 0.9, 0.97)
-BETA2 = (0.5, 0.9, 0.99, 0.999, 0.9999)
-WEIGHT_DECAYS = (1e-3, 1e-2, 1e-1)
-DECOUPLED_OR_COUPLED = (Decay.DECOUPLED, Decay.COUPLED)
+BETA1 = (0.0, 0.4, 0.7, 0.9, 0.97, 0.995)
+BETA2 = (0.0, 0.5, 0.8, 0.9, 0.97, 0.99, 0.997, 0.999, 0.9999)
+WEIGHT_DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)
 SHARE = "share of one feature"  # in a grid: how two numbers share a feature; not a hyperparameter
 TINY = 1e-30  # where a number that may be zero starts on a logarithmic scale
 
@@ -51,7 +50,9 @@ class Family:
 
     ``start`` turns a point of the grid, the fixed fields and the features into values of the free
     hyperparameters; the point's own values are added to them. ``decays`` are the kinds of weight
-    decay that are tried beside none. ``applies`` tells for which fixed fields and features there is
+    decay that are tried where weights move without a gradient, None for all that the rule has; if
+    it is empty, such weights tell nothing, and the family has its own numbers for a decay.
+    ``applies`` tells for which fixed fields and features there is
     a variant. ``probes`` are the tensors that it is fitted to. ``elementwise`` is False for rules
     in which elements of a tensor influence each other.
     """
@@ -60,7 +61,7 @@ class Family:
     start: Callable[[Numbers, Flags, Features], Numbers]
     grid: Grid = dataclasses.field(default_factory=dict)
     flags: Sequence[Flags] = ({},)
-    decays: Sequence[Decay] = DECOUPLED_OR_COUPLED
+    decays: Sequence[Decay] | None = None
     applies: Callable[[Flags, Features], bool] = _always
     probes: tuple[str, ...] = ELEMENTWISE
     elementwise: bool = True
@@ -78,11 +79,19 @@ class Family:
 
     def _possible_decays(self, features: Features) -> list[Decay | None]:
         """The kinds of weight decay that the features allow; None stands for no decay."""
+        decays = choices_of(self.kind, "decay") if self.decays is None else self.decays
         if features.unknown_decay:
-            return [*(decay for decay in self.decays if decay is not Decay.COUPLED), None]
-        if not features.decays or not self.decays:
+            return [*(decay for decay in decays if decay is not Decay.COUPLED), None]
+        if not features.decays or not decays:
             return [None]
-        return [decay for decay in self.decays if features.allows_decay(decay)]
+        return [decay for decay in decays if features.allows_decay(decay)]
+
+
+def choices_of(kind: type[Rule], name: str) -> tuple[Any, ...]:
+    """The values that a field with few possible values may have."""
+    (field,) = (field for field in dataclasses.fields(kind) if field.name == name)
+    choices: tuple[Any, ...] = field.metadata["choices"]
+    return choices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +136,7 @@ class Variant:
         return {"weight_decay": [guess, *WEIGHT_DECAYS] if guess else WEIGHT_DECAYS}
 
     def _known_shrink(self) -> float:
-        """The share by which a decoupled decay shrinks weights; 0 if there is no such decay."""
+        """The share by which lr weight_decay shrinks weights; 0 if there is no such decay."""
         shrink = self.features.shrink or 0.0
-        return shrink if self.decay is Decay.DECOUPLED and 0 < shrink < 1 else 0.0
+        shrinks = self.decay in (Decay.DECOUPLED, Decay.AFTER) and 0 < shrink < 1
+        return shrink if shrinks else 0.0

@@ -25,7 +25,8 @@ class Features:
     ``maximizes``: it follows the gradient instead of its negative. ``linear``: the length is
     proportional to the gradient. ``constant_length``: the length is the same for every gradient.
     ``slope``: length over gradient, at the smallest gradient. ``longest``: the length at the
-    largest gradient. ``half_gradient``: the gradient whose step is half as long as the longest.
+    largest gradient. ``half_gradient``: the gradient whose step is half as long as the longest,
+    0 if they are all as long.
 
     ``decays``: weights move without a gradient. ``unknown_decay``: they become NaN without one, so
     that nothing is known about ``decays``. ``shrink``: the share by which such weights shrink;
@@ -76,6 +77,7 @@ def measure_features(trajectory: Trajectory, trial: Trial) -> Features:
     with np.errstate(all="ignore"):
         ratios = lengths / sizes
     longest = float(lengths[-1])
+    constant = _all_equal(lengths)
     increasing = np.maximum.accumulate(np.nan_to_num(lengths))
 
     begin = trial.start["weights"][:UNMOVED]
@@ -85,10 +87,10 @@ def measure_features(trajectory: Trajectory, trial: Trial) -> Features:
     return Features(
         maximizes=bool(np.nanmedian(np.sign(-first_step) * np.sign(gradients)) < 0),
         linear=_all_equal(ratios),
-        constant_length=_all_equal(lengths),
+        constant_length=constant,
         slope=float(ratios[0]),
         longest=longest,
-        half_gradient=float(np.interp(longest / 2, increasing, sizes)),
+        half_gradient=0.0 if constant else float(np.interp(longest / 2, increasing, sizes)),
         decays=bool((np.isfinite(after) & (after != begin.astype(after.dtype))).any()),
         unknown_decay=not np.isfinite(after).any(),
         shrink=shrink,

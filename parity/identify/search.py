@@ -127,7 +127,7 @@ def _extend(
         names = tuple(wider.starts[0][1])
         if wider.variant.template == candidate.variant.template and set(names) > set(fitted.names):
             data = _data(observation, wider.variant, MIDDLE_STEPS)
-            yield wider.variant, _reseed_vanished(fitted._replace(names=names), data)
+            yield wider.variant, reseed_vanished(fitted._replace(names=names), data)
 
 
 def round_fitted(
@@ -168,7 +168,7 @@ def _fit_fully(observation: Observation, variant: Variant, fitted: FittedRule) -
     for steps in (MIDDLE_STEPS, observation.trial.steps):
         data = _data(observation, variant, steps)
         iterations = ITERATIONS if fitted.error > NEAR else MANY_ITERATIONS
-        start = _reseed_vanished(fitted, data)
+        start = reseed_vanished(fitted, data)
         fitted = fit(variant.template, start, data, iterations) or fitted
         if fitted.error < EXACT:
             return _drop_negligible(fitted, data)
@@ -191,7 +191,7 @@ def _drop_negligible(fitted: FittedRule, data: FitData) -> FittedRule:
     return fitted
 
 
-def _reseed_vanished(fitted: FittedRule, data: FitData) -> Numbers:
+def reseed_vanished(fitted: FittedRule, data: FitData) -> Numbers:
     """The fitted numbers; one that vanished gets the value with the least error.
 
     On a logarithmic scale no fit can move it away from zero.

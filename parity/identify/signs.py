@@ -16,7 +16,7 @@ from samestep.parity.measure.trial import Trial
 from samestep.reference import Decay, Lion, Rprop, Rule
 
 from .decimals import round_value
-from .family import Numbers
+from .family import Numbers, choices_of
 from .features import Features
 from .observe import Observation
 from .trials import pull_thresholds, sign_thresholds
@@ -72,14 +72,23 @@ def _fields_of(pull: _Pull) -> dict[str, Any]:
 
 def _pulls(kind: type[Rule], steps: SignSteps) -> list[_Pull]:
     """The weight decays that may be what moves weights without a gradient."""
-    (field,) = (field for field in dataclasses.fields(kind) if field.name == "decay")
+    choices = choices_of(kind, "decay")
     features = steps.features
     if not features.decays:
-        return [_Pull(0.0, field.default)]
+        return [_Pull(0.0, choices[0])]
     if features.shrink is None:
         return [_Pull(_read_coupled_decay(steps), Decay.COUPLED)]
-    choices = [choice for choice in field.metadata["choices"] if choice is not Decay.COUPLED]
-    return [_Pull(features.shrink / features.longest, choice) for choice in choices]
+    return [
+        _Pull(features.shrink / _first_rate(steps, choice), choice)
+        for choice in choices
+        if choice is not Decay.COUPLED
+    ]
+
+
+def _first_rate(steps: SignSteps, decay: Decay) -> float:
+    """The length of the first step, before a late decay has shrunk it with the weights."""
+    late = (steps.features.shrink or 0.0) if decay is Decay.AFTER else 0.0
+    return steps.features.longest / (1 - late)
 
 
 def _rounded(kind: type[Rule], numbers: dict[str, Any], maximize: bool) -> Iterator[Rule]:
@@ -116,7 +125,7 @@ def _read_rprop(steps: SignSteps, pull: _Pull) -> Iterator[Numbers]:
     if not (rise > 1 and 0 < fall < 1):
         return
     moved = _all_lengths(steps, pull)
-    numbers = {"lr": steps.features.longest, "rise": rise, "fall": fall}
+    numbers = {"lr": _first_rate(steps, pull.decay), "rise": rise, "fall": fall}
     smallest = (float(moved.min()), 0.0)
     largest = (float(moved.max()), max(Rprop().largest, 2 * float(moved.max())))
     for low, high in itertools.product(smallest, largest):
@@ -153,12 +162,11 @@ def _moves(observation: Observation, name: str, steps: SignSteps, pull: _Pull) -
     before, after = thetas[:-1], thetas[1:]
     shrink = np.zeros((len(after), 1))
     if pull.decay is not Decay.COUPLED:
-        rates = steps.features.longest * observation.trial.rate_factors
-        shrink[:, 0] = rates * pull.weight_decay
-    if pull.decay is Decay.DECOUPLED:
-        moves = after - before * (1 - shrink)
-    else:
+        shrink[:, 0] = (steps.features.shrink or 0.0) * observation.trial.rate_factors
+    if pull.decay is Decay.AFTER:
         moves = after / (1 - shrink) - before
+    else:
+        moves = after - before * (1 - shrink)
     unit = np.finfo(observation.dtype).eps * np.maximum(np.abs(before), np.abs(after))
     return np.where(np.abs(moves) <= ROUNDING * unit, 0.0, moves)
 
@@ -212,7 +220,7 @@ def _read_lion(steps: SignSteps, pull: _Pull) -> Iterator[Numbers]:
     A weight decay that joins the gradient adds the weights that the first steps have made, -lr at
     step 2 and -2 lr at step 3.
     """
-    lr = steps.features.longest
+    lr = _first_rate(steps, pull.decay)
     added = pull.coupled * lr
     second = third = _Bracket(*WIDEST_BRACKET)
     for _ in range(ROUNDS):

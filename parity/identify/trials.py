@@ -110,6 +110,12 @@ def pull_thresholds(gradients: np.ndarray) -> Trial:
     return of_arrays({"threshold": start}, {"threshold": -gradients[None]}, np.ones(1))
 
 
+def idle_matrix() -> Trial:
+    """One step of a matrix without a gradient: weight decay alone can move it."""
+    start = normal((4, 4), PROBE_SEED + 30)
+    return of_arrays({"idle": start}, {"idle": np.zeros((1, 4, 4))}, np.ones(1))
+
+
 def confirmation(vectors: bool) -> Trial:
     """The designed streams of ``samestep compare``, and matrices of common sizes."""
     streams = designed_vectors()

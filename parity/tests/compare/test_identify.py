@@ -11,7 +11,16 @@ from samestep.parity.identify.observe import Request
 from samestep.parity.runners import specs
 from samestep.parity.runners.result import RunResult
 from samestep.parity.runners.specs import OptimizerSpec
-from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
+from samestep.parity.tests.support.boxes import (
+    BOX,
+    assert_is,
+    assert_is_indistinguishable,
+    blind,
+    can_be_judged,
+    drawn,
+    drawn_widely,
+    here,
+)
 from samestep.parity.tests.support.require import LEFT_OUT, require
 from samestep.reference import (
     ASGD,
@@ -89,6 +98,30 @@ def test_a_native_with_numbers_drawn_at_random_is_named(call: str, seed: int, fu
     spelled = dialects.find(dialect).spell(rule)
     plain_call = dataclasses.replace(spelled, condition="", each_step="")
     assert_is(named(f"native:{dialect}:{plain_call}"), rule)
+
+
+ANYTHING = [  # a rule, a seed, and the framework whose adapter takes the steps
+    (RULES[index % len(RULES)], index, ("pytorch", "tensorflow")[index // len(RULES) % 2])
+    for index in range(300)
+]  # fmt: skip
+ANYTHING_DAILY = range(0, 300, 53)  # six rules, three times each framework
+
+
+@pytest.mark.parametrize("index", range(len(ANYTHING)), ids=lambda index: _id(*ANYTHING[index]))
+def test_any_rule_is_named_at_any_setting(index: int, full: bool) -> None:
+    """All fields are drawn, choices too. The box is our adapter; its steps alone are looked at."""
+    if not full and index not in ANYTHING_DAILY:
+        pytest.skip(LEFT_OUT)
+    kind, seed, framework = ANYTHING[index]
+    rule = drawn_widely(kind, seed)
+    if not can_be_judged(rule):
+        pytest.skip(f"rounding may lead {rule!r} anywhere, so that no limit is of use")
+    identity = identify(specs.read(f"adapter:{framework}:{rule!r}"), here, long=full)
+    assert_is_indistinguishable(identity, rule)
+
+
+def _id(kind: type[Rule], seed: int, framework: str) -> str:
+    return f"{kind.__name__}-{seed}-{framework}"
 
 
 def test_every_rule_is_looked_for() -> None:

@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 
 from samestep.parity.identify.answer import Identity
-from samestep.parity.identify.observe import Request, Run
+from samestep.parity.identify.interpretations import Interpretation
+from samestep.parity.identify.judge import compare_on_trial, judge
+from samestep.parity.identify.observe import BlackBox, Observation, Request, Run, gather
 from samestep.parity.measure.rule_run import run_rule
+from samestep.parity.measure.streams import normal
+from samestep.parity.measure.trial import Trial, of_arrays
 from samestep.parity.runners import worker
 from samestep.parity.runners.result import RunResult
 from samestep.parity.runners.specs import Kind, OptimizerSpec
@@ -17,6 +21,9 @@ from samestep.reference import Lion, Rprop, Rule
 
 require("scipy")  # identify fits with it
 
+FRESH_SHAPES = ((7,), (4, 6), (9, 2))
+FRESH_STEPS = 120
+FRESH_SEED = 977
 BOX = OptimizerSpec("box", Kind.FACTORY, "")
 
 
@@ -47,6 +54,50 @@ def assert_is(identity: Identity, rule: Rule) -> None:
     assert identity.rule, (identity.nearest, identity.results)
     names = {repr(known) for known in (identity.rule, *identity.indistinguishable)}
     assert repr(rule) in names, names
+
+
+def assert_is_indistinguishable(identity: Identity, rule: Rule) -> None:
+    """Assert that the rule was identified, or one from which no stream of gradients tells it.
+
+    The second is decided on streams that ``identify`` does not know: there, too, the rule must stay
+    within the limits of the identified one.
+    """
+    assert identity.rule, (identity.nearest, identity.results)
+    if repr(rule) in {repr(known) for known in (identity.rule, *identity.indistinguishable)}:
+        return
+    for trial in fresh_trials():
+        observation = Observation(trial, "float64", run_rule(rule, trial, "float64"))
+        result = compare_on_trial(Interpretation(identity.rule), observation)
+        assert result.holds, (rule, identity.rule, identity.indistinguishable, result.verdict)
+
+
+def fresh_trials() -> list[Trial]:
+    """Gradients of several sizes for vectors and matrices, with a learning rate that changes."""
+    trials = []
+    for seed, size in enumerate((1e-6, 1e-2, 1.0, 1e2)):
+        start = {str(shape): normal(shape, FRESH_SEED + seed) for shape in FRESH_SHAPES}
+        gradients = {
+            str(shape): size * normal((FRESH_STEPS, *shape), FRESH_SEED + 10 + seed)
+            for shape in FRESH_SHAPES
+        }
+        factors = np.where(np.arange(FRESH_STEPS) % 40 < 20, 1.0, 0.25)
+        trials.append(of_arrays(start, gradients, factors))
+    return trials
+
+
+def can_be_judged(rule: Rule) -> bool:
+    """True if the rule moves some element of every tensor, and its limits are of use.
+
+    Some numbers make every element infinite, and some let rounding lead anywhere. Then nothing can
+    be said about any optimizer.
+    """
+    evidence = gather(BlackBox(BOX, blind(rule)), long=False)
+    for observation in evidence.observations:
+        for name, thetas in observation.trajectory.thetas.items():
+            moved = np.isfinite(thetas[-1]) & (thetas[-1] != observation.trajectory.begin[name])
+            if not moved.any():
+                return False
+    return judge(rule, "", evidence.observations).holds
 
 
 INTERVALS = {  # by field: numbers as somebody might choose them
