@@ -45,7 +45,7 @@ def lambda_text(schedule: Schedule) -> tuple[float, Code] | None:
     """
     lr = _highest(schedule) or 1.0
     value = _value(_share(schedule, lr), "n")
-    return None if value is None else (lr, Code(f"lambda n: {_bare(value)}"))
+    return None if value is None else (lr, Code(f"lambda n: {_without_parentheses(value)}"))
 
 
 def _highest(schedule: Schedule) -> float:
@@ -113,7 +113,7 @@ def _combined(schedule: Schedule, n: str) -> str | None:
         case WarmUp(start=start, steps=steps, then=then, beneath=beneath):
             rest = _value(then, n if beneath else f"({n} - {steps})")
             line = _between(then.rate(1), start, f"({n} / {steps})")
-            return None if rest is None else f"({_bare(line)} if {n} < {steps} else {_bare(rest)})"
+            return _choice([line, rest], [steps], n)
         case Stages(schedules=schedules, boundaries=boundaries):
             begins = [0, *(int(boundary) for boundary in boundaries)]
             stages = zip(begins, schedules, strict=True)
@@ -125,7 +125,7 @@ def _combined(schedule: Schedule, n: str) -> str | None:
     return None
 
 
-def _bare(text: str) -> str:
+def _without_parentheses(text: str) -> str:
     """The text without its outer parentheses."""
     return text[1:-1] if text.startswith("(") and _closes_last(text) else text
 
@@ -144,7 +144,9 @@ def _between(first: float, last: float, w: str) -> str:
     """first w + last (1 - w)."""
     if last:
         return f"({last!r} + {first - last!r} * {w})"
-    return f"({w})" if first == 1 else f"({first!r} * {w})"
+    if first == 1:
+        return w if _without_parentheses(w) != w else f"({w})"
+    return f"({first!r} * {w})"
 
 
 def _choice(values: list[str | None], begins: list[int], n: str) -> str | None:
