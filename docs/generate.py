@@ -173,7 +173,7 @@ def _allowed(field: "dataclasses.Field[object]") -> str:
     return f"{allowed}; has an effect only with {needs}" if needs else allowed
 
 
-def _markdown(docstring: str) -> str:
+def _markdown(docstring: str | None) -> str:
     """A docstring as Markdown: its literal blocks are fenced."""
     fenced = re.sub(r"::\n\n((?:    .*\n|\n)+?)(?=\S|\Z)", _fenced, f"{docstring}\n")
     return fenced.replace("``", "`").replace("~fence~", "```").strip()

@@ -25,6 +25,7 @@ from samestep.reference.parts import (
     Switch,
     WarmUp,
 )
+from samestep.reference.parts.cycles import Phase
 
 RATES = ("lr", "start", "end", "top")  # the fields that have the units of the rate
 
@@ -208,18 +209,19 @@ def _cyclic(schedule: Cyclic, n: str) -> str:
 
 
 def _one_cycle(schedule: OneCycle, n: str) -> str:
-    last_step = schedule.steps - 1
-    text = repr(schedule.end)
-    begins = [phase.end for phase in schedule.phases()[:-1]]
-    begins.append(last_step - 0.5)  # the last step has the rate end itself
-    for phase, end in reversed(list(zip(schedule.phases(), begins, strict=True))):
-        length = phase.end - phase.begin
-        if not length:
-            continue
-        place = f"({n} - {phase.begin!r})" if phase.begin else n
-        if schedule.shape is Shape.COSINE:
-            w = _wave(place, repr(length))
-        else:
-            w = f"(1 - {place} / {length!r})"
-        text = f"({_between(phase.first, phase.last, w)} if {n} <= {end!r} else {text})"
+    n = f"min({n}, {schedule.steps - 1})"
+    *earlier, last = schedule.phases()
+    text = _phase(schedule, last, n)
+    for phase in reversed(earlier):
+        text = f"({_phase(schedule, phase, n)} if {n} <= {phase.end!r} else {text})"
     return text
+
+
+def _phase(schedule: OneCycle, phase: Phase, n: str) -> str:
+    length = phase.end - phase.begin
+    if not length:
+        return repr(phase.last)
+    place = f"({n} - {phase.begin!r})" if phase.begin else n
+    line = schedule.shape is Shape.LINE
+    w = f"(1 - {place} / {length!r})" if line else _wave(place, repr(length))
+    return _between(phase.first, phase.last, w)
