@@ -15,12 +15,21 @@ from pathlib import Path
 
 from samestep.parity.measure.cases import EVERYDAY, PLAIN
 from samestep.parity.natives.reproductions import REPRODUCTIONS
-from samestep.reference import RULES, Rule, dialects
+from samestep.reference import RULES, Rule, dialects, parts
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "parity" / "lockstep" / "golden.json"
 SECTION = re.compile(
     r"<!-- generated: (?P<name>[\w-]+) -->\n(?P<text>.*?)<!-- end of (?P=name) -->", re.DOTALL
+)
+PARTS = (
+    *parts.SCHEDULES,
+    parts.Plateau,
+    *parts.CLIPPINGS,
+    parts.Accumulation,
+    parts.MovingAverage,
+    parts.EqualAverage,
+    parts.LossScale,
 )
 SHORT = 12  # digits of a digest that the README shows
 
@@ -81,6 +90,33 @@ def rules() -> Iterator[str]:
         yield f"Source: {_markdown(source)}\n"
 
 
+def all_parts() -> Iterator[str]:
+    """Each part: what it does, and its fields."""
+    for kind in PARTS:
+        yield f"## {kind.__name__}\n"
+        yield f"{_markdown(inspect.getdoc(kind))}\n"
+        fields = dataclasses.fields(kind)
+        if not fields:
+            continue
+        yield from _head("field", "default", "allowed values")
+        for field in fields:
+            missing = field.default is dataclasses.MISSING
+            default = "must be given" if missing else f"`{_value(field.default)}`"
+            yield _row(f"`{field.name}`", default, _allowed_in_part(field))
+        yield ""
+
+
+def _allowed_in_part(field: "dataclasses.Field[object]") -> str:
+    """As ``_allowed``, for the kinds of fields that only parts have."""
+    if "least" in field.metadata:
+        return f"whole numbers from {field.metadata['least']} on"
+    if "each" in field.metadata:
+        return f"a list of numbers in {field.metadata['each']}"
+    if "parts" in field.metadata:
+        return f"a list of parts such as `{field.metadata['example']}`"
+    return _allowed(field) if field.metadata else "a schedule"
+
+
 def left_out() -> Iterator[str]:
     """The optimizers of PyTorch and Keras that are no rules here, with the reason."""
     yield from _head("optimizer", "why it is left out")
@@ -137,7 +173,7 @@ def _allowed(field: "dataclasses.Field[object]") -> str:
     return f"{allowed}; has an effect only with {needs}" if needs else allowed
 
 
-def _markdown(docstring: str) -> str:
+def _markdown(docstring: str | None) -> str:
     """A docstring as Markdown: its literal blocks are fenced."""
     fenced = re.sub(r"::\n\n((?:    .*\n|\n)+?)(?=\S|\Z)", _fenced, f"{docstring}\n")
     return fenced.replace("``", "`").replace("~fence~", "```").strip()
@@ -160,6 +196,7 @@ SECTIONS: dict[str, Callable[[], Iterable[str]]] = {
     "five-rules": five_rules,
     "digests": digests,
     "rules": rules,
+    "parts": all_parts,
     "left-out": left_out,
     "names": names,
     "deviations": deviations,

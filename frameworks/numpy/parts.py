@@ -16,6 +16,7 @@ from samestep.reference.parts import (
     Accumulating,
     Averaging,
     Clipping,
+    LossScaling,
     Plateau,
     PlateauWatch,
     Schedule,
@@ -91,6 +92,27 @@ class PlateauScheduler:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state; ValueError if it was saved under another plateau."""
         self.watch.load_state_dict(state)
+
+
+class LossScaler(LossScaling):
+    """Scales losses: multiply the loss by ``scale``, and give the gradients to ``unscaled``.
+
+    ::
+
+        gradients = scaler.unscaled(gradients)  # of scaler.scale * loss
+        if gradients is not None:
+            optimizer.step(clipped(ClipGlobalNorm(limit=1.0), gradients))
+        if scaler.schedule_moves:
+            scheduler.step()
+    """
+
+    def _finite(self, gradient: np.ndarray) -> bool:
+        return bool(np.isfinite(gradient).all())
+
+    def _times(self, gradient: np.ndarray, factor: float) -> np.ndarray:
+        wide = _wide(gradient)
+        with np.errstate(all="ignore"):
+            return np.asarray(factor * wide, gradient.dtype)
 
 
 class Averages(Averaging):

@@ -20,6 +20,7 @@ from samestep.reference.parts import (
     Average,
     Averaging,
     Clipping,
+    LossScaling,
     Mode,
     Plateau,
     PlateauWatch,
@@ -175,6 +176,38 @@ def averaging(average: Average) -> Callable[[torch.Tensor, torch.Tensor, Any], t
         return average.update([averaged], [theta], int(count) + 1)[0]
 
     return average_function
+
+
+class LossScaler(LossScaling):
+    """Scales losses: ``(scaler.scale * loss).backward()``, and then ``unscale_``.
+
+    ::
+
+        if scaler.unscale_(model.parameters()):
+            clip_(model.parameters(), ClipGlobalNorm(limit=1.0))
+            optimizer.step()
+        if scaler.schedule_moves:
+            scheduler.step()
+    """
+
+    @torch.no_grad()
+    def unscale_(self, parameters: torch.Tensor | Iterable[torch.Tensor]) -> bool:
+        """Unscale the gradients of ``parameters`` in place; False if the step is to be skipped.
+
+        Call it once a step, with all parameters, before clipping.
+        """
+        given = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+        gradients = self.unscaled([parameter.grad for parameter in given])
+        for parameter, gradient in zip(given, gradients or [], strict=gradients is not None):
+            if gradient is not None:
+                parameter.grad = gradient
+        return gradients is not None
+
+    def _finite(self, gradient: torch.Tensor) -> bool:
+        return bool(torch.isfinite(dense(gradient)).all())
+
+    def _times(self, gradient: torch.Tensor, factor: float) -> torch.Tensor:
+        return (factor * _wide(dense(gradient.detach()))).to(gradient.dtype)
 
 
 class Averages(Averaging):

@@ -21,6 +21,7 @@ from samestep.reference.parts import (
     Average,
     Averaging,
     Clipping,
+    LossScaling,
     Plateau,
     PlateauWatch,
     restore,
@@ -161,6 +162,25 @@ class PlateauCallback(keras.callbacks.Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state; ValueError if it was saved under another plateau."""
         self.watch.load_state_dict(state)
+
+
+class LossScaler(LossScaling):
+    """Scales losses: multiply the loss by ``scale``, and give the gradients to ``unscaled``.
+
+    Eager code only. In ``model.fit`` use Keras' LossScaleOptimizer around our ``Optimizer``.
+
+    ::
+
+        gradients = scaler.unscaled(gradients)  # of scaler.scale * loss
+        if gradients is not None:
+            optimizer.apply(clipped(ClipGlobalNorm(limit=1.0), gradients))
+    """
+
+    def _finite(self, gradient: Any) -> bool:
+        return bool(tf.reduce_all(tf.math.is_finite(dense(gradient))))
+
+    def _times(self, gradient: Any, factor: float) -> tf.Tensor:
+        return tf.cast(factor * _widened(dense(gradient)), gradient.dtype)
 
 
 class Averages(Averaging):

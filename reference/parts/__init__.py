@@ -15,6 +15,7 @@ from .average import Average, Averaging, EqualAverage, MovingAverage, Start
 from .clipping import ClipGlobalNorm, ClipNorm, Clipping, ClipValue, Infinite, global_norm
 from .combined import Product, Stages
 from .cycles import CosineRestarts, Cyclic, OneCycle, Shape
+from .loss_scale import LossScale, LossScaleState, LossScaling, Skip
 from .part import Part, restore, saved_part
 from .plateau import Mode, Plateau, PlateauState, PlateauWatch, ThresholdMode
 from .schedules import (
@@ -49,8 +50,9 @@ CLIPPINGS: tuple[type[Clipping], ...] = (ClipValue, ClipNorm, ClipGlobalNorm)
 __all__ = [
     "CLIPPINGS", "SCHEDULES", "Accumulating", "Accumulation", "After", "Average", "Averaging",
     "ClipGlobalNorm", "ClipNorm", "ClipValue", "Clipping", "Constant", "Cosine", "CosineRestarts",
-    "Cyclic", "EqualAverage", "Exponential", "Infinite", "InverseTime", "Mode", "MovingAverage",
-    "OneCycle", "Part", "Piecewise", "Plateau", "PlateauState", "PlateauWatch", "Polynomial",
-    "Product", "Schedule", "Shape", "Stages", "Start", "Switch", "ThresholdMode", "Total", "WarmUp",
-    "global_norm", "restore", "saved_part",
+    "Cyclic", "EqualAverage", "Exponential", "Infinite", "InverseTime", "LossScale",
+    "LossScaleState", "LossScaling", "Mode", "MovingAverage", "OneCycle", "Part", "Piecewise",
+    "Plateau", "PlateauState", "PlateauWatch", "Polynomial", "Product", "Schedule", "Shape", "Skip",
+    "Stages", "Start", "Switch", "ThresholdMode", "Total", "WarmUp", "global_norm", "restore",
+    "saved_part",
 ]  # fmt: skip

@@ -106,7 +106,7 @@ class OneCycle(Schedule):
 
     The rise ends after ``rise`` steps - 1 steps, which need not be a whole number. With
     ``three_phases`` the rate is back at ``start`` after as many steps again, and then goes to
-    ``end``. Step ``steps`` has the rate ``end``, and so have all later ones.
+    ``end``, if steps are left. Later steps have the rate of step ``steps``.
     """
 
     lr: float = number(1e-2, "[0, inf)")
@@ -144,7 +144,7 @@ class OneCycle(Schedule):
         rate = self._within(last, n, xp)
         for phase in reversed(earlier):
             rate = xp.where(n > phase.end, rate, self._within(phase, n, xp))
-        return xp.where(step >= self.steps, self.end, rate)
+        return rate
 
     def _within(self, phase: Phase, n: Scalar, xp: Scalars) -> Scalar:
         """The rate in a phase; of no use where n is outside of it."""

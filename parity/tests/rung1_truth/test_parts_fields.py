@@ -33,6 +33,7 @@ from samestep.reference.parts import (
     Exponential,
     Infinite,
     InverseTime,
+    LossScale,
     Mode,
     MovingAverage,
     OneCycle,
@@ -42,6 +43,7 @@ from samestep.reference.parts import (
     Product,
     Schedule,
     Shape,
+    Skip,
     Stages,
     Start,
     Switch,
@@ -97,6 +99,10 @@ FACTS: dict[type[Part], dict[str, tuple[Any, str]]] = {
         "threshold": (1e-4, "[0, inf)"), "threshold_mode": (ThresholdMode.REL, ""),
         "cooldown": (0, "[0, whole)"), "min_lr": (0.0, "[0, inf)"),
         "least_change": (0.0, "[0, inf)"),
+    },
+    LossScale: {  # torch's, but for what its schedules do
+        "scale": (65536.0, "(0, inf)"), "growth": (2.0, "[1.0, inf)"), "backoff": (0.5, "(0, 1]"),
+        "steps": (2000, "[1, inf)"), "dynamic": (True, ""), "schedule": (Skip.WAIT, ""),
     },
     Accumulation: {"steps": (GIVEN, "[1, inf)"), "total": (Total.MEAN, "")},
 }  # fmt: skip
@@ -155,7 +161,7 @@ def test_numbers_end_where_they_must(kind: type[Part], name: str) -> None:
     refused.
     """
     _, interval = FACTS[kind][name]
-    whole = interval.startswith("[1") or interval.endswith("whole)")
+    whole = interval.startswith("[1,") or interval.endswith("whole)")
     low, high = (float(bound) for bound in interval[1:-1].replace("whole", "inf").split(","))
     taken = [
         end for end, closed in ((low, interval[0] == "["), (high, interval[-1] == "]")) if closed
@@ -262,7 +268,7 @@ def test_parts_come_back_from_plain_values() -> None:
     """Every part that the tests use; and their labels say what is no default."""
     schedules, averages = (*SCHEDULES, *FURTHER_SCHEDULES), (*AVERAGES, *FURTHER_AVERAGES)
     accumulation = Accumulation(steps=3, total="SUM")
-    parts: list[Part] = [*schedules, *CLIPPINGS, *averages, Plateau(), accumulation]
+    parts: list[Part] = [*schedules, *CLIPPINGS, *averages, Plateau(), LossScale(), accumulation]
     assert [restore(part.to_dict()) for part in parts] == parts
     assert [json.loads(json.dumps(part.to_dict())) for part in parts] == [
         part.to_dict() for part in parts

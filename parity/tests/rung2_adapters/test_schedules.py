@@ -38,6 +38,7 @@ from samestep.reference import SGD, Adam
 from samestep.reference.dialects import Call, Inexpressible, parts
 from samestep.reference.dialects.parts.lambda_text import lambda_text
 from samestep.reference.parts import (
+    After,
     Constant,
     Cosine,
     CosineRestarts,
@@ -49,7 +50,9 @@ from samestep.reference.parts import (
     Polynomial,
     Product,
     Schedule,
+    Shape,
     Stages,
+    Switch,
     WarmUp,
 )
 
@@ -333,7 +336,7 @@ TORCH_CALLS: list[tuple[str, dict[str, Any]]] = [
      "anneal_strategy": "linear", "three_phase": True, "cycle_momentum": False}),
     ("OneCycleLR", {"max_lr": 0.3, "total_steps": 60, "pct_start": 0.0, "div_factor": 10,
      "cycle_momentum": False}),
-    ("OneCycleLR", {"max_lr": 0.3, "total_steps": 61, "pct_start": 0.7, "three_phase": True,
+    ("OneCycleLR", {"max_lr": 0.3, "total_steps": 60, "pct_start": 0.7, "three_phase": True,
      "cycle_momentum": False}),
     ("OneCycleLR", {"max_lr": 0.3, "total_steps": 70, "pct_start": 1.0, "cycle_momentum": False}),
     ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 7, "cycle_momentum": False}),
@@ -388,6 +391,57 @@ def test_momentum_of_a_cycle_is_read_as_it_moves(name: str, arguments: dict[str,
     for schedule, values in zip((rate, momentum), np.transpose(native), strict=True):
         limit = torch_limit(Call(name, arguments), schedule, STEPS)
         assert holds(rates(schedule), values, limit).holds
+
+
+def random_schedule(random: np.random.Generator) -> Schedule:
+    """A schedule of any kind but those that are made of others."""
+
+    def chosen(*values: Any) -> Any:
+        return values[random.integers(len(values))]
+
+    ends = {"lr": chosen(0.1, 0.5, 0.001), "end": chosen(0.0, 0.01, 0.2)}
+    steps = {"steps": int(random.integers(1, 13))}
+    factor, flag = chosen(1.0, 0.5, 0.9), chosen(True, False)
+    boundaries = sorted(random.choice(20, 2, replace=False).tolist())
+    switch, shape, after = chosen(*Switch), chosen(*Shape), chosen(*After)
+    cycle = {"start": 0.03, "steps": steps["steps"] + 12, "rise": float(random.random())}
+    kinds: list[Callable[[], Schedule]] = [
+        lambda: Constant(lr=ends["lr"]),
+        lambda: Piecewise(boundaries=boundaries, rates=[0.3, *ends.values()], switch=switch),
+        lambda: Exponential(lr=ends["lr"], factor=0.9, **steps, staircase=flag),
+        lambda: Polynomial(**ends, **steps, power=chosen(1.0, 2.0, 0.5), cycle=flag),
+        lambda: Cosine(**ends, **steps, after=after),
+        lambda: InverseTime(lr=ends["lr"], factor=0.3, **steps, staircase=flag),
+        lambda: CosineRestarts(**ends, **steps, lengthen=chosen(1, 2), factor=factor),
+        lambda: Cyclic(lr=ends["end"], top=ends["lr"], up=steps["steps"], down=4, factor=factor,
+                       each_step=flag),
+        lambda: OneCycle(**ends, **cycle, shape=shape, three_phases=flag),
+    ]  # fmt: skip
+    return chosen(*kinds)()
+
+
+def random_combination(random: np.random.Generator) -> Schedule:
+    first, second = random_schedule(random), random_schedule(random)
+    steps = int(random.integers(1, 13))
+    match random.integers(4):
+        case 0:
+            return first
+        case 1:
+            return WarmUp(start=0.05, steps=steps, then=first, beneath=bool(steps % 2))
+        case 2:
+            return Stages(schedules=[first, second, first], boundaries=[steps, steps + 9])
+    return Product(lr=0.1, factors=[first, second])
+
+
+def test_any_schedule_can_be_said_as_a_lambda() -> None:
+    """400 drawn at random: LambdaLR with the text, in torch, against the schedule."""
+    random = np.random.default_rng(5)
+    for _ in range(400):
+        schedule = random_combination(random)
+        lr, text = lambda_text(schedule)  # type: ignore[misc]
+        native = torch_native(Call("LambdaLR", {"lr_lambda": text}), lr)
+        verdict = holds(rates(schedule), native, direct(schedule, text))
+        assert verdict.holds, f"{schedule}: {text}: {verdict}"
 
 
 def test_rate_leaps_to_what_has_run_beneath_the_warm_up() -> None:

@@ -27,12 +27,14 @@ from samestep.reference.parts import (
     Exponential,
     Infinite,
     InverseTime,
+    LossScale,
     Mode,
     MovingAverage,
     Piecewise,
     Plateau,
     Polynomial,
     Schedule,
+    Skip,
     Start,
     Switch,
     ThresholdMode,
@@ -75,6 +77,13 @@ PLATEAUS: Signatures = {
     "ReduceLROnPlateau": {
         "monitor": "val_loss", "factor": 0.1, "patience": 10, "verbose": 0, "mode": "auto",
         "min_delta": 1e-4, "cooldown": 0, "min_lr": 0.0,
+    },
+}  # fmt: skip
+
+LOSS_SCALES: Signatures = {
+    "LossScaleOptimizer": {
+        "inner_optimizer": None, "initial_scale": 2.0**15, "dynamic_growth_steps": 2000,
+        "name": None,
     },
 }  # fmt: skip
 
@@ -358,3 +367,38 @@ def spell_accumulation(accumulation: Accumulation) -> dict[str, int]:
             f"{accumulation!r} in a Keras optimizer", "Keras takes the mean", instead
         )
     return {"gradient_accumulation_steps": accumulation.steps} if accumulation.steps > 1 else {}
+
+
+def read_loss_scale(name: str = "LossScaleOptimizer", /, **arguments: Any) -> LossScale:
+    """The loss scale of ``LossScaleOptimizer(**arguments)``, or of ``loss_scale_factor`` alone.
+
+    A schedule waits while steps are skipped: it counts the inner optimizer's steps. Clipping comes
+    after unscaling. Not modelled: Keras' scale may grow beyond float32, to infinity. ValueError for
+    an unknown argument or a value out of range.
+    """
+    if arguments.keys() == {"loss_scale_factor"}:
+        return LossScale(scale=arguments["loss_scale_factor"], dynamic=False)
+    a = complete("keras.optimizers", LOSS_SCALES, name, arguments)
+    return LossScale(scale=a["initial_scale"], steps=a["dynamic_growth_steps"])
+
+
+def spell_loss_scale(loss_scale: LossScale) -> Call | dict[str, float]:
+    """The wrapper in keras.optimizers that means the loss scale, or Inexpressible.
+
+    A scale that stays is an argument of the optimizer itself, as a dict.
+    """
+    if not loss_scale.dynamic:
+        return {"loss_scale_factor": loss_scale.scale}
+    if loss_scale != LossScale(
+        scale=loss_scale.scale, steps=loss_scale.steps, schedule=loss_scale.schedule
+    ):
+        why = "LossScaleOptimizer doubles and halves its scale"
+        ours = "samestep.frameworks.tensorflow.parts.LossScaler(loss_scale)"
+        raise Inexpressible(f"{loss_scale!r} in keras.optimizers", why, ours)
+    arguments = {"initial_scale": loss_scale.scale, "dynamic_growth_steps": loss_scale.steps}
+    defaults = LOSS_SCALES["LossScaleOptimizer"]
+    changed = {name: value for name, value in arguments.items() if value != defaults[name]}
+    if loss_scale.schedule is Skip.WAIT:
+        return Call("LossScaleOptimizer", changed)
+    condition = "without a schedule, which would wait while steps are skipped"
+    return Call("LossScaleOptimizer", changed, condition)

@@ -25,6 +25,7 @@ from samestep.reference.parts import (
     Switch,
     WarmUp,
 )
+from samestep.reference.parts.cycles import Phase
 
 RATES = ("lr", "start", "end", "top")  # the fields that have the units of the rate
 
@@ -45,7 +46,7 @@ def lambda_text(schedule: Schedule) -> tuple[float, Code] | None:
     """
     lr = _highest(schedule) or 1.0
     value = _value(_share(schedule, lr), "n")
-    return None if value is None else (lr, Code(f"lambda n: {_bare(value)}"))
+    return None if value is None else (lr, Code(f"lambda n: {_without_parentheses(value)}"))
 
 
 def _highest(schedule: Schedule) -> float:
@@ -113,7 +114,7 @@ def _combined(schedule: Schedule, n: str) -> str | None:
         case WarmUp(start=start, steps=steps, then=then, beneath=beneath):
             rest = _value(then, n if beneath else f"({n} - {steps})")
             line = _between(then.rate(1), start, f"({n} / {steps})")
-            return None if rest is None else f"({_bare(line)} if {n} < {steps} else {_bare(rest)})"
+            return _choice([line, rest], [steps], n)
         case Stages(schedules=schedules, boundaries=boundaries):
             begins = [0, *(int(boundary) for boundary in boundaries)]
             stages = zip(begins, schedules, strict=True)
@@ -125,7 +126,7 @@ def _combined(schedule: Schedule, n: str) -> str | None:
     return None
 
 
-def _bare(text: str) -> str:
+def _without_parentheses(text: str) -> str:
     """The text without its outer parentheses."""
     return text[1:-1] if text.startswith("(") and _closes_last(text) else text
 
@@ -144,7 +145,9 @@ def _between(first: float, last: float, w: str) -> str:
     """first w + last (1 - w)."""
     if last:
         return f"({last!r} + {first - last!r} * {w})"
-    return f"({w})" if first == 1 else f"({first!r} * {w})"
+    if first == 1:
+        return w if _without_parentheses(w) != w else f"({w})"
+    return f"({first!r} * {w})"
 
 
 def _choice(values: list[str | None], begins: list[int], n: str) -> str | None:
@@ -206,18 +209,19 @@ def _cyclic(schedule: Cyclic, n: str) -> str:
 
 
 def _one_cycle(schedule: OneCycle, n: str) -> str:
-    last_step = schedule.steps - 1
-    text = repr(schedule.end)
-    begins = [phase.end for phase in schedule.phases()[:-1]]
-    begins.append(last_step - 0.5)  # the last step has the rate end itself
-    for phase, end in reversed(list(zip(schedule.phases(), begins, strict=True))):
-        length = phase.end - phase.begin
-        if not length:
-            continue
-        place = f"({n} - {phase.begin!r})" if phase.begin else n
-        if schedule.shape is Shape.COSINE:
-            w = _wave(place, repr(length))
-        else:
-            w = f"(1 - {place} / {length!r})"
-        text = f"({_between(phase.first, phase.last, w)} if {n} <= {end!r} else {text})"
+    n = f"min({n}, {schedule.steps - 1})"
+    *earlier, last = schedule.phases()
+    text = _phase(schedule, last, n)
+    for phase in reversed(earlier):
+        text = f"({_phase(schedule, phase, n)} if {n} <= {phase.end!r} else {text})"
     return text
+
+
+def _phase(schedule: OneCycle, phase: Phase, n: str) -> str:
+    length = phase.end - phase.begin
+    if not length:
+        return repr(phase.last)
+    place = f"({n} - {phase.begin!r})" if phase.begin else n
+    line = schedule.shape is Shape.LINE
+    w = f"(1 - {place} / {length!r})" if line else _wave(place, repr(length))
+    return _between(phase.first, phase.last, w)

@@ -26,6 +26,7 @@ from samestep.reference.parts import (
     Cyclic,
     EqualAverage,
     Exponential,
+    LossScale,
     Mode,
     MovingAverage,
     OneCycle,
@@ -35,6 +36,7 @@ from samestep.reference.parts import (
     Product,
     Schedule,
     Shape,
+    Skip,
     Stages,
     Start,
     Switch,
@@ -102,6 +104,13 @@ PLATEAUS: Signatures = {
     "ReduceLROnPlateau": {
         "mode": "min", "factor": 0.1, "patience": 10, "threshold": 1e-4, "threshold_mode": "rel",
         "cooldown": 0, "min_lr": 0.0, "eps": 1e-8, "verbose": False,
+    },
+}  # fmt: skip
+
+SCALERS: Signatures = {
+    "GradScaler": {
+        "device": "cuda", "init_scale": 2.0**16, "growth_factor": 2.0, "backoff_factor": 0.5,
+        "growth_interval": 2000, "enabled": True,
     },
 }  # fmt: skip
 
@@ -567,6 +576,56 @@ def spell_average(average: Average) -> Call:
     if average.start is not Start.COPY:
         raise Inexpressible(what, "AveragedModel copies the model at the first update", ours)
     return Call("get_ema_avg_fn", {"decay": average.keep})
+
+
+def read_loss_scale(name: str = "GradScaler", /, **arguments: Any) -> LossScale:
+    """The loss scale of ``torch.amp.GradScaler(**arguments)``.
+
+    A scheduler goes on while steps are skipped, since ``scheduler.step()`` is called in each turn
+    of the loop. Unscale before you clip: ``scaler.unscale_(optimizer)``. ``enabled=False`` is a
+    scale of 1 that stays. ValueError for an unknown argument or a value out of range.
+    """
+    a = complete("torch.amp", SCALERS, name, arguments)
+    if not a["enabled"]:
+        return LossScale(scale=1.0, dynamic=False, schedule=Skip.COUNT)
+    return LossScale(
+        scale=a["init_scale"],
+        growth=a["growth_factor"],
+        backoff=a["backoff_factor"],
+        steps=a["growth_interval"],
+        schedule=Skip.COUNT,
+    )
+
+
+def spell_loss_scale(loss_scale: LossScale) -> Call:
+    """The call in torch.amp that means the loss scale, or Inexpressible.
+
+    A schedule that waits while steps are skipped is a condition on the training loop.
+    """
+    ours = "samestep.frameworks.pytorch.parts.LossScaler(loss_scale)"
+    what = f"{loss_scale!r} in torch.amp"
+    if not loss_scale.dynamic:
+        if loss_scale.scale == 1:
+            return Call("GradScaler", {"enabled": False})
+        instead = (
+            f"(loss * {loss_scale.scale!r}).backward() and each gradient divided by it, or {ours}"
+        )
+        raise Inexpressible(what, "GradScaler changes its scale and skips steps", instead)
+    if loss_scale.growth == 1 or loss_scale.backoff == 1:
+        why = "GradScaler must have a growth_factor above 1 and a backoff_factor below 1"
+        raise Inexpressible(what, why, ours)
+    arguments = {
+        "init_scale": loss_scale.scale,
+        "growth_factor": loss_scale.growth,
+        "backoff_factor": loss_scale.backoff,
+        "growth_interval": loss_scale.steps,
+    }
+    defaults = SCALERS["GradScaler"]
+    changed = {name: value for name, value in arguments.items() if value != defaults[name]}
+    if loss_scale.schedule is Skip.COUNT:
+        return Call("GradScaler", changed)
+    condition = "with scheduler.step() only where scaler.update() has not lowered get_scale()"
+    return Call("GradScaler", changed, condition)
 
 
 def spell_accumulation(accumulation: Accumulation) -> Call:
