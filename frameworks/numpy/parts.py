@@ -11,12 +11,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from samestep.reference.checks import require, several
 from samestep.reference.parts import Accumulation, Average, Clipping, Schedule
+from samestep.reference.parts.kinds import (
+    require_accumulation,
+    require_average,
+    require_clipping,
+    require_schedule,
+)
 
 from . import namespace
 from .optimizer import Optimizer
 
 Gradients = Sequence[np.ndarray | None]
+ARRAYS = "a list of arrays"
 
 
 def clipped(clipping: Clipping, gradients: Gradients) -> list[np.ndarray | None]:
@@ -24,6 +32,8 @@ def clipped(clipping: Clipping, gradients: Gradients) -> list[np.ndarray | None]
 
     Computed in float64 if one of them is float64, else in float32, and rounded once to each dtype.
     """
+    require_clipping(clipping)
+    gradients = several("gradients", gradients, (np.ndarray, np.generic), ARRAYS)
     dtypes = (g.dtype for g in gradients if g is not None)
     wide = np.result_type(np.float32, *dtypes)
     widened = [None if g is None else g.astype(wide, copy=False) for g in gradients]
@@ -39,6 +49,8 @@ class Scheduler:
     """
 
     def __init__(self, optimizer: Optimizer, schedule: Schedule) -> None:
+        require("optimizer", optimizer, Optimizer, "samestep.frameworks.numpy.Optimizer")
+        require_schedule(schedule)
         self.optimizer = optimizer
         self.schedule = schedule
         self.taken = 0
@@ -57,7 +69,8 @@ class Averages:
     """
 
     def __init__(self, parameters: Sequence[np.ndarray], average: Average) -> None:
-        self.parameters = list(parameters)
+        require_average(average)
+        self.parameters = several("parameters", parameters, (np.ndarray, np.generic), ARRAYS)
         self.average = average
         self.count = 0
         self.averages: list[np.ndarray] = []
@@ -77,6 +90,7 @@ class Accumulator:
     """
 
     def __init__(self, accumulation: Accumulation) -> None:
+        require_accumulation(accumulation)
         self.accumulation = accumulation
         self.count = 0
         self.sums: list[np.ndarray | None] = []
@@ -84,6 +98,7 @@ class Accumulator:
 
     def add(self, gradients: Gradients) -> list[np.ndarray | None] | None:
         """Take in one batch's gradients, in the same order and of the same dtypes each time."""
+        gradients = several("gradients", gradients, (np.ndarray, np.generic), ARRAYS)
         self.count += 1
         self.dtypes |= {index: g.dtype for index, g in enumerate(gradients) if g is not None}
         wide = [None if g is None else _wide(g) for g in gradients]

@@ -15,12 +15,21 @@ from typing import Any
 
 import torch
 
+from samestep.reference.arguments import WrongArgument, shown
+from samestep.reference.checks import require, several
 from samestep.reference.parts import Accumulation, Average, Clipping, Schedule, restore
+from samestep.reference.parts.kinds import (
+    require_accumulation,
+    require_average,
+    require_clipping,
+    require_schedule,
+)
 
 from . import namespace
 from .optimizer import dense
 
 Gradients = Sequence[torch.Tensor | None]
+TENSORS = "a list of tensors, None where there is none"
 
 
 @torch.no_grad()
@@ -30,7 +39,9 @@ def clipped(clipping: Clipping, gradients: Gradients) -> list[torch.Tensor | Non
     None stays None; sparse gradients are made dense. Computed in float64 if one of them is
     float64, else in float32, on the first one's device, and rounded once to each dtype.
     """
-    given = [None if g is None else dense(g) for g in gradients]
+    require_clipping(clipping)
+    listed = several("gradients", gradients, torch.Tensor, TENSORS)
+    given = [None if g is None else dense(g) for g in listed]
     dtypes = (g.dtype for g in given if g is not None)
     wide = functools.reduce(torch.promote_types, dtypes, torch.float32)
     device = next((g.device for g in given if g is not None), None)
@@ -44,7 +55,8 @@ def clip_(parameters: torch.Tensor | Iterable[torch.Tensor], clipping: Clipping)
 
     A parameter without a gradient is left alone.
     """
-    given = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+    require_clipping(clipping)
+    given = _listed(parameters)
     gradients = clipped(clipping, [p.grad for p in given])
     for parameter, new in zip(given, gradients, strict=True):
         if new is not None and parameter.grad.layout is torch.strided:
@@ -64,6 +76,12 @@ class Scheduler(torch.optim.lr_scheduler.LRScheduler):
     def __init__(
         self, optimizer: Any, schedule: Schedule | Sequence[Schedule], last_epoch: int = -1
     ) -> None:
+        require("optimizer", optimizer, torch.optim.Optimizer, "a torch.optim.Optimizer")
+        if isinstance(schedule, list | tuple):
+            for each in schedule:
+                require_schedule(each)
+        else:
+            require_schedule(schedule)
         groups = len(optimizer.param_groups)
         self.schedules = [schedule] * groups if isinstance(schedule, Schedule) else list(schedule)
         if len(self.schedules) != groups:
@@ -104,6 +122,7 @@ class Scheduler(torch.optim.lr_scheduler.LRScheduler):
 
 def averaging(average: Average) -> Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]:
     """The average as ``avg_fn`` of torch.optim.swa_utils.AveragedModel."""
+    require_average(average)
 
     def average_function(averaged: torch.Tensor, theta: torch.Tensor, count: Any) -> torch.Tensor:
         return average.update([averaged], [theta], int(count) + 1)[0]
@@ -118,7 +137,8 @@ class Averages:
     """
 
     def __init__(self, parameters: Iterable[torch.Tensor], average: Average) -> None:
-        self.parameters = list(parameters)
+        require_average(average)
+        self.parameters = _listed(parameters)
         self.average = average
         self.count = 0
         self.averages: list[torch.Tensor] = []
@@ -138,6 +158,7 @@ class Accumulator:
     """
 
     def __init__(self, accumulation: Accumulation) -> None:
+        require_accumulation(accumulation)
         self.accumulation = accumulation
         self.count = 0
         self.sums: list[torch.Tensor | None] = []
@@ -146,6 +167,7 @@ class Accumulator:
     @torch.no_grad()
     def add(self, gradients: Gradients) -> list[torch.Tensor | None] | None:
         """Take in one batch's gradients, in the same order and of the same dtypes each time."""
+        gradients = several("gradients", gradients, torch.Tensor, TENSORS)
         self.count += 1
         self.dtypes |= {index: g.dtype for index, g in enumerate(gradients) if g is not None}
         wide = [None if g is None else _wide(dense(g)) for g in gradients]
@@ -155,6 +177,16 @@ class Accumulator:
         finished = self.accumulation.finished(self.sums)
         self.sums = []
         return [None if g is None else g.to(self.dtypes[i]) for i, g in enumerate(finished)]
+
+
+def _listed(parameters: Any) -> list[torch.Tensor]:
+    """Parameters as a list: one tensor, or several; a model's must be given as parameters."""
+    if isinstance(parameters, torch.Tensor):
+        return [parameters]
+    if isinstance(parameters, torch.nn.Module):
+        due = "parameters must be tensors"
+        raise WrongArgument(f"{due}, got {shown(parameters)}; write model.parameters()")
+    return several("parameters", parameters, torch.Tensor, "tensors such as model.parameters()")
 
 
 def _wide(tensor: torch.Tensor) -> torch.Tensor:

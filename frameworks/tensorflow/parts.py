@@ -10,16 +10,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import samestep.reference.parts
-from samestep.reference import Rule
+from samestep.reference.checks import several
 from samestep.reference.parts import Accumulation, Average, Clipping, restore
+from samestep.reference.parts.kinds import (
+    require_accumulation,
+    require_average,
+    require_clipping,
+    require_schedule,
+)
 
 from . import namespace
 from .optimizer import Optimizer, compute_dtype, dense
 
 Gradients = Sequence[Any]
+TENSORS = "a list of tensors, None where there is none"
+TENSOR_KINDS = (tf.Tensor, tf.Variable, tf.IndexedSlices, keras.Variable, np.ndarray)
 
 
 def clipped(clipping: Clipping, gradients: Gradients) -> list[Any]:
@@ -29,7 +38,9 @@ def clipped(clipping: Clipping, gradients: Gradients) -> list[Any]:
     else in float32, and rounded once to each dtype. Works eagerly, in graphs and under XLA; shapes
     must be known.
     """
-    given = [None if g is None else dense(g) for g in gradients]
+    require_clipping(clipping)
+    listed = several("gradients", gradients, TENSOR_KINDS, TENSORS)
+    given = [None if g is None else dense(g) for g in listed]
     dtypes = [g.dtype for g in given if g is not None]
     wide = tf.float64 if tf.float64 in dtypes else tf.float32
     widened = [None if g is None else tf.cast(g, wide) for g in given]
@@ -46,8 +57,8 @@ class Clipped(Optimizer):
 
     def __init__(
         self,
-        rule: Rule,
-        clipping: Clipping,
+        rule: Any = None,
+        clipping: Any = None,
         learning_rate: Any = None,
         name: str = "samestep",
         **keras_options: Any,
@@ -58,8 +69,7 @@ class Clipped(Optimizer):
                 raise ValueError(
                     f"clipping must be given once, got {clipping!r} and {option}={value!r}"
                 )
-        if not isinstance(clipping, Clipping):
-            raise ValueError(f"clipping must be one such as ClipNorm(limit=1.0), got {clipping!r}")
+        require_clipping(clipping)
         super().__init__(rule, learning_rate, name, **keras_options)
         self.clipping = clipping
 
@@ -91,6 +101,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(
         self, schedule: samestep.reference.parts.Schedule, gradient_accumulation_steps: int = 1
     ) -> None:
+        require_schedule(schedule)
         self.schedule = schedule
         self.accumulation = Accumulation(steps=gradient_accumulation_steps)
 
@@ -125,7 +136,9 @@ class Averages:
     """
 
     def __init__(self, variables: Sequence[Any], average: Average) -> None:
-        self.variables = list(variables)
+        require_average(average)
+        due = "a list of variables such as model.trainable_variables"
+        self.variables = several("variables", variables, TENSOR_KINDS, due)
         self.average = average
         self.count = 0
         self.averages: list[tf.Tensor] = []
@@ -146,6 +159,7 @@ class Accumulator:
     """
 
     def __init__(self, accumulation: Accumulation) -> None:
+        require_accumulation(accumulation)
         self.accumulation = accumulation
         self.count = 0
         self.sums: list[tf.Tensor | None] = []
@@ -153,6 +167,7 @@ class Accumulator:
 
     def add(self, gradients: Gradients) -> list[tf.Tensor | None] | None:
         """Take in one batch's gradients, in the same order and of the same dtypes each time."""
+        gradients = several("gradients", gradients, TENSOR_KINDS, TENSORS)
         self.count += 1
         self.dtypes |= {index: g.dtype for index, g in enumerate(gradients) if g is not None}
         wide = [None if g is None else _widened(dense(g)) for g in gradients]

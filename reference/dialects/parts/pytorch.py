@@ -31,6 +31,12 @@ from samestep.reference.parts import (
     Total,
     WarmUp,
 )
+from samestep.reference.parts.kinds import (
+    require_accumulation,
+    require_average,
+    require_clipping,
+    require_schedule,
+)
 from samestep.reference.scalars import integer_power
 
 from .signatures import REQUIRED, Signatures, complete
@@ -89,6 +95,7 @@ def spell_schedule(schedule: Schedule) -> Call:
     A warm-up becomes a SequentialLR whose ``schedulers`` are calls. Inexpressible if torch has no
     scheduler for it.
     """
+    require_schedule(schedule)
     scheduler = _scheduler(schedule)
     condition = f"on an optimizer with lr={scheduler.lr!r}"
     if scheduler.until:
@@ -208,6 +215,7 @@ def read_clipping(name: str, /, **arguments: Any) -> Clipping:
 
 def spell_clipping(clipping: Clipping) -> Call:
     """The call in torch.nn.utils that means the clipping, or Inexpressible."""
+    require_clipping(clipping)
     if isinstance(clipping, ClipValue):
         return Call("clip_grad_value_", {"clip_value": clipping.limit})
     ours = f"samestep.frameworks.pytorch.parts.clip_(parameters, {clipping!r})"
@@ -247,6 +255,7 @@ def spell_average(average: Average) -> Call:
     Given as ``multi_avg_fn``, ``get_swa_multi_avg_fn`` takes its shares through float32, also in
     float64.
     """
+    require_average(average)
     if isinstance(average, MovingAverage):
         return Call("get_ema_avg_fn", {"decay": average.keep})
     return Call("get_swa_avg_fn", {})
@@ -254,6 +263,7 @@ def spell_average(average: Average) -> Call:
 
 def spell_accumulation(accumulation: Accumulation) -> Call:
     """Always Inexpressible: torch leaves it to the loop. The remedy is what to write there."""
+    require_accumulation(accumulation)
     share = f"(loss / {accumulation.steps})" if accumulation.total is Total.MEAN else "loss"
     instead = (
         f"{share}.backward() for each batch, optimizer.step() and optimizer.zero_grad() after each "
