@@ -30,6 +30,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from . import scalars
+from .arguments import ByName
 from .namespace import Array, Namespace, Scalar, Scalars, State
 
 
@@ -134,7 +135,7 @@ class Shrinking(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
-class Rule:
+class Rule(ByName):
     """The base of every rule, with what all rules share: checks, weight decay, the gradient's sign.
 
     ``lr`` is the learning rate. ``weight_decay`` has units as ``decay`` says. ``maximize`` climbs

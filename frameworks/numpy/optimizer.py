@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 
 from samestep.reference import Rule
+from samestep.reference.checks import require_no_others, require_rule, several
 from samestep.reference.saved_state import STEP
 
 from . import namespace
 from .state import checked_states, rounded, saved_rule, widened
+
+ARRAYS = (np.ndarray, np.generic)
 
 
 class Optimizer:
@@ -17,10 +20,13 @@ class Optimizer:
 
     ``lr`` may be set at any time. Each parameter has its own step number, which advances only when
     it has a gradient. Half precision is computed in float32 and rounded once a step, parameters
-    and state alike. ValueError for complex or integer parameters.
+    and state alike. ``rule`` must be given. ValueError for complex or integer parameters.
     """
 
-    def __init__(self, parameters: Sequence[np.ndarray], rule: Rule) -> None:
+    def __init__(self, parameters: Sequence[np.ndarray], rule: Any = None, **others: Any) -> None:
+        require_no_others(others, rule)
+        require_rule(rule, parameters)
+        parameters = several("parameters", parameters, ARRAYS, "a list of arrays")
         for index, parameter in enumerate(parameters):
             if parameter.dtype.kind in "cbiu":
                 raise ValueError(
@@ -40,6 +46,7 @@ class Optimizer:
         """
         if self._points:
             raise ValueError("train() must be called before step(): the parameters are averages")
+        gradients = several("gradients", gradients, ARRAYS, "a list of arrays")
         for index, (parameter, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             if gradient is None:
                 continue

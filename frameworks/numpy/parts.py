@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from samestep.reference.checks import require, several
 from samestep.reference.parts import (
     Accumulating,
     Averaging,
@@ -22,11 +23,18 @@ from samestep.reference.parts import (
     Schedule,
     saved_part,
 )
+from samestep.reference.parts.kinds import (
+    require_clipping,
+    require_plateau,
+    require_schedule,
+)
 
 from . import namespace
 from .optimizer import Optimizer
 
 Gradients = Sequence[np.ndarray | None]
+ARRAYS = "a list of arrays"
+KINDS = (np.ndarray, np.generic)
 
 
 def clipped(clipping: Clipping, gradients: Gradients) -> list[np.ndarray | None]:
@@ -34,6 +42,8 @@ def clipped(clipping: Clipping, gradients: Gradients) -> list[np.ndarray | None]
 
     Computed in float64 if one of them is float64, else in float32, and rounded once to each dtype.
     """
+    require_clipping(clipping)
+    gradients = several("gradients", gradients, KINDS, ARRAYS)
     dtypes = (g.dtype for g in gradients if g is not None)
     wide = np.result_type(np.float32, *dtypes)
     widened = [None if g is None else g.astype(wide, copy=False) for g in gradients]
@@ -49,6 +59,8 @@ class Scheduler:
     """
 
     def __init__(self, optimizer: Optimizer, schedule: Schedule) -> None:
+        require("optimizer", optimizer, Optimizer, "samestep.frameworks.numpy.Optimizer")
+        require_schedule(schedule)
         self.optimizer = optimizer
         self.schedule = schedule
         self.taken = 0
@@ -77,6 +89,8 @@ class PlateauScheduler:
     """Lowers ``optimizer.lr`` when a value stops improving: call ``step(value)`` each epoch."""
 
     def __init__(self, optimizer: Optimizer, plateau: Plateau) -> None:
+        require("optimizer", optimizer, Optimizer, "samestep.frameworks.numpy.Optimizer")
+        require_plateau(plateau)
         self.optimizer = optimizer
         self.watch = PlateauWatch(plateau)
 
@@ -122,6 +136,9 @@ class Averages(Averaging):
     of ``state_dict()`` goes on exactly.
     """
 
+    kinds = KINDS
+    due = ARRAYS
+
     def _wide(self, parameter: np.ndarray) -> np.ndarray:
         return _wide(parameter)
 
@@ -135,6 +152,9 @@ class Accumulator(Accumulating):
     After the last batch call ``finish()``, which gives those of an incomplete window. Half
     precision is summed in float32 and rounded once. A tensor that had no gradient keeps None.
     """
+
+    kinds = KINDS
+    due = ARRAYS
 
     def _wide(self, gradient: np.ndarray) -> np.ndarray:
         return _wide(gradient)

@@ -2,13 +2,15 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 
 from samestep import reference
 from samestep.reference import LAMB, Adafactor, Muon, Rule
+from samestep.reference.arguments import WrongArgument, shown
+from samestep.reference.checks import require, require_no_others, require_rule
 
 from . import namespace
 from .groups import Group, betas, has_betas
@@ -44,9 +46,18 @@ class Optimizer(torch.optim.Optimizer):
     Raises ValueError for complex or integer parameters and for hyperparameters out of range.
     """
 
-    def __init__(self, params: Any, rule: Rule, *, compiled: bool = False) -> None:
-        if not isinstance(rule, Rule):
-            raise ValueError(f"rule must be a rule such as reference.Adam(lr=1e-3), got {rule!r}")
+    def __init__(
+        self, params: Any, rule: Any = None, *, compiled: bool = False, **others: Any
+    ) -> None:
+        require_no_others(others, rule)
+        require_rule(rule, params)
+        require("compiled", compiled, bool, "True or False")
+        if isinstance(params, torch.nn.Module):
+            raise WrongArgument(
+                f"params must be a model's parameters, got {shown(params)}; write "
+                "model.parameters()"
+            )
+        require("params", params, Iterable, "tensors such as model.parameters()")
         self.compiled = compiled
         defaults = {"rule": type(rule).__name__, **rule.to_dict()}
         if has_betas(rule):

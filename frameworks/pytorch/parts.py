@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from samestep.reference.arguments import WrongArgument, shown
+from samestep.reference.checks import require, several
 from samestep.reference.parts import (
     Accumulating,
     Average,
@@ -28,11 +30,18 @@ from samestep.reference.parts import (
     ThresholdMode,
     restore,
 )
+from samestep.reference.parts.kinds import (
+    require_average,
+    require_clipping,
+    require_plateau,
+    require_schedule,
+)
 
 from . import namespace
 from .optimizer import dense
 
 Gradients = Sequence[torch.Tensor | None]
+TENSORS = "a list of tensors, None where there is none"
 
 
 @torch.no_grad()
@@ -42,7 +51,9 @@ def clipped(clipping: Clipping, gradients: Gradients) -> list[torch.Tensor | Non
     None stays None; sparse gradients are made dense. Computed in float64 if one of them is
     float64, else in float32, on the first one's device, and rounded once to each dtype.
     """
-    given = [None if g is None else dense(g) for g in gradients]
+    require_clipping(clipping)
+    listed = several("gradients", gradients, torch.Tensor, TENSORS)
+    given = [None if g is None else dense(g) for g in listed]
     dtypes = (g.dtype for g in given if g is not None)
     wide = functools.reduce(torch.promote_types, dtypes, torch.float32)
     device = next((g.device for g in given if g is not None), None)
@@ -56,7 +67,8 @@ def clip_(parameters: torch.Tensor | Iterable[torch.Tensor], clipping: Clipping)
 
     A parameter without a gradient is left alone.
     """
-    given = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+    require_clipping(clipping)
+    given = _listed(parameters)
     gradients = clipped(clipping, [p.grad for p in given])
     for parameter, new in zip(given, gradients, strict=True):
         if new is not None and parameter.grad.layout is torch.strided:
@@ -76,6 +88,12 @@ class Scheduler(torch.optim.lr_scheduler.LRScheduler):
     def __init__(
         self, optimizer: Any, schedule: Schedule | Sequence[Schedule], last_epoch: int = -1
     ) -> None:
+        require("optimizer", optimizer, torch.optim.Optimizer, "a torch.optim.Optimizer")
+        if isinstance(schedule, list | tuple):
+            for each in schedule:
+                require_schedule(each)
+        else:
+            require_schedule(schedule)
         groups = len(optimizer.param_groups)
         self.schedules = [schedule] * groups if isinstance(schedule, Schedule) else list(schedule)
         if len(self.schedules) != groups:
@@ -121,6 +139,8 @@ class PlateauScheduler(torch.optim.lr_scheduler.ReduceLROnPlateau):
     last_epoch: int
 
     def __init__(self, optimizer: Any, plateau: Plateau) -> None:
+        require("optimizer", optimizer, torch.optim.Optimizer, "a torch.optim.Optimizer")
+        require_plateau(plateau)
         self.watch = PlateauWatch(plateau)
         super().__init__(
             optimizer,
@@ -171,6 +191,7 @@ def _set_rate(group: dict[str, Any], lr: float) -> Any:
 
 def averaging(average: Average) -> Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]:
     """The average as ``avg_fn`` of torch.optim.swa_utils.AveragedModel."""
+    require_average(average)
 
     def average_function(averaged: torch.Tensor, theta: torch.Tensor, count: Any) -> torch.Tensor:
         return average.update([averaged], [theta], int(count) + 1)[0]
@@ -196,7 +217,7 @@ class LossScaler(LossScaling):
 
         Call it once a step, with all parameters, before clipping.
         """
-        given = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+        given = _listed(parameters)
         gradients = self.unscaled([parameter.grad for parameter in given])
         for parameter, gradient in zip(given, gradients or [], strict=gradients is not None):
             if gradient is not None:
@@ -217,6 +238,9 @@ class Averages(Averaging):
     of ``state_dict()`` goes on exactly; it loads without pickle.
     """
 
+    def __init__(self, parameters: Iterable[torch.Tensor], average: Average) -> None:
+        super().__init__(_listed(parameters), average)
+
     def _wide(self, parameter: torch.Tensor) -> torch.Tensor:
         return _wide(parameter.detach())
 
@@ -228,6 +252,9 @@ class Accumulator(Accumulating):
     precision is summed in float32 and rounded once. A tensor that had no gradient keeps None.
     """
 
+    kinds = torch.Tensor
+    due = TENSORS
+
     def _wide(self, gradient: torch.Tensor) -> torch.Tensor:
         return _wide(dense(gradient.detach()))
 
@@ -236,6 +263,16 @@ class Accumulator(Accumulating):
 
     def _dtype(self, name: str) -> torch.dtype:
         return getattr(torch, name)
+
+
+def _listed(parameters: Any) -> list[torch.Tensor]:
+    """Parameters as a list: one tensor, or several; a model's must be given as parameters."""
+    if isinstance(parameters, torch.Tensor):
+        return [parameters]
+    if isinstance(parameters, torch.nn.Module):
+        due = "parameters must be tensors"
+        raise WrongArgument(f"{due}, got {shown(parameters)}; write model.parameters()")
+    return several("parameters", parameters, torch.Tensor, "tensors such as model.parameters()")
 
 
 def _wide(tensor: torch.Tensor) -> torch.Tensor:

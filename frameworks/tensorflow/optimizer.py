@@ -11,9 +11,11 @@ import tensorflow as tf
 
 from samestep import reference
 from samestep.reference import Rule
+from samestep.reference.checks import require_rule
 from samestep.reference.former_names import present_names
 
 from . import coefficients, exclusions, guarded, namespace
+from .options import check_options
 from .orientation import warn_of_orientation
 from .state import (
     CONTENTS,
@@ -44,13 +46,13 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        rule: Rule,
+        rule: Any = None,
         learning_rate: Any = None,
         name: str = "samestep",
         **keras_options: Any,
     ) -> None:
-        if not isinstance(rule, Rule):
-            raise ValueError(f"rule must be a rule such as reference.Adam(lr=1e-3), got {rule!r}")
+        require_rule(rule)
+        check_options(learning_rate, keras_options)
         if keras_options.get("weight_decay") is not None:
             raise ValueError(
                 "weight_decay must be set on the rule, which says how it acts; "

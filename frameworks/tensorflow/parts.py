@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import samestep.reference.parts
-from samestep.reference import Rule
+from samestep.reference.checks import several
 from samestep.reference.parts import (
     Accumulating,
     Accumulation,
@@ -26,11 +27,18 @@ from samestep.reference.parts import (
     PlateauWatch,
     restore,
 )
+from samestep.reference.parts.kinds import (
+    require_clipping,
+    require_plateau,
+    require_schedule,
+)
 
 from . import namespace
 from .optimizer import Optimizer, compute_dtype, dense
 
 Gradients = Sequence[Any]
+TENSORS = "a list of tensors, None where there is none"
+TENSOR_KINDS = (tf.Tensor, tf.Variable, tf.IndexedSlices, keras.Variable, np.ndarray)
 
 
 def clipped(clipping: Clipping, gradients: Gradients) -> list[Any]:
@@ -40,7 +48,9 @@ def clipped(clipping: Clipping, gradients: Gradients) -> list[Any]:
     else in float32, and rounded once to each dtype. Works eagerly, in graphs and under XLA; shapes
     must be known.
     """
-    given = [None if g is None else dense(g) for g in gradients]
+    require_clipping(clipping)
+    listed = several("gradients", gradients, TENSOR_KINDS, TENSORS)
+    given = [None if g is None else dense(g) for g in listed]
     dtypes = [g.dtype for g in given if g is not None]
     wide = tf.float64 if tf.float64 in dtypes else tf.float32
     widened = [None if g is None else tf.cast(g, wide) for g in given]
@@ -57,8 +67,8 @@ class Clipped(Optimizer):
 
     def __init__(
         self,
-        rule: Rule,
-        clipping: Clipping,
+        rule: Any = None,
+        clipping: Any = None,
         learning_rate: Any = None,
         name: str = "samestep",
         **keras_options: Any,
@@ -69,8 +79,7 @@ class Clipped(Optimizer):
                 raise ValueError(
                     f"clipping must be given once, got {clipping!r} and {option}={value!r}"
                 )
-        if not isinstance(clipping, Clipping):
-            raise ValueError(f"clipping must be one such as ClipNorm(limit=1.0), got {clipping!r}")
+        require_clipping(clipping)
         super().__init__(rule, learning_rate, name, **keras_options)
         self.clipping = clipping
 
@@ -102,6 +111,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(
         self, schedule: samestep.reference.parts.Schedule, gradient_accumulation_steps: int = 1
     ) -> None:
+        require_schedule(schedule)
         self.schedule = schedule
         self.accumulation = Accumulation(steps=gradient_accumulation_steps)
 
@@ -136,6 +146,7 @@ class PlateauCallback(keras.callbacks.Callback):
     """
 
     def __init__(self, plateau: Plateau, monitor: str = "val_loss") -> None:
+        require_plateau(plateau)
         super().__init__()
         self.watch = PlateauWatch(plateau)
         self.monitor = monitor
@@ -193,7 +204,8 @@ class Averages(Averaging):
     """
 
     def __init__(self, variables: Sequence[Any], average: Average) -> None:
-        super().__init__(variables, average)
+        due = "a list of variables such as model.trainable_variables"
+        super().__init__(several("variables", variables, TENSOR_KINDS, due), average)
         self.variables = self.parameters
 
     def _wide(self, parameter: Any) -> tf.Tensor:
@@ -211,6 +223,9 @@ class Accumulator(Accumulating):
     float32 and rounded once. A variable that had no gradient keeps None. In ``model.fit`` give the
     optimizer ``gradient_accumulation_steps`` instead.
     """
+
+    kinds = TENSOR_KINDS
+    due = TENSORS
 
     def _wide(self, gradient: Any) -> tf.Tensor:
         return _widened(dense(gradient))

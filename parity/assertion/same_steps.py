@@ -3,7 +3,7 @@ optimizer.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +17,10 @@ from samestep.parity.measure.streams import PATTERNS
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial, of_arrays
 from samestep.parity.measure.verdict import Verdict, judge_tensor
-from samestep.parity.runners import factories
+from samestep.parity.runners import factories, specs
 from samestep.parity.runners.factories import OptimizerFactory
 from samestep.parity.runners.result import GradientWritten, RunOptions
-from samestep.reference import Rule, dialects
+from samestep.reference import Rule
 
 from .expected import ByOptimizer, ByRule, Expected, nearest_wrong
 
@@ -83,7 +83,7 @@ def _expected(
     mine: OptimizerFactory, expected: Any, chosen: Sequence[str], schedule: bool
 ) -> Expected:
     if isinstance(expected, str):
-        expected = dialects.read(expected)
+        expected = specs.rule(expected)
     if isinstance(expected, Rule):
         return ByRule(expected, chosen, schedule)
     return ByOptimizer(mine, factories.from_object(expected), chosen, schedule)
@@ -222,5 +222,6 @@ def _shows_nothing(
 
 
 def _check_choice(what: str, given: Sequence[str], known: Sequence[str]) -> None:
-    if isinstance(given, str) or not given or not set(given) <= set(known):
+    several = isinstance(given, Iterable) and not isinstance(given, str)
+    if not several or not given or not set(given) <= set(known):
         raise ValueError(f"{what} must be some of {', '.join(known)}, got {given!r}")

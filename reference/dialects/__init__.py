@@ -8,6 +8,7 @@
 Each module defines the value of its own name. ``dialects.keras`` is that value, not the module.
 """
 
+from samestep.reference.near_miss import did_you_mean
 from samestep.reference.rule import Rule
 
 from . import parts, relation
@@ -19,7 +20,6 @@ from .dialect import Dialect
 from .keras import keras
 from .known import DIALECTS, find, unknown
 from .libraries import canonical
-from .near_miss import did_you_mean
 from .onnx import onnx
 from .optax import optax
 from .paper import paper

@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from samestep.reference.near_miss import did_you_mean
 from samestep.reference.rule import Rule
-
-from .near_miss import did_you_mean
 
 
 class Inexpressible(ValueError):

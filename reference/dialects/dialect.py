@@ -1,13 +1,15 @@
 """A dialect as one value: how a framework, a paper or an article writes the rules."""
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from samestep.reference.checks import require, require_rule
+from samestep.reference.near_miss import did_you_mean
 from samestep.reference.rule import Rule
 
 from .call import Call, Inexpressible, Native
-from .near_miss import did_you_mean
 
 
 class Reader(Protocol):
@@ -42,6 +44,17 @@ def _as_they_are(arguments: dict[str, Any], native: Native) -> dict[str, Any]:
     return arguments
 
 
+def _of_a_rule(spell: Callable[[Rule], Call]) -> Callable[[Rule], Call]:
+    """The function with a check that it is given a rule."""
+
+    @functools.wraps(spell)
+    def checked(rule: Rule) -> Call:
+        require_rule(rule)
+        return spell(rule)
+
+    return checked
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Dialect:
     """How a framework, a paper or an article writes the rules.
@@ -73,6 +86,9 @@ class Dialect:
     read_only: Collection[str] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spell", _of_a_rule(self.spell))
+
     def __repr__(self) -> str:
         return f"dialects.{self.name}"
 
@@ -85,6 +101,7 @@ class Dialect:
 
         ValueError gives the reason why an optimizer is left out, or the names there are.
         """
+        require("name", name, str, f"the name of an optimizer such as {next(iter(self.natives))!r}")
         if name in self.left_out:
             raise ValueError(f"{self.title(name)} is left out: {self.left_out[name]}")
         if name not in self.natives:

@@ -10,9 +10,10 @@ Lion's default learning rate and Adam's ``adaptive_epsilon``; a test holds that.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from samestep.reference.near_miss import did_you_mean
+
 from .call import Inexpressible
 from .libraries import KERAS_ALONE, KERAS_OF_TENSORFLOW, Place
-from .near_miss import did_you_mean
 from .positions import NEW_KERAS_2, ORDERS
 
 LEGACY = (

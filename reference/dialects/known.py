@@ -1,9 +1,10 @@
 """All dialects, by name."""
 
+from samestep.reference.near_miss import did_you_mean
+
 from .article import article
 from .dialect import Dialect
 from .keras import keras
-from .near_miss import did_you_mean
 from .onnx import onnx
 from .optax import optax
 from .paper import paper

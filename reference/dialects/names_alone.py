@@ -3,9 +3,10 @@
 import ast
 from collections.abc import Iterable
 
+from samestep.reference.near_miss import did_you_mean
+
 from .keras import keras
 from .libraries import Place
-from .near_miss import did_you_mean
 from .positions import NEW_KERAS_2, ORDERS
 from .script import EXAMPLE
 

@@ -4,6 +4,7 @@ import enum
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from samestep.reference.checks import require
 from samestep.reference.rule import Rule
 
 from .call import Call, Inexpressible, Native
@@ -41,6 +42,7 @@ class Relation(NamedTuple):
 
 def relate(rule: Rule, dialect: Dialect) -> Relation:
     """How the dialect expresses the rule."""
+    require("dialect", dialect, Dialect, "a dialect such as dialects.keras")
     try:
         call = dialect.spell(rule)
     except Inexpressible as refusal:

@@ -7,6 +7,7 @@ that beside the optimizer, so a translation is a call and the lines that belong 
 import dataclasses
 from typing import Any, NamedTuple
 
+from samestep.reference.checks import require
 from samestep.reference.parts import Accumulation, Average, Clipping, Schedule
 
 from . import parts
@@ -52,6 +53,8 @@ def translate(call: PastedCall, target: Dialect) -> Translation:
     A variable stays in its place if the translation is the same whatever its value; ValueError if
     it is not, and for any mistake in the call.
     """
+    require("target", target, Dialect, "a dialect such as dialects.keras")
+    require("call", call, PastedCall, "the result of dialects.read_call")
     if not call.variables:
         return _translated(call, target)
     for argument, source in call.variables.items():

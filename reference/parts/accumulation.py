@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from samestep.reference.checks import require, several
 from samestep.reference.namespace import Array
 from samestep.reference.rule import one_of
 
@@ -64,19 +65,24 @@ class Accumulation(Part):
         return [None if total is None else share * total for total in sums]
 
 
+def require_accumulation(accumulation: Any) -> None:
+    """Check that an argument is an accumulation."""
+    require("accumulation", accumulation, Accumulation, "one such as Accumulation(steps=4)")
+
+
 class Accumulating:
     """The gradients of the present window, for any array library: the base of ``Accumulator``.
 
     A subclass says how a gradient is widened for the sum and how the result is narrowed. When an
     accumulator is thrown away with gradients that no step has used, and no state was saved, it
-    gives a warning.
+    gives a warning. ``kinds`` are the classes of a gradient, and ``due`` says so.
     """
 
+    kinds: type | tuple[type, ...] = object
+    due = "a list of gradients"
+
     def __init__(self, accumulation: Accumulation) -> None:
-        if not isinstance(accumulation, Accumulation):
-            raise ValueError(
-                f"accumulation must be one such as Accumulation(steps=4), got {accumulation!r}"
-            )
+        require_accumulation(accumulation)
         self.accumulation = accumulation
         self.count = 0  # of all gradients
         self.weight = 0.0  # of the gradients in the window
@@ -97,6 +103,7 @@ class Accumulating:
         the batch counts, such as its number of tokens; a batch of weight 0 changes no sum.
         """
         _check_weight(weight)
+        gradients = several("gradients", gradients, self.kinds, self.due)
         self.dtypes |= {index: g.dtype for index, g in enumerate(gradients) if g is not None}
         wide = [None if g is None or not weight else self._wide(g) for g in gradients]
         sums = self.sums or [None] * len(wide)

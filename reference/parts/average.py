@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from samestep.reference import scalars
+from samestep.reference.checks import require, several
 from samestep.reference.namespace import Array
 from samestep.reference.rule import flag, number, one_of
 
@@ -108,18 +109,24 @@ class EqualAverage(Average):
         return (count - 1) / count, 1 / count
 
 
+def require_average(average: Any) -> None:
+    """Check that an argument is an average."""
+    require("average", average, Average, "one such as MovingAverage(keep=0.99) or EqualAverage()")
+
+
 class Averaging:
     """Averages of ``parameters``, for any array library: the base of ``Averages``.
 
-    A subclass says how a parameter is copied in the dtype of its average.
+    A subclass says how a parameter is copied in the dtype of its average. ``kinds`` are the classes
+    of a parameter, and ``due`` says so.
     """
 
+    kinds: type | tuple[type, ...] = object
+    due = "a list of parameters"
+
     def __init__(self, parameters: Sequence[Any], average: Average) -> None:
-        if not isinstance(average, Average):
-            raise ValueError(
-                f"average must be one such as MovingAverage(keep=0.99), got {average!r}"
-            )
-        self.parameters = list(parameters)
+        require_average(average)
+        self.parameters = several("parameters", parameters, self.kinds, self.due)
         self.average = average
         self.count = 0
         initial = getattr(average, "start", Start.COPY) is Start.INITIAL

@@ -4,6 +4,7 @@ import dataclasses
 import enum
 from typing import Any
 
+from samestep.reference.arguments import ByName
 from samestep.reference.rule import checked
 
 
@@ -28,7 +29,7 @@ def parts_of(kind: type["Part"], example: str) -> Any:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
-class Part:
+class Part(ByName):
     """The base of every part; ``ValueError`` says what must hold of a field and what came."""
 
     def __post_init__(self) -> None:

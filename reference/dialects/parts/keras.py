@@ -41,6 +41,12 @@ from samestep.reference.parts import (
     Total,
     WarmUp,
 )
+from samestep.reference.parts.kinds import (
+    require_accumulation,
+    require_average,
+    require_clipping,
+    require_schedule,
+)
 
 from .signatures import REQUIRED, Signatures, complete
 
@@ -147,6 +153,7 @@ def _whole(count: Any) -> Any:
 
 def spell_schedule(schedule: Schedule) -> Call:
     """The call in keras.optimizers.schedules that means the schedule, or Inexpressible."""
+    require_schedule(schedule)
     what = f"{schedule!r} in keras.optimizers.schedules"
     match schedule:
         case Constant(lr=lr):
@@ -296,6 +303,7 @@ def read_clipping(**arguments: Any) -> Clipping:
 
 def spell_clipping(clipping: Clipping) -> dict[str, float]:
     """The argument of a Keras optimizer that means the clipping, or Inexpressible."""
+    require_clipping(clipping)
     if isinstance(clipping, ClipNorm):
         return {"clipnorm": clipping.limit}
     if isinstance(clipping, ClipValue):
@@ -325,7 +333,7 @@ def read_average(**arguments: Any) -> Average:
     if a["ema_overwrite_frequency"]:
         why = "it writes the average back into the weights, so training itself changes"
         raise Inexpressible("ema_overwrite_frequency in an average", why, "use_ema without it")
-    if (a["gradient_accumulation_steps"] or 1) > 1:
+    if read_accumulation(a["gradient_accumulation_steps"] or 1).steps > 1:
         why = "Keras updates the average after every batch, also when the weights have not moved"
         k = a["gradient_accumulation_steps"]
         instead = (
@@ -339,6 +347,7 @@ def read_average(**arguments: Any) -> Average:
 
 def spell_average(average: Average) -> dict[str, Any]:
     """The arguments of a Keras optimizer that mean the average, or Inexpressible."""
+    require_average(average)
     ours = "samestep.frameworks.tensorflow.parts.Averages(variables, average)"
     what = f"{average!r} in a Keras optimizer"
     if not isinstance(average, MovingAverage) or average.by_updates:
@@ -358,6 +367,7 @@ def spell_accumulation(accumulation: Accumulation) -> dict[str, int]:
 
     Keras refuses 1 step, so that is no argument at all.
     """
+    require_accumulation(accumulation)
     if accumulation.total is Total.SUM:
         instead = (
             f"a loss times {accumulation.steps}, or "

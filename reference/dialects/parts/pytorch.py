@@ -44,6 +44,12 @@ from samestep.reference.parts import (
     Total,
     WarmUp,
 )
+from samestep.reference.parts.kinds import (
+    require_accumulation,
+    require_average,
+    require_clipping,
+    require_schedule,
+)
 from samestep.reference.scalars import integer_power
 
 from .lambda_text import lambda_text
@@ -267,6 +273,7 @@ def spell_schedule(schedule: Schedule) -> Call:
     of its own becomes a LambdaLR, whose ``lr_lambda`` is the text of a function; it needs ``math``.
     Inexpressible if that takes more than a line.
     """
+    require_schedule(schedule)
     scheduler = _scheduler(schedule)
     condition = f"on an optimizer with lr={scheduler.lr!r}"
     if scheduler.until:
@@ -524,6 +531,7 @@ def read_clipping(name: str, /, **arguments: Any) -> Clipping:
 
 def spell_clipping(clipping: Clipping) -> Call:
     """The call in torch.nn.utils that means the clipping, or Inexpressible."""
+    require_clipping(clipping)
     if isinstance(clipping, ClipValue):
         return Call("clip_grad_value_", {"clip_value": clipping.limit})
     ours = f"samestep.frameworks.pytorch.parts.clip_(parameters, {clipping!r})"
@@ -564,6 +572,7 @@ def spell_average(average: Average) -> Call:
     ``multi_avg_fn``, ``get_swa_multi_avg_fn`` takes its shares through float32, also in
     float64.
     """
+    require_average(average)
     if not isinstance(average, MovingAverage):
         return Call("get_swa_avg_fn", {})
     ours = "samestep.frameworks.pytorch.parts.Averages(parameters, average)"
@@ -630,6 +639,7 @@ def spell_loss_scale(loss_scale: LossScale) -> Call:
 
 def spell_accumulation(accumulation: Accumulation) -> Call:
     """Always Inexpressible: torch leaves it to the loop. The remedy is what to write there."""
+    require_accumulation(accumulation)
     share = f"(loss / {accumulation.steps})" if accumulation.total is Total.MEAN else "loss"
     instead = (
         f"{share}.backward() for each batch, optimizer.step() and optimizer.zero_grad() after each "
