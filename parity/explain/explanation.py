@@ -47,15 +47,13 @@ def explain(
     """
     wrong = _wrong_kinds(observed)
     explanation = None
-    if 0 < len(wrong) < len(by_kind(observed.trial)):
-        by_shape = hypotheses.by_shape(suspect)
-        explanation = _first_that_holds(observed, suspect, by_shape)
-        explanation = explanation or _of_some_shapes(observed, suspect, wrong)
-    explanation = (
-        explanation
-        or _first_that_holds(observed, suspect, hypotheses.every(suspect))
-        or _first_that_holds(observed, suspect, hypotheses.pairs(suspect))
-    )
+    some = 0 < len(wrong) < len(by_kind(observed.trial))
+    if some:
+        explanation = _first_that_holds(observed, suspect, hypotheses.by_shape(suspect))
+    explanation = explanation or _first_that_holds(observed, suspect, hypotheses.every(suspect))
+    if some and not explanation:
+        explanation = _of_some_shapes(observed, suspect, wrong)
+    explanation = explanation or _first_that_holds(observed, suspect, hypotheses.pairs(suspect))
     if explanation:
         return explanation
     if run_alone and len(observed.trial.start) > 1 and _is_right_alone(observed, run_alone):

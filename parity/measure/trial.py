@@ -221,9 +221,7 @@ def accepted(
     for kind, names in kinds.items():
         outcome = attempt(trial.only(names).first(REFUSED_WITHIN))
         if isinstance(outcome, Exception):
-            reasons[kind] = (
-                f"{words}: {str(outcome).splitlines()[0] if str(outcome) else outcome!r}"
-            )
+            reasons[kind] = f"{words}: {_first_line(outcome)}"
     fitting = [kind for kind in kinds if kind not in reasons]
     if not fitting or len(kinds) == 1:
         raise failure
@@ -231,9 +229,13 @@ def accepted(
     outcome = attempt(rest.first(REFUSED_WITHIN))
     if len(fitting) > 1 and isinstance(outcome, Exception):
         for kind in fitting[1:]:
-            reasons[kind] = f"{words} together with {fitting[0]}: {str(outcome).splitlines()[0]}"
+            reasons[kind] = f"{words} together with {fitting[0]}: {_first_line(outcome)}"
         rest = without_kinds(trial, reasons)
     return rest
+
+
+def _first_line(failure: Exception) -> str:
+    return (str(failure) or repr(failure)).splitlines()[0]
 
 
 def _accepted_shapes(rule: Rule, trial: Trial) -> Trial:
