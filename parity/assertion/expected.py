@@ -23,7 +23,7 @@ from samestep.parity.measure.nearest_wrong import (
 )
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.trajectory import Trajectory
-from samestep.parity.measure.trial import Trial, designed_for_unknown, of_arrays
+from samestep.parity.measure.trial import Trial, accepted_by, designed_for_unknown, of_streams
 from samestep.parity.measure.verdict import by_tensor
 from samestep.parity.measure.wrong_rules import wrong_rules
 from samestep.parity.runners.factories import OptimizerFactory
@@ -39,6 +39,11 @@ class Expected(Protocol):
     name: str
     trial: Trial
     rule: Rule | None
+
+    @property
+    def factories(self) -> Sequence[OptimizerFactory]:
+        """The optimizers that it needs to run."""
+        ...
 
     def trajectory(self, dtype: str) -> Trajectory:
         """The expected trajectory."""
@@ -68,20 +73,20 @@ def nearest_wrong(expected: Expected, dtypes: Sequence[str]) -> Wrong | None:
 
 
 class ByRule:
-    """A rule in NumPy, on each of the chosen streams."""
+    """A rule in NumPy, on each of the chosen streams, and on the first in every shape."""
 
     def __init__(self, rule: Rule, streams_chosen: Sequence[str], schedule: bool) -> None:
         self.name = repr(rule)
         self.rule: Rule | None = rule
         self._rule = rule
-        self.trial = of_arrays(
-            {stream: streams.suit(rule, streams.start()) for stream in streams_chosen},
-            {
-                stream: streams.suit(rule, streams.gradients(stream, STEPS))
-                for stream in streams_chosen
-            },
-            _rate_factors(schedule),
-        )
+        in_matrices = rule if isinstance(rule, streams.MATRICES) else None
+        whole = accepted_by(rule, of_streams(tuple(streams_chosen), STEPS, in_matrices))
+        self.trial = whole.replace(rate_factors=np.array(_rate_factors(schedule)))
+
+    @property
+    def factories(self) -> Sequence[OptimizerFactory]:
+        """None: a rule runs in NumPy."""
+        return ()
 
     def trajectory(self, dtype: str) -> Trajectory:
         """The rule's trajectory in float64, whatever the dtype."""
@@ -113,7 +118,7 @@ class ByRule:
 
 
 class ByOptimizer:
-    """Another optimizer, on each of the chosen streams, and on the first as a matrix, too."""
+    """Another optimizer, on each of the chosen streams, and on the first in every shape."""
 
     def __init__(
         self,
@@ -129,6 +134,11 @@ class ByOptimizer:
         whole = designed_for_unknown(STEPS, streams_chosen)
         self.trial = whole.replace(rate_factors=np.array(_rate_factors(schedule)))
         self._runs = functools.cache(self._run_jobs)
+
+    @property
+    def factories(self) -> Sequence[OptimizerFactory]:
+        """The expected optimizer."""
+        return (self._expected,)
 
     def _run_jobs(self, factory: OptimizerFactory, dtype: str) -> list[Trajectory]:
         """The plain trajectory of an optimizer, then the disturbed ones."""

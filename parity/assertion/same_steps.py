@@ -2,20 +2,21 @@
 optimizer.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from samestep.parity.explain import hypotheses
-from samestep.parity.explain.explanation import Observed, elements_beyond, explain
-from samestep.parity.explain.hypotheses import Hypothesis, Suspect
-from samestep.parity.measure.limits import Limits
+from samestep.parity.explain.explanation import explain, explain_by, known_rule
+from samestep.parity.explain.fields import rules_of_calls
+from samestep.parity.explain.observed import Observed
+from samestep.parity.explain.suspect import Suspect
 from samestep.parity.measure.nearest_wrong import Wrong
 from samestep.parity.measure.streams import PATTERNS
 from samestep.parity.measure.trajectory import Trajectory
-from samestep.parity.measure.trial import Trial, of_arrays
+from samestep.parity.measure.trial import REFUSED_WITHIN, Trial, accepted, describe_shapes
 from samestep.parity.measure.verdict import Verdict, judge_tensor
 from samestep.parity.runners import factories, specs
 from samestep.parity.runners.factories import OptimizerFactory
@@ -67,6 +68,8 @@ def assert_same_steps(
     _check_choice("streams", streams, STREAMS)
     factory = factories.from_object(optimizer)
     target = _expected(factory, expected, streams, schedule)
+    for each in (factory, *target.factories):
+        target.trial = _accepted(each, target.trial, dtypes[0])
     check = _Check(factory, target)
     try:
         wrong = nearest_wrong(target, dtypes)
@@ -87,6 +90,20 @@ def _expected(
     if isinstance(expected, Rule):
         return ByRule(expected, chosen, schedule)
     return ByOptimizer(mine, factories.from_object(expected), chosen, schedule)
+
+
+def _accepted(factory: OptimizerFactory, trial: Trial, dtype: str) -> Trial:
+    """The trial without the shapes that the optimizer refuses."""
+
+    def attempt(given: Trial) -> Exception | None:
+        try:
+            factory.run(given, dtype, RunOptions(factory.modes[0]))
+        except Exception as failure:  # a user's optimizer may raise anything
+            return failure
+        return None
+
+    failure = attempt(trial.first(REFUSED_WITHIN))
+    return accepted(trial, f"{factory.name} refuses them", failure, attempt) if failure else trial
 
 
 class _Check:
@@ -120,6 +137,7 @@ class _Check:
         yield from (f"  {place}" for place in places[:MOST_PLACES])
         if len(places) > MOST_PLACES:
             yield f"  and {len(places) - MOST_PLACES} more"
+        yield f"Gradients were fed {'; '.join(describe_shapes(self.expected.trial))}."
         if wrong:
             word = "rejected" if wrong.rejected else "NOT rejected"
             yield (
@@ -134,56 +152,52 @@ class _Check:
         rate = self.factory.first_rate()
         if rule and rate is not None and np.float32(rate) != np.float32(rule.lr):
             yield f"Its learning rate is {rate!r} where {rule.lr!r} is expected."
-        if len(self.expected.trial.start) > 1 and self._is_right_alone(place):
-            yield (
-                "With one tensor at a time the steps are right: state, or the count of "
-                "steps, is shared between tensors."
-            )
-            return
         lr = rate if rate is not None else rule.lr if rule else 1.0
         actual = self.run(self.expected.trial, place.dtype, place.mode)
-        yield self._explanation(self.factory.name, actual, place, lr)
-        if not rule:
-            name = f"{self.expected.name}, which is expected"
-            yield self._explanation(name, self.expected.trajectory(place.dtype), place, lr)
-
-    def _explanation(self, name: str, actual: Trajectory, place: Place, lr: float) -> str:
-        observed = self._observed(actual, place)
-        explanation = explain(observed, self._hypotheses(observed, place, lr))
-        if explanation is None:
-            return f"{name}: nothing that is known could be tried on it."
-        text = explanation.hypothesis.text
-        if explanation.holds:
-            return f"{name}: it takes the steps of {text}."
-        distance = f"{explanation.distance:.3g} of the path away"
-        return f"{name}: nothing known takes its steps; the nearest, {distance}: {text}."
-
-    def _observed(self, actual: Trajectory, place: Place) -> Observed:
-        expected = self.expected.trajectory(place.dtype)
-        return Observed(
-            self.expected.trial, place.dtype, expected, self.expected.limits(place.dtype), actual
+        observed = Observed(
+            self.expected.trial,
+            place.dtype,
+            self.expected.trajectory(place.dtype),
+            self.expected.limits(place.dtype),
+            actual,
         )
-
-    def _hypotheses(self, observed: Observed, place: Place, lr: float) -> Iterator[Hypothesis]:
-        rule = self.expected.rule
         if rule:
-            beyond = elements_beyond(observed.expected, observed.actual, observed.limits)
-            step = int(np.argmax(beyond > 0)) + 1
-            yield from hypotheses.every(Suspect(rule, observed.trial, place.dtype, step))
-        if not rule or np.float32(lr) != np.float32(rule.lr):
-            yield from hypotheses.known_calls(lr, observed.trial)
+            yield self._explanation(observed, rule, place)
+            return
+        yield from self._of_unknown(observed, lr)
 
-    def _is_right_alone(self, place: Place) -> bool:
-        """True if the optimizer takes the right steps with one tensor at a time."""
-        expected = self.expected.trajectory(place.dtype)
-        limits: Limits = self.expected.limits(place.dtype)
-        trial = self.expected.trial
-        for name, start in trial.start.items():
-            alone = of_arrays({name: start}, {name: trial.gradients[name]}, trial.rate_factors)
-            actual = self.run(alone, place.dtype, place.mode).thetas[name]
-            if not judge_tensor(start, expected.thetas[name], actual, limits.thetas[name]).holds:
-                return False
-        return True
+    def _explanation(self, observed: Observed, rule: Rule, place: Place) -> str:
+        """What takes the steps of the optimizer, which should be the rule's."""
+
+        def run_alone(trial: Trial) -> Trajectory:
+            return self.run(trial, place.dtype, place.mode)
+
+        home = self.factory.library
+        suspect = Suspect(rule, observed.trial, place.dtype, observed.first_step + 1, home=home)
+        explanation = explain(observed, suspect, run_alone)
+        if explanation:
+            return f"{self.factory.name}: it takes the steps of {explanation.text}."
+        return f"{self.factory.name}: nothing that was tried takes its steps."
+
+    def _of_unknown(self, observed: Observed, lr: float) -> Iterator[str]:
+        """The known calls whose steps the two take, where no rule is expected.
+
+        What is none of them itself is explained by the call that the other one takes.
+        """
+        names = (self.factory.name, f"{self.expected.name}, which is expected")
+        both = (observed, dataclasses.replace(observed, actual=observed.expected))
+        rules = [known_rule(each, lr) for each in both]
+        known = [rule for rule in rules if rule]
+        for name, each, rule in zip(names, both, rules, strict=True):
+            if rule:
+                call = rules_of_calls(lr)[rule]
+                yield f"{name}: it takes the steps of {rule!r}, as in {call}."
+                continue
+            explanation = explain_by(known[0], each) if known else None
+            if explanation:
+                yield f"{name}: it takes the steps of {explanation.text}."
+            else:
+                yield f"{name}: nothing that was tried takes its steps."
 
 
 def first_beyond(

@@ -10,8 +10,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
-from samestep.parity.explain.explanation import Explanation, explain, follows
-from samestep.parity.explain.fields import rules_of_calls
+from samestep.parity.explain.explanation import Explanation, explain, known_rule
 from samestep.parity.explain.observed import Observed
 from samestep.parity.explain.suspect import Suspect
 from samestep.parity.measure import limits
@@ -108,10 +107,11 @@ def _known_rule(comparison: Comparison, side: Side) -> Rule | None:
     """The rule of a known call whose steps the side takes."""
     if side.result.rate is None:
         return None
-    for rule in rules_of_calls(side.result.rate):
-        if follows(rule, _observed(comparison, side, rule), _home(side)):
-            return rule
-    return None
+    other = comparison.b if side is comparison.a else comparison.a
+    observed = Observed(
+        comparison.trial, comparison.dtype, other.trajectory, comparison.limits, side.trajectory
+    )
+    return known_rule(observed, side.result.rate, _home(side))
 
 
 def _observed(comparison: Comparison, side: Side, rule: Rule) -> Observed:

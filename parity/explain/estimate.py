@@ -81,7 +81,8 @@ def places(observed: Observed, step: int) -> list[Place]:
     chosen = []
     for _, name, element in ranked[:MOST_PLACES]:
         value = float(observed.actual.thetas[name][(step, *element)])
-        bound = SAFETY * float(observed.limits.thetas[name][(step, *element)])
+        # the largest of the tensor: this element may move far more than is expected of it
+        bound = SAFETY * float(observed.limits.thetas[name][step].max())
         chosen.append(Place(name, step, element, value, bound * _stretch(observed, name, step)))
     return chosen
 
@@ -104,11 +105,16 @@ def _stretch(observed: Observed, name: str, step: int) -> float:
 def _intervals(
     unknown: Unknown, place: Place, observed: Observed, grid: Sequence[float]
 ) -> Iterator[Interval]:
-    """The intervals of numbers that give the element, one around each root of the distance."""
+    """The intervals of numbers that give the element: around each root of the distance, and where
+    it is so small on the whole way between two numbers of the grid.
+    """
     distance = _distance(unknown, place, observed)
     values = [distance(number) for number in grid]
+    within = [abs(value) <= place.bound for value in values]
     pairs = zip(itertools.pairwise(grid), itertools.pairwise(values), strict=True)
     for (low, high), (at_low, at_high) in pairs:
+        if abs(at_low) <= place.bound or abs(at_high) <= place.bound:
+            continue  # see below
         if not np.isfinite([at_low, at_high]).all() or at_low * at_high > 0:
             continue
         root = _root(distance, (low, at_low), (high, at_high))
@@ -117,6 +123,11 @@ def _intervals(
             slope = (at_high - at_low) / (high - low)
         width = place.bound / abs(slope) if slope else high - low
         yield Interval(root - width, root + width)
+    last = len(grid) - 1
+    for is_within, run in itertools.groupby(range(len(grid)), key=within.__getitem__):
+        if is_within:
+            numbers = list(run)
+            yield Interval(grid[max(numbers[0] - 1, 0)], grid[min(numbers[-1] + 1, last)])
 
 
 def _slope(distance: Function, number: float) -> float:
@@ -134,7 +145,8 @@ def _narrowed(
     low, high = interval
     if high - low > NARROW * max(abs(low), abs(high)):
         margin = (high - low) / SUBDIVISIONS
-        grid = np.linspace(low - margin, high + margin, SUBDIVISIONS + 1).tolist()
+        evenly = np.linspace(low - margin, high + margin, SUBDIVISIONS + 1).tolist()
+        grid = sorted({*evenly, *(number for number in unknown.grid if low < number < high)})
         parts = list(_intervals(unknown, place, observed, grid))
     else:
         distance = _distance(unknown, place, observed)

@@ -8,12 +8,14 @@ import numpy as np
 
 from samestep.parity.identify.interpretations import Interpretation
 from samestep.parity.measure import limits
+from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial, by_kind
 from samestep.parity.measure.verdict import judge, measure_gaps
 from samestep.reference import Rule
 
 from . import estimate, hypotheses
+from .fields import rules_of_calls
 from .hypothesis import Hypothesis, Unknown
 from .observed import Observed
 from .suspect import Suspect
@@ -47,15 +49,13 @@ def explain(
     """
     wrong = _wrong_kinds(observed)
     explanation = None
-    if 0 < len(wrong) < len(by_kind(observed.trial)):
-        by_shape = hypotheses.by_shape(suspect)
-        explanation = _first_that_holds(observed, suspect, by_shape)
-        explanation = explanation or _of_some_shapes(observed, suspect, wrong)
-    explanation = (
-        explanation
-        or _first_that_holds(observed, suspect, hypotheses.every(suspect))
-        or _first_that_holds(observed, suspect, hypotheses.pairs(suspect))
-    )
+    some = 0 < len(wrong) < len(by_kind(observed.trial))
+    if some:
+        explanation = _first_that_holds(observed, suspect, hypotheses.by_shape(suspect))
+    explanation = explanation or _first_that_holds(observed, suspect, hypotheses.every(suspect))
+    if some and not explanation:
+        explanation = _of_some_shapes(observed, suspect, wrong)
+    explanation = explanation or _first_that_holds(observed, suspect, hypotheses.pairs(suspect))
     if explanation:
         return explanation
     if run_alone and len(observed.trial.start) > 1 and _is_right_alone(observed, run_alone):
@@ -67,12 +67,32 @@ def explain(
     return None
 
 
-def follows(rule: Rule, observed: Observed, home: str) -> bool:
-    """True if the optimizer takes the steps of the rule, as its framework carries it out."""
-    suspect = Suspect(rule, observed.trial, observed.dtype, 1, home=home)
-    return (
-        _first_that_holds(observed, suspect, [Hypothesis("", "", rule, observed.trial)]) is not None
-    )
+def known_rule(observed: Observed, lr: float, home: str = "") -> Rule | None:
+    """The rule of a known call, at this learning rate, whose steps the optimizer takes."""
+    for rule in rules_of_calls(lr):
+        try:
+            against = against_rule(rule, observed)
+        except ValueError:  # it cannot take a step on this trial
+            continue
+        suspect = Suspect(rule, observed.trial, observed.dtype, 1, home=home)
+        plain = Hypothesis("", "", rule, observed.trial)
+        if _first_that_holds(against, suspect, [plain]) is not None:
+            return rule
+    return None
+
+
+def against_rule(rule: Rule, observed: Observed) -> Observed:
+    """The same optimizer, of which the rule's trajectory is expected."""
+    expected = run_rule(rule, observed.trial, observed.dtype)
+    bounds = limits.of_rule(rule, observed.trial, observed.dtype)
+    return dataclasses.replace(observed, expected=expected, limits=bounds)
+
+
+def explain_by(rule: Rule, observed: Observed, home: str = "") -> Explanation | None:
+    """What explains an optimizer that may have been meant to follow the rule."""
+    against = against_rule(rule, observed)
+    suspect = Suspect(rule, observed.trial, observed.dtype, against.first_step + 1, home=home)
+    return explain(against, suspect)
 
 
 def _first_that_holds(

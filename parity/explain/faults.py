@@ -28,6 +28,10 @@ def proposals(suspect: Suspect) -> Proposals:
         text = except_that(rule, fault)
         yield Hypothesis(text, stage, rule, trial, Fault(before=before))
     yield from _uncorrected(rule, trial)
+    if len(set(trial.rate_factors)) > 1:
+        text = except_that(rule, "does not follow the learning rate when it changes")
+        own = Fault(rate=lambda moment: rule.lr)  # not rounded to float32, as a trial's rates are
+        yield Hypothesis(text, "update", rule, trial, own)
     for fault, changed in _rates(trial):
         yield Hypothesis(except_that(rule, fault), "update", rule, changed)
     yield from _sharing(rule, trial)

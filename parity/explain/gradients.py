@@ -13,7 +13,7 @@ from .simulation import Arrays
 from .suspect import Suspect, except_that
 
 FACTORS = tuple(float(x) for x in np.logspace(-12, 12, 49))
-CLIPPING = tuple(float(x) for x in np.logspace(-12, 4, 65))
+CLIPPING = tuple(float(x) for x in np.logspace(-10, 3, 157))
 COLLECTED = (2, 3, 4, 5, 6, 8, 10, 16, 32)  # gradients that are collected before a step
 WINDOWED = ("a mean", "a sum")
 LEAST_SCALE = 8.0  # of a loss scale that a limit may hide
@@ -244,10 +244,14 @@ def _number(number: float) -> str:
 Clip = Callable[[Trial, float, str], Changed]
 
 
-def _clipping(suspect: Suspect, what: str, clip: Clip) -> Callable[[float, Trial], Hypothesis]:
+def _clipping(
+    suspect: Suspect, what: str, clip: Clip
+) -> Callable[[float, Trial], Hypothesis | None]:
     """Hypotheses for ``Unknown``: gradients are clipped to a limit."""
 
-    def clipped(limit: float, trial: Trial) -> Hypothesis:
+    def clipped(limit: float, trial: Trial) -> Hypothesis | None:
+        if limit <= 0:
+            return None
         gradients, errors = clip(trial, limit, suspect.dtype)
         changed = trial.replace(gradients=gradients, sparse={})
         fault = f"clips {what} to {_number(limit)}{_hidden_scale(limit)}"

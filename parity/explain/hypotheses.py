@@ -23,14 +23,14 @@ MOST_ELEMENTS = 100_000
 def every(suspect: Suspect) -> Proposals:
     """All hypotheses, the likely ones first; those with a number to be estimated come late."""
     yield from known_deviations(suspect)
-    unknowns = []
+    unknowns: list[Unknown] = []
     for part in (gradients.proposals, faults.proposals, fields.proposals, shapes.proposals):
         for proposal in part(suspect):
             if isinstance(proposal, Unknown):
                 unknowns.append(proposal)
             else:
                 yield proposal
-    yield from unknowns
+    yield from reversed(unknowns)  # a field before a factor, where both are as plain
     if sum(start.size for start in suspect.trial.start.values()) <= MOST_ELEMENTS:
         yield from fields.known_calls(suspect.rule.lr, suspect.trial)
 

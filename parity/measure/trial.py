@@ -144,7 +144,7 @@ def designed(rules: Iterable[Rule | None], steps: int = STEPS) -> Trial:
     matrices = [rule for rule in stated if isinstance(rule, streams.MATRICES)]
     trial = of_streams(tuple(streams.PATTERNS), steps, matrices[0] if matrices else None)
     for rule in stated:
-        trial = _accepted_shapes(rule, trial)
+        trial = accepted_by(rule, trial)
     return trial
 
 
@@ -201,6 +201,21 @@ def by_kind(trial: Trial) -> dict[str, list[str]]:
     return kinds
 
 
+def describe_shapes(trial: Trial) -> list[str]:
+    """Which shapes the tensors have, and which were left out and why, line by line."""
+    kinds = []
+    for kind, names in by_kind(trial).items():
+        shapes = dict.fromkeys(str(trial.start[name].shape) for name in names)
+        kinds.append(f"{kind} {', '.join(shapes)}")
+    lines = [f"of these shapes: {'; '.join(kinds)}"]
+    reasons: dict[str, list[str]] = {}
+    for kind, reason in trial.left_out.items():
+        reasons.setdefault(reason, []).append(kind)
+    for reason, left_out in reasons.items():
+        lines.append(f"left out: {', '.join(left_out)} ({reason})")
+    return lines
+
+
 def without_kinds(trial: Trial, reasons: dict[str, str]) -> Trial:
     """The trial without these kinds of shapes, each with the reason why it is left out."""
     names = [name for name, start in trial.start.items() if kind_of(start.shape) not in reasons]
@@ -221,9 +236,7 @@ def accepted(
     for kind, names in kinds.items():
         outcome = attempt(trial.only(names).first(REFUSED_WITHIN))
         if isinstance(outcome, Exception):
-            reasons[kind] = (
-                f"{words}: {str(outcome).splitlines()[0] if str(outcome) else outcome!r}"
-            )
+            reasons[kind] = f"{words}: {_first_line(outcome)}"
     fitting = [kind for kind in kinds if kind not in reasons]
     if not fitting or len(kinds) == 1:
         raise failure
@@ -231,12 +244,16 @@ def accepted(
     outcome = attempt(rest.first(REFUSED_WITHIN))
     if len(fitting) > 1 and isinstance(outcome, Exception):
         for kind in fitting[1:]:
-            reasons[kind] = f"{words} together with {fitting[0]}: {str(outcome).splitlines()[0]}"
+            reasons[kind] = f"{words} together with {fitting[0]}: {_first_line(outcome)}"
         rest = without_kinds(trial, reasons)
     return rest
 
 
-def _accepted_shapes(rule: Rule, trial: Trial) -> Trial:
+def _first_line(failure: Exception) -> str:
+    return (str(failure) or repr(failure)).splitlines()[0]
+
+
+def accepted_by(rule: Rule, trial: Trial) -> Trial:
     """The trial without the shapes that the rule refuses."""
     reasons = {}
     for kind, names in by_kind(trial).items():

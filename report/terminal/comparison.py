@@ -136,22 +136,7 @@ def describe_trial(question: Question, trial: Trial) -> str:
     if factors != [1]:
         rate = f"{factors[0]:g} to {factors[-1]:g} of {rate}"
     text = f"{source}: {trial.steps} steps, {elements} elements, {question.dtype}, each at {rate}"
-    return f"{text}\n   {describe_shapes(trial)}"
-
-
-def describe_shapes(trial: Trial) -> str:
-    """Return which shapes the tensors have, and which were left out and why."""
-    kinds = []
-    for kind, names in trials.by_kind(trial).items():
-        shapes = dict.fromkeys(str(trial.start[name].shape) for name in names)
-        kinds.append(f"{kind} {', '.join(shapes)}")
-    text = f"of these shapes: {'; '.join(kinds)}"
-    reasons: dict[str, list[str]] = {}
-    for kind, reason in trial.left_out.items():
-        reasons.setdefault(reason, []).append(kind)
-    for reason, left_out in reasons.items():
-        text += f"\n   left out: {', '.join(left_out)}; {reason}"
-    return text
+    return "\n   ".join([text, *trials.describe_shapes(trial)])
 
 
 def answer_lines(question: Question, answer: Answer, gradients: str) -> Iterator[str]:
