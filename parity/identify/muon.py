@@ -260,7 +260,7 @@ def _first_lengths(data: FitData, thetas: Sequence[np.ndarray]) -> np.ndarray:
 def _fit(
     template: RuleTemplate, start: Numbers, matrices: Matrices
 ) -> list[tuple[FittedRule, RuleTemplate]]:
-    """The fit on a few steps, and on all of them if that comes near; none where no rule is allowed."""
+    """The fit on a few steps, and on all if that comes near; none where no rule is allowed."""
     fitted = fit(template, start, matrices.data(STEPS), ITERATIONS)
     if fitted is None:
         return []
