@@ -42,6 +42,7 @@ from .family import (
     choices_of,
 )
 from .features import Features
+from .ftrl import fit_first_step
 from .trials import probe_scales
 
 RHO = (0.5, 0.8, 0.9, 0.97, 0.99, 0.999)
@@ -202,14 +203,20 @@ def _start_adadelta(point: Numbers, flags: Flags, features: Features) -> Numbers
 
 
 def _start_ftrl(point: Numbers, flags: Flags, features: Features) -> Numbers:
-    half = features.half_gradient
-    largest = float(probe_scales()[-1])
-    lr = features.longest * largest ** (-2 * point.get("lr_power", -0.5) - 1)
-    numbers = {"lr": max(TINY, lr), "l1": features.dead_zone}
-    if SHARE in point:
-        rest = (1 - point[SHARE]) * half
-        return {**numbers, "beta": point[SHARE] * half, "initial_accumulator": max(TINY, rest**2)}
-    return {**numbers, "initial_accumulator": max(TINY, half**2), **point}
+    first = fit_first_step(features)
+    share = point[SHARE]
+    numbers = {
+        "lr": first.lr,
+        "initial_accumulator": first.initial_accumulator,
+        "l1": first.l1,
+        "l2": (1 - share) * first.ridge / 2,
+        "beta": share * first.ridge * first.lr,
+    }
+    return numbers if first.has_usual_power else {**numbers, "lr_power": -first.power}
+
+
+def _may_be_ftrl(flags: Flags, features: Features) -> bool:
+    return fit_first_step(features).fits
 
 
 def _start_ftrl_without_power(point: Numbers, flags: Flags, features: Features) -> Numbers:
@@ -228,11 +235,9 @@ RMSPROP_WITH_BUFFER = _products(PLAIN_RMSPROP, BUFFERS)
 RMSPROP: Grid = {"rho": RHO}
 RMSPROP_MOMENTUM: Grid = {"rho": RHO, "momentum": (0.5, 0.9)}
 RMSPROP_STARTED: Grid = {SHARE: (0.0, 0.5)}  # a mean square that starts above zero
-FTRL_RIDGE: Grid = {"l2": (0.0, 0.5), "shrinkage": (0.0, 0.1), SHARE: (0.0, 0.3, 0.7)}
+FTRL_GRID: Grid = {"shrinkage": (0.0, 0.01, 0.1, 1.0), SHARE: (0.0, 0.3, 0.7, 1.0)}
 FTRL_RIDGE_WITHOUT_POWER: Grid = {"shrinkage": (0.0, 0.1), SHARE: (0.0, 0.5)}
-FTRL_POWERS: Grid = {"lr_power": (-0.2, -0.3, -0.4, -0.6, -0.8), "initial_accumulator": (1e-3, 0.1)}
-FTRL_GRIDS: tuple[Grid, ...] = ({}, FTRL_RIDGE, FTRL_POWERS, {**FTRL_POWERS, **FTRL_RIDGE})
-FTRL_DECAYS = {"weight_decay": (0.01, 0.3)}
+FTRL_DECAYS = {"weight_decay": (1e-3, 0.1)}
 FTRL_WITHOUT_POWER = (  # steps are proportional to what of the gradient is beyond l1
     Family(
         FTRL, _start_ftrl_without_power, FTRL_RIDGE_WITHOUT_POWER, [{"lr_power": 0.0}], decays=()
@@ -257,13 +262,17 @@ def _adagrad_families(late: Grid) -> list[Family]:
     ]
 
 
-def _ftrl_families(decay: Decay) -> list[Family]:
-    """FTRL moves weights without a gradient even without decay, so the features do not tell it."""
-    flags = [{"decay": decay}]
-    return [
-        Family(FTRL, _start_ftrl, {**grid, **FTRL_DECAYS}, flags, (), _weights_decay)
-        for grid in FTRL_GRIDS
-    ]
+FTRL_FAMILIES = (  # it moves weights without a gradient even without decay
+    Family(FTRL, _start_ftrl, FTRL_GRID, decays=(), applies=_may_be_ftrl),
+    Family(
+        FTRL,
+        _start_ftrl,
+        {**FTRL_GRID, **FTRL_DECAYS},
+        [{"decay": decay} for decay in choices_of(FTRL, "decay")],
+        (),
+        _may_be_ftrl,
+    ),
+)
 
 
 ADAPTIVE_FAMILIES = (
@@ -281,8 +290,7 @@ ADAPTIVE_FAMILIES = (
     Family(
         ScheduleFree, _start_schedule_free, {"beta1": (0.9,), "beta2": BETA2, "warmup": WARMUPS}
     ),
-    *(Family(FTRL, _start_ftrl, grid, decays=()) for grid in FTRL_GRIDS),
-    *itertools.chain.from_iterable(map(_ftrl_families, choices_of(FTRL, "decay"))),
+    *FTRL_FAMILIES,
 )
 
 

@@ -36,7 +36,8 @@ class Features:
     whole tensor's step over that of the tensor, without the shrinking.
 
     ``elementwise``: elements of a vector do not influence each other. ``shape_matters``: a
-    matrix is not moved as the vector of its elements is.
+    matrix is not moved as the vector of its elements is. ``sizes`` and ``lengths``: gradients of
+    all sizes, and how long a step each makes from zero.
     """
 
     maximizes: bool
@@ -53,6 +54,8 @@ class Features:
     relative_length: float
     elementwise: bool
     shape_matters: bool
+    sizes: tuple[float, ...]
+    lengths: tuple[float, ...]
 
     def allows_decay(self, decay: Decay) -> bool:
         """True if such a weight decay may be what moves weights without a gradient.
@@ -85,7 +88,7 @@ def measure_features(trajectory: Trajectory, trial: Trial) -> Features:
     shrink = _shrink(begin, after)
     moved = np.abs(begin - after[0].astype(np.float64))
     return Features(
-        maximizes=bool(np.nanmedian(np.sign(-first_step) * np.sign(gradients)) < 0),
+        maximizes=float(np.nansum(np.sign(-first_step) * np.sign(gradients))) < 0,
         linear=_all_equal(ratios),
         constant_length=constant,
         slope=float(ratios[0]),
@@ -99,6 +102,8 @@ def measure_features(trajectory: Trajectory, trial: Trial) -> Features:
         relative_length=_relative_length(trial, trajectory, shrink or 0.0),
         elementwise=_moves_alike(trajectory, "part", "plain"),
         shape_matters=not _moves_alike(trajectory, "folded", "plain"),
+        sizes=tuple(map(float, sizes)),
+        lengths=tuple(map(float, lengths)),
     )
 
 

@@ -20,7 +20,7 @@ from .fit import EXACT, ITERATIONS, FittedRule, fit, rank_starts
 from .fit_data import FitData, fit_data
 from .observe import Observation
 from .polynomial import find_polynomials
-from .search import reseed_vanished
+from .search import HOPELESS, reseed_vanished
 from .trials import idle_matrix
 
 MATRICES = ("matrix", "wide", "folded")  # the probes that are matrices
@@ -35,7 +35,7 @@ USUAL_POLYNOMIAL = {"a": 3.4445, "b": -4.7750, "c": 2.0315}
 MOST_STEPS = 7  # of the polynomial
 NEAR = 1e-3  # the error of a grid point that may become exact
 BEST = 6  # templates that are fitted
-BEST_POLYNOMIALS = 12  # polynomials that are tried
+SHARED = ("lr", "decay")  # fields that matrices and vectors have in common
 LIKELY_SHAPES: tuple[Flags, ...] = (  # torch's two choices
     {"shape_scale": ShapeScale.ASPECT_RATIO},
     {"shape_scale": ShapeScale.LONGER_SIDE, "lr_scale": 0.2},
@@ -121,17 +121,40 @@ def propose_muon(matrices: Matrices) -> list[FittedRule]:
 
     Other polynomials are fitted if the usual one does not fit.
     """
-    ranked = _rank(matrices, _usual_templates(matrices))
-    if not ranked or ranked[0][0] > NEAR:
-        ranked = _rank(matrices, _templates_of_polynomials(matrices)) + ranked
-    fitted = []
-    for _, template, start in ranked[:BEST]:
-        rule = _fit(template, start, matrices)
-        if rule:
-            fitted.append(_with_fallback(rule, matrices))
-            if rule.error < EXACT:
-                break
-    return sorted(fitted, key=lambda rule: rule.error)
+    fitted = _fit_best(matrices, _usual_templates(matrices))
+    if not fitted or fitted[0].error > NEAR:
+        fitted += _fit_best(matrices, _templates_of_polynomials(matrices))
+    return [_with_fallback(rule, matrices) for rule in sorted(fitted, key=_error)]
+
+
+def _error(fitted: FittedRule) -> float:
+    return fitted.error
+
+
+def _fit_best(
+    matrices: Matrices, templates: Iterator[tuple[RuleTemplate, list[Numbers]]]
+) -> list[FittedRule]:
+    """The templates that come near at some point of their grids, fitted; the nearest first."""
+    fitted: list[tuple[FittedRule, RuleTemplate]] = []
+    for _, template, start in _rank(matrices, templates)[:BEST]:
+        fitted += _fit(template, start, matrices)
+        if fitted and fitted[-1][0].error < EXACT:
+            break
+    fitted.sort(key=lambda pair: pair[0].error)
+    if fitted and EXACT <= fitted[0][0].error <= NEAR:
+        fitted += _fit_alternatives(*fitted[0], matrices)
+    return sorted((rule for rule, _ in fitted), key=_error)
+
+
+def _fit_alternatives(
+    near: FittedRule, template: RuleTemplate, matrices: Matrices
+) -> Iterator[tuple[FittedRule, RuleTemplate]]:
+    """The same with another place of epsilon or kind of decay, which a few steps hardly tell."""
+    for decay, place in itertools.product(matrices.decays(), choices_of(Muon, "epsilon_at")):
+        changed = {"epsilon_at": place} if decay is None else {"epsilon_at": place, "decay": decay}
+        fixed = {**template.fixed, **changed}
+        if fixed != template.fixed:
+            yield from _fit(RuleTemplate(Muon, fixed), near.numbers, matrices)
 
 
 Ranked = tuple[float, RuleTemplate, Numbers]
@@ -165,7 +188,7 @@ def _templates_of_polynomials(matrices: Matrices) -> Iterator[tuple[RuleTemplate
     gradients = [gradient[0] for gradient in data.gradients]
     if matrices.maximize:
         gradients = [-gradient for gradient in gradients]
-    for found in find_polynomials(gradients, moves, MOST_STEPS)[:BEST_POLYNOMIALS]:
+    for found in find_polynomials(gradients, moves, MOST_STEPS):
         for flags in _flags(matrices):
             fixed = {**flags, "ns_steps": found.steps, "shape_scale": found.shape_scale}
             numbers = {"a": found.a, "b": found.b, "c": found.c}
@@ -193,8 +216,9 @@ def _flags(matrices: Matrices) -> Iterator[dict[str, Any]]:
     for decay, nesterov, place in itertools.product(
         matrices.decays(), (True, False), choices_of(Muon, "epsilon_at")
     ):
-        fixed = {**matrices.fallback, "nesterov": nesterov, "epsilon_at": place}
-        fixed["maximize"] = matrices.maximize
+        shared = {name: matrices.fallback[name] for name in SHARED if name in matrices.fallback}
+        fixed = {**shared, "nesterov": nesterov, "epsilon_at": place}
+        fixed |= {"maximize": matrices.maximize, "adam": False}  # matrices tell nothing about it
         if decay is not None and fixed.setdefault("decay", decay) is not decay:
             continue
         yield fixed
@@ -233,20 +257,25 @@ def _first_lengths(data: FitData, thetas: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([np.sqrt(np.mean(step**2)) for step in steps])
 
 
-def _fit(template: RuleTemplate, start: Numbers, matrices: Matrices) -> FittedRule | None:
-    """The fit on a few steps, and on all of them if that comes near."""
+def _fit(
+    template: RuleTemplate, start: Numbers, matrices: Matrices
+) -> list[tuple[FittedRule, RuleTemplate]]:
+    """The fit on a few steps, and on all if that comes near; none where no rule is allowed."""
     fitted = fit(template, start, matrices.data(STEPS), ITERATIONS)
-    if fitted is None or fitted.error > NEAR:
-        return fitted
-    data = matrices.data(matrices.observation.trial.steps)
-    numbers = reseed_vanished(fitted, data)
-    return fit(template, numbers, data, MANY_ITERATIONS) or fitted
+    if fitted is None:
+        return []
+    if fitted.error <= HOPELESS:
+        data = matrices.data(matrices.observation.trial.steps)
+        numbers = reseed_vanished(fitted, data)
+        fitted = fit(template, numbers, data, MANY_ITERATIONS) or fitted
+    return [(fitted, template)]
 
 
 def _with_fallback(fitted: FittedRule, matrices: Matrices) -> FittedRule:
-    """The same, and the numbers of the rule that moves vectors count as fitted, too."""
+    """The same with the rule that moves vectors, whose numbers count as fitted, too."""
+    rule = fitted.rule.replace(**matrices.fallback)
     names = [name for name, value in matrices.fallback.items() if isinstance(value, float)]
-    return fitted._replace(names=(*fitted.names, *names))
+    return fitted._replace(rule=rule, names=(*fitted.names, *names))
 
 
 def propose_usual_muon(observation: Observation) -> list[FittedRule]:

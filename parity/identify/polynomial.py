@@ -13,13 +13,30 @@ import numpy as np
 
 from samestep.reference import ShapeScale
 
-GRID = np.stack(  # polynomials a, b, c to start from, (3, polynomials)
+COARSE = np.stack(  # polynomials a, b, c to start from, (3, polynomials)
     [axis.ravel() for axis in np.meshgrid(
         np.linspace(0.5, 5, 28), np.linspace(-6, 0, 25), np.linspace(0, 4, 21)
     )]
 )  # fmt: skip
+USUAL = (3.4445, -4.7750, 2.0315)
+SPREAD = np.linspace(0.3, 1.7, 281)  # factors of one of the usual numbers
+EXACT = 1e-7  # an error so small that the polynomial may be right
+MOST = 4  # polynomials that are returned
 MOST_STARTS = 6  # points of the grid that are fitted from, for each number of steps
 EVALUATIONS = 60
+
+
+def _grid() -> np.ndarray:
+    """Polynomials to start from, (3, polynomials): also the usual one with one number changed."""
+    lines = []
+    for i in range(len(USUAL)):
+        line = np.repeat(np.array(USUAL)[:, None], len(SPREAD), axis=1)
+        line[i] *= SPREAD
+        lines.append(line)
+    return np.concatenate([COARSE, *lines], axis=1)
+
+
+GRID = _grid()
 
 
 class Polynomial(NamedTuple):
@@ -39,7 +56,7 @@ class Polynomial(NamedTuple):
 def find_polynomials(
     gradients: Sequence[np.ndarray], moves: Sequence[np.ndarray], most_steps: int
 ) -> list[Polynomial]:
-    """Polynomials that fit the first step of some matrices, the nearest first.
+    """Polynomials that fit the first step of some matrices, the likely ones first.
 
     ``moves`` are what was subtracted from each matrix. Polynomials are applied up to ``most_steps``
     times.
@@ -60,7 +77,10 @@ def find_polynomials(
         for start in _best_of_grid(x, due, steps):
             error, numbers = _fit(x, due, steps, start)
             polynomials.append(Polynomial(error, *numbers, steps, shape_scale))
-    return sorted(polynomials, key=lambda polynomial: polynomial.error)
+    exact = [polynomial for polynomial in polynomials if polynomial.error < EXACT]
+    if exact:  # more steps can imitate fewer
+        return sorted(exact, key=lambda polynomial: (polynomial.steps, polynomial.error))[:MOST]
+    return sorted(polynomials, key=lambda polynomial: polynomial.error)[:MOST]
 
 
 def _scale(shape_scale: ShapeScale, shape: tuple[int, ...]) -> float:

@@ -17,7 +17,7 @@ from samestep.parity.runners import worker
 from samestep.parity.runners.result import RunResult
 from samestep.parity.runners.specs import Kind, OptimizerSpec
 from samestep.parity.tests.support.require import require
-from samestep.reference import Lion, Rprop, Rule
+from samestep.reference import Lion, Muon, Rprop, Rule
 
 require("scipy")  # identify fits with it
 
@@ -189,14 +189,27 @@ def drawn_widely(kind: type[Rule], seed: int) -> Rule:
 
     A third of the numbers are defaults, a third are numbers that people write.
     """
-    for attempt in range(100):
-        dice = _Dice(1000 * seed + attempt)
+    for attempt in range(10_000):
+        dice = _Dice(10_000 * seed + attempt)
         values = {field.name: _drawn_field(field, dice) for field in dataclasses.fields(kind)}
         try:
-            return kind(**values)
+            rule = kind(**values)
         except ValueError:  # numbers that do not go together, or a zero where none is allowed
             continue
+        if not isinstance(rule, Muon) or _bounds_singular_values(rule):
+            return rule
     raise AssertionError(f"no {kind.__name__} can be drawn with seed {seed}")
+
+
+def _bounds_singular_values(rule: Muon) -> bool:
+    """True if the polynomial takes no singular value from 0 to 1 beyond 2, however often."""
+    values = np.linspace(0, 1, 101)
+    for _ in range(rule.ns_steps):
+        square = values * values
+        values = values * (rule.a + square * (rule.b + square * rule.c))
+        if np.abs(values).max() > 2:
+            return False
+    return True
 
 
 def _drawn_field(field: Any, dice: _Dice) -> Any:
