@@ -111,7 +111,7 @@ def test_clipping_is_given_once() -> None:
     """Keras' own beside ours is refused, and so is what is no clipping."""
     with pytest.raises(ValueError, match=r"given once, got ClipNorm\(limit=1.0\) and clipnorm=2.0"):
         in_keras.Clipped(Adam(), ClipNorm(limit=1.0), clipnorm=2.0)
-    with pytest.raises(ValueError, match=r"must be one such as ClipNorm\(limit=1.0\), got 1.0"):
+    with pytest.raises(ValueError, match=r"must be one such as ClipNorm.*, got 1.0"):
         in_keras.Clipped(Adam(), 1.0)
 
 
