@@ -15,10 +15,10 @@ from samestep.reference.adam import Adam
 from samestep.reference.rule import Buffer, Decay, Epsilon, Rule
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native
+from .call import CONSTANT, Call, Inexpressible, Native
 from .dialect import Dialect
 from .pytorch import with_epsilon_in_the_accumulator
-from .refusal import refuse
+from .remedy import NEGATED_LOSS, Workaround
 
 NATIVES = {
     "Momentum": Native(
@@ -75,18 +75,18 @@ def read(name: str, /, **arguments: Any) -> Rule:
     return native.rule(**fields)
 
 
-def spell(rule: Rule) -> Call:
-    """The operator and inputs that mean the rule in exact arithmetic, or Inexpressible."""
+def express(rule: Rule) -> Call | None:
+    """The operator and inputs that mean the rule in exact arithmetic, or None."""
     condition = ""
     exact = rule
     if isinstance(rule, SGD) and rule.momentum and rule.buffer is Buffer.STEPS:
         exact = rule.replace(buffer=Buffer.GRADIENTS)
-        condition = "while the learning rate stays constant"
+        condition = CONSTANT
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
         exact = with_epsilon_in_the_accumulator(rule)
     name = onnx.native_for(exact)
     if name is None:
-        raise refuse(rule, onnx, f"ordinary operators that write out {rule!r}")
+        return None
     arguments = NATIVES[name].spell(exact)
     if isinstance(exact, SGD):
         arguments["beta"] = 1 - exact.dampening if exact.momentum else 1.0
@@ -126,6 +126,21 @@ def _scaled(title: str) -> Inexpressible:
     return Inexpressible(f"beta of {title} without momentum, or with Nesterov's", why, "beta=1")
 
 
+WORKAROUNDS = (
+    NEGATED_LOSS,
+    Workaround(
+        lambda rule: isinstance(rule, Adam) and not rule.bias_correction,
+        lambda rule: rule.replace(bias_correction=True, epsilon_at=Epsilon.HAT),
+        each_step="T = 0",
+    ),
+)
+
 onnx = Dialect(
-    name="onnx", prefix="ai.onnx.preview.training", natives=NATIVES, read=read, spell=spell
+    name="onnx",
+    prefix="ai.onnx.preview.training",
+    natives=NATIVES,
+    read=read,
+    express=express,
+    ours="ordinary operators that write out {rule}",
+    workarounds=WORKAROUNDS,
 )
