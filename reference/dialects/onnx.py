@@ -15,7 +15,7 @@ from samestep.reference.adam import Adam
 from samestep.reference.rule import Buffer, Decay, Epsilon, Rule
 from samestep.reference.sgd import SGD
 
-from .call import CONSTANT, Call, Inexpressible, Native
+from .call import CONSTANT, Call, Inexpressible, Native, Remedy
 from .dialect import Dialect
 from .pytorch import with_epsilon_in_the_accumulator
 from .remedy import NEGATED_LOSS, Workaround
@@ -64,7 +64,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
     if arguments.get("T", FIRST_T[name]) != FIRST_T[name]:
         raise _counted_otherwise(title, FIRST_T[name])
     if arguments.get("norm_coefficient_post"):
-        raise _decayed_after(title)
+        raise _decayed_after(title, native.fields(values), arguments["norm_coefficient_post"])
     fields = native.fields(values)
     if native.rule is SGD:
         if not isinstance(fields["nesterov"], bool):
@@ -103,19 +103,22 @@ def _counted_otherwise(title: str, first: int) -> Inexpressible:
             "a first step of (1 - alpha) / sqrt(1 - beta) times the right one: 3.2 with the "
             "defaults"
         )
-        return Inexpressible(f"{title} with another first T", why, "T=1 in the first step", size)
+        instead = "T=1 in the first step, if bias is to be corrected from there"
+        return Inexpressible(f"{title} with another first T", why, instead, size)
     why = "T=0 marks the first step, and the learning rate decays from there"
-    return Inexpressible(f"{title} with another first T", why, "T=0 in the first step")
+    instead = "T=0 in the first step, if the rate is to decay from there"
+    return Inexpressible(f"{title} with another first T", why, instead)
 
 
-def _decayed_after(title: str) -> Inexpressible:
+def _decayed_after(title: str, fields: dict[str, Any], share: float) -> Inexpressible:
+    """The error for weight decay after the step; ``fields`` are those of the rule without it."""
     why = "it shrinks the parameters after the step, by a share that no learning rate scales"
-    instead = (
-        "at a constant R, Adam(lr=R * (1 - c), weight_decay=c / lr, decay=DECOUPLED, "
-        "epsilon_at=HAT) for "
-        "c = norm_coefficient_post"
-    )
-    return Inexpressible(f"norm_coefficient_post of {title}", why, instead)
+    what = f"norm_coefficient_post of {title}"
+    lr = fields["lr"]
+    if fields["weight_decay"] or not lr:
+        return Inexpressible(what, why, "ordinary operators that write out both kinds of decay")
+    rule = Adam(**{**fields, "weight_decay": share / lr, "decay": Decay.AFTER})
+    return Inexpressible(what, why, [Remedy(repr(rule), condition=CONSTANT)])
 
 
 def _scaled(title: str) -> Inexpressible:
@@ -123,7 +126,8 @@ def _scaled(title: str) -> Inexpressible:
         "from the second step on it scales the gradient, and no rule here does without plain "
         "momentum"
     )
-    return Inexpressible(f"beta of {title} without momentum, or with Nesterov's", why, "beta=1")
+    instead = "the operator itself; or beta=1, if the gradient is not to be scaled"
+    return Inexpressible(f"beta of {title} without momentum, or with Nesterov's", why, instead)
 
 
 WORKAROUNDS = (

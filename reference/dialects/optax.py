@@ -210,7 +210,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
         fields.update(lr=-fields["lr"], maximize=True)
     if fields.get("maximize") and fields.get("weight_decay"):
         why = "a learning rate that climbs also turns the sign of the decay, and no rule here does"
-        instead = "a positive learning rate and a negated loss"
+        instead = f"{title} itself; a positive learning rate and a negated loss shrink the weights"
         raise Inexpressible(f"{title} uphill with weight decay", why, instead)
     if native.rule is Adagrad and not fields["epsilon"] and not fields["initial_accumulator"]:
         what = f"{title} with neither eps nor an initial accumulator"

@@ -128,7 +128,7 @@ REFUSALS = (
         lambda rule: (
             isinstance(rule, RMSprop)
             and rule.initial_mean_square != 1
-            and tensorflow1.express(rule.replace(initial_mean_square=1.0))
+            and express(rule.replace(initial_mean_square=1.0))
         ),
         "its mean square starts at 1, this rule's at {initial_mean_square}",
         size=(

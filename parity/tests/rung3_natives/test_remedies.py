@@ -22,7 +22,8 @@ from samestep.parity.measure import limits, streams
 from samestep.parity.measure.rule_run import run_tensor
 from samestep.parity.measure.verdict import judge_tensor
 from samestep.parity.runners import specs
-from samestep.reference import RULES, Adafactor, Muon, Rule, dialects
+from samestep.parity.tests.support.require import require
+from samestep.reference import RULES, Adafactor, Adam, Muon, Rule, dialects
 from samestep.reference.dialects import Call, Inexpressible
 from samestep.reference.dialects.call import CONSTANT
 
@@ -244,7 +245,7 @@ def drawn_number(field: "dataclasses.Field[Any]", draw: random.Random) -> float:
     """The default, or another number that the field may have."""
     low, high = (float(bound) for bound in field.metadata["interval"][1:-1].split(","))
     allowed = [x for x in NUMBERS if low < x < high or (x == low == 0 and "[0" in str(field))]
-    return draw.choice([field.default, *allowed])
+    return float(draw.choice([field.default, *allowed]))
 
 
 @pytest.mark.parametrize("dialect", dialects.DIALECTS.values(), ids=repr)
@@ -278,3 +279,56 @@ def answers(rule: Rule, dialect: dialects.Dialect) -> list[str]:
     plain = f"{dialect.name}:{Call(call.name, call.arguments)}"
     said = [f"{plain}, {call.condition}" if call.condition else plain]
     return [*said, f"{plain}{BEFORE_EACH_STEP}{call.each_step}"] if call.each_step else said
+
+
+def test_remedy_keeps_the_buffer_of_the_rule_that_was_read() -> None:
+    """PyTorch's buffer of gradients in Keras, at rates of 0.1, 0.1 and 0.01 along gradients of 1.
+
+    A buffer of steps would be at -0.6339.
+    """
+    rule = dialects.read("pytorch:SGD(lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)")
+    ours, call = answers(rule, dialects.keras)
+    case = Case(np.zeros(1), np.ones((3, 1)), [0.1, 0.1, 0.01])
+    assert round(run_plan(plan_of(ours), case)[-1].item(), 4) == -0.4954
+    assert plan_of(call).condition == CONSTANT
+
+
+def onnx_adam(t: int, start: float, lr: float, post: float) -> list[float]:
+    """The places of ONNX' own Adam after two steps along gradients of 1 and -2.
+
+    ``t`` is the T of both steps, ``post`` the norm_coefficient_post.
+    """
+    require("onnx")
+    from onnx.reference.ops.aionnx_preview_training.op_adam import _apply_adam
+
+    x, v, h = start, 0.0, 0.0
+    places = []
+    for step, g in enumerate((1.0, -2.0)):
+        now = t + step if t else 0
+        x, v, h = _apply_adam(lr, now, x, g, v, h, 0.0, post, 0.9, 0.999, 1e-6)
+        places.append(float(x))
+    return places
+
+
+@pytest.mark.parametrize(
+    ("rule", "t", "post"),
+    [
+        (Adam(lr=0.1, epsilon=1e-6, bias_correction=False), 0, 0.0),
+        (Adam(lr=0.1, epsilon=1e-6, epsilon_at="HAT", weight_decay=0.5, decay="AFTER"), 1, 0.05),
+    ],
+    ids=repr,
+)
+def test_onnx_takes_the_steps_of_its_remedies(rule: Rule, t: int, post: float) -> None:
+    """T = 0 in every step corrects no bias; norm_coefficient_post decays after the step."""
+    start, gradients = np.ones(1), np.array([[1.0], [-2.0]])
+    bounds = limits.of_tensor(rule, start, gradients, "float64")
+    actual = np.array(onnx_adam(t, 1.0, rule.lr, post))[:, None]
+    expected = run_tensor(rule, start, gradients, "float64")
+    verdict = judge_tensor(start, expected, actual, bounds)
+    assert verdict.holds, verdict
+    if post:
+        with pytest.raises(Inexpressible) as refusal:
+            dialects.onnx.read("Adam", R=rule.lr, norm_coefficient_post=post)
+        (remedy,) = refusal.value.remedies
+        assert remedy.use == repr(rule)
+        assert remedy.condition == CONSTANT
