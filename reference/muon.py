@@ -69,9 +69,7 @@ class Muon(Rule):
     b: float = number(-4.7750, "(-inf, inf)")
     c: float = number(2.0315, "(-inf, inf)")
     ns_steps: int = whole(5, "[0, 100)")
-    shape_scale: ShapeScale = one_of(
-        ShapeScale.ASPECT_RATIO, ShapeScale.LONGER_SIDE, ShapeScale.ONE
-    )
+    shape_scale: ShapeScale = one_of(*ShapeScale)
     lr_scale: float = number(1.0, "[0, inf)")
     adam: bool = flag(True)
     adam_lr_scale: float = number(1.0, "[0, inf)", matters_with=("adam",))
@@ -93,6 +91,11 @@ class Muon(Rule):
             decay=self.decay,
             maximize=self.maximize,
         )
+
+    def is_active(self, name: str) -> bool:
+        """As in ``Rule``; decay also acts with the weight decay of ``fallback``."""
+        of_fallback = name == "decay" and self.adam and bool(self.adam_weight_decay)
+        return of_fallback or super().is_active(name)
 
     def start(self, theta: Array, xp: Namespace) -> State:
         if len(theta.shape) == 2:

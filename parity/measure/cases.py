@@ -214,6 +214,7 @@ FURTHER = {
         "initial_scale=1.0)",
         "optax:adam(learning_rate=0.001)",
         "optax:adamw(learning_rate=0.001, weight_decay=0.25)",
+        "optax:amsgrad(learning_rate=0.001, bias_correction_mu=False, bias_correction_nu=False)",
         "optax:nadam(learning_rate=0.002)",
         "optax:nadamw(learning_rate=0.002, weight_decay=0.25)",
         "optax:radam(learning_rate=0.001)",

@@ -245,7 +245,9 @@ def torch_asgd(rule: Rule) -> Rule:
 
 
 def float32_betas(rule: Rule) -> Rule:
-    """The bias corrections use betas rounded to float32."""
+    """The bias corrections, if there are any, use betas rounded to float32."""
+    if not rule.to_dict().get("bias_correction", True):
+        return rule
     return _convert(_FLOAT32_POWERS[type(rule)], rule)
 
 

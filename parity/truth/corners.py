@@ -612,6 +612,22 @@ def muons_adam_has_a_share_of_its_rate(reference: Reference) -> Iterator[Fact]:
     yield Fact("refusal of three dimensions", expected, message)
 
 
+def muons_adam_has_a_decay_of_its_own(reference: Reference) -> Iterator[Fact]:
+    """The kind of decay has an effect where either weight decay is above 0."""
+    kind = reference.rule("Muon")
+    for weight_decay, of_adam, adam, expected in (
+        (0.0, 0.0, True, False),
+        (0.5, 0.0, False, True),
+        (0.0, 0.5, True, True),
+        (0.0, 0.5, False, False),
+    ):
+        rule = kind(weight_decay=weight_decay, adam_weight_decay=of_adam, adam=adam)
+        yield Fact(f"decay of {rule!r} is active", expected, rule.is_active("decay"))
+    yield Fact(
+        "epsilon_at", False, kind(epsilon=0.0, adam_weight_decay=0.5).is_active("epsilon_at")
+    )
+
+
 CORNERS: dict[str, tuple[Corner, ...]] = {  # by module, or by rule
     "rule": (
         base_class_refuses,
@@ -654,6 +670,6 @@ CORNERS: dict[str, tuple[Corner, ...]] = {  # by module, or by rule
         floor_lies_under_the_mean_of_the_factors,
         only_decoupled_decay_changes_what_adafactor_measures,
     ),
-    "Muon": (muons_adam_has_a_share_of_its_rate,),
+    "Muon": (muons_adam_has_a_share_of_its_rate, muons_adam_has_a_decay_of_its_own),
 }
 CORNERS_OF_EVERY_RULE = (hyperparameters, states)

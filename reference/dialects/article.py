@@ -10,8 +10,9 @@ from typing import Any
 from samestep.reference.adagrad import Adagrad
 from samestep.reference.rule import Epsilon, Rule
 
-from .call import Call, Inexpressible, Native
+from .call import Call, Native
 from .dialect import Dialect
+from .remedy import NEGATED_LOSS
 
 NATIVES = {
     "Adagrad": Native(
@@ -22,7 +23,15 @@ NATIVES = {
         state={"G": "G"},
     ),
 }  # fmt: skip
-INSTEAD = "dialects.pytorch or dialects.keras"
+
+
+LACKING = dict.fromkeys(
+    (
+        *("SGD", "ASGD", "Rprop", "FTRL", "Adadelta", "RMSprop", "Adam", "Adamax", "NAdam"),
+        *("RAdam", "ScheduleFree", "Lion", "LAMB", "Adafactor", "Muon"),
+    ),
+    "the article defines Adagrad alone",
+)
 
 
 def read(name: str, /, **arguments: Any) -> Rule:
@@ -31,16 +40,19 @@ def read(name: str, /, **arguments: Any) -> Rule:
     return native.rule(**native.fields(native.complete(article.title(name), arguments)))
 
 
-def spell(rule: Rule) -> Call:
-    """The article's call for the rule (exact arithmetic); Inexpressible if it has none."""
-    name = type(rule).__name__
-    native = NATIVES.get(name)
-    if native is None:
-        raise Inexpressible(repr(rule), "the article defines Adagrad alone", INSTEAD)
-    if differences := native.differences(rule):
-        why = f"its Adagrad leaves no choice of {', '.join(differences)}"
-        raise Inexpressible(f"{rule!r} in the article", why, INSTEAD)
-    return Call(name, native.spell(rule))
+def express(rule: Rule) -> Call | None:
+    """The article's call for the rule in exact arithmetic; None if it has none."""
+    name = article.native_for(rule)
+    return None if name is None else Call(name, NATIVES[name].spell(rule))
 
 
-article = Dialect(name="article", prefix="the article", natives=NATIVES, read=read, spell=spell)
+article = Dialect(
+    name="article",
+    prefix="the article",
+    natives=NATIVES,
+    read=read,
+    express=express,
+    ours="{rule} itself, which other dialects may have",
+    workarounds=[NEGATED_LOSS],
+    lacking=LACKING,
+)

@@ -1,32 +1,67 @@
 """Calls of optimizers, the meanings of their arguments, and the error for what has no call."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import enum
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from samestep.reference.near_miss import did_you_mean
 from samestep.reference.rule import Rule
 
+CONSTANT = "while the learning rate stays constant"  # the condition of some calls
+
+
+@dataclasses.dataclass(frozen=True)
+class Remedy:
+    """What takes the steps of a rule, or of a call, that cannot be expressed.
+
+    ``use`` is a call, ``"keras:SGD(learning_rate=0.1)"``, or words with a rule in them, such as our
+    adapter. ``beside`` says what else acts, such as "and negate the loss". ``each_step`` is code
+    that runs before each step ``t`` = 1, 2, ...; in it ``lr`` is the learning rate of the step, and
+    ``lr_before`` that of the step before. ``condition`` says when the steps are the same; it is
+    empty if they always are.
+    """
+
+    use: str
+    beside: str = ""
+    each_step: str = ""
+    condition: str = ""
+
+    def __str__(self) -> str:
+        beside = f" {self.beside}" if self.beside else ""
+        condition = f", {self.condition}" if self.condition else ""
+        setting = f", before step t = 1, 2, ...: {self.each_step}" if self.each_step else ""
+        return f"{self.use}{beside}{condition}{setting}"
+
 
 class Inexpressible(ValueError):
     """A dialect has no call for a rule, or no rule describes a call.
 
-    ``what`` cannot be expressed, ``why`` is the reason, ``instead`` is what to use. ``size`` says
-    how far the nearest call is, or is empty. ``each_step`` is code that makes the nearest call
-    exact when it runs before each step ``t`` = 1, 2, ...; it is empty if there is none.
+    ``what`` cannot be expressed, ``why`` is the reason, ``remedies`` are what to use, given as
+    ``instead``: remedies, or words for one of them. ``size`` says how far the nearest call is, or
+    is empty.
     """
 
     def __init__(
-        self, what: str, why: str, instead: str, size: str = "", each_step: str = ""
+        self, what: str, why: str, instead: str | Sequence[Remedy], size: str = ""
     ) -> None:
         self.what = what
         self.why = why
-        self.instead = instead
+        self.remedies = (Remedy(instead),) if isinstance(instead, str) else tuple(instead)
         self.size = size
-        self.each_step = each_step
         distance = f" How far the nearest call is: {size}." if size else ""
-        setting = f"; or before step t = 1, 2, ...: {each_step}" if each_step else ""
-        super().__init__(f"{what}: {why}.{distance} Instead: {instead}{setting}.")
+        super().__init__(f"{what}: {why}.{distance} Instead: {self.instead}.")
+
+    @property
+    def instead(self) -> str:
+        """All remedies as text."""
+        return "; or ".join(str(remedy) for remedy in self.remedies)
+
+    @property
+    def each_step(self) -> str:
+        """The code that alone makes a call exact; empty if no remedy is of this kind."""
+        alone = [remedy for remedy in self.remedies if not (remedy.beside or remedy.condition)]
+        return next((remedy.each_step for remedy in alone if remedy.each_step), "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,13 +137,22 @@ class Native:
         return {**self.fixed, **meanings}
 
     def differences(self, rule: Rule) -> list[str]:
-        """The fields of the rule that this native decides otherwise or has no argument for."""
+        """The fields of the rule that this native decides otherwise or cannot be told."""
         defaults = {field.name: field.default for field in dataclasses.fields(self.rule)}
         decided = {**defaults, **self.fixed}
         for field in self.arguments.values():
             decided.pop(field, None)
         active = [name for name in decided if rule.is_active(name)]
-        return [name for name in active if getattr(rule, name) != decided[name]]
+        decided_otherwise = [name for name in active if getattr(rule, name) != decided[name]]
+        return [*decided_otherwise, *self._unspoken(rule)]
+
+    def _unspoken(self, rule: Rule) -> Iterator[str]:
+        """The fields with a choice that no value of their argument means."""
+        for argument, field in self.arguments.items():
+            value = getattr(rule, field)
+            meanings = self.literals.get(argument, {}).values()
+            if isinstance(value, enum.Enum) and rule.is_active(field) and value not in meanings:
+                yield field
 
     def literal(self, argument: str, value: Any) -> Any:
         """What to write for the argument so that its field has this value."""

@@ -1,6 +1,5 @@
 """A dialect as one value: how a framework, a paper or an article writes the rules."""
 
-import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -9,7 +8,9 @@ from samestep.reference.checks import require, require_rule
 from samestep.reference.near_miss import did_you_mean
 from samestep.reference.rule import Rule
 
-from .call import Call, Inexpressible, Native
+from .call import Call, Native
+from .refusal import refuse
+from .remedy import Workaround
 
 
 class Reader(Protocol):
@@ -19,40 +20,23 @@ class Reader(Protocol):
 
 
 class Refusal(NamedTuple):
-    """What a dialect says about rules that it cannot express, beyond what their fields show.
+    """Why a dialect cannot express certain rules, beyond what their fields show.
 
-    It is for rules of which ``applies(rule)`` is true. The texts may contain ``{name}``, the rule's
-    class, the rule's fields such as ``{epsilon}``, and ``{ours}``, the call of our own adapter.
+    It is for rules of which ``applies(rule)`` is true. ``why`` may contain the rule's fields, such
+    as ``{epsilon}``. ``size`` says how far the nearest call is.
     """
 
     applies: Callable[[Any], Any]
     why: str
-    instead: str = "{ours}"
     size: str = ""
-    each_step: str = ""
-
-    def error(self, rule: Rule, prefix: str, ours: str) -> Inexpressible:
-        """The error for this rule; ``prefix`` is the dialect's."""
-        values = {**rule.to_dict(), "name": type(rule).__name__, "ours": ours}
-        why = self.why.format(**values)
-        instead = self.instead.format(**values)
-        each_step = self.each_step.format(**values)
-        return Inexpressible(f"{rule!r} in {prefix}", why, instead, self.size, each_step)
 
 
 def _as_they_are(arguments: dict[str, Any], native: Native) -> dict[str, Any]:
     return arguments
 
 
-def _of_a_rule(spell: Callable[[Rule], Call]) -> Callable[[Rule], Call]:
-    """The function with a check that it is given a rule."""
-
-    @functools.wraps(spell)
-    def checked(rule: Rule) -> Call:
-        require_rule(rule)
-        return spell(rule)
-
-    return checked
+def _as_it_is(native: Native, rule: Rule) -> Native:
+    return native
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -65,32 +49,43 @@ class Dialect:
 
     ``read(name, **arguments)`` gives the rule that a call means. It raises ValueError for an
     unknown name or argument and for a value out of range, Inexpressible for what no rule here does.
-    ``spell(rule)`` gives the call that means the rule in exact arithmetic, or raises Inexpressible.
+    ``express(rule)`` gives the call that means the rule in exact arithmetic, or None. ``ours`` says
+    what takes the steps of any ``{rule}`` where the dialect is used: our adapter.
 
     ``join`` writes the arguments of a native as its signature has them, such as two of them as a
-    pair. ``refusals`` explain why a rule cannot be expressed; the first that applies is used.
-    ``lacking`` explains it for a class of rules, by name. ``unsupported`` maps arguments that no
-    rule describes to the value that switches each off. ``read_only`` names natives that ``spell``
-    never gives. ``left_out`` maps optimizers of the framework that are no rules to the reason.
+    pair. ``adapt(native, rule)`` is the native as other arguments of the rule make it. ``refusals``
+    explain why a rule cannot be expressed; the first that applies is used. ``lacking`` explains it
+    for a class of rules, by name. ``workarounds`` are what users can do beside a call.
+    ``unsupported`` maps arguments that no rule describes to the value that switches each off.
+    ``read_only`` names natives that ``spell`` never gives. ``left_out`` maps optimizers of the
+    framework that are no rules to the reason.
     """
 
     name: str
     prefix: str
     natives: Mapping[str, Native]
     read: Reader
-    spell: Callable[[Rule], Call]
+    express: Callable[[Rule], Call | None]
+    ours: str
     join: Callable[[dict[str, Any], Native], dict[str, Any]] = _as_they_are
+    adapt: Callable[[Native, Rule], Native] = _as_it_is
     refusals: Sequence[Refusal] = ()
+    workarounds: Sequence[Workaround] = ()
     lacking: Mapping[str, str] = field(default_factory=dict)
     unsupported: Mapping[str, Any] = field(default_factory=dict)
     read_only: Collection[str] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "spell", _of_a_rule(self.spell))
-
     def __repr__(self) -> str:
         return f"dialects.{self.name}"
+
+    def spell(self, rule: Rule) -> Call:
+        """The call that means the rule in exact arithmetic, or Inexpressible with remedies."""
+        require_rule(rule)
+        call = self.express(rule)
+        if call is None:
+            raise refuse(rule, self)
+        return call
 
     def title(self, name: str) -> str:
         """An optimizer's name in messages, "torch.optim.Adam" or "the paper's Adam"."""
@@ -116,9 +111,14 @@ class Dialect:
         """The natives that follow rules of this class."""
         return {name: native for name, native in self.natives.items() if native.rule is rule}
 
+    def natives_for(self, rule: Rule) -> dict[str, Native]:
+        """The same, as this rule makes them."""
+        natives = self.natives_of(type(rule))
+        return {name: self.adapt(native, rule) for name, native in natives.items()}
+
     def native_for(self, rule: Rule) -> str | None:
         """The name of the first native that can express the rule, or None."""
-        for name, native in self.natives_of(type(rule)).items():
+        for name, native in self.natives_for(rule).items():
             if not native.differences(rule) and name not in self.read_only:
                 return name
         return None

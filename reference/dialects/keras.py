@@ -22,9 +22,10 @@ from samestep.reference.rule import Buffer, Decay, Epsilon, Rule, ShapeScale, Si
 from samestep.reference.schedulefree import ScheduleFree
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native
+from .call import CONSTANT, Call, Inexpressible, Native
 from .dialect import Dialect, Refusal
-from .refusal import ADAM_SIZE, refuse
+from .refusal import ADAM_SIZE
+from .remedy import NEGATED_LOSS, Workaround, regularizer
 
 IGNORED = ("name",)  # changes no step
 UNSUPPORTED = {  # what Keras does before and after the rule, with the value that switches it off
@@ -219,22 +220,27 @@ def read(name: str, /, **arguments: Any) -> Rule:
     return native.rule(**native.fields(native.complete(keras.title(name), arguments, others)))
 
 
-def spell(rule: Rule) -> Call:
-    """The call in keras.optimizers that means the rule in exact arithmetic, or Inexpressible."""
+def express(rule: Rule) -> Call | None:
+    """The call in keras.optimizers that means the rule in exact arithmetic, or None."""
     condition = setting = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
         if not getattr(rule, "nesterov", False):
             setting = f"optimizer.momentum = {rule.momentum} * lr / lr_before"
         rule = rule.replace(buffer=Buffer.STEPS)
-        condition = "while the learning rate stays constant"
+        condition = CONSTANT
     # Adam and AdamW both have weight decay; a rule with weight decay becomes AdamW.
     decays = isinstance(rule, Adam) and rule.weight_decay
-    for name, native in keras.natives_of(type(rule)).items():
-        if isinstance(rule, Muon) and (rule.shape_scale, rule.lr_scale) == (ShapeScale.ONE, 1.0):
-            native = _unscaled(native)
+    for name, native in keras.natives_for(rule).items():
         if not native.differences(rule) and (name == "AdamW" or not decays):
             return Call(name, native.spell(rule), condition, setting)
-    raise refuse(rule, keras, f"samestep.frameworks.tensorflow.Optimizer({rule!r})")
+    return None
+
+
+def adapt(native: Native, rule: Rule) -> Native:
+    """The native as the rule makes it: Keras' Muon has no scale with ``rms_rate=None``."""
+    if isinstance(rule, Muon) and (rule.shape_scale, rule.lr_scale) == (ShapeScale.ONE, 1.0):
+        return _unscaled(native)
+    return native
 
 
 def _unscaled(muon: Native) -> Native:
@@ -244,11 +250,10 @@ def _unscaled(muon: Native) -> Native:
 
 
 REFUSALS = (
-    Refusal(lambda rule: rule.maximize, "Keras only minimizes", "negate the loss, or {ours}"),
+    Refusal(lambda rule: rule.maximize, "Keras only minimizes"),
     Refusal(
         lambda rule: rule.weight_decay and rule.decay is Decay.COUPLED and rule.is_active("decay"),
         "Keras has only decoupled weight decay, this rule couples it",
-        "an L2 regularizer of weight_decay / 2 on each weight, or {ours}",
     ),
     Refusal(
         lambda rule: (
@@ -256,8 +261,6 @@ REFUSALS = (
         ),
         "Keras adds epsilon1 to the square of the gradient, this rule lets no mean and no root "
         "fall below it",
-        "{ours}; where the root mean square of gradients stays far above epsilon1 and its root, "
-        "epsilon_1=0",
     ),
     Refusal(
         lambda rule: isinstance(rule, Adafactor),
@@ -273,15 +276,10 @@ REFUSALS = (
         lambda rule: isinstance(rule, Adam),
         "Keras adds epsilon before the bias correction of v, this rule after it",
         size=ADAM_SIZE,
-        each_step=(
-            "optimizer.epsilon.assign({epsilon} * (1 - {beta2}**t) ** 0.5)  # a tf.Variable"
-        ),
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon) and rule.epsilon_at is Epsilon.FLOOR and rule.epsilon,
         "Keras adds 1e-07 to the norm, this rule lets it not fall below epsilon",
-        "{ours}; where norms stay far above epsilon, and all tensors are matrices, the same call "
-        "in Keras",
         size=(
             "a matrix shorter by the factor 1 / (1 + 1e-07 / |M|), with M as Keras sums it, "
             "before it is iterated"
@@ -290,7 +288,6 @@ REFUSALS = (
     Refusal(
         lambda rule: isinstance(rule, Muon) and not rule.adam,
         "keras.optimizers.Muon moves other tensors than matrices by Adam, this rule refuses them",
-        "rule.replace(adam=True), or {ours}",
     ),
     Refusal(
         lambda rule: isinstance(rule, Muon),
@@ -301,8 +298,6 @@ REFUSALS = (
     Refusal(
         lambda rule: isinstance(rule, Adagrad) and rule.lr_decay,
         "keras.optimizers.Adagrad has no lr_decay",
-        "learning_rate=keras.optimizers.schedules.InverseTimeDecay(initial_learning_rate={lr}, "
-        "decay_steps=1, decay_rate={lr_decay}), or {ours}",
     ),
     Refusal(
         lambda rule: isinstance(rule, NAdam),
@@ -319,13 +314,48 @@ REFUSALS = (
     ),
 )
 
+WORKAROUNDS = (
+    NEGATED_LOSS,
+    regularizer("keras"),
+    Workaround(
+        lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.OUTSIDE,
+        lambda rule: rule.replace(epsilon_at=Epsilon.HAT),
+        each_step="optimizer.epsilon.assign({epsilon} * (1 - {beta2}**t) ** 0.5)  # a tf.Variable",
+    ),
+    Workaround(
+        lambda rule: isinstance(rule, Adagrad) and rule.lr_decay and not rule.weight_decay,
+        lambda rule: rule.replace(lr_decay=0.0),
+        beside="with learning_rate=keras.optimizers.schedules.InverseTimeDecay("
+        "initial_learning_rate={lr}, decay_steps=1, decay_rate={lr_decay})",
+        condition=CONSTANT,
+    ),
+    Workaround(
+        lambda rule: isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.FLOOR,
+        lambda rule: rule.replace(epsilon1=0.0),
+        condition="where the root mean square of gradients stays far above {epsilon1} and its root",
+    ),
+    Workaround(
+        lambda rule: isinstance(rule, Muon) and not rule.adam,
+        lambda rule: rule.replace(adam=True),
+        condition="where all tensors are matrices",
+    ),
+    Workaround(
+        lambda rule: isinstance(rule, Muon) and (rule.epsilon, rule.ema) != (1e-7, False),
+        lambda rule: rule.replace(epsilon=1e-7, epsilon_at=Epsilon.OUTSIDE, ema=False),
+        condition="where norms stay far above {epsilon} and 1e-07",
+    ),
+)
+
 keras = Dialect(
     name="keras",
     prefix="keras.optimizers",
     natives=NATIVES,
     read=read,
-    spell=spell,
+    express=express,
+    ours="samestep.frameworks.tensorflow.Optimizer({rule})",
+    adapt=adapt,
     refusals=REFUSALS,
+    workarounds=WORKAROUNDS,
     unsupported=UNSUPPORTED,
     left_out=LEFT_OUT,
 )

@@ -15,10 +15,10 @@ from samestep.reference.adam import Adam
 from samestep.reference.rule import Buffer, Decay, Epsilon, Rule
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native
+from .call import CONSTANT, Call, Inexpressible, Native, Remedy
 from .dialect import Dialect
 from .pytorch import with_epsilon_in_the_accumulator
-from .refusal import refuse
+from .remedy import NEGATED_LOSS, Workaround
 
 NATIVES = {
     "Momentum": Native(
@@ -64,7 +64,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
     if arguments.get("T", FIRST_T[name]) != FIRST_T[name]:
         raise _counted_otherwise(title, FIRST_T[name])
     if arguments.get("norm_coefficient_post"):
-        raise _decayed_after(title)
+        raise _decayed_after(title, native.fields(values), arguments["norm_coefficient_post"])
     fields = native.fields(values)
     if native.rule is SGD:
         if not isinstance(fields["nesterov"], bool):
@@ -75,18 +75,18 @@ def read(name: str, /, **arguments: Any) -> Rule:
     return native.rule(**fields)
 
 
-def spell(rule: Rule) -> Call:
-    """The operator and inputs that mean the rule in exact arithmetic, or Inexpressible."""
+def express(rule: Rule) -> Call | None:
+    """The operator and inputs that mean the rule in exact arithmetic, or None."""
     condition = ""
     exact = rule
     if isinstance(rule, SGD) and rule.momentum and rule.buffer is Buffer.STEPS:
         exact = rule.replace(buffer=Buffer.GRADIENTS)
-        condition = "while the learning rate stays constant"
+        condition = CONSTANT
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
         exact = with_epsilon_in_the_accumulator(rule)
     name = onnx.native_for(exact)
     if name is None:
-        raise refuse(rule, onnx, f"ordinary operators that write out {rule!r}")
+        return None
     arguments = NATIVES[name].spell(exact)
     if isinstance(exact, SGD):
         arguments["beta"] = 1 - exact.dampening if exact.momentum else 1.0
@@ -103,19 +103,22 @@ def _counted_otherwise(title: str, first: int) -> Inexpressible:
             "a first step of (1 - alpha) / sqrt(1 - beta) times the right one: 3.2 with the "
             "defaults"
         )
-        return Inexpressible(f"{title} with another first T", why, "T=1 in the first step", size)
+        instead = "T=1 in the first step, if bias is to be corrected from there"
+        return Inexpressible(f"{title} with another first T", why, instead, size)
     why = "T=0 marks the first step, and the learning rate decays from there"
-    return Inexpressible(f"{title} with another first T", why, "T=0 in the first step")
+    instead = "T=0 in the first step, if the rate is to decay from there"
+    return Inexpressible(f"{title} with another first T", why, instead)
 
 
-def _decayed_after(title: str) -> Inexpressible:
+def _decayed_after(title: str, fields: dict[str, Any], share: float) -> Inexpressible:
+    """The error for weight decay after the step; ``fields`` are those of the rule without it."""
     why = "it shrinks the parameters after the step, by a share that no learning rate scales"
-    instead = (
-        "at a constant R, Adam(lr=R * (1 - c), weight_decay=c / lr, decay=DECOUPLED, "
-        "epsilon_at=HAT) for "
-        "c = norm_coefficient_post"
-    )
-    return Inexpressible(f"norm_coefficient_post of {title}", why, instead)
+    what = f"norm_coefficient_post of {title}"
+    lr = fields["lr"]
+    if fields["weight_decay"] or not lr:
+        return Inexpressible(what, why, "ordinary operators that write out both kinds of decay")
+    rule = Adam(**{**fields, "weight_decay": share / lr, "decay": Decay.AFTER})
+    return Inexpressible(what, why, [Remedy(repr(rule), condition=CONSTANT)])
 
 
 def _scaled(title: str) -> Inexpressible:
@@ -123,9 +126,25 @@ def _scaled(title: str) -> Inexpressible:
         "from the second step on it scales the gradient, and no rule here does without plain "
         "momentum"
     )
-    return Inexpressible(f"beta of {title} without momentum, or with Nesterov's", why, "beta=1")
+    instead = "the operator itself; or beta=1, if the gradient is not to be scaled"
+    return Inexpressible(f"beta of {title} without momentum, or with Nesterov's", why, instead)
 
+
+WORKAROUNDS = (
+    NEGATED_LOSS,
+    Workaround(
+        lambda rule: isinstance(rule, Adam) and not rule.bias_correction,
+        lambda rule: rule.replace(bias_correction=True, epsilon_at=Epsilon.HAT),
+        each_step="T = 0",
+    ),
+)
 
 onnx = Dialect(
-    name="onnx", prefix="ai.onnx.preview.training", natives=NATIVES, read=read, spell=spell
+    name="onnx",
+    prefix="ai.onnx.preview.training",
+    natives=NATIVES,
+    read=read,
+    express=express,
+    ours="ordinary operators that write out {rule}",
+    workarounds=WORKAROUNDS,
 )

@@ -9,6 +9,7 @@ leaves out the minus sign, so it maximizes.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from samestep.reference.adadelta import Adadelta
@@ -24,20 +25,23 @@ from samestep.reference.rprop import Rprop
 from samestep.reference.rule import Buffer, Decay, Epsilon, Rule
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native
-from .dialect import Dialect
-from .refusal import refuse, refuse_arguments
+from .call import CONSTANT, Call, Inexpressible, Native, Remedy
+from .dialect import Dialect, Refusal
+from .refusal import refuse_arguments
+from .remedy import NEGATED_LOSS, Workaround
 
 UNSUPPORTED = {  # arguments that no rule here has, with the value that switches each off
     "accumulator_dtype": None, "mu_dtype": None, "mask": None, "weight_decay_mask": None,
     "eps_root": 0.0, "bias_correction": False, "threshold": 5.0,
 }  # fmt: skip
+UNCORRECTED = {"bias_correction_mu": False, "bias_correction_nu": False}  # of amsgrad
 OTHERS = {  # of these, the arguments that each native takes
     "sgd": ("accumulator_dtype",),
     "adadelta": ("weight_decay_mask",),
     "rmsprop": ("bias_correction", "nesterov"),
     "adam": ("eps_root", "mu_dtype", "nesterov"),
     "adamw": ("eps_root", "mu_dtype", "mask", "nesterov"),
+    "amsgrad": ("eps_root", "mu_dtype", *UNCORRECTED),
     "nadam": ("eps_root", "mu_dtype", "nesterov"),
     "nadamw": ("eps_root", "mu_dtype", "mask", "nesterov"),
     "adamaxw": ("mask",),
@@ -188,6 +192,13 @@ NATIVES = {
         state={"d": "step_sizes", "h": "prev_updates"},  # prev_updates: of the length of the step
     ),
 }  # fmt: skip
+AMSGRAD = Native(  # amsgrad without bias correction; with it no rule here describes amsgrad
+    Adam,
+    arguments=_ADAM,
+    defaults=_ADAM_DEFAULTS,
+    fixed={"amsgrad": True, "bias_correction": False},
+    state={**_ADAM_STATE, "w": "nu_max"},
+)
 
 
 def read(name: str, /, **arguments: Any) -> Rule:
@@ -200,11 +211,11 @@ def read(name: str, /, **arguments: Any) -> Rule:
     ValueError for an unknown optimizer or argument and for a value outside its range. A schedule is
     not a number.
     """
-    if name == "amsgrad":
-        raise _amsgrad()
-    native = optax.find(name)
+    native = AMSGRAD if name == "amsgrad" else optax.find(name)
     title = optax.title(name)
     values = native.complete(title, arguments, OTHERS.get(name, ()))
+    if name == "amsgrad":
+        _check_amsgrad(arguments)
     unsupported = {**UNSUPPORTED}
     if native.rule is not SGD:
         unsupported["nesterov"] = native.rule is NAdam
@@ -216,7 +227,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
         fields.update(lr=-fields["lr"], maximize=True)
     if fields.get("maximize") and fields.get("weight_decay"):
         why = "a learning rate that climbs also turns the sign of the decay, and no rule here does"
-        instead = "a positive learning rate and a negated loss"
+        instead = f"{title} itself; a positive learning rate and a negated loss shrink the weights"
         raise Inexpressible(f"{title} uphill with weight decay", why, instead)
     if native.rule is Adagrad and not fields["epsilon"] and not fields["initial_accumulator"]:
         what = f"{title} with neither eps nor an initial accumulator"
@@ -225,8 +236,8 @@ def read(name: str, /, **arguments: Any) -> Rule:
     return native.rule(**fields)
 
 
-def spell(rule: Rule) -> Call:
-    """The call in optax that means the rule (exact arithmetic); Inexpressible if there is none."""
+def express(rule: Rule) -> Call | None:
+    """The call in optax that means the rule in exact arithmetic; None if there is none."""
     condition = ""
     exact = rule
     if rule.maximize and not rule.weight_decay and not isinstance(rule, Rprop):
@@ -235,12 +246,15 @@ def spell(rule: Rule) -> Call:
         exact = exact.replace(momentum_decay=AT_ONCE)
     if isinstance(rule, SGD | RMSprop) and rule.momentum:
         buffer = Buffer.GRADIENTS if isinstance(rule, SGD) else Buffer.STEPS
-        condition = "while the learning rate stays constant" if rule.buffer is not buffer else ""
+        condition = CONSTANT if rule.buffer is not buffer else ""
         exact = exact.replace(buffer=buffer)
     name = optax.native_for(exact)
-    if name is None or _is_empty(rule):
-        raise _inexpressible(rule)
-    arguments = NATIVES[name].spell(exact)
+    if isinstance(exact, Adam) and not AMSGRAD.differences(exact):
+        name, arguments = "amsgrad", {**AMSGRAD.spell(exact), **UNCORRECTED}
+    elif name is None or _is_empty(rule):
+        return None
+    else:
+        arguments = NATIVES[name].spell(exact)
     if rule.maximize:
         arguments["learning_rate"] = -arguments["learning_rate"]
     return Call(name, arguments, condition)
@@ -251,44 +265,74 @@ def _is_empty(rule: Rule) -> bool:
     return isinstance(rule, Adagrad) and not rule.epsilon and not rule.initial_accumulator
 
 
-def _amsgrad() -> Inexpressible:
-    why = (
-        "it takes the maximum of the bias-corrected v, this project's Adam(amsgrad=True) that of "
-        "v itself"
-    )
-    size = "steps smaller by up to sqrt(1 - beta2), for good: 31.6 times with 0.999"
-    instead = "bias_correction_mu=False, bias_correction_nu=False and a learning rate for each step"
-    each_step = (
-        "learning_rate = lr * (1 - b2**t) ** 0.5 / (1 - b1**t)  # is Adam(amsgrad=True, "
-        "epsilon_at=HAT)"
-    )
-    return Inexpressible("optax.amsgrad", why, instead, size, each_step)
+def _check_amsgrad(arguments: Mapping[str, Any]) -> None:
+    """Raise Inexpressible for an AMSGrad that corrects the bias of a mean."""
+    if any(arguments.get(name, True) for name in UNCORRECTED):
+        why = (
+            "it takes the maximum of the bias-corrected v, this project's Adam(amsgrad=True) that "
+            "of v itself"
+        )
+        size = "steps smaller by up to sqrt(1 - beta2), for good: 31.6 times with 0.999"
+        uncorrected = Remedy(
+            "optax:amsgrad(bias_correction_mu=False, bias_correction_nu=False)",
+            condition="if the maximum is to be that of v itself",
+            each_step="learning_rate = lr * (1 - b2**t) ** 0.5 / (1 - b1**t)",
+        )
+        remedies = [Remedy("optax.amsgrad itself"), uncorrected]
+        raise Inexpressible("optax.amsgrad with bias correction", why, remedies, size)
 
 
-def _inexpressible(rule: Rule) -> Inexpressible:
-    instead = f"{rule!r} itself: its update takes xp=jax.numpy"
-    if _is_empty(rule):
-        return Inexpressible(f"{rule!r} in optax", f"{EMPTY}, this rule divides 0 by 0", instead)
-    if not isinstance(rule, Adam):
-        return refuse(rule, optax, instead)
-    if not rule.amsgrad:
-        code = f"eps = {rule.epsilon} / (1 - {rule.beta2}**t) ** 0.5"
-        return refuse(rule, optax, instead, code)
-    why = "optax.amsgrad takes the maximum of the bias-corrected v, this rule that of v itself"
-    size = "steps smaller by up to sqrt(1 - beta2), for good"
-    code = ""
-    if rule.epsilon_at is Epsilon.HAT and not rule.weight_decay:
-        code = f"learning_rate = lr * (1 - {rule.beta2}**t) ** 0.5 / (1 - {rule.beta1}**t)"
-        instead = "optax.amsgrad(bias_correction_mu=False, bias_correction_nu=False)"
-    return Inexpressible(f"{rule!r} in optax", why, instead, size, code)
-
+REFUSALS = (
+    Refusal(_is_empty, f"{EMPTY}, this rule divides 0 by 0"),
+    Refusal(
+        lambda rule: isinstance(rule, Adam) and rule.amsgrad,
+        "optax.amsgrad takes the maximum of the bias-corrected v, this rule that of v itself",
+        size="steps smaller by up to sqrt(1 - beta2), for good",
+    ),
+)
+WORKAROUNDS = (
+    Workaround(
+        lambda rule: (
+            isinstance(rule, Adam)
+            and not rule.amsgrad
+            and rule.bias_correction
+            and rule.epsilon_at is Epsilon.HAT
+        ),
+        lambda rule: rule.replace(epsilon_at=Epsilon.OUTSIDE),
+        each_step="eps = {epsilon} / (1 - {beta2}**t) ** 0.5",
+    ),
+    Workaround(
+        lambda rule: (
+            isinstance(rule, Adam)
+            and rule.amsgrad
+            and rule.bias_correction
+            and rule.epsilon_at is Epsilon.HAT
+            and not rule.maximize
+        ),
+        lambda rule: rule.replace(bias_correction=False),
+        each_step="learning_rate = lr * (1 - {beta2}**t) ** 0.5 / (1 - {beta1}**t)",
+    ),
+    Workaround(
+        lambda rule: (
+            isinstance(rule, Adam)
+            and not (rule.amsgrad or rule.bias_correction or rule.weight_decay or rule.maximize)
+        ),
+        lambda rule: rule.replace(bias_correction=True, epsilon_at=Epsilon.OUTSIDE),
+        each_step="learning_rate = lr * (1 - {beta1}**t) / (1 - {beta2}**t) ** 0.5; "
+        "eps = {epsilon} / (1 - {beta2}**t) ** 0.5",
+    ),
+    NEGATED_LOSS,
+)
 
 optax = Dialect(
     name="optax",
     prefix="optax",
     natives=NATIVES,
     read=read,
-    spell=spell,
+    express=express,
+    ours="{rule} itself: its update takes xp=jax.numpy",
+    refusals=REFUSALS,
+    workarounds=WORKAROUNDS,
     lacking=LACKING,
     unsupported=UNSUPPORTED,
     left_out=LEFT_OUT,

@@ -7,7 +7,8 @@
 - RMSprop: Tieleman and Hinton's slide 29, without epsilon. Graves: RMSprop of Graves 2013,
   equations 38 to 41.
 - Adam: Kingma and Ba 2015, algorithm 1. Adamax: algorithm 2, without epsilon. AdamW: Loshchilov and
-  Hutter 2019, algorithm 2, whose decay is not multiplied by alpha. Nadam: Dozat 2016, algorithm 2.
+  Hutter 2019, algorithm 2, whose decay is not multiplied by alpha. AMSGrad: Reddi et al. 2018,
+  algorithm 2, without bias correction or epsilon. Nadam: Dozat 2016, algorithm 2.
 - Lion: Chen et al. 2023, program 1. LAMB: You et al. 2020, algorithm 2. FTRL: McMahan et al. 2013,
   algorithm 1. Rprop: Igel and Huesken 2000, iRprop-. ASGD: Bottou 2012, section 5.2. Adafactor:
   Shazeer and Stern 2018, algorithms 4 and 5.
@@ -32,9 +33,9 @@ from samestep.reference.rprop import Rprop
 from samestep.reference.rule import Buffer, Decay, Epsilon, Rule, SizeMeasuredAt
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native
+from .call import CONSTANT, Call, Native
 from .dialect import Dialect
-from .refusal import refuse
+from .remedy import NEGATED_LOSS
 
 LACKING = {  # why a class of rules has no native here
     "RAdam": (
@@ -97,6 +98,13 @@ NATIVES = {
         defaults=_ADAM_DEFAULTS,
         fixed={"epsilon_at": Epsilon.OUTSIDE, "decay": Decay.DECOUPLED},
         state=_ADAM_STATE,
+    ),
+    "AMSGrad": Native(
+        Adam,
+        arguments={"alpha": "lr", "beta1": "beta1", "beta2": "beta2"},
+        defaults={"alpha": 1e-3, "beta1": 0.9, "beta2": 0.999},
+        fixed={"epsilon": 0.0, "amsgrad": True, "bias_correction": False},
+        state={"m": "m", "v": "v", "w": "vhat"},
     ),
     "Adamax": Native(
         Adamax,
@@ -165,13 +173,8 @@ def read(name: str, /, **arguments: Any) -> Rule:
     """The rule that the paper means by these letters.
 
     ValueError for other names and arguments and for values outside their range. AMSGrad (Reddi et
-    al. 2018, algorithm 2) corrects no bias and raises Inexpressible.
+    al. 2018, algorithm 2) corrects no bias.
     """
-    if name == "AMSGrad":
-        why = "it corrects no bias, and every Adam here does"
-        instead = "Adam(amsgrad=True, epsilon=0.0) with a learning rate for each step"
-        each_step = "lr = alpha * (1 - beta1**t) / (1 - beta2**t) ** 0.5"
-        raise Inexpressible("the paper's AMSGrad", why, instead, each_step=each_step)
     native = paper.find(name)
     fields = native.fields(native.complete(paper.title(name), arguments))
     if name == "AdamW":
@@ -183,16 +186,16 @@ def read(name: str, /, **arguments: Any) -> Rule:
     return native.rule(**fields)
 
 
-def spell(rule: Rule) -> Call:
-    """The paper's letters for the rule (exact arithmetic); Inexpressible if there are none."""
+def express(rule: Rule) -> Call | None:
+    """The paper's letters for the rule in exact arithmetic; None if there are none."""
     condition = ""
     exact = rule
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
         exact = rule.replace(buffer=Buffer.STEPS)
-        condition = "while the learning rate stays constant"
+        condition = CONSTANT
     name = paper.native_for(exact)
     if name is None:
-        raise refuse(rule, paper, f"{rule!r} itself, which is no paper's")
+        return None
     arguments = NATIVES[name].spell(exact)
     if name == "AdamW":
         arguments["lambda_"] = rule.lr * rule.weight_decay
@@ -202,5 +205,12 @@ def spell(rule: Rule) -> Call:
 
 
 paper = Dialect(
-    name="paper", prefix="the paper", natives=NATIVES, read=read, spell=spell, lacking=LACKING
+    name="paper",
+    prefix="the paper",
+    natives=NATIVES,
+    read=read,
+    express=express,
+    ours="{rule} itself, which is no paper's",
+    workarounds=[NEGATED_LOSS],
+    lacking=LACKING,
 )

@@ -22,9 +22,10 @@ from samestep.reference.rprop import Rprop
 from samestep.reference.rule import Buffer, Decay, Epsilon, Rule, ShapeScale, SizeMeasuredAt
 from samestep.reference.sgd import SGD
 
-from .call import Call, Native
+from .call import CONSTANT, Call, Native
 from .dialect import Dialect, Refusal
-from .refusal import ADAM_SIZE, refuse
+from .refusal import ADAM_SIZE
+from .remedy import NEGATED_LOSS, Workaround
 
 EXECUTION = ("foreach", "fused", "capturable", "differentiable")  # they change no step
 PAIRS = {  # arguments that hold several hyperparameters
@@ -207,14 +208,14 @@ def read(name: str, /, **arguments: Any) -> Rule:
     return native.rule(**{**native.fields(values), **fixed})
 
 
-def spell(rule: Rule) -> Call:
-    """The call in torch.optim that means the rule in exact arithmetic, or Inexpressible."""
+def express(rule: Rule) -> Call | None:
+    """The call in torch.optim that means the rule in exact arithmetic, or None."""
     condition = setting = ""
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.STEPS:
         if not getattr(rule, "nesterov", False):
             setting = f"group['momentum'] = {rule.momentum} * lr_before / lr"
         rule = rule.replace(buffer=Buffer.GRADIENTS)
-        condition = "while the learning rate stays constant"
+        condition = CONSTANT
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
         rule = with_epsilon_in_the_accumulator(rule)
     if isinstance(rule, Muon) and not rule.ema:
@@ -224,13 +225,18 @@ def spell(rule: Rule) -> Call:
     if isinstance(rule, NAdam | RAdam) and rule.weight_decay and rule.decay is Decay.DECOUPLED:
         rule = rule.replace(decay=Decay.COUPLED)
         flag = {"decoupled_weight_decay": True}
-    for name, native in pytorch.natives_of(type(rule)).items():
-        if isinstance(rule, Muon) and rule.shape_scale is ShapeScale.LONGER_SIDE:
-            native = _as_long_as_adams(native)
-        if not native.differences(rule) and name not in READ_ONLY:
-            arguments = join(native.spell(rule), native)
-            return Call(name, {**arguments, **flag}, condition, setting)
-    raise refuse(rule, pytorch, f"samestep.frameworks.pytorch.Optimizer(params, {rule!r})")
+    name = pytorch.native_for(rule)
+    if name is None:
+        return None
+    arguments = join(NATIVES[name].spell(rule), NATIVES[name])
+    return Call(name, {**arguments, **flag}, condition, setting)
+
+
+def adapt(native: Native, rule: Rule) -> Native:
+    """The native as the rule makes it: torch's Muon has two pairs of shape_scale and lr_scale."""
+    if isinstance(rule, Muon) and rule.shape_scale is ShapeScale.LONGER_SIDE:
+        return _as_long_as_adams(native)
+    return native
 
 
 def with_epsilon_in_the_accumulator(rule: Adagrad) -> Rule:
@@ -282,7 +288,6 @@ REFUSALS = (
         lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.HAT and rule.epsilon,
         "torch.optim adds epsilon after the bias correction of v, this rule before it",
         size=ADAM_SIZE,
-        each_step="group['eps'] = {epsilon} / (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
         lambda rule: (
@@ -290,7 +295,6 @@ REFUSALS = (
         ),
         "torch.optim.RAdam adds epsilon before the bias correction of v, this rule after it",
         size=ADAM_SIZE,
-        each_step="group['eps'] = {epsilon} * (1 - {beta2}**t) ** 0.5",
     ),
     Refusal(
         lambda rule: (
@@ -308,8 +312,6 @@ REFUSALS = (
         ),
         "torch.optim.Adafactor takes eps[0] as the least that means and roots may be, this rule "
         "adds it to the square of the gradient",
-        "{ours}; where the root mean square of gradients stays far above sqrt(epsilon1), "
-        "eps=(0.0, {epsilon2})",
     ),
     Refusal(
         lambda rule: isinstance(rule, Adafactor) and not rule.relative_step,
@@ -327,7 +329,6 @@ REFUSALS = (
     Refusal(
         lambda rule: isinstance(rule, Muon) and rule.maximize,
         "torch.optim.Muon only minimizes",
-        "negate the loss, or {ours}",
     ),
     Refusal(
         lambda rule: (
@@ -339,7 +340,6 @@ REFUSALS = (
         lambda rule: isinstance(rule, Muon) and rule.epsilon_at is Epsilon.OUTSIDE and rule.epsilon,
         "torch.optim.Muon takes eps as the least that the norm may be, this rule adds epsilon to "
         "the norm",
-        "{ours}; where norms stay far above epsilon, and all tensors are matrices, eps={epsilon}",
         size="a matrix longer by the factor 1 + epsilon / |M| before it is iterated",
     ),
     Refusal(
@@ -354,14 +354,71 @@ REFUSALS = (
     ),
 )
 
+# The rate and the epsilon with which a corrected Adam takes the step of one that corrects nothing.
+UNCORRECTED = (
+    "group['lr'] = lr * (1 - {beta1}**t) / (1 - {beta2}**t) ** 0.5; "
+    "group['eps'] = {epsilon} / (1 - {beta2}**t) ** 0.5"
+)
+
+
+def _is_uncorrected(rule: Rule) -> bool:
+    return isinstance(rule, Adam) and not rule.bias_correction
+
+
+def _with_bias_correction(rule: Rule) -> Rule:
+    return rule.replace(bias_correction=True, epsilon_at=Epsilon.OUTSIDE)
+
+
+WORKAROUNDS = (
+    NEGATED_LOSS,
+    Workaround(
+        lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.HAT,
+        lambda rule: rule.replace(epsilon_at=Epsilon.OUTSIDE),
+        each_step="group['eps'] = {epsilon} / (1 - {beta2}**t) ** 0.5",
+    ),
+    Workaround(
+        lambda rule: isinstance(rule, RAdam) and rule.epsilon_at is Epsilon.OUTSIDE,
+        lambda rule: rule.replace(epsilon_at=Epsilon.HAT),
+        each_step="group['eps'] = {epsilon} * (1 - {beta2}**t) ** 0.5",
+    ),
+    Workaround(
+        lambda rule: _is_uncorrected(rule) and rule.decay is not Decay.DECOUPLED,
+        _with_bias_correction,
+        each_step=UNCORRECTED,
+    ),
+    Workaround(
+        lambda rule: _is_uncorrected(rule) and rule.decay is Decay.DECOUPLED,
+        _with_bias_correction,
+        each_step=f"{UNCORRECTED}; group['weight_decay'] = {{weight_decay}} * lr / group['lr']",
+    ),
+    Workaround(
+        lambda rule: isinstance(rule, Adafactor) and rule.epsilon1_at is Epsilon.INSIDE,
+        lambda rule: rule.replace(epsilon1=0.0),
+        condition="where the root mean square of gradients stays far above sqrt({epsilon1})",
+    ),
+    Workaround(
+        lambda rule: isinstance(rule, Muon) and rule.epsilon_at is Epsilon.OUTSIDE,
+        lambda rule: rule.replace(epsilon_at=Epsilon.FLOOR),
+        condition="where norms stay far above {epsilon}",
+    ),
+    Workaround(
+        lambda rule: isinstance(rule, Muon) and rule.adam,
+        lambda rule: rule.replace(adam=False),
+        condition="where all tensors are matrices",
+    ),
+)
+
 pytorch = Dialect(
     name="pytorch",
     prefix="torch.optim",
     natives=NATIVES,
     read=read,
-    spell=spell,
+    express=express,
+    ours="samestep.frameworks.pytorch.Optimizer(params, {rule})",
     join=join,
+    adapt=adapt,
     refusals=REFUSALS,
+    workarounds=WORKAROUNDS,
     read_only=READ_ONLY,
     left_out=LEFT_OUT,
 )

@@ -1,12 +1,15 @@
 """Why a dialect cannot express a rule, computed from the fields of its nearest native."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from samestep.reference.rule import Decay, Epsilon, Rule
 
+from . import remedy
 from .call import Inexpressible
-from .dialect import Dialect
+
+if TYPE_CHECKING:
+    from .dialect import Dialect
 
 PLACES = {
     Epsilon.OUTSIDE: "to the root",
@@ -30,42 +33,41 @@ DECAYS = {  # adjective, and what a rule does with its weight decay
 }
 
 
-def refuse(rule: Rule, dialect: Dialect, instead: str, each_step: str = "") -> Inexpressible:
-    """The error for a rule that no native of the dialect expresses; ``instead`` is what to use.
+def refuse(rule: Rule, dialect: "Dialect") -> Inexpressible:
+    """The error for a rule that no native of the dialect expresses, with what to use instead."""
+    why, size = _reason(rule, dialect)
+    return Inexpressible(f"{rule!r} in {dialect.prefix}", why, remedy.find(rule, dialect), size)
 
-    ``each_step`` is code that makes up for another place of epsilon. Where natives follow rules of
-    this class, the first of ``dialect.refusals`` that applies is taken, otherwise the reason comes
-    from the fields in which the nearest native differs. Where none does, ``dialect.lacking`` may
-    have a reason.
+
+def _reason(rule: Rule, dialect: "Dialect") -> tuple[str, str]:
+    """Why the dialect cannot express the rule, and how far the nearest call is, or nothing.
+
+    Where natives follow rules of this class, the first of ``dialect.refusals`` that applies is
+    taken, otherwise the reason comes from the fields in which the nearest native differs. Where
+    none does, ``dialect.lacking`` may have a reason.
     """
     name = type(rule).__name__
-    what = f"{rule!r} in {dialect.prefix}"
-    natives = dialect.natives_of(type(rule))
+    natives = dialect.natives_for(rule)
     if not natives:
-        return Inexpressible(what, dialect.lacking.get(name, f"it has no {name}"), instead)
-    if rule.weight_decay and rule.decay is Decay.AFTER:
-        return Inexpressible(
-            what, "no optimizer there decays after the step, this rule does", instead
-        )
-    if not getattr(rule, "bias_correction", True):
-        why = "every optimizer there corrects the bias of both means, this rule of neither"
-        return Inexpressible(what, why, instead)
-    for refusal in dialect.refusals:
-        if refusal.applies(rule):
-            return refusal.error(rule, dialect.prefix, instead)
+        return dialect.lacking.get(name, f"it has no {name}"), ""
     nearest = min(natives, key=lambda native: len(natives[native].differences(rule)))
     fields = natives[nearest].differences(rule)
+    if "decay" in fields and rule.decay is Decay.AFTER:
+        return "no optimizer there decays after the step, this rule does", ""
+    if "bias_correction" in fields:
+        return f"{dialect.title(nearest)} corrects the bias of both means, this rule of neither", ""
+    for refusal in dialect.refusals:
+        if refusal.applies(rule):
+            return refusal.why.format(**rule.to_dict()), refusal.size
     fields = [field for field in fields if field != "buffer"] or fields  # equal at a constant rate
     if "maximize" in fields:
-        why = f"{dialect.prefix} only minimizes"
-        return Inexpressible(what, why, f"negate the loss, or {instead}")
+        return f"{dialect.prefix} only minimizes", ""
     if fields == ["epsilon_at"]:
         place = natives[nearest].fixed["epsilon_at"]
         wanted = Epsilon[rule.to_dict()["epsilon_at"]]
         why = f"{dialect.title(nearest)} adds epsilon {_places(place, wanted)}"
-        return Inexpressible(what, why, instead, SIZES.get((place, wanted), ADAM_SIZE), each_step)
-    why = _lack(rule, fields, natives[nearest].fixed)
-    return Inexpressible(what, f"{dialect.title(nearest)} {why}", instead)
+        return why, SIZES.get((place, wanted), ADAM_SIZE)
+    return f"{dialect.title(nearest)} {_lack(rule, fields, natives[nearest].fixed)}", ""
 
 
 def refuse_arguments(

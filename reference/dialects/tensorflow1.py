@@ -18,11 +18,11 @@ from samestep.reference.rmsprop import RMSprop
 from samestep.reference.rule import Buffer, Epsilon, Rule
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native
-from .dialect import Dialect
+from .call import CONSTANT, Call, Native
+from .dialect import Dialect, Refusal
 from .keras import FTRL_ARGUMENTS, FTRL_DEFAULTS
 from .pytorch import with_epsilon_in_the_accumulator
-from .refusal import refuse
+from .remedy import NEGATED_LOSS, Workaround, regularizer
 
 IGNORED = (  # arguments that change no step
     "use_locking", "name", "use_own_namescope_for_non_slot_vars", "accum_name", "linear_name",
@@ -105,50 +105,74 @@ def read(name: str, /, **arguments: Any) -> Rule:
     return native.rule(**fields)
 
 
-def spell(rule: Rule) -> Call:
-    """The call in tf.compat.v1.train that means the rule in exact arithmetic, or Inexpressible."""
+def express(rule: Rule) -> Call | None:
+    """The call in tf.compat.v1.train that means the rule in exact arithmetic, or None."""
     condition = ""
     exact = rule
     if isinstance(rule, SGD | RMSprop) and rule.momentum:
         buffer = Buffer.GRADIENTS if isinstance(rule, SGD) else Buffer.STEPS
-        condition = "while the learning rate stays constant" if rule.buffer is not buffer else ""
+        condition = CONSTANT if rule.buffer is not buffer else ""
         exact = rule.replace(buffer=buffer)
     if isinstance(rule, Adagrad) and rule.epsilon_at is Epsilon.INSIDE:
         exact = with_epsilon_in_the_accumulator(rule)
     name = tensorflow1.native_for(exact)
-    if name is None or (isinstance(exact, Adagrad) and not exact.initial_accumulator):
-        raise _inexpressible(rule, exact)
+    if name is None or _is_empty(exact):
+        return None
     return Call(name, NATIVES[name].spell(exact), condition)
 
 
-def _inexpressible(rule: Rule, exact: Rule) -> Inexpressible:
-    """The error for a rule; ``exact`` is the form of it that is nearest to TensorFlow 1's."""
-    what = f"{rule!r} in {tensorflow1.prefix}"
-    instead = f"in Keras 3 samestep.frameworks.tensorflow.Optimizer({rule!r})"
-    if isinstance(exact, Adagrad) and tensorflow1.native_for(exact):
-        why = f"{tensorflow1.title('AdagradOptimizer')} takes no empty accumulator"
-        return Inexpressible(what, why, "a start that arithmetic loses, such as 1e-30")
-    if isinstance(exact, RMSprop) and tensorflow1.native_for(
-        exact.replace(initial_mean_square=1.0)
-    ):
-        why = f"its mean square starts at 1, this rule's at {exact.initial_mean_square}"
-        size = (
+def _is_empty(rule: Rule) -> bool:
+    """True for an Adagrad with neither an epsilon nor an initial accumulator."""
+    return isinstance(rule, Adagrad) and not rule.epsilon and not rule.initial_accumulator
+
+
+REFUSALS = (
+    Refusal(
+        lambda rule: _is_empty(rule) and not rule.lr_decay and not rule.weight_decay,
+        "tf.compat.v1.train.AdagradOptimizer takes no empty accumulator",
+    ),
+    Refusal(
+        lambda rule: (
+            isinstance(rule, RMSprop)
+            and rule.initial_mean_square != 1
+            and express(rule.replace(initial_mean_square=1.0))
+        ),
+        "its mean square starts at 1, this rule's at {initial_mean_square}",
+        size=(
             "while rho^t outweighs the mean square: a first step of up to sqrt(1 - rho) times too "
             "small a gradient's"
-        )
-        instead = "optimizer.get_slot(variable, 'rms').assign(...) before the first step"
-        return Inexpressible(what, why, instead, size)
-    if not isinstance(exact, Adam):
-        return refuse(rule, tensorflow1, instead)
-    code = f"epsilon = {exact.epsilon} * (1 - {exact.beta2}**t) ** 0.5"
-    return refuse(rule, tensorflow1, instead, code)
-
+        ),
+    ),
+)
+WORKAROUNDS = (
+    NEGATED_LOSS,
+    regularizer("tf_keras"),
+    Workaround(
+        lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.OUTSIDE,
+        lambda rule: rule.replace(epsilon_at=Epsilon.HAT),
+        each_step="epsilon = {epsilon} * (1 - {beta2}**t) ** 0.5",
+    ),
+    Workaround(
+        _is_empty,
+        lambda rule: rule.replace(initial_accumulator=1e-30, epsilon_at=Epsilon.OUTSIDE),
+        condition="where roots of squares stay far above 1e-15",
+    ),
+    Workaround(
+        lambda rule: isinstance(rule, RMSprop) and rule.initial_mean_square != 1,
+        lambda rule: rule.replace(initial_mean_square=1.0),
+        beside="with optimizer.get_slot(variable, 'rms').assign({initial_mean_square} * "
+        "tf.ones_like(variable)) before the first step",
+    ),
+)
 
 tensorflow1 = Dialect(
     name="tensorflow1",
     prefix="tf.compat.v1.train",
     natives=NATIVES,
     read=read,
-    spell=spell,
+    express=express,
+    ours="in Keras 3 samestep.frameworks.tensorflow.Optimizer({rule})",
+    refusals=REFUSALS,
+    workarounds=WORKAROUNDS,
     left_out=LEFT_OUT,
 )

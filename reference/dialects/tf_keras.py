@@ -21,10 +21,11 @@ from samestep.reference.rmsprop import RMSprop
 from samestep.reference.rule import Buffer, Epsilon, Rule
 from samestep.reference.sgd import SGD
 
-from .call import Call, Inexpressible, Native
-from .dialect import Dialect
+from .call import CONSTANT, Call, Native
+from .dialect import Dialect, Refusal
 from .keras import FTRL_ARGUMENTS, FTRL_DEFAULTS
-from .refusal import refuse, refuse_arguments
+from .refusal import refuse_arguments
+from .remedy import NEGATED_LOSS, Workaround, regularizer
 
 UNSUPPORTED = {  # what Keras 2 does before the rule, with the value that switches it off
     "clipnorm": None, "clipvalue": None, "global_clipnorm": None, "gradient_aggregator": None,
@@ -130,41 +131,59 @@ def read(name: str, /, **arguments: Any) -> Rule:
     return native.rule(**fields)
 
 
-def spell(rule: Rule) -> Call:
-    """The call in Keras 2 that means the rule in exact arithmetic, or Inexpressible."""
+def express(rule: Rule) -> Call | None:
+    """The call in Keras 2 that means the rule in exact arithmetic, or None."""
     condition = ""
     exact = rule
     if isinstance(rule, SGD | RMSprop) and rule.momentum and rule.buffer is Buffer.GRADIENTS:
         exact = rule.replace(buffer=Buffer.STEPS)
-        condition = "while the learning rate stays constant"
-    dialect = _with_momentum() if isinstance(rule, RMSprop) and rule.momentum else tf_keras
-    name = dialect.native_for(exact)
-    if name and "epsilon" in NATIVES[name].literals and not getattr(rule, "epsilon", 1.0):
-        what = f"{rule!r} in {tf_keras.prefix}"
-        why = f"epsilon 0 means {FUZZ} there"
-        raise Inexpressible(what, why, "an epsilon that arithmetic loses, such as 1e-30")
-    if name is None:
-        code = ""
-        if isinstance(rule, Adam):
-            code = f"optimizer.epsilon = {rule.epsilon} * (1 - {rule.beta2}**t) ** 0.5"
-        instead = f"in Keras 3 samestep.frameworks.tensorflow.Optimizer({rule!r})"
-        raise refuse(rule, dialect, instead, code)
+        condition = CONSTANT
+    name = tf_keras.native_for(exact)
+    if name is None or _means_fuzz(exact):
+        return None
     return Call(name, NATIVES[name].spell(exact), condition)
 
+
+def adapt(native: Native, rule: Rule) -> Native:
+    """The native as the rule makes it: RMSprop with momentum has epsilon inside the root."""
+    if isinstance(rule, RMSprop) and rule.momentum:
+        fixed = {**native.fixed, "epsilon_at": Epsilon.INSIDE}
+        return dataclasses.replace(native, fixed=fixed)
+    return native
+
+
+def _means_fuzz(rule: Rule) -> bool:
+    """True for an epsilon of 0, which Keras 2 takes for FUZZ."""
+    natives = tf_keras.natives_of(type(rule)).values()
+    is_replaced = any("epsilon" in native.literals for native in natives)
+    return is_replaced and not getattr(rule, "epsilon", FUZZ)
+
+
+REFUSALS = (Refusal(_means_fuzz, f"epsilon 0 means {FUZZ} there"),)
+WORKAROUNDS = (
+    NEGATED_LOSS,
+    regularizer("tf_keras"),
+    Workaround(
+        lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.OUTSIDE,
+        lambda rule: rule.replace(epsilon_at=Epsilon.HAT),
+        each_step="optimizer.epsilon = {epsilon} * (1 - {beta2}**t) ** 0.5",
+    ),
+    Workaround(
+        lambda rule: _means_fuzz(rule) and not isinstance(rule, Adadelta),
+        lambda rule: rule.replace(epsilon=1e-30),
+        condition="where roots of squares stay far above 1e-15",
+    ),
+)
 
 tf_keras = Dialect(
     name="tf_keras",
     prefix="tf_keras.optimizers.legacy",
     natives=NATIVES,
     read=read,
-    spell=spell,
+    express=express,
+    ours="in Keras 3 samestep.frameworks.tensorflow.Optimizer({rule})",
+    adapt=adapt,
+    refusals=REFUSALS,
+    workarounds=WORKAROUNDS,
     unsupported=UNSUPPORTED,
 )
-
-
-def _with_momentum() -> Dialect:
-    """The dialect for an RMSprop with momentum, which has epsilon inside the root."""
-    native = NATIVES["RMSprop"]
-    fixed = {**native.fixed, "epsilon_at": Epsilon.INSIDE}
-    natives = {"RMSprop": dataclasses.replace(native, fixed=fixed)}
-    return dataclasses.replace(tf_keras, natives=natives)

@@ -382,7 +382,7 @@ STATES = {  # the names that a rule's states have in each dialect, as they were 
     "onnx": {SGD: "b V", Adagrad: "G H", Adam: "m V v H"},
     "paper": {SGD: "b v", Adagrad: "G G", Adadelta: "v E[g^2] u E[dx^2]",
      RMSprop: "v MeanSquare m g b Delta",
-              Adam: "m m v v"},
+              Adam: "m m v v w vhat"},
 }  # fmt: skip
 
 
