@@ -409,10 +409,13 @@ def _milestones(schedule: Piecewise) -> _Scheduler | None:
 
 
 def _warm_up(schedule: WarmUp) -> _Scheduler | None:
-    name, lr, arguments, until = _scheduler(schedule.then)
+    native = _native(schedule.then)
+    if native is None:
+        return None
+    name, lr, arguments, until = native
     # LinearLR cannot start at 0, nor above the optimizer's lr: it multiplies from step to step
     startable = 0 < schedule.start <= lr and schedule.then.rate(1) == lr
-    if not startable or name in SETS_THE_RATE:
+    if not startable or name in (*SETS_THE_RATE, *COMBINED):
         return None
     line = Call("LinearLR", {"start_factor": schedule.start / lr, "total_iters": schedule.steps})
     sequence = {"schedulers": [line, Call(name, arguments)], "milestones": [schedule.steps]}
