@@ -26,6 +26,8 @@ from .state import (
     refusal_of_native_config,
 )
 
+# Options of Keras' with which it steps, or averages, under a condition.
+CONDITIONAL = ("gradient_accumulation_steps", "ema_overwrite_frequency")
 RULES = {rule.__name__: rule for rule in reference.RULES}
 
 
@@ -116,6 +118,19 @@ class Optimizer(keras.optimizers.Optimizer):
         listed = [variable for variable in trained if self._var_key(variable) in keys]
         return self._exclusions.by_cause(trained, listed)
 
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """As in Keras; ValueError for what Keras cannot do on several replicas."""
+        if not tf.__internal__.distribute.strategy_supports_no_merge_call():
+            for option in CONDITIONAL:
+                if getattr(self, option):
+                    strategy = type(self._distribution_strategy).__name__
+                    raise ValueError(
+                        f"{option} must be None under {strategy}, got {getattr(self, option)}: "
+                        "Keras steps under a condition then, in which replicas cannot meet; use "
+                        "larger batches, or one replica"
+                    )
+        super().apply(grads, trainable_variables)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable.
 
@@ -132,8 +147,11 @@ class Optimizer(keras.optimizers.Optimizer):
     ) -> None:
         """One step of all variables; Keras' own method goes from one to the next.
 
-        ``pairs`` are of a gradient and its variable.
+        ``pairs`` are of a gradient and its variable. Each replica has computed the rate of a
+        schedule, and it is the same.
         """
+        if isinstance(learning_rate, tf.types.experimental.distributed.PerReplica):
+            learning_rate = distribution.experimental_local_results(learning_rate)[0]
         update = functools.partial(distribution.extended.update, group=False)
         self._take(pairs, learning_rate, update)
 

@@ -119,7 +119,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step: Any) -> Any:
         """The rate, a float64 tensor, after ``step`` = 0, 1, ... batches."""
         if tf.executing_eagerly():
-            number = int(step) // self.accumulation.steps + 1
+            number = int(tf.convert_to_tensor(step)) // self.accumulation.steps + 1
             return tf.constant(self.schedule.rate(number), tf.float64)
         taken = tf.cast(tf.convert_to_tensor(step), tf.int64) // self.accumulation.steps
         return self.schedule.rate(taken + 1, namespace)

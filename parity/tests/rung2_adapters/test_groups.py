@@ -80,6 +80,22 @@ def test_group_takes_what_it_does_not_set_from_the_rule() -> None:
     assert ends[1][0] == 1 - 0.5 * -1
 
 
+def test_group_takes_a_rule_as_its_options() -> None:
+    """What the group sets beside the rule wins; a rule of another class is refused."""
+    groups = [{}, {"rule": Adam(lr=0.5, beta1=0.25)}, {"rule": Adam(lr=0.5), "lr": 0.125}]
+    optimizer = made(Adam(lr=0.1), groups)
+    chosen = [(group["rule"], group["lr"], group["beta1"]) for group in optimizer.param_groups]
+    assert chosen == [("Adam", 0.1, 0.9), ("Adam", 0.5, 0.25), ("Adam", 0.125, 0.9)]
+    separate = [made(Adam(**numbers), [{}]) for numbers in (
+        {"lr": 0.1}, {"lr": 0.5, "beta1": 0.25}, {"lr": 0.125}
+    )]  # fmt: skip
+    assert take(optimizer, 3) == [take(each, 3)[0] for each in separate]
+    with pytest.raises(ValueError, match=r"must be Adam, as the optimizer's, got SGD\(lr=0.5\)"):
+        made(Adam(), [{"rule": SGD(lr=0.5)}])
+    with pytest.raises(ValueError, match="make another optimizer for those parameters"):
+        made(Adam(), [{"rule": "SGD"}])
+
+
 def test_state_of_another_dtype_is_taken_over() -> None:
     """A float64 run goes on in float32, from its step and moments."""
     wide, narrow = made(Adam(lr=0.1), dtype=torch.float64), made(Adam(lr=0.1))

@@ -18,10 +18,16 @@ tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfigur
 import keras  # noqa: E402
 
 from samestep.frameworks.tensorflow import Optimizer  # noqa: E402
+from samestep.frameworks.tensorflow.parts import Schedule  # noqa: E402
 from samestep.parity.tests.support.mnist_batches import examples  # noqa: E402
 from samestep.reference import Adam  # noqa: E402
+from samestep.reference.parts import Cosine  # noqa: E402
 
 BATCH, BATCHES = 32, 8
+SCHEDULES = {
+    "ours": Schedule(Cosine(lr=0.01, steps=16)),
+    "keras": keras.optimizers.schedules.CosineDecay(0.01, 16),
+}
 
 
 class Recording(Optimizer):
@@ -40,7 +46,7 @@ class Recording(Optimizer):
         def note(lr: np.ndarray, *gradients: np.ndarray) -> None:
             with self.lock:
                 step = sum(key.startswith(f"rate/{replica}/") for key in self.seen)
-                self.seen[f"rate/{replica}/{step}"] = np.float64(lr)
+                self.seen[f"rate/{replica}/{step}"] = np.array(lr)
                 for index, gradient in enumerate(gradients):
                     self.seen[f"gradient/{replica}/{step}/{index}"] = gradient.copy()
 
@@ -70,7 +76,8 @@ def main(out: str, rule: str, options: str) -> None:
         model = keras.Sequential(
             [keras.Input((784,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(10)]
         )
-        optimizer = Recording(Adam(**json.loads(rule)), **settings)
+        schedule = SCHEDULES.get(settings.pop("schedule", None))
+        optimizer = Recording(Adam(**json.loads(rule)), schedule, **settings)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
     for index, variable in enumerate(model.trainable_variables):

@@ -14,7 +14,7 @@ from samestep.parity.tests.support.replay import Recorder
 from samestep.parity.tests.support.require import require
 from samestep.reference import Adam, Decay, Rule
 
-L = require("lightning")
+L: Any = require("lightning")
 
 pytestmark = [  # Lightning's own advice about workers, loggers and devices, and its dependencies'
     pytest.mark.filterwarnings("ignore:::lightning"),

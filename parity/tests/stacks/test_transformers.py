@@ -13,7 +13,7 @@ from samestep.parity.tests.support.require import require
 from samestep.reference import Adam, Decay, Rule
 
 require("accelerate")  # the Trainer needs it
-transformers = require("transformers")
+transformers: Any = require("transformers")
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:::transformers"),

@@ -32,7 +32,7 @@ class History(NamedTuple):
     def replay(self) -> list[np.ndarray]:
         """The rule's own value of the tensor after each step (*shape), by NumPy."""
         theta = self.start.copy()
-        values = []
+        values: list[np.ndarray] = []
         for step in self.steps:
             if not values:
                 optimizer = samestep.frameworks.numpy.Optimizer([theta], step.rule)
