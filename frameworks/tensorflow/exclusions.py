@@ -5,6 +5,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import keras
+
 SHOWN = 6  # names in a warning
 
 
@@ -69,4 +71,5 @@ def path_of(variable: Any) -> str:
 
 
 def _searched_name(variable: Any) -> str:
-    return str(getattr(variable, "value", variable).name)
+    inner = variable.value if isinstance(variable, keras.Variable) else variable
+    return str(inner.name)

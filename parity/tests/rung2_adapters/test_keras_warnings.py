@@ -86,6 +86,16 @@ def test_what_is_excluded_is_listed() -> None:
     assert decayed(optimizer, variables) == [v.path not in excluded for v in variables]
 
 
+def test_variables_of_tensorflow_are_excluded_by_name() -> None:
+    """They have no path, but a name."""
+    variables = [tf.Variable(np.ones(2), name=name) for name in ("scale", "shift")]
+    optimizer = Optimizer(RULE)
+    optimizer.exclude_from_weight_decay(var_names=["scale"])
+    optimizer.build(variables)
+    assert optimizer.excluded_from_weight_decay() == {"scale": ["scale"]}
+    assert decayed(optimizer, variables) == [False, True]
+
+
 def test_exclusions_come_back_with_a_saved_model(tmp_path: Path) -> None:
     """Keras' own config forgets them, and weight decay acts on all variables."""
     saved = model()
