@@ -19,7 +19,7 @@ from samestep.reference.parts import Schedule
 from samestep.reference.rule import Rule
 
 from . import keras_versions, names_alone
-from .beside import Beside, read_beside, stands_beside
+from .beside import Beside, read_beside
 from .binding import bind, value_of
 from .call import Call
 from .known import DIALECTS, OTHER_NAMES, find, unknown
@@ -235,8 +235,8 @@ class _Script:
                     place = self._place(node)
                 except ValueError as error:
                     errors.append(error)
-                    if stands_beside(node, self.names):
-                        beside.append(read_beside(node, self.names))
+                    if call_beside := read_beside(node, self.names):
+                        beside.append(call_beside)
                     continue
                 calls.append(self.pasted(place, node, self._assumed(place, node)))
         if len(calls) == 1:

@@ -128,13 +128,14 @@ def test_frameworks_have_the_same_files() -> None:
     """Who knows the files of one framework knows all; each exception belongs to one framework.
 
     PyTorch's are compiled steps and hooks, TensorFlow's the barrier against compilers and the
-    coefficients inside a graph. NumPy ships no optimizers, and checks that sums are exact.
+    coefficients inside a graph, and Keras' own options. NumPy ships no optimizers, and checks that
+    sums are exact.
     """
     files = {
         name: {path.name for path in (ROOT / "frameworks" / name).glob("*.py")}
         for name in FRAMEWORKS
     }
-    tensorflow = files["tensorflow"] - {"guarded.py", "coefficients.py"}
+    tensorflow = files["tensorflow"] - {"guarded.py", "coefficients.py", "options.py"}
     assert (
         files["pytorch"]
         - {"compiled_training.py", "hooks.py", "inductor.py", "stepper.py", "trace.py"}
