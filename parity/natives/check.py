@@ -187,7 +187,7 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.call is not None:
-            dialects.parse(self.call)
+            dialects.read(self.call)
         known = [rule.__name__ for rule in RULES]
         unknown = [name for name in self.rules if name not in known]
         if unknown:

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from samestep.parity.tests.support.require import require
-
 from samestep.parity.measure.nearest_wrong import designed_trial
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.parity.natives.check import compare_with
 from samestep.parity.runners.one_tensor import OneTensor, run_each
+from samestep.parity.tests.support.require import require
 from samestep.reference import dialects
 
 tf = require("tensorflow")
