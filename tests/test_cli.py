@@ -72,6 +72,22 @@ REPORT = ["report", "--rules", "SGD", "--steps", "1", *PARTS]  # short, if a tes
             ["translate", "keras:Adam()", "--to", "flax"],
             "there is no dialect 'flax'; there are: pytorch, keras, tf_keras",
         ),
+        (
+            ["translate", "torch:Adam()", "--to", "keras"],
+            "article; did you mean pytorch?",
+        ),
+        (
+            ["train", "torch.optim.Adam(p, lr=args.lr)", "--framework", "numpy"],
+            "lr=args.lr of torch.optim.Adam is a variable",
+        ),
+        (
+            ["identify", "pytorch:LBFGS(lr=1)"],
+            "torch.optim.LBFGS is left out: it asks for several gradients",
+        ),
+        (
+            ["natives", "--call", "pytorch:Adm()"],
+            "torch.optim has no optimizer 'Adm' here; did you",
+        ),
         (["translate", "keras:Adam()"], "translate must be given a call and --to"),
         (["translate", "--matrix", "Adamm"], "--matrix is of all rules or of one of SGD, ASGD"),
         (
@@ -408,6 +424,23 @@ def test_what_cannot_be_translated_is_explained() -> None:
     )
     assert "Instead: samestep.frameworks.pytorch.Optimizer(params, Adam(" in ended.stderr
     assert (ended.returncode, ended.stdout) == (1, "")
+
+
+def test_a_line_of_a_script_is_translated() -> None:
+    line = "optimizer = torch.optim.SGD(net.parameters(), 0.1, 0.9, nesterov=True)"
+    ended = samestep("translate", line, "--to", "optax")
+    call = "optax:sgd(learning_rate=0.1, momentum=0.9, nesterov=True)\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, call, "")
+
+
+def test_parts_inside_a_call_are_translated_and_what_is_assumed_is_said() -> None:
+    call = "tf.keras.optimizers.SGD(rate, clipvalue=0.5)"
+    ended = samestep("translate", call, "--to", "pytorch", "--let", "rate=0.1")
+    first, *_, code, ours = ended.stdout.splitlines()
+    assert (ended.returncode, first) == (0, "pytorch:SGD(lr=0.1)")
+    assert code == "  torch.nn.utils.clip_grad_value_(parameters, clip_value=0.5)"
+    assert ours.endswith("parts.clip_(parameters, ClipValue(limit=0.5))")
+    assert ended.stderr.startswith("assumed: tf.keras.optimizers.SGD is read as that of Keras 3")
 
 
 def test_the_deviations_are_listed() -> None:

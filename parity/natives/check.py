@@ -186,6 +186,8 @@ class Selection:
     rules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.call is not None:
+            dialects.read(self.call)
         known = [rule.__name__ for rule in RULES]
         unknown = [name for name in self.rules if name not in known]
         if unknown:
@@ -193,7 +195,9 @@ class Selection:
 
     def includes(self, case: NativeCase) -> bool:
         """Return True if the native belongs to the selection."""
-        for name in ("call", "mode", "dtype"):
+        if self.call is not None and dialects.parse(self.call) != dialects.parse(case.call):
+            return False
+        for name in ("mode", "dtype"):
             if getattr(self, name) not in (None, getattr(case, name)):
                 return False
         return not self.rules or type(dialects.read(case.call)).__name__ in self.rules

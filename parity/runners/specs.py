@@ -177,7 +177,7 @@ def _value(argument: str, node: ast.expr) -> Any:
     if isinstance(value, dialects.Variable):
         raise ValueError(
             f"{argument}={value} is a variable, and the text does not say its value; write the "
-            f"value in its place{dialects.LET.format(value)}"
+            f"value in its place{dialects.let_advice(str(value))}"
         )
     return value
 

@@ -23,7 +23,7 @@ from .libraries import canonical
 from .onnx import onnx
 from .optax import optax
 from .paper import paper
-from .pasted import LET, PastedCall, in_one_line, is_misspelled, parse, read_call
+from .pasted import PastedCall, in_one_line, is_misspelled, let_advice, parse, read_call
 from .pytorch import pytorch
 from .relation import Kind, Relation, relate
 from .tensorflow1 import tensorflow1
@@ -44,9 +44,10 @@ def read(text: str) -> Rule:
 
 
 __all__ = [
-    "DIALECTS", "LET", "Call", "Dialect", "Inexpressible", "Kind", "Native", "PastedCall",
+    "DIALECTS", "Call", "Dialect", "Inexpressible", "Kind", "Native", "PastedCall",
     "Relation", "Translation", "Variable", "article", "canonical", "did_you_mean", "evaluate",
-    "fill", "find", "in_one_line", "is_misspelled", "keras", "onnx", "optax", "paper", "parse",
+    "fill", "find", "in_one_line", "is_misspelled", "keras", "let_advice", "onnx", "optax", "paper",
+    "parse",
     "parts", "pytorch", "read", "read_call", "relate", "relation", "schedule_order",
     "scheduler_order", "share_rate", "tensorflow1", "tf_keras", "translate", "unknown",
 ]  # fmt: skip

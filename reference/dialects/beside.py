@@ -18,7 +18,6 @@ CLIPPING = {  # the functions of torch.nn.utils, and the order of their argument
 }
 AVERAGES = ("model", "device", "avg_fn", "multi_avg_fn", "use_buffers")  # of AveragedModel
 FIRST = ("parameters", "optimizer", "model", "last_epoch", "verbose", "device", "use_buffers")
-MODULES = ("torch.nn.utils", "torch.optim.lr_scheduler", "torch.optim.swa_utils")
 
 
 class Beside(NamedTuple):
@@ -50,22 +49,18 @@ class Beside(NamedTuple):
         return {"average": parts.pytorch.read_average(name, **settings)}
 
 
-def stands_beside(node: ast.expr, names: Names) -> bool:
-    """True for a call of a function or class that stands beside an optimizer of PyTorch."""
+def read_beside(node: ast.expr, names: Names) -> Beside | None:
+    """A call that stands beside an optimizer of PyTorch; None for any other expression.
+
+    Its arguments are by name, without the optimizer, the model or the parameters.
+    """
     if not isinstance(node, ast.Call):
-        return False
-    module, name = _located(node, names)
-    if module == "torch.optim.swa_utils":
-        return name == "AveragedModel"
-    return name in CLIPPING if module == "torch.nn.utils" else module in MODULES
-
-
-def read_beside(node: ast.Call, names: Names) -> Beside:
-    """The call with its arguments by name, without the optimizer, the model or the parameters."""
+        return None
     module, name = _located(node, names)
     order = _order(module, name)
     if order is None:
-        return Beside(module, name, {}, ast.unparse(node))
+        schedules = module == "torch.optim.lr_scheduler"
+        return Beside(module, name, {}, ast.unparse(node)) if schedules else None
     nodes = by_name(module, name, node, order)
     values = {key: _value(each, names) for key, each in nodes.items() if key not in FIRST}
     if "multi_avg_fn" in values:
@@ -101,11 +96,13 @@ def scheduler_order(name: str) -> tuple[str, ...]:
 
 
 def _order(module: str, name: str) -> Order | None:
-    if module == "torch.nn.utils":
+    if module == "torch.nn.utils" and name in CLIPPING:
         return Order(CLIPPING[name])
-    if module == "torch.optim.swa_utils":
+    if module == "torch.optim.swa_utils" and name == "AveragedModel":
         return Order(AVERAGES)
-    return Order(scheduler_order(name)) if name in parts.pytorch.SCHEDULERS else None
+    if module == "torch.optim.lr_scheduler" and name in parts.pytorch.SCHEDULERS:
+        return Order(scheduler_order(name))
+    return None
 
 
 def read_parts(calls: Sequence[Beside], lr: float) -> dict[str, Any]:

@@ -64,9 +64,10 @@ def decide(place: Place, library: str, arguments: dict[str, Any]) -> Version:
         )
         return Version(library, arguments, (assumption,))
     assumption = (
-        f"tf.keras.optimizers.{name} is read as that of Keras 3, in TensorFlow from 2.16 on; write "
-        f"tf.keras.optimizers.legacy.{name} for that of TensorFlow up to 2.10"
+        f"tf.keras.optimizers.{name} is read as that of Keras 3, in TensorFlow from 2.16 on"
     )
+    if name in ORDERS["tf_keras"]:
+        assumption += f"; write tf.keras.optimizers.legacy.{name} for that of TensorFlow up to 2.10"
     return Version(library, arguments, (assumption,))
 
 

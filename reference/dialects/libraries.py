@@ -78,7 +78,7 @@ def locate(path: str) -> Place | None:
     if not module:
         return None
     if module in NO_OPTIMIZERS:
-        raise ValueError(f"{path} is {NO_OPTIMIZERS[module]}; give the optimizer's call")
+        raise ValueError(f"{_short(path)} is {NO_OPTIMIZERS[module]}; give the optimizer's call")
     if module.startswith("torch.optim.") and module.endswith(f".{name.lower()}"):
         module = "torch.optim"
     if module not in MODULES:

@@ -19,7 +19,7 @@ from samestep.reference.parts import Schedule
 from samestep.reference.rule import Rule
 
 from . import keras_versions, names_alone
-from .beside import Beside, read_beside, stands_beside
+from .beside import Beside, read_beside
 from .binding import bind, value_of
 from .call import Call
 from .known import DIALECTS, OTHER_NAMES, find, unknown
@@ -27,7 +27,7 @@ from .libraries import Place, canonical, locate
 from .script import EXAMPLE, cleaned, parsed
 from .values import Names, Variable
 
-LET = ", or on the command line add --let {}=VALUE"
+PLAIN_NAME = re.compile(r"[A-Za-z_][\w.]*(\[['\"]?\w+['\"]?\])*")
 PREFIX = re.compile(r"([A-Za-z_][\w. ]*?)\s*:\s*(?=[\w'\"])(.*)", re.DOTALL)
 
 
@@ -75,7 +75,7 @@ class PastedCall:
             advice = (
                 "its arguments one by one"
                 if several
-                else f"the value in its place{LET.format(source)}"
+                else f"the value in its place{let_advice(source)}"
             )
             raise ValueError(
                 f"{argument} of {self.title} is a variable, and the text does not say its value; "
@@ -131,6 +131,13 @@ def parse(text: str) -> tuple[str, str, dict[str, Any]]:
     call = read_call(text)
     call.require_values()
     return call.dialect, call.name, dict(call.arguments)
+
+
+def let_advice(source: str) -> str:
+    """How the command line gives a variable its value, for one that has a plain name."""
+    if not PLAIN_NAME.fullmatch(source):
+        return ""
+    return f", or on the command line add --let {source}=VALUE"
 
 
 def in_one_line(text: str, call: PastedCall) -> str:
@@ -214,8 +221,10 @@ class _Script:
             for target in _targets(statement):
                 self._nodes[target] = value
         self.names = Names(paths, assigned)
+        steady = _steady_names(tree)
         for target, node in self._nodes.items():
-            self._assign(target, node, assigned)
+            if target in steady:
+                self._assign(target, node, assigned)
 
     def _assign(self, target: str, node: ast.expr, assigned: dict[str, Any]) -> None:
         """Remember the value of a statement, if the text says it."""
@@ -235,8 +244,8 @@ class _Script:
                     place = self._place(node)
                 except ValueError as error:
                     errors.append(error)
-                    if stands_beside(node, self.names):
-                        beside.append(read_beside(node, self.names))
+                    if call_beside := read_beside(node, self.names):
+                        beside.append(call_beside)
                     continue
                 calls.append(self.pasted(place, node, self._assumed(place, node)))
         if len(calls) == 1:
@@ -329,6 +338,38 @@ def _by_name_alone(name: str) -> Place:
     if native is None:
         raise names_alone.unclear(name)
     return Place("keras", native)
+
+
+def _steady_names(tree: ast.Module) -> set[str]:
+    """What is assigned once, before any other use, and whatever the program does."""
+    counts: dict[str, int] = {}
+    uncertain: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If | ast.For | ast.While | ast.Try | ast.AugAssign):
+            inside = [each for each in ast.walk(node) if isinstance(each, ast.stmt)]
+            for statement in inside:
+                uncertain.update(_targets(statement))
+        if isinstance(node, ast.AugAssign | ast.For):
+            uncertain.add(ast.unparse(node.target))
+        for target in _targets(node) if isinstance(node, ast.stmt) else ():
+            counts[target] = counts.get(target, 0) + 1
+    steady = {target for target, count in counts.items() if count == 1}
+    return steady - uncertain - _used_before(tree)
+
+
+def _used_before(tree: ast.Module) -> set[str]:
+    """The names that are read in a line before the one that assigns them."""
+    lines: dict[str, int] = {}
+    for node in ast.walk(tree):
+        for target in _targets(node) if isinstance(node, ast.stmt) else ():
+            lines[target] = getattr(node, "lineno", 0)
+    early: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+            source = ast.unparse(node)
+            if node.lineno < lines.get(source, 0):
+                early.add(source)
+    return early
 
 
 def _imports(statement: ast.stmt) -> Iterator[tuple[str, str]]:

@@ -33,7 +33,7 @@ def cleaned(text: object) -> str:
     plain = text.translate(INVISIBLE).translate(SPACES)
     plain = PROMPT.sub("", plain)
     plain = re.sub(r"^\s*```\w*\s*$", "", plain, flags=re.MULTILINE)
-    plain = textwrap.dedent(plain).strip().strip("`").strip()
+    plain = textwrap.dedent(plain).strip().strip("`").strip().rstrip(";, \n")
     if not plain:
         raise ValueError(f"{EXAMPLE}, got an empty text")
     return plain

@@ -107,17 +107,17 @@ def _inside(inside: dict[str, Any], schedule: Schedule | None) -> Parts:
 
 
 def _translated(call: PastedCall, target: Dialect) -> Translation:
-    plain, around = take_apart(call)
+    plain, call_parts = take_apart(call)
     rule = plain.rule()
-    if target.name == "pytorch" and around.schedule:
-        rule = rule.replace(lr=in_pytorch.first_rate(around.schedule))
+    if target.name == "pytorch" and call_parts.schedule:
+        rule = rule.replace(lr=in_pytorch.first_rate(call_parts.schedule))
     refusals: list[str] = []
     try:
         spelled: Call | None = target.spell(rule)
     except Inexpressible as refusal:
         refusals.append(str(refusal))
-        spelled = _nearest(target, rule, refusal) if any(around) else None
-    present = {name: part for name, part in around._asdict().items() if part is not None}
+        spelled = _nearest(target, rule, refusal) if any(call_parts) else None
+    present = {name: part for name, part in call_parts._asdict().items() if part is not None}
     beside: list[str] = []
     if target.name in KERAS:
         inside = _inside_call(present, target, refusals)

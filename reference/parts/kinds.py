@@ -27,8 +27,7 @@ def require_schedule(schedule: Any) -> None:
 
 def require_clipping(clipping: Any) -> None:
     """Check that an argument is a clipping."""
-    due = "one such as ClipNorm(limit=1.0), ClipGlobalNorm(limit=1.0) or ClipValue(limit=1.0)"
-    require("clipping", clipping, Clipping, due)
+    require("clipping", clipping, Clipping, "one such as ClipNorm(limit=1.0)")
 
 
 def require_plateau(plateau: Any) -> None:

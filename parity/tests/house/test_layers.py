@@ -128,8 +128,8 @@ def test_frameworks_have_the_same_files() -> None:
     """Who knows the files of one framework knows all; each exception belongs to one framework.
 
     PyTorch's are parameter groups, compiled steps and hooks. TensorFlow's are the barrier against
-    compilers, the coefficients inside a graph, the orientation of kernels, and what is excluded
-    from weight decay. NumPy ships no optimizers, and checks that sums are exact.
+    compilers, the coefficients inside a graph, Keras' own options, the orientation of kernels, and
+    what is excluded from weight decay. NumPy ships no optimizers, and checks that sums are exact.
     """
     files = {
         name: {path.name for path in (ROOT / "frameworks" / name).glob("*.py")}
@@ -139,6 +139,7 @@ def test_frameworks_have_the_same_files() -> None:
         "guarded.py",
         "coefficients.py",
         "exclusions.py",
+        "options.py",
         "orientation.py",
     }
     assert (
