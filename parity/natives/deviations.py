@@ -275,6 +275,26 @@ DEVIATIONS = (
         scalars_in="float32",
         modes=("kernel",),
     ),
+    *(
+        Deviation(
+            script="tensorflow_ftrl_zero",
+            dialect=dialect,
+            dtype=dtype,
+            cause=(
+                "TensorFlow's kernel puts 0 where the equation divides 0 by 0: no gradient yet, "
+                "and an accumulator that starts at 0"
+            ),
+            link=KERNEL,
+            sizes={"FTRL": 0.0},
+            imitation=imitations.tensorflow_ftrl(convert if dtype == "float64" else None),
+            scalars_in="float64",
+        )
+        for dialect, convert in (
+            ("tf_keras", imitations.tf_keras),
+            ("tensorflow1", imitations.tensorflow1),
+        )
+        for dtype in ("float32", "float64")
+    ),
     Deviation(
         script="optax_float32_powers",
         dialect="optax",
