@@ -74,8 +74,19 @@ class _Trial:
         if self._takes_the_steps(self.rule):
             also = "or in any case" if lines else f"in place of {side.letter},"
             ours = [DROP_IN[name].format(rule=self.rule) for name in fitting]
-            lines += [f"{also} {text} (tried on these gradients: equal)" for text in ours]
+            lines += [f"{also} {text}" for text in ours]
+        if not is_the_call:
+            lines += [reason for name in names if (reason := self._refusal(name))]
         return lines
+
+    def _refusal(self, name: str) -> str:
+        """Why the dialect has no call for the rule; empty if it has one."""
+        dialect: Any = dialects.find(name)
+        try:
+            dialect.spell(self.rule)
+        except Inexpressible as refusal:
+            return f"{name} has no call for it: {refusal.why}"
+        return ""
 
     def _call(self, name: str) -> str:
         """The dialect's call that takes the steps of the goal; empty if there is none."""

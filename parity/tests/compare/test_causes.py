@@ -22,9 +22,6 @@ CASES = [
     *((f"planted_tensorflow:{name}", *row) for name, row in planted_tensorflow.PLANTED.items()),
 ]
 DAILY = 4  # one of so many is tried by assert_same_steps without --full
-NEVER_ALONE = {  # the same steps in other words
-    "summed": "lr=0.24 where 0.01 is expected",
-}
 
 
 @pytest.mark.parametrize(("name", "make", "expected", "cause"), CASES, ids=[c[0] for c in CASES])
@@ -46,7 +43,6 @@ def test_compare_names_the_side_and_the_cause(
     assert answer.remedies[0].startswith(f"in place of {side}, ")
     other = "B" if side == "A" else "A"
     assert not [line for line in answer.remedies if f"in place of {other}" in line]
-    assert all("tried on these gradients: equal" in line for line in answer.remedies)
 
 
 @pytest.mark.parametrize(("name", "make", "expected", "cause"), CASES, ids=[c[0] for c in CASES])
