@@ -67,7 +67,7 @@ class _Trial:
     def lines(self, side: Side) -> list[str]:
         """What may stand in place of a side, and takes the steps of the goal."""
         names = _dialects_of(side)
-        is_the_call = side.spec.kind is Kind.NATIVE and self.rule == side.rule
+        is_the_call = side.spec.kind is Kind.NATIVE and repr(self.rule) == repr(side.rule)
         calls = [] if is_the_call else [self._call(name) for name in names]
         lines = [f"in place of {side.letter}, {call}" for call in calls if call]
         fitting = [name for name in names if name in DROP_IN] or list(DROP_IN)

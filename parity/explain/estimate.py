@@ -57,11 +57,8 @@ def hypotheses(unknown: Unknown, observed: Observed) -> Iterator[Hypothesis]:
     first, *others = places(observed, observed.first_step)
     intervals = list(_intervals(unknown, first, observed, unknown.grid))
     for place in [*others, *places(observed, observed.trial.steps - 1)[:1]]:
-        intervals = [
-            narrowed
-            for interval in intervals
-            for narrowed in _narrowed(unknown, place, observed, interval)
-        ]
+        parts = [_narrowed(unknown, place, observed, interval) for interval in intervals]
+        intervals = list(itertools.chain.from_iterable(parts))
     for interval in intervals:
         for number, digits in itertools.islice(plain_numbers(interval), MOST_NUMBERS):
             hypothesis = unknown.make(number, observed.trial)

@@ -286,14 +286,15 @@ DEVIATIONS = (
             ),
             link=KERNEL,
             sizes={"FTRL": 0.0},
-            imitation=imitations.tensorflow_ftrl(convert if dtype == "float64" else None),
+            imitation=imitations.tensorflow_ftrl(convert),
             scalars_in="float64",
         )
-        for dialect, convert in (
-            ("tf_keras", imitations.tf_keras),
-            ("tensorflow1", imitations.tensorflow1),
+        for dialect, dtype, convert in (
+            ("tf_keras", "float32", None),
+            ("tf_keras", "float64", imitations.tf_keras),
+            ("tensorflow1", "float32", None),
+            ("tensorflow1", "float64", imitations.tensorflow1),
         )
-        for dtype in ("float32", "float64")
     ),
     Deviation(
         script="optax_float32_powers",
