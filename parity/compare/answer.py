@@ -135,7 +135,7 @@ def _growth_at(comparison: Comparison, mark: int) -> Growth:
         )
         path = paths(comparison.trial.start[name], np.nan_to_num(first[:mark]))[-1] or 1.0
         largest = np.argmax(gaps.gap)
-        rows.append(
-            Growth(mark, float(gaps.gap[largest] / path), float(gaps.limit[largest] / path))
-        )
+        infinite = not np.isfinite(gaps.gap[largest])
+        distance = np.inf if infinite else float(gaps.gap[largest] / path)
+        rows.append(Growth(mark, distance, float(np.nan_to_num(gaps.limit[largest]) / path)))
     return max(rows, key=lambda row: (row.distance, row.limit))

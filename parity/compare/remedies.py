@@ -67,15 +67,26 @@ class _Trial:
     def lines(self, side: Side) -> list[str]:
         """What may stand in place of a side, and takes the steps of the goal."""
         names = _dialects_of(side)
-        is_the_call = side.spec.kind is Kind.NATIVE and self.rule == side.rule
+        is_the_call = side.spec.kind is Kind.NATIVE and repr(self.rule) == repr(side.rule)
         calls = [] if is_the_call else [self._call(name) for name in names]
         lines = [f"in place of {side.letter}, {call}" for call in calls if call]
         fitting = [name for name in names if name in DROP_IN] or list(DROP_IN)
         if self._takes_the_steps(self.rule):
             also = "or in any case" if lines else f"in place of {side.letter},"
             ours = [DROP_IN[name].format(rule=self.rule) for name in fitting]
-            lines += [f"{also} {text} (tried on these gradients: equal)" for text in ours]
+            lines += [f"{also} {text}" for text in ours]
+        if not is_the_call:
+            lines += [reason for name in names if (reason := self._refusal(name))]
         return lines
+
+    def _refusal(self, name: str) -> str:
+        """Why the dialect has no call for the rule; empty if it has one."""
+        dialect: Any = dialects.find(name)
+        try:
+            dialect.spell(self.rule)
+        except Inexpressible as refusal:
+            return f"{name} has no call for it: {refusal.why}"
+        return ""
 
     def _call(self, name: str) -> str:
         """The dialect's call that takes the steps of the goal; empty if there is none."""

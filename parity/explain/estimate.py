@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from samestep.parity.measure.bounded import ROUNDOFF
 from samestep.parity.measure.limits import SAFETY
 
 from .hypothesis import Hypothesis, Unknown
@@ -56,11 +57,8 @@ def hypotheses(unknown: Unknown, observed: Observed) -> Iterator[Hypothesis]:
     first, *others = places(observed, observed.first_step)
     intervals = list(_intervals(unknown, first, observed, unknown.grid))
     for place in [*others, *places(observed, observed.trial.steps - 1)[:1]]:
-        intervals = [
-            narrowed
-            for interval in intervals
-            for narrowed in _narrowed(unknown, place, observed, interval)
-        ]
+        parts = [_narrowed(unknown, place, observed, interval) for interval in intervals]
+        intervals = list(itertools.chain.from_iterable(parts))
     for interval in intervals:
         for number, digits in itertools.islice(plain_numbers(interval), MOST_NUMBERS):
             hypothesis = unknown.make(number, observed.trial)
@@ -122,12 +120,19 @@ def _intervals(
         if not np.isfinite(slope):
             slope = (at_high - at_low) / (high - low)
         width = place.bound / abs(slope) if slope else high - low
+        width += abs(root) * _rounding_of_sums(observed)
         yield Interval(root - width, root + width)
     last = len(grid) - 1
     for is_within, run in itertools.groupby(range(len(grid)), key=within.__getitem__):
         if is_within:
             numbers = list(run)
             yield Interval(grid[max(numbers[0] - 1, 0)], grid[min(numbers[-1] + 1, last)])
+
+
+def _rounding_of_sums(observed: Observed) -> float:
+    """How far, as a share, rounding may move a number that is compared with a norm."""
+    elements = sum(start.size for start in observed.trial.start.values())
+    return SAFETY * elements * ROUNDOFF[observed.dtype]
 
 
 def _slope(distance: Function, number: float) -> float:
@@ -158,7 +163,7 @@ def _narrowed(
             parts = [interval] if abs(at_middle) <= place.bound else []
         else:
             root = interval.middle - at_middle / slope
-            width = place.bound / abs(slope)
+            width = place.bound / abs(slope) + abs(root) * _rounding_of_sums(observed)
             parts = [Interval(root - width, root + width)]
     for part in parts:
         narrowed = Interval(max(part.low, low), min(part.high, high))

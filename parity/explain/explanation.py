@@ -47,8 +47,10 @@ def explain(
     Where some kinds of shapes are right and others wrong, the wrong ones are explained by
     themselves. ``run_alone`` shows whether the steps are right with one tensor at a time.
     """
+    explanation = _first_that_holds(observed, suspect, hypotheses.known_deviations(suspect))
+    if explanation:
+        return explanation
     wrong = _wrong_kinds(observed)
-    explanation = None
     some = 0 < len(wrong) < len(by_kind(observed.trial))
     if some:
         explanation = _first_that_holds(observed, suspect, hypotheses.by_shape(suspect))

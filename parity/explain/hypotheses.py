@@ -36,12 +36,12 @@ def every(suspect: Suspect) -> Proposals:
 
 
 def known_deviations(suspect: Suspect) -> Iterator[Hypothesis]:
-    """The deviations that natives are known for in this dtype: those of the suspect's dialect, of
-    all if it has none.
+    """The deviations that natives are known for in this dtype: those of the suspect's dialect and
+    framework, of all if it has no dialect.
     """
     rule = suspect.rule
     for deviation in DEVIATIONS:
-        of_dialect = deviation.dialect == suspect.dialect or not suspect.dialect
+        of_dialect = deviation.dialect in (suspect.dialect, suspect.home) or not suspect.dialect
         if (
             not of_dialect
             or deviation.dtype != suspect.dtype

@@ -12,6 +12,7 @@ from samestep.reference import RULES, Adagrad, Rule, ScheduleFree
 
 from .decimals import round_values, simplify, text_length
 from .equivalents import indistinguishable, rewrite
+from .faulty import explanation_by_a_fault
 from .fit import FittedRule
 from .interpretations import Interpretation
 from .judge import AcceptedRule, Judgement, TrialResult, is_close, judge, rounding_limits
@@ -33,6 +34,8 @@ class Identity:
     takes_vectors: False if only matrices were tried.
     rule: the rule that it follows, None if there is none.
     nearest: the rule that comes nearest, if ``rule`` is None; None if nothing comes near.
+    explanation: what takes its steps on the designed gradients, if ``rule`` is None: a rule and
+        what is done otherwise; empty if that is not known.
     results: those of ``rule`` or ``nearest`` on each trial.
     deviations: known causes of differences, by dtype.
     indistinguishable: other rules that hold as well.
@@ -48,6 +51,7 @@ class Identity:
     takes_vectors: bool
     rule: Rule | None = None
     nearest: Rule | None = None
+    explanation: str = ""
     results: tuple[TrialResult, ...] = ()
     deviations: dict[str, str] = dataclasses.field(default_factory=dict)
     indistinguishable: tuple[Rule, ...] = ()
@@ -161,8 +165,11 @@ def _native_or_nearest(evidence: Evidence, judgements: Sequence[Judgement]) -> I
     if nearest:
         results = tuple(nearest.results)
         identity = dataclasses.replace(identity, nearest=nearest.rule, results=results)
-    ignores = evidence.ignores_learning_rate()
-    return dataclasses.replace(identity, ignores_learning_rate=ignores)
+    return dataclasses.replace(
+        identity,
+        explanation=explanation_by_a_fault(evidence, nearest.rule if nearest else None),
+        ignores_learning_rate=evidence.ignores_learning_rate(),
+    )
 
 
 def _nearness(judgement: Judgement) -> tuple[int, float]:

@@ -56,13 +56,15 @@ class BlackBox:
 class Evidence:
     """All that was observed of an unknown optimizer, the probes in the widest dtype first.
 
-    ``home`` is its framework. ``takes_vectors`` is False if it refuses all tensors but matrices.
+    ``home`` is its framework, ``rate`` the learning rate that it starts with, None if it has none
+    that can be set. ``takes_vectors`` is False if it refuses all tensors but matrices.
     """
 
     box: BlackBox
     home: str
     observations: list[Observation]
     takes_vectors: bool
+    rate: float | None = None
 
     @property
     def dialect(self) -> str:
@@ -109,7 +111,8 @@ def gather(box: BlackBox, long: bool) -> Evidence:
             Observation(trial, job.dtype, result.trajectory)
             for (trial, job), result in zip(requests, results, strict=True)
         ]
-        return Evidence(box, results[0].home, observations, vectors)
+        first = results[0]
+        return Evidence(box, first.home, observations, vectors, first.rate)
     raise failure or ValueError(f"{box.spec.text} could not run on any trial")
 
 

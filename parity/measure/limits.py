@@ -107,7 +107,15 @@ _CACHE = _Cache()
 
 
 def of_faulty_rule(analysed: AnalysedRule, trial: Trial, before: BeforeStep | None) -> Limits:
-    """The limits of a rule with a planted fault: ``before`` changes what a step begins with."""
+    """The limits of a rule with a planted fault: ``before`` changes what a step begins with.
+
+    Not-a-number and infinity pass silently, as in a run.
+    """
+    with np.errstate(all="ignore"):
+        return _of_faulty_rule(analysed, trial, before)
+
+
+def _of_faulty_rule(analysed: AnalysedRule, trial: Trial, before: BeforeStep | None) -> Limits:
     thetas: dict[str, np.ndarray] = {}
     states: dict[str, dict[str, np.ndarray]] = {}
     for name, start in trial.start.items():

@@ -223,12 +223,12 @@ def without_kinds(trial: Trial, reasons: dict[str, str]) -> Trial:
 
 
 def accepted(
-    trial: Trial, words: str, failure: Exception, attempt: Callable[[Trial], object]
+    trial: Trial, reason: str, failure: Exception, attempt: Callable[[Trial], object]
 ) -> Trial:
     """The trial without the shapes that an optimizer refuses, each with a reason.
 
     ``failure`` is what the whole trial raised; ``attempt`` runs a trial and returns what that
-    raises, if anything. ``words`` begin each reason. The failure is raised again if every kind of
+    raises, if anything. ``reason`` begins each reason. The failure is raised again if every kind of
     shape is refused, or if there is one kind alone.
     """
     kinds = by_kind(trial)
@@ -236,7 +236,7 @@ def accepted(
     for kind, names in kinds.items():
         outcome = attempt(trial.only(names).first(REFUSED_WITHIN))
         if isinstance(outcome, Exception):
-            reasons[kind] = f"{words}: {_first_line(outcome)}"
+            reasons[kind] = f"{reason}: {_first_line(outcome)}"
     fitting = [kind for kind in kinds if kind not in reasons]
     if not fitting or len(kinds) == 1:
         raise failure
@@ -244,7 +244,7 @@ def accepted(
     outcome = attempt(rest.first(REFUSED_WITHIN))
     if len(fitting) > 1 and isinstance(outcome, Exception):
         for kind in fitting[1:]:
-            reasons[kind] = f"{words} together with {fitting[0]}: {_first_line(outcome)}"
+            reasons[kind] = f"{reason} together with {fitting[0]}: {_first_line(outcome)}"
         rest = without_kinds(trial, reasons)
     return rest
 

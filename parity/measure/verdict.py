@@ -52,6 +52,11 @@ class Verdict(NamedTuple):
     def __str__(self) -> str:
         word = "within" if self.holds else "BEYOND"
         expected, actual = self.values
+        if not np.isfinite(self.distance):
+            return (
+                f"no distance, since one is no finite number, at step {self.step}, element "
+                f"{self.element}: {expected!r} against {actual!r}"
+            )
         return (
             f"distance {self.distance:.3g} of the path, {word} the limit {self.limit:.3g}, "
             f"at step {self.step}, element {self.element}: {expected!r} against {actual!r}"
@@ -102,13 +107,14 @@ def judge_tensor(
     gaps = measure_gaps(flat_expected, flat_actual, bounds.astype(np.float64).reshape(rows))
     at = np.unravel_index(np.argmax(gaps.excess), gaps.excess.shape)
     path = paths(start, np.nan_to_num(flat_expected))[at[0]] or 1.0
+    infinite = not np.isfinite(gaps.gap[at])  # one of the two is no number, the other another
     agreement = Agreement.WITHIN_ROUNDING if gaps.excess[at] <= 1 else Agreement.DIFFERENT
     if not gaps.gap.any():
         agreement = Agreement.EQUAL_BITS
     return Verdict(
         agreement=agreement,
-        distance=float(gaps.gap[at] / path),
-        limit=float(gaps.limit[at] / path),
+        distance=np.inf if infinite else float(gaps.gap[at] / path),
+        limit=float(np.nan_to_num(gaps.limit[at], nan=0.0) / path),
         step=int(at[0]) + 1,
         element=int(at[1]),
         values=(float(flat_expected[at]), float(flat_actual[at])),

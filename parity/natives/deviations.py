@@ -275,6 +275,27 @@ DEVIATIONS = (
         scalars_in="float32",
         modes=("kernel",),
     ),
+    *(
+        Deviation(
+            script="tensorflow_ftrl_zero",
+            dialect=dialect,
+            dtype=dtype,
+            cause=(
+                "TensorFlow's kernel puts 0 where the equation divides 0 by 0: no gradient yet, "
+                "and an accumulator that starts at 0"
+            ),
+            link=KERNEL,
+            sizes={"FTRL": 0.0},
+            imitation=imitations.tensorflow_ftrl(convert),
+            scalars_in="float64",
+        )
+        for dialect, dtype, convert in (
+            ("tf_keras", "float32", None),
+            ("tf_keras", "float64", imitations.tf_keras),
+            ("tensorflow1", "float32", None),
+            ("tensorflow1", "float64", imitations.tensorflow1),
+        )
+    ),
     Deviation(
         script="optax_float32_powers",
         dialect="optax",

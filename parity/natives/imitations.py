@@ -311,6 +311,35 @@ def tensorflow1(rule: Rule) -> Rule:
     return _convert(_RunningPowersAdam, rounded) if isinstance(rule, Adam) else rounded
 
 
+class _ZeroFTRL(FTRL):
+    """Theta is 0 where |z| is not above l1, though the denominator be 0, too."""
+
+    def update(self, theta: Any, gradient: Any, state: Any, c: Any, xp: Any) -> Any:
+        moved, new = super().update(theta, gradient, state, c, xp)
+        z = new["z"]
+        return xp.where(xp.abs(z) - c.l1 > 0, moved, xp.zeros_like(z)), new
+
+
+class _ZeroAdjustedFTRL(_ZeroFTRL, _AdjustedFTRL):
+    pass
+
+
+def tensorflow_ftrl(convert: Imitation | None = None) -> Imitation:
+    """The kernel of TensorFlow's Ftrl puts 0 where the equation divides 0 by 0.
+
+    It matters only where the accumulator starts at 0. ``convert`` makes the other mistakes.
+    """
+
+    def imitate(rule: Rule) -> Rule:
+        converted = convert(rule) if convert else rule
+        if not isinstance(rule, FTRL) or rule.initial_accumulator:
+            return rule
+        kind = _ZeroAdjustedFTRL if isinstance(converted, _AdjustedFTRL) else _ZeroFTRL
+        return _convert(kind, converted)
+
+    return imitate
+
+
 _ONNX_FIELDS = ("momentum", "beta1", "beta2", "epsilon", "weight_decay", "lr_decay")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from samestep.parity.compare import answer as comparison
 from samestep.parity.compare import mnist_comparison
-from samestep.parity.compare.answer import Answer
+from samestep.parity.compare.answer import Answer, Growth
 from samestep.parity.compare.difference import Difference
 from samestep.parity.compare.mnist_comparison import MnistAnswer
 from samestep.parity.measure import trial as trials
@@ -149,12 +149,18 @@ def answer_lines(question: Question, answer: Answer, gradients: str) -> Iterator
     if answer.first:
         yield from _difference_lines(answer.first)
     if answer.agreement is not Agreement.EQUAL_BITS:
-        growth = [f"step {row.step}: {row.distance:.1e} ({row.limit:.0e})" for row in answer.growth]
+        growth = [_growth_text(row) for row in answer.growth]
         yield ""
         yield "distance, as a share of the path (limit):"
         yield "  " + "  ".join(growth)
     yield from _section("cause", [cause.text for cause in answer.causes])
     yield from _section("remedy", answer.remedies)
+
+
+def _growth_text(row: Growth) -> str:
+    if not np.isfinite(row.distance):
+        return f"step {row.step}: not all numbers"
+    return f"step {row.step}: {row.distance:.1e} ({row.limit:.0e})"
 
 
 def _section(title: str, lines: list[str]) -> Iterator[str]:
@@ -176,6 +182,8 @@ def _verdict_lines(answer: Answer) -> Iterator[str]:
         yield "SAME: equal bits at every step"
         return
     distance = f"distance {verdict.distance:.2g} of the path, limit {verdict.limit:.2g}"
+    if not np.isfinite(verdict.distance):
+        distance = f"{verdict.values[0]!r} against {verdict.values[1]!r}"
     place = f"at step {verdict.step}, tensor {verdict.tensor}"
     if answer.agreement is Agreement.DIFFERENT:
         yield f"DIFFERENT: {distance} {place}"
@@ -201,6 +209,7 @@ def _difference_lines(first: Difference) -> Iterator[str]:
         f"in {stage}"
     )
     yield f"  A {name}{first.values[0]!r}"
-    yield f"  B {name}{first.values[1]!r}  ({first.ulps:.3g} ulps apart)"
+    gap = f"  ({first.ulps:.3g} ulps apart)" if np.isfinite(first.ulps) else ""
+    yield f"  B {name}{first.values[1]!r}{gap}"
     if first.reference:
         yield f"  reference {name}{first.reference}  ({first.source})"

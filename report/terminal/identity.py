@@ -35,6 +35,7 @@ def to_json(identity: Identity) -> dict[str, Any]:
         "rule": rule and repr(rule),
         "hyperparameters": rule and {"name": type(rule).__name__, **rule.to_dict()},
         "nearest": identity.nearest and repr(identity.nearest),
+        "explanation": identity.explanation,
         "calls": identity.calls,
         "native": identity.native,
         "ignores_learning_rate": identity.ignores_learning_rate,
@@ -125,8 +126,11 @@ def _unknown(identity: Identity, home: str) -> Iterator[str]:
             "as with a schedule or a number of its own; a rule follows its rate: "
             "give it a constant one that can be set"
         )
+    if identity.explanation:
+        yield "  on the designed gradients it takes the steps of"
+        yield f"  {identity.explanation}"
     if not identity.nearest or not identity.results:
-        yield "  nothing comes near"
+        yield "  no rule comes near"
         return
     worst = max(identity.results, key=lambda result: result.verdict.excess)
     verdict = worst.verdict

@@ -343,6 +343,13 @@ REPRODUCTIONS = (
         numbers=("0.000999987", "0.001"),
     ),
     _of_deviation(
+        "tensorflow_ftrl_zero",
+        native="tf.compat.v1.train.FtrlOptimizer",
+        versions="tensorflow 2.21.0",
+        measure="a weight of 1 after a gradient of 0, with an accumulator that starts at 0",
+        numbers=("0", "nan"),
+    ),
+    _of_deviation(
         "optax_float32_powers",
         native="optax.adam, adamw, nadam and nadamw in float32",
         versions=OPTAX,

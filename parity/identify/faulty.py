@@ -1,0 +1,63 @@
+"""Explain an optimizer that is none of the rules: a rule of the usual kind, and what is done
+otherwise.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from samestep.parity.explain.explanation import explain_by
+from samestep.parity.explain.fields import rules_of_calls
+from samestep.parity.explain.observed import Observed
+from samestep.parity.measure.limits import Limits
+from samestep.parity.measure.rule_run import run_rule
+from samestep.reference import Rule
+
+from .observe import Evidence
+
+MOST_RULES = 8  # that are tried with every fault
+
+
+def explanation_by_a_fault(evidence: Evidence, nearest: Rule | None) -> str:
+    """What takes the optimizer's steps on the probes: a rule and a fault; empty if none does."""
+    observation = evidence.observations[0]
+    home = evidence.dialect
+    unjudged = Limits(
+        {name: np.zeros(array.shape) for name, array in observation.trial.gradients.items()}, {}
+    )
+    trajectory = observation.trajectory
+    observed = Observed(observation.trial, observation.dtype, trajectory, unjudged, trajectory)
+    for rule in _usual_rules(evidence, nearest):
+        try:
+            explanation = explain_by(rule, observed, home)
+        except ValueError:  # the rule cannot take a step on the probes
+            continue
+        if explanation:
+            return explanation.text
+    return ""
+
+
+def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
+    """The rules that the optimizer may have been meant to follow, the nearest first."""
+    rate = evidence.rate or (nearest.lr if nearest else None)
+    if rate is None:
+        return
+    observation = evidence.observations[0]
+    distances = {}
+    for rule in rules_of_calls(rate):
+        if rule.weight_decay or rule.maximize:
+            continue  # a plainer rule of the kind is tried, and its fields are changed
+        try:
+            expected = run_rule(rule, observation.trial, observation.dtype)
+        except ValueError:
+            continue
+        same_kind = nearest is not None and type(rule) is type(nearest)
+        distances[rule] = (not same_kind, _distance(expected.thetas, observation.trajectory.thetas))
+    yield from sorted(distances, key=distances.__getitem__)[:MOST_RULES]
+
+
+def _distance(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> float:
+    """The median distance of elements, over all tensors."""
+    with np.errstate(all="ignore"):
+        gaps = [np.abs(array - second[name]).ravel() for name, array in first.items()]
+    return float(np.median(np.nan_to_num(np.concatenate(gaps), nan=np.inf)))
