@@ -227,7 +227,7 @@ def _start_ftrl_without_power(point: Numbers, flags: Flags, features: Features) 
 
 
 BETAS = {"beta1": BETA1, "beta2": BETA2}
-WARMUPS = (2.0, 5.0, 10.0, 20.0, 50.0, 200.0)
+WARMUPS = (2.0, 5.0, 10.0, 20.0, 50.0, 200.0, 1000.0, 10_000.0)
 AMSGRAD = [{"amsgrad": amsgrad} for amsgrad in (False, True)]
 CENTERED = [{"centered": centered} for centered in (False, True)]
 PLAIN_RMSPROP = _products(CENTERED, [OUTSIDE, INSIDE])
