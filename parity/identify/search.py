@@ -163,7 +163,8 @@ def _fit_briefly(observation: Observation, variant: Variant, start: Numbers) -> 
 def _fit_fully(observation: Observation, variant: Variant, fitted: FittedRule) -> FittedRule:
     """Refit on more steps, at last on all; with more iterations if the error is already small.
 
-    What is almost exact is fitted again from where it ended: a valley with a flat floor. Nothing is done if the error is above ``HOPELESS``.
+    What is almost exact is fitted again from where it ended: a valley with a flat floor. Nothing is
+    done if the error is above ``HOPELESS``.
     """
     if fitted.error > HOPELESS:
         return fitted
