@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from samestep.reference import Adafactor, Adagrad, Epsilon, Rule, ScheduleFree
+from samestep.reference import Adafactor, Adagrad, Decay, Epsilon, Muon, Rule, ScheduleFree
 
 from .decimals import known_defaults, round_values, shortest_decimal
 from .interpretations import MACHINE_EPSILON
+from .trials import PROBE_STEPS
 
 FACTOR = 2.0  # a number is multiplied by it to see whether it makes a difference
 SPLIT_DIGITS = 3  # digits of each of two numbers of which only the sum is known
+LONG_WARMUPS = (100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0)
+USUAL_SCALES = (1.0, 0.2)  # of Muon's steps
 SUM_ACCURACY = 1e-12  # the relative accuracy of that sum
 
 
@@ -46,8 +49,42 @@ def rewrite(rule: Rule, dialect: str) -> Iterator[Rule]:
     if isinstance(rule, ScheduleFree):  # beta1 makes no difference in Keras
         beta1 = known_defaults(rule, "beta1", dialect)[0]
         yield from round_values(rule.replace(beta1=beta1))
+        if rule.warmup > PROBE_STEPS:
+            yield from _rewrite_long_warmup(rule)
+    if isinstance(rule, Muon):
+        yield from _rewrite_muon(rule)
     if isinstance(rule, Adafactor):
         yield from _rewrite_adafactor(rule, dialect)
+
+
+def _rewrite_long_warmup(rule: ScheduleFree) -> Iterator[Rule]:
+    """While a warm-up lasts, only lr / warmup matters: the trial of many steps tells it."""
+    shrink = rule.lr * rule.weight_decay
+    for warmup in LONG_WARMUPS:
+        lr = rule.lr * warmup / rule.warmup
+        decay = {} if rule.decay is Decay.COUPLED else {"weight_decay": shrink / (lr or 1.0)}
+        yield from round_values(rule.replace(lr=lr, warmup=warmup, **decay))
+
+
+def _rewrite_muon(rule: Muon) -> Iterator[Rule]:
+    """Only products of the rate with its scales matter, and of epsilon with 1 - momentum."""
+    for lr_scale in USUAL_SCALES:
+        factor = rule.lr_scale / lr_scale
+        if not rule.adam or not factor:
+            break
+        changes: dict[str, Any] = {
+            "lr": rule.lr * factor,
+            "lr_scale": lr_scale,
+            "adam_lr_scale": rule.adam_lr_scale / factor,
+        }
+        if rule.decay is not Decay.COUPLED:
+            changes["weight_decay"] = rule.weight_decay / factor
+            changes["adam_weight_decay"] = rule.adam_weight_decay / factor
+        yield from round_values(rule.replace(**changes), tuple(changes))
+    if rule.momentum < 1:
+        change = 1 / (1 - rule.momentum) if rule.ema else 1 - rule.momentum
+        averaged = rule.replace(ema=not rule.ema, epsilon=rule.epsilon * change)
+        yield from round_values(averaged, ("epsilon",))
 
 
 def _rewrite_adagrad(rule: Adagrad, dialect: str) -> Iterator[Rule]:

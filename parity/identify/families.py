@@ -164,7 +164,8 @@ def _start_nadam(point: Numbers, flags: Flags, features: Features) -> Numbers:
 
 
 def _start_schedule_free(point: Numbers, flags: Flags, features: Features) -> Numbers:
-    lr = features.longest * max(1.0, point.get("warmup", 1.0))
+    warmup = point.get("warmup", flags.get("warmup", 1.0))
+    lr = features.longest * max(1.0, warmup)
     return {"lr": lr, "epsilon": max(TINY, features.half_gradient)}
 
 
@@ -227,7 +228,8 @@ def _start_ftrl_without_power(point: Numbers, flags: Flags, features: Features) 
 
 
 BETAS = {"beta1": BETA1, "beta2": BETA2}
-WARMUPS = (2.0, 5.0, 10.0, 20.0, 50.0, 200.0)
+WARMUPS = (2.0, 5.0, 10.0, 20.0, 50.0)
+ENDLESS_WARMUP = 1000.0  # beyond the probes, so that only lr / warmup can be known
 AMSGRAD = [{"amsgrad": amsgrad} for amsgrad in (False, True)]
 CENTERED = [{"centered": centered} for centered in (False, True)]
 PLAIN_RMSPROP = _products(CENTERED, [OUTSIDE, INSIDE])
@@ -290,6 +292,7 @@ ADAPTIVE_FAMILIES = (
     Family(
         ScheduleFree, _start_schedule_free, {"beta1": (0.9,), "beta2": BETA2, "warmup": WARMUPS}
     ),
+    Family(ScheduleFree, _start_schedule_free, BETAS, [{"warmup": ENDLESS_WARMUP}]),
     *FTRL_FAMILIES,
 )
 

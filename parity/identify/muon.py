@@ -188,12 +188,16 @@ def _templates_of_polynomials(matrices: Matrices) -> Iterator[tuple[RuleTemplate
     gradients = [gradient[0] for gradient in data.gradients]
     if matrices.maximize:
         gradients = [-gradient for gradient in gradients]
-    for found in find_polynomials(gradients, moves, MOST_STEPS):
+    for polynomial in find_polynomials(gradients, moves, MOST_STEPS):
         for flags in _flags(matrices):
-            fixed = {**flags, "ns_steps": found.steps, "shape_scale": found.shape_scale}
-            numbers = {"a": found.a, "b": found.b, "c": found.c}
+            fixed = {**flags, "ns_steps": polynomial.steps, "shape_scale": polynomial.shape_scale}
+            numbers = {"a": polynomial.a, "b": polynomial.b, "c": polynomial.c}
             template, starts = _with_starts(matrices, RuleTemplate(Muon, fixed), numbers)
-            yield (template, starts) if found.steps > 1 else _joined_scale(matrices, fixed, starts)
+            yield (
+                (template, starts)
+                if polynomial.steps > 1
+                else _joined_scale(matrices, fixed, starts)
+            )
 
 
 def _joined_scale(

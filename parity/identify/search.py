@@ -21,6 +21,8 @@ GRID_STEPS = 7  # steps on which the points of a grid are tried
 FIRST_STEPS = 10  # steps of the first fit; the learning rate has changed by then
 MIDDLE_STEPS = 16  # steps of the second fit; the last is made on all
 NEAR = 1e-3  # an error so small that a variant is fitted at once
+ALMOST = 1e-4  # an error so small that the fit is started again where it ended
+RESTARTS = 3
 HOPELESS = 3e-2  # an error too large to go on after the first fit
 FIRST_ITERATIONS = 8
 MANY_ITERATIONS = 150  # for what is near: valleys are long
@@ -161,17 +163,21 @@ def _fit_briefly(observation: Observation, variant: Variant, start: Numbers) -> 
 def _fit_fully(observation: Observation, variant: Variant, fitted: FittedRule) -> FittedRule:
     """Refit on more steps, at last on all; with more iterations if the error is already small.
 
-    Nothing is done if the error is above ``HOPELESS``.
+    What is almost exact is fitted again from where it ended: a valley with a flat floor. Nothing is
+    done if the error is above ``HOPELESS``.
     """
     if fitted.error > HOPELESS:
         return fitted
-    for steps in (MIDDLE_STEPS, observation.trial.steps):
+    all_steps = observation.trial.steps
+    for steps in (MIDDLE_STEPS, all_steps, *[all_steps] * RESTARTS):
         data = _data(observation, variant, steps)
         iterations = ITERATIONS if fitted.error > NEAR else MANY_ITERATIONS
         start = reseed_vanished(fitted, data)
         fitted = fit(variant.template, start, data, iterations) or fitted
         if fitted.error < EXACT:
             return _drop_negligible(fitted, data)
+        if steps == all_steps and fitted.error > ALMOST:
+            break
     return fitted
 
 
