@@ -27,7 +27,7 @@ class Trained:
         self.framework = framework
         start = START.astype(dtype)
         if framework == "numpy":
-            self.theta = start.copy()
+            self.theta: Any = start.copy()
             self.optimizer: Any = samestep.frameworks.numpy.Optimizer([self.theta], rule)
         elif framework == "torch":
             self.theta = torch.nn.Parameter(torch.tensor(start))
