@@ -417,10 +417,10 @@ def average_of_asgd_is_the_mean_of_its_places(reference: Reference) -> Iterator[
     rounds.
     """
     rule = reference.rule("ASGD")(lr=0.125, lambd=0.0, t0=2.0)
-    theta, state = np.array([4.0, -2.0, 2.0**-60]), None  # the last is lost beside one
+    theta = np.array([4.0, -2.0, 2.0**-60])  # the last is lost beside one
+    state = rule.start(theta, np)
     thetas, averages = [], []
     for t in range(1, 9):
-        state = state or rule.start(theta, np)
         c = rule.coefficients(t, rule.lr)
         theta, state = rule.update(theta, np.array([1.0, 1.0, 0.0]), state, c, np)
         thetas.append(theta)

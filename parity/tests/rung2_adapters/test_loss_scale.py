@@ -136,10 +136,11 @@ def test_a_scale_that_stays_is_an_argument_in_keras() -> None:
     scaled = [128 * np.array([0.25, 0.5], np.float32)]
     optimizer.apply([tf.constant(scaled[0])])
     scaler = in_numpy.LossScaler(loss_scale)
-    (unscaled,) = scaler.unscaled(scaled) or ()
-    assert variable.numpy().tolist() == (-unscaled).tolist() == [-0.25, -0.5]
-    (infinite,) = scaler.unscaled([gradient(False)]) or ()
-    assert not np.isfinite(infinite).all()
+    unscaled = scaler.unscaled(scaled)
+    assert unscaled is not None
+    assert variable.numpy().tolist() == (-unscaled[0]).tolist() == [-0.25, -0.5]
+    infinite = scaler.unscaled([gradient(False)])
+    assert infinite is not None and not np.isfinite(infinite[0]).all()
     assert (scaler.scale, scaler.skipped) == (128.0, 0)
 
 
