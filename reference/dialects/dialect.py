@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from samestep.reference.checks import require, require_rule
+from samestep.reference.checks import require, require_like_a_rule
 from samestep.reference.near_miss import did_you_mean
 from samestep.reference.rule import Rule
 
@@ -49,7 +49,7 @@ def _of_a_rule(spell: Callable[[Rule], Call]) -> Callable[[Rule], Call]:
 
     @functools.wraps(spell)
     def checked(rule: Rule) -> Call:
-        require_rule(rule)
+        require_like_a_rule(rule)
         return spell(rule)
 
     return checked
