@@ -35,6 +35,13 @@ def require_rule(rule: Any, beside: Any = None) -> None:
     raise WrongArgument(f"{due}, got {shown(rule)}")
 
 
+def require_like_a_rule(rule: Any, beside: Any = None) -> None:
+    """Check that an argument has the methods of a rule, as a wrong rule made on purpose has."""
+    methods = all(hasattr(rule, name) for name in ("start", "coefficients", "update"))
+    if isinstance(rule, type) or not methods:
+        require_rule(rule, beside)
+
+
 def require_no_others(others: Iterable[str], rule: Any) -> None:
     """Check that an optimizer is given no hyperparameters of its own beside its rule."""
     for name in others:

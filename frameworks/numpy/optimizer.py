@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from samestep.reference import Rule
-from samestep.reference.checks import require_no_others, require_rule, several
+from samestep.reference.checks import require_like_a_rule, require_no_others, several
 from samestep.reference.saved_state import STEP
 
 from . import namespace
@@ -25,7 +25,7 @@ class Optimizer:
 
     def __init__(self, parameters: Sequence[np.ndarray], rule: Any = None, **others: Any) -> None:
         require_no_others(others, rule)
-        require_rule(rule, parameters)
+        require_like_a_rule(rule, parameters)
         parameters = several("parameters", parameters, ARRAYS, "a list of arrays")
         for index, parameter in enumerate(parameters):
             if parameter.dtype.kind in "cbiu":

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from samestep.reference.checks import require, require_rule
+from samestep.reference.checks import require, require_like_a_rule
 from samestep.reference.near_miss import did_you_mean
 from samestep.reference.rule import Rule
 
@@ -81,7 +81,7 @@ class Dialect:
 
     def spell(self, rule: Rule) -> Call:
         """The call that means the rule in exact arithmetic, or Inexpressible with remedies."""
-        require_rule(rule)
+        require_like_a_rule(rule)
         call = self.express(rule)
         if call is None:
             raise refuse(rule, self)

@@ -140,7 +140,8 @@ def test_a_scale_that_stays_is_an_argument_in_keras() -> None:
     assert unscaled is not None
     assert variable.numpy().tolist() == (-unscaled[0]).tolist() == [-0.25, -0.5]
     infinite = scaler.unscaled([gradient(False)])
-    assert infinite is not None and not np.isfinite(infinite[0]).all()
+    assert infinite is not None
+    assert not np.isfinite(infinite[0]).all()
     assert (scaler.scale, scaler.skipped) == (128.0, 0)
 
 
