@@ -52,7 +52,7 @@ def adam(s: Any, p: Any, g: Any, lr: float, **options: Any) -> None:
     p -= lr * m / (v.sqrt() + options.get("epsilon", 1e-8))
 
 
-def clipped(g: Any, limit: float) -> Any:
+def clip_norm(g: Any, limit: float) -> Any:
     return g * min(1.0, limit / float(g.norm()))
 
 
@@ -152,9 +152,9 @@ PLANTED: dict[str, tuple[Callable[[list[Any]], Any], str, str]] = {
                    "multiplies every gradient by 1024"),
     "summed": (each(lambda s, p, g, lr: p.sub_(g * 24, alpha=lr)), SGD,
                "multiplies every gradient by 24"),
-    "clipped": (each(lambda s, p, g, lr: adam(s, p, clipped(g, 1.0), lr)), ADAM,
+    "clipped": (each(lambda s, p, g, lr: adam(s, p, clip_norm(g, 1.0), lr)), ADAM,
                 "clips the norm of each gradient to 1$"),
-    "clipped_scaled": (each(lambda s, p, g, lr: adam(s, p, clipped(g * 65536, 1) / 65536, lr)),
+    "clipped_scaled": (each(lambda s, p, g, lr: adam(s, p, clip_norm(g * 65536, 1) / 65536, lr)),
                        ADAM, "clipping to 1 before a loss scale of 65536 is divided out"),
     "clipped_by_value": (each(lambda s, p, g, lr: adam(s, p, g.clamp(-0.5, 0.5), lr)), ADAM,
                          "clips every element of a gradient to 0.5"),
