@@ -106,7 +106,7 @@ def test_a_native_with_numbers_drawn_at_random_is_named(call: str, seed: int, fu
         "Lion(lr=0.0001, weight_decay=0.01, decay=Decay.COUPLED)",
         "Lion(lr=0.0001, weight_decay=0.01, decay=Decay.AFTER)",
         "Rprop(lr=0.001, weight_decay=0.01, decay=Decay.DECOUPLED)",
-        "Adam(lr=0.001, epsilon=1e-06, weight_decay=0.01, decay=Decay.AFTER, bias_correction=False)",
+        "Adam(lr=0.001, weight_decay=0.01, decay=Decay.AFTER, bias_correction=False)",
         "Adafactor(lr=0.1, relative_step=False)",
     ],
 )
