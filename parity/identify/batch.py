@@ -144,7 +144,7 @@ def _integer_power(base: Any, exponent: int) -> Any:
     return factors[0]
 
 
-MANY_SCALARS: Scalars = SimpleNamespace(  # type: ignore[assignment]
+MANY_SCALARS: Scalars = SimpleNamespace(
     integer_power=_integer_power, power=np.power, sqrt=np.sqrt, where=np.where
 )
 

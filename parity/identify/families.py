@@ -164,7 +164,7 @@ def _start_nadam(point: Numbers, flags: Flags, features: Features) -> Numbers:
 
 
 def _start_schedule_free(point: Numbers, flags: Flags, features: Features) -> Numbers:
-    warmup = point.get("warmup", flags.get("warmup", 1.0))
+    warmup = {**flags, **point}.get("warmup", 1.0)
     lr = features.longest * max(1.0, warmup)
     return {"lr": lr, "epsilon": max(TINY, features.half_gradient)}
 

@@ -197,6 +197,8 @@ def rank_starts(
             allowed.append((template.make(start), start))
         except ValueError:
             continue
-    errors = data.errors([rule for rule, _ in allowed]) if allowed else []
+    if not allowed:
+        return []
+    errors = data.errors([rule for rule, _ in allowed])
     ranked = [(float(error), start) for error, (_, start) in zip(errors, allowed, strict=True)]
     return sorted(ranked, key=lambda row: row[0])

@@ -100,6 +100,24 @@ def test_a_native_with_numbers_drawn_at_random_is_named(call: str, seed: int, fu
     assert_is(named(f"native:{dialect}:{plain_call}"), rule)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Lion(lr=0.0001, weight_decay=0.01, decay=Decay.COUPLED)",
+        "Lion(lr=0.0001, weight_decay=0.01, decay=Decay.AFTER)",
+        "Rprop(lr=0.001, weight_decay=0.01, decay=Decay.DECOUPLED)",
+        "Adam(lr=0.001, weight_decay=0.01, decay=Decay.AFTER, bias_correction=False)",
+        "Adafactor(lr=0.1, relative_step=False)",
+    ],
+)
+def test_settings_that_no_framework_has_are_named(text: str, full: bool) -> None:
+    """Weight decay of rules that step by signs, late decay, no bias correction, a free rate."""
+    if not full and text.startswith("Adafactor"):
+        pytest.skip(LEFT_OUT)
+    rule = specs.rule(text)
+    assert_is(identify(BOX, blind(rule), long=full), rule)
+
+
 ANYTHING = [  # a rule, a seed, and the framework whose adapter takes the steps
     (RULES[index % len(RULES)], index, ("pytorch", "tensorflow")[index // len(RULES) % 2])
     for index in range(300)
