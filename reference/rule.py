@@ -27,7 +27,7 @@ import dataclasses
 import enum
 import numbers
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from . import scalars
 from .arguments import ByName
@@ -218,7 +218,7 @@ class Rule(ByName):
         """The names of the hyperparameters."""
         return tuple(field.name for field in dataclasses.fields(cls))
 
-    def replace(self, **changes: Any) -> "Rule":
+    def replace(self, **changes: Any) -> Self:
         """The same rule with some hyperparameters changed, checked again."""
         return dataclasses.replace(self, **changes)
 

@@ -323,11 +323,12 @@ def exemptions(suspect: Suspect) -> Iterator[Hypothesis]:
     if not rule.weight_decay:
         return
     without = rule.replace(weight_decay=0.0)
-    for fault, is_exempt in (
+    exemptions: tuple[tuple[str, Callable[[tuple[int, ...]], bool]], ...] = (
         ("exempts vectors and 0-d tensors from weight decay", lambda shape: len(shape) < 2),
         ("exempts vectors from weight decay", lambda shape: len(shape) == 1),
         ("decays nothing but vectors and 0-d tensors", lambda shape: len(shape) >= 2),
-    ):
+    )
+    for fault, is_exempt in exemptions:
         names = [name for name, start in trial.start.items() if is_exempt(start.shape)]
         if not names or len(names) == len(trial.start):
             continue
