@@ -8,6 +8,7 @@ from samestep.reference.parts import Average, Clipping, Schedule
 
 from . import parts
 from .binding import by_name, value_of
+from .call import Call
 from .libraries import canonical
 from .positions import Order
 from .values import Names, Variable
@@ -81,7 +82,12 @@ def _located(call: ast.Call, names: Names) -> tuple[str, str]:
 
 
 def _value(node: ast.expr, names: Names) -> Any:
-    """A value; for ``get_ema_avg_fn(0.99)`` its name and arguments."""
+    """A value; for ``get_ema_avg_fn(0.99)`` its name and arguments, for schedulers their calls."""
+    if isinstance(node, ast.List | ast.Tuple) and node.elts:
+        schedulers = [read_beside(each, names) for each in node.elts]
+        calls = [Call(each.name, each.arguments) for each in schedulers if each]
+        if len(calls) == len(schedulers):
+            return calls
     if isinstance(node, ast.Call):
         module, name = _located(node, names)
         if module == "torch.optim.swa_utils":
@@ -92,6 +98,8 @@ def _value(node: ast.expr, names: Names) -> Any:
 
 def scheduler_order(name: str) -> tuple[str, ...]:
     """The arguments of a scheduler of torch.optim.lr_scheduler as its signature has them."""
+    if name == "ChainedScheduler":
+        return ("schedulers", "optimizer")
     return ("optimizer", *parts.pytorch.SCHEDULERS[name], "last_epoch")
 
 

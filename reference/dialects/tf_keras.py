@@ -120,8 +120,8 @@ def read(name: str, /, **arguments: Any) -> Rule:
     values = native.complete(title, arguments, [*UNSUPPORTED, "name", "lr", "decay"])
     instead = "clip or transform the gradients before the rule gets them"
     refuse_arguments(title, arguments, UNSUPPORTED, instead)
-    if "decay" not in native.arguments and native.rule is not NAdam:  # Nadam overwrites it
-        instead = "a learning rate of lr / (1 + decay * (t - 1)) at step t"
+    if lowers_rate(native):
+        instead = "a learning rate of lr / (1 + decay * (t - 1)) at step t, which is InverseTime"
         refuse_arguments(title, arguments, {"decay": 0.0}, instead)
     if "lr" in arguments:
         values["learning_rate"] = arguments["lr"]
@@ -129,6 +129,11 @@ def read(name: str, /, **arguments: Any) -> Rule:
     if native.rule is RMSprop and fields["momentum"]:
         fields["epsilon_at"] = Epsilon.INSIDE  # with momentum it runs another kernel
     return native.rule(**fields)
+
+
+def lowers_rate(native: Native) -> bool:
+    """True if ``decay`` lowers the learning rate; Adagrad's rule has it, Nadam overwrites it."""
+    return "decay" not in native.arguments and native.rule is not NAdam
 
 
 def express(rule: Rule) -> Call | None:

@@ -8,16 +8,17 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from samestep.reference.checks import require
-from samestep.reference.parts import Accumulation, Average, Clipping, Schedule
+from samestep.reference.parts import Accumulation, Average, Clipping, InverseTime, Schedule
 
 from . import parts
 from .beside import read_parts
-from .call import Call, Inexpressible
+from .call import CONSTANT, Call, Inexpressible
 from .dialect import Dialect
 from .keras import UNSUPPORTED
 from .parts import in_keras, in_pytorch
 from .pasted import PastedCall
 from .relation import nearest
+from .tf_keras import lowers_rate, tf_keras
 from .values import Variable, is_number
 
 KERAS = ("keras", "tf_keras")  # the dialects whose calls hold parts
@@ -78,6 +79,8 @@ def take_apart(call: PastedCall) -> tuple[PastedCall, Parts]:
         if isinstance(value, Schedule):
             schedule = value
             arguments[name] = value.rate(1)
+    if schedule is None and call.dialect == "tf_keras":
+        schedule = _take_decay(call, arguments)
     inner_parts = Parts(schedule=schedule)
     if call.beside:
         default = _default(call, "lr")
@@ -86,6 +89,15 @@ def take_apart(call: PastedCall) -> tuple[PastedCall, Parts]:
         inside = {name: arguments.pop(name) for name in UNSUPPORTED if name in arguments}
         inner_parts = _inside(inside, schedule)
     return call.replace(arguments=arguments), inner_parts
+
+
+def _take_decay(call: PastedCall, arguments: dict[str, Any]) -> Schedule | None:
+    """Take ``decay`` out of a legacy call's arguments: the schedule that it means, or None."""
+    native = tf_keras.natives.get(call.name)
+    if not arguments.get("decay") or native is None or not lowers_rate(native):
+        return None
+    rate = arguments.get("lr", arguments.get("learning_rate", native.defaults["learning_rate"]))
+    return InverseTime(lr=rate, factor=arguments.pop("decay"))
 
 
 def _inside(inside: dict[str, Any], schedule: Schedule | None) -> Parts:
@@ -117,6 +129,8 @@ def _translated(call: PastedCall, target: Dialect) -> Translation:
     except Inexpressible as refusal:
         refusals.append(str(refusal))
         spelled = _nearest(target, rule, refusal) if any(call_parts) else None
+    if spelled and call_parts.schedule and spelled.condition == CONSTANT:
+        refusals.append(_only_at_a_constant_rate(rule, target))
     present = {name: part for name, part in call_parts._asdict().items() if part is not None}
     beside: list[str] = []
     if target.name in KERAS:
@@ -151,6 +165,14 @@ def _no_words(name: str, part: Any, target: Dialect) -> str:
         f"{name} {part!r} beside the rule: dialect {target.name} has no words for it here; "
         "translate the call without it, and write the part by samestep.reference.parts"
     )
+
+
+def _only_at_a_constant_rate(rule: Any, target: Dialect) -> str:
+    """The refusal of a call that means the rule at a constant rate, beside a schedule."""
+    what = f"{rule!r} under a schedule in {target.prefix}"
+    why = f"the call means the rule only {CONSTANT}"
+    ours = target.ours.format(rule=repr(rule))
+    return str(Inexpressible(what, why, ours))
 
 
 def _nearest(target: Dialect, rule: Any, refusal: Inexpressible) -> Call | None:

@@ -94,6 +94,41 @@ def test_a_schedule_is_written_in_the_words_of_the_other_dialect() -> None:
     assert "LinearLR(optimizer, start_factor=0.2, total_iters=10)" in lines[2]
 
 
+def test_the_decay_of_a_legacy_optimizer_is_a_schedule() -> None:
+    """Adagrad's is its rule's own, and Nadam ignores its decay."""
+    text = "tf.keras.optimizers.legacy.RMSprop(lr=1e-3, decay=1e-6)"
+    assert any(
+        "InverseTime(lr=0.001, factor=1e-06)" in x for x in translated(text, "pytorch").lines
+    )
+    schedule = "InverseTimeDecay(initial_learning_rate=0.01, decay_steps=1, decay_rate=0.5)"
+    assert translated("tf_keras:SGD(lr=0.01, decay=0.5)", "keras").lines == (
+        f"keras:SGD(learning_rate=keras.optimizers.schedules.{schedule})",
+    )
+    adagrad = "tf_keras:Adagrad(lr=0.5, decay=0.25, initial_accumulator_value=0.0)"
+    assert "lr_decay=0.25" in translated(adagrad, "pytorch").lines[0]
+    assert len(translated("tf_keras:Nadam(lr=0.5, decay=0.25)", "pytorch").lines) == 1
+
+
+def test_a_call_that_needs_a_constant_rate_is_refused_beside_a_schedule() -> None:
+    """With Nesterov momentum the buffers of both differ while the rate falls."""
+    refusals = translated(
+        "SGD(lr=0.01, decay=1e-6, momentum=0.9, nesterov=True)", "pytorch"
+    ).refusals
+    (refusal,) = refusals
+    assert "only while the learning rate stays constant" in refusal
+    assert "nesterov=True, buffer=Buffer.STEPS" in refusal
+
+
+def test_schedulers_inside_a_scheduler_are_read() -> None:
+    text = SGD_LINES + (
+        "scheduler = SequentialLR(opt, [LinearLR(opt, start_factor=0.5, total_iters=4), "
+        "ExponentialLR(opt, gamma=0.5)], milestones=[4])"
+    )
+    (scheduler,) = dialects.read_call(text).beside
+    schedule: Any = scheduler.read(lr=1.0)["schedule"]
+    assert [schedule.rate(step) for step in (1, 3, 5, 6)] == [0.5, 0.75, 1.0, 0.5]
+
+
 def test_what_a_dialect_has_no_words_for_is_said() -> None:
     translation = translated("keras:SGD(clipnorm=1.0)", "optax")
     assert translation.lines == ("optax:sgd(learning_rate=0.01)",)
