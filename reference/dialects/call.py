@@ -2,7 +2,7 @@
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from samestep.reference.near_miss import did_you_mean
@@ -86,6 +86,15 @@ class Call:
         return f"{text}  # {self.condition}{otherwise}"
 
 
+def require_known(title: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Check that an optimizer, which ``title`` names, has arguments of these names."""
+    for name in names:
+        if name not in known:
+            takes = ", ".join(known)
+            advice = did_you_mean(name, known)
+            raise ValueError(f"{title} has no argument {name!r}; it takes: {takes}{advice}")
+
+
 @dataclasses.dataclass(frozen=True)
 class Native:
     """How the arguments of a framework's own optimizer map to the fields of a rule.
@@ -117,13 +126,7 @@ class Native:
         ValueError for an unknown argument and for one that is missing; ``title`` names the
         optimizer.
         """
-        known = [*self.arguments, *others]
-        for name in arguments:
-            if name not in known:
-                advice = did_you_mean(name, known)
-                raise ValueError(
-                    f"{title} has no argument {name!r}; it takes: {', '.join(known)}{advice}"
-                )
+        require_known(title, arguments, [*self.arguments, *others])
         if missing := [name for name in self.required if name not in arguments]:
             raise ValueError(f"{title} must be given {', '.join(missing)}")
         given = {name: value for name, value in arguments.items() if name in self.arguments}

@@ -22,7 +22,7 @@ from samestep.reference.rprop import Rprop
 from samestep.reference.rule import Buffer, Decay, Epsilon, Rule, ShapeScale, SizeMeasuredAt
 from samestep.reference.sgd import SGD
 
-from .call import CONSTANT, Call, Native
+from .call import CONSTANT, Call, Native, require_known
 from .dialect import Dialect, Refusal
 from .refusal import ADAM_SIZE
 from .remedy import NEGATED_LOSS, Workaround
@@ -193,11 +193,14 @@ def read(name: str, /, **arguments: Any) -> Rule:
     if name in DECOUPLES and arguments.get("decoupled_weight_decay"):
         fixed["decay"] = Decay.DECOUPLED
     pairs = [pair for pair, names in PAIRS.items() if names[0] in native.arguments]
-    for pair in pairs:
-        arguments = _split(name, pair, arguments)
-    others = [*EXECUTION, *pairs]
+    others = [*pairs, *EXECUTION]
     if name in DECOUPLES:
         others.append("decoupled_weight_decay")
+    singles = {single for pair in pairs for single in PAIRS[pair]}
+    known = [argument for argument in (*native.arguments, *others) if argument not in singles]
+    require_known(pytorch.title(name), [each for each in arguments if each not in singles], known)
+    for pair in pairs:
+        arguments = _split(name, pair, arguments)
     values = native.complete(pytorch.title(name), arguments, others)
     if native.rule is Adafactor and values["eps1"] is None:
         values["eps1"] = MACHINE_EPSILON
