@@ -25,7 +25,6 @@ from samestep.reference.parts import (
 )
 from samestep.reference.parts.kinds import (
     require_clipping,
-    require_plateau,
     require_schedule,
 )
 
@@ -90,7 +89,6 @@ class PlateauScheduler:
 
     def __init__(self, optimizer: Optimizer, plateau: Plateau) -> None:
         require("optimizer", optimizer, Optimizer, "samestep.frameworks.numpy.Optimizer")
-        require_plateau(plateau)
         self.optimizer = optimizer
         self.watch = PlateauWatch(plateau)
 

@@ -33,7 +33,6 @@ from samestep.reference.parts import (
 from samestep.reference.parts.kinds import (
     require_average,
     require_clipping,
-    require_plateau,
     require_schedule,
 )
 
@@ -140,7 +139,6 @@ class PlateauScheduler(torch.optim.lr_scheduler.ReduceLROnPlateau):
 
     def __init__(self, optimizer: Any, plateau: Plateau) -> None:
         require("optimizer", optimizer, torch.optim.Optimizer, "a torch.optim.Optimizer")
-        require_plateau(plateau)
         self.watch = PlateauWatch(plateau)
         super().__init__(
             optimizer,

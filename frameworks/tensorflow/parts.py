@@ -29,7 +29,6 @@ from samestep.reference.parts import (
 )
 from samestep.reference.parts.kinds import (
     require_clipping,
-    require_plateau,
     require_schedule,
 )
 
@@ -146,7 +145,6 @@ class PlateauCallback(keras.callbacks.Callback):
     """
 
     def __init__(self, plateau: Plateau, monitor: str = "val_loss") -> None:
-        require_plateau(plateau)
         super().__init__()
         self.watch = PlateauWatch(plateau)
         self.monitor = monitor

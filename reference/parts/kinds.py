@@ -7,14 +7,12 @@ from samestep.reference.checks import require
 from .accumulation import require_accumulation
 from .average import require_average
 from .clipping import Clipping
-from .plateau import Plateau
 from .schedules import Schedule
 
 __all__ = [
     "require_accumulation",
     "require_average",
     "require_clipping",
-    "require_plateau",
     "require_schedule",
 ]
 
@@ -28,8 +26,3 @@ def require_schedule(schedule: Any) -> None:
 def require_clipping(clipping: Any) -> None:
     """Check that an argument is a clipping."""
     require("clipping", clipping, Clipping, "one such as ClipNorm(limit=1.0)")
-
-
-def require_plateau(plateau: Any) -> None:
-    """Check that an argument is a plateau."""
-    require("plateau", plateau, Plateau, "one such as Plateau(factor=0.1, patience=10)")
