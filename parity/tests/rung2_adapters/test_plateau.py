@@ -289,7 +289,11 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: parts.keras.read_plateau(mode="up"), "mode must be 'auto', 'min' or 'max', got 'up'"),
     (lambda: parts.pytorch.read_plateau(min_delta=1), "has no argument 'min_delta'"),
     (lambda: parts.pytorch.read_plateau(factor=1.0), r"factor must lie in \[0, 1\), got 1.0"),
-    (lambda: in_numpy.PlateauScheduler(None, 3), r"must be one such as Plateau\(patience=3\)"),
+    (lambda: in_keras.PlateauCallback(3), r"must be one such as Plateau\(patience=3\), got 3"),
+    (
+        lambda: in_numpy.PlateauScheduler(None, Plateau()),
+        "optimizer must be samestep.frameworks.numpy.Optimizer, got None",
+    ),
 ]
 
 
