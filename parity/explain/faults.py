@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.measure.bounded import StepState
 from samestep.parity.measure.trial import Trial
 from samestep.reference import Decay, Rule
 
 from .hypothesis import Hypothesis, Proposals, Unknown
-from .simulation import Fault, Moment
+from .simulation import Fault, Moment, StepState
 from .suspect import Suspect, except_that
 
 LEAKS = (0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.001, 1.01, 1.1, 1.5, 2.0, 4.0)
