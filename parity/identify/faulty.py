@@ -27,14 +27,9 @@ def explanation_by_a_fault(evidence: Evidence, nearest: Rule | None) -> str:
     )
     trajectory = observation.trajectory
     observed = Observed(observation.trial, observation.dtype, trajectory, unjudged, trajectory)
-    for rule in _usual_rules(evidence, nearest):
-        try:
-            explanation = explain_by(rule, observed, home)
-        except ValueError:  # the rule cannot take a step on the probes
-            continue
-        if explanation:
-            return explanation.text
-    return ""
+    rules = list(_usual_rules(evidence, nearest))
+    explanation = explain_by(rules, observed, home)
+    return explanation.text if explanation else ""
 
 
 def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
