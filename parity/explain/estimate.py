@@ -95,10 +95,12 @@ def _stretch(observed: Observed, name: str, step: int) -> float:
     lengths = []
     for trajectory in (observed.actual, observed.expected):
         thetas = trajectory.thetas[name][: step + 1].astype(np.float64)
-        moves = np.abs(np.diff(thetas, axis=0, prepend=begin[None]))
-        lengths.append(float(np.nan_to_num(moves).sum(axis=0).max()))
+        with np.errstate(all="ignore"):
+            moves = np.abs(np.diff(thetas, axis=0, prepend=begin[None]))
+            lengths.append(float(np.nan_to_num(moves).sum(axis=0).max()))
     actual, expected = lengths
-    return max(1.0, actual / expected) if expected else 1.0
+    longer = actual / expected if expected else 1.0
+    return max(1.0, longer) if np.isfinite(longer) else 1.0
 
 
 def _intervals(
