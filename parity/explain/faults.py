@@ -301,8 +301,9 @@ def _other_decays(rule: Rule) -> list[Any]:
 
 
 def _decayed(rule: Rule, moved_by: Rule, trial: Trial, fault: str, before: Before) -> Hypothesis:
-    text = except_that(rule, fault)
-    return Hypothesis(text, "update", moved_by, trial, Fault(before=before))
+    """A hypothesis; where decay belongs to the gradient, no stage is at fault alone."""
+    stage = "" if rule.decay is Decay.COUPLED else "update"
+    return Hypothesis(except_that(rule, fault), stage, moved_by, trial, Fault(before=before))
 
 
 def _shrinking(amount: Callable[[Moment], float]) -> Before:
