@@ -193,7 +193,7 @@ class _Check:
                 call = rules_of_calls(lr)[rule]
                 yield f"{name}: it takes the steps of {rule!r}, as in {call}."
                 continue
-            explanation = explain_by(known[0], each) if known else None
+            explanation = explain_by(known[:1], each)
             if explanation:
                 yield f"{name}: it takes the steps of {explanation.text}."
             else:

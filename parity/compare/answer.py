@@ -135,7 +135,10 @@ def _growth_at(comparison: Comparison, mark: int) -> Growth:
         )
         path = paths(comparison.trial.start[name], np.nan_to_num(first[:mark]))[-1] or 1.0
         largest = np.argmax(gaps.gap)
-        infinite = not np.isfinite(gaps.gap[largest])
-        distance = np.inf if infinite else float(gaps.gap[largest] / path)
-        rows.append(Growth(mark, distance, float(np.nan_to_num(gaps.limit[largest]) / path)))
+        gap = gaps.gap[largest]
+        infinite = not np.isfinite(gap) or (gap and not np.isfinite(path))
+        with np.errstate(all="ignore"):
+            share = float(gap / path)
+            limit = float(np.nan_to_num(np.nan_to_num(gaps.limit[largest]) / path))
+        rows.append(Growth(mark, np.inf if infinite else share, limit))
     return max(rows, key=lambda row: (row.distance, row.limit))

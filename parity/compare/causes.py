@@ -10,6 +10,8 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
+import numpy as np
+
 from samestep.parity.explain.explanation import Explanation, explain, known_rule
 from samestep.parity.explain.observed import Observed
 from samestep.parity.explain.suspect import Suspect
@@ -157,9 +159,13 @@ def _cause_of(stray: Stray) -> Cause:
         return Cause(text, True, stray.explanation.stage)
     observed = stray.observed
     verdict = judge(observed.trial, observed.expected, observed.actual, observed.limits)
+    away = f"is {verdict.distance:.2g} of the path away from"
+    if not np.isfinite(verdict.distance):  # one of the two is no finite number
+        expected, actual = verdict.values
+        away = f"has {actual!r} where {expected!r} follows from"
     text = (
-        f"not known: {side.letter} is {verdict.distance:.2g} of the path away from {stray.rule!r}, "
-        f"and nothing that was tried explains the whole of that{_known_scripts(side)}"
+        f"not known: {side.letter} {away} {stray.rule!r}, and nothing that was tried explains the "
+        f"whole of that{_known_scripts(side)}"
     )
     return Cause(text, False)
 

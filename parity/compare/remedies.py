@@ -6,6 +6,8 @@ Everything that is printed here was tried: its steps are those that it is to hav
 
 from typing import Any
 
+import numpy as np
+
 from samestep.parity.measure import limits, streams
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.trajectory import Trajectory
@@ -45,7 +47,16 @@ def find(comparison: Comparison, findings: Findings) -> list[str]:
     for side in replaced:
         goal = _goal(comparison, replaced, rule)
         lines += _Trial(comparison, rule, goal).lines(side)
+        if lines and _is_finite(side.trajectory) and not _is_finite(goal):
+            lines.append(
+                f"but then it leaves the numbers as well: on these gradients {rule!r} divides by "
+                f"zero or overflows, and {side.letter} does not"
+            )
     return lines
+
+
+def _is_finite(trajectory: Trajectory) -> bool:
+    return all(bool(np.isfinite(thetas).all()) for thetas in trajectory.thetas.values())
 
 
 def _goal(comparison: Comparison, replaced: list[Side], rule: Rule) -> Trajectory:

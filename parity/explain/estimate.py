@@ -20,6 +20,7 @@ from .observed import Observed
 MOST_PLACES = 3  # elements from which a number is estimated
 MOST_NUMBERS = 3  # plain numbers of an interval that are proposed
 MOST_ROUNDS = 60  # of the search for a root
+MOST_CORRECTIONS = 5  # of a root, each doubles its digits
 SUBDIVISIONS = 8  # of an interval, where a later step narrows it
 NARROW = 2.0**-6  # an interval that is so small a share of its numbers
 NUDGE = 2.0**-24  # a share of a number, by which it is moved to measure a slope
@@ -94,10 +95,12 @@ def _stretch(observed: Observed, name: str, step: int) -> float:
     lengths = []
     for trajectory in (observed.actual, observed.expected):
         thetas = trajectory.thetas[name][: step + 1].astype(np.float64)
-        moves = np.abs(np.diff(thetas, axis=0, prepend=begin[None]))
-        lengths.append(float(np.nan_to_num(moves).sum(axis=0).max()))
+        with np.errstate(all="ignore"):
+            moves = np.abs(np.diff(thetas, axis=0, prepend=begin[None]))
+            lengths.append(float(np.nan_to_num(moves).sum(axis=0).max()))
     actual, expected = lengths
-    return max(1.0, actual / expected) if expected else 1.0
+    longer = actual / expected if expected else 1.0
+    return max(1.0, longer) if np.isfinite(longer) else 1.0
 
 
 def _intervals(
@@ -145,7 +148,7 @@ def _narrowed(
 ) -> Iterator[Interval]:
     """The part of an interval that gives another element as well.
 
-    In a narrow interval the distance is taken for a straight line.
+    In a narrow interval the root is sought by Newton's method.
     """
     low, high = interval
     if high - low > NARROW * max(abs(low), abs(high)):
@@ -155,20 +158,38 @@ def _narrowed(
         parts = list(_intervals(unknown, place, observed, grid))
     else:
         distance = _distance(unknown, place, observed)
-        at_middle = distance(interval.middle)
-        slope = _slope(distance, interval.middle)
-        if not np.isfinite(at_middle) or not np.isfinite(slope):
+        part = _around_root(distance, interval, place.bound)
+        if part is None:
             return
-        if not slope:
-            parts = [interval] if abs(at_middle) <= place.bound else []
-        else:
-            root = interval.middle - at_middle / slope
-            width = place.bound / abs(slope) + abs(root) * _rounding_of_sums(observed)
-            parts = [Interval(root - width, root + width)]
+        width = abs(part.middle) * _rounding_of_sums(observed)
+        parts = [Interval(part.low - width, part.high + width)]
     for part in parts:
         narrowed = Interval(max(part.low, low), min(part.high, high))
         if narrowed.low <= narrowed.high:
             yield narrowed
+
+
+def _around_root(distance: Function, interval: Interval, bound: float) -> Interval | None:
+    """The numbers within the bound around the root next to the middle of a narrow interval.
+
+    The whole interval where the distance does not change; None if there are none.
+    """
+    root = interval.middle
+    reach = interval.high - interval.low
+    for _ in range(MOST_CORRECTIONS):
+        value = distance(root)
+        slope = _slope(distance, root)
+        if not np.isfinite(value) or not np.isfinite(slope):
+            return None
+        if not slope:
+            return interval if abs(value) <= bound else None
+        root -= value / slope
+        width = bound / abs(slope)
+        if abs(value / slope) <= width:
+            break
+        if abs(root - interval.middle) > reach:
+            return None
+    return Interval(root - width, root + width)
 
 
 def _distance(unknown: Unknown, place: Place, observed: Observed) -> Function:

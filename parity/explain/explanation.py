@@ -1,7 +1,7 @@
 """Explain where an optimizer went instead of the expected trajectory, by trying hypotheses."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -44,8 +44,25 @@ def explain(
 ) -> Explanation | None:
     """What explains the whole of the optimizer's trajectory; None if nothing does that was tried.
 
+    ``run_alone`` shows whether the steps are right with one tensor at a time.
+    """
+    explanation = _by_one(observed, suspect) or _by_two(observed, suspect)
+    if explanation:
+        return explanation
+    if run_alone and len(observed.trial.start) > 1 and _is_right_alone(observed, run_alone):
+        text = (
+            f"{suspect.rule!r} with one tensor at a time; with several something is shared between "
+            "tensors: state, the count of steps, or the step size"
+        )
+        return Explanation(text, "state")
+    return None
+
+
+def _by_one(observed: Observed, suspect: Suspect) -> Explanation | None:
+    """One hypothesis that has the trajectory.
+
     Where some kinds of shapes are right and others wrong, the wrong ones are explained by
-    themselves. ``run_alone`` shows whether the steps are right with one tensor at a time.
+    themselves.
     """
     explanation = _first_that_holds(observed, suspect, hypotheses.known_deviations(suspect))
     if explanation:
@@ -57,16 +74,12 @@ def explain(
     explanation = explanation or _first_that_holds(observed, suspect, hypotheses.every(suspect))
     if some and not explanation:
         explanation = _of_some_shapes(observed, suspect, wrong)
-    explanation = explanation or _first_that_holds(observed, suspect, hypotheses.pairs(suspect))
-    if explanation:
-        return explanation
-    if run_alone and len(observed.trial.start) > 1 and _is_right_alone(observed, run_alone):
-        text = (
-            f"{suspect.rule!r} with one tensor at a time; with several something is shared between "
-            "tensors: state, the count of steps, or the step size"
-        )
-        return Explanation(text, "state")
-    return None
+    return explanation
+
+
+def _by_two(observed: Observed, suspect: Suspect) -> Explanation | None:
+    """Two hypotheses that have the trajectory together."""
+    return _first_that_holds(observed, suspect, hypotheses.pairs(suspect))
 
 
 def known_rule(observed: Observed, lr: float, home: str = "") -> Rule | None:
@@ -90,11 +103,25 @@ def against_rule(rule: Rule, observed: Observed) -> Observed:
     return dataclasses.replace(observed, expected=expected, limits=bounds)
 
 
-def explain_by(rule: Rule, observed: Observed, home: str = "") -> Explanation | None:
-    """What explains an optimizer that may have been meant to follow the rule."""
-    against = against_rule(rule, observed)
-    suspect = Suspect(rule, observed.trial, observed.dtype, against.first_step + 1, home=home)
-    return explain(against, suspect)
+def explain_by(rules: Sequence[Rule], observed: Observed, home: str = "") -> Explanation | None:
+    """What explains an optimizer that may have been meant to follow one of the rules.
+
+    One hypothesis with any of them comes before two with the first. Rules that cannot take a step
+    on the trial are passed over.
+    """
+    cases = []
+    for rule in rules:
+        try:
+            against = against_rule(rule, observed)
+        except ValueError:
+            continue
+        suspect = Suspect(rule, observed.trial, observed.dtype, against.first_step + 1, home=home)
+        cases.append((against, suspect))
+    for against, suspect in cases:
+        explanation = _by_one(against, suspect)
+        if explanation:
+            return explanation
+    return _by_two(*cases[0]) if cases else None
 
 
 def _first_that_holds(

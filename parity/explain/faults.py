@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.measure.bounded import StepState
 from samestep.parity.measure.trial import Trial
 from samestep.reference import Decay, Rule
 
 from .hypothesis import Hypothesis, Proposals, Unknown
-from .simulation import Fault, Moment
+from .simulation import Fault, Moment, StepState
 from .suspect import Suspect, except_that
 
 LEAKS = (0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.001, 1.01, 1.1, 1.5, 2.0, 4.0)
@@ -302,8 +301,9 @@ def _other_decays(rule: Rule) -> list[Any]:
 
 
 def _decayed(rule: Rule, moved_by: Rule, trial: Trial, fault: str, before: Before) -> Hypothesis:
-    text = except_that(rule, fault)
-    return Hypothesis(text, "update", moved_by, trial, Fault(before=before))
+    """A hypothesis; where decay belongs to the gradient, no stage is at fault alone."""
+    stage = "" if rule.decay is Decay.COUPLED else "update"
+    return Hypothesis(except_that(rule, fault), stage, moved_by, trial, Fault(before=before))
 
 
 def _shrinking(amount: Callable[[Moment], float]) -> Before:

@@ -99,7 +99,7 @@ def _transformed(suspect: Suspect) -> Iterator[Hypothesis]:
         ("subtracts its mean from every gradient", _centred),
         ("subtracts the mean over all axes but the last from every gradient", _centred_columns),
         ("subtracts the mean over all axes but the first from every gradient", _centred_rows),
-        ("divides every gradient by its norm", _normalized),
+        (f"divides every gradient by its norm{_or_clips(suspect.trial)}", _normalized),
         ("takes the sign of every gradient alone", _signs),
     ):
         changed = _each(suspect.trial, change, dtype)
@@ -167,6 +167,15 @@ def _rounding_of_norm(elements: int, unit: float) -> float:
 def _normalized(g: np.ndarray, unit: float) -> Rounded:
     scaled = g / _norms(g)
     return scaled, _rounding_of_norm(g[0].size, unit) * np.abs(scaled)
+
+
+def _or_clips(trial: Trial) -> str:
+    """What else has the same gradients if no norm of the trial is below 1, as the end of a
+    sentence.
+    """
+    with np.errstate(all="ignore"):
+        is_long = all(bool((_norms(array) >= 1).all()) for array in trial.gradients.values())
+    return ", or clips the norm of each gradient to 1" if is_long else ""
 
 
 def _signs(g: np.ndarray, unit: float) -> Rounded:

@@ -7,6 +7,7 @@
 import dataclasses
 from collections.abc import Iterator
 
+from samestep.parity.identify.interpretations import imitate
 from samestep.parity.natives.deviations import DEVIATIONS
 from samestep.reference import SGD
 
@@ -48,15 +49,15 @@ def known_deviations(suspect: Suspect) -> Iterator[Hypothesis]:
             or type(rule).__name__ not in deviation.sizes
         ):
             continue
-        imitation = deviation.imitation(rule) if deviation.imitation else rule
-        if imitation != rule:
+        imitation = imitate(rule, deviation)
+        if imitation and imitation != rule:
             text = (
                 f"{rule!r} with a known deviation of {deviation.dialect}: {deviation.cause} "
                 f"{deviation.link}"
             )
-            yield Hypothesis(
-                text.rstrip(), "", imitation, suspect.trial, scalars_in=deviation.scalars_in
-            )
+            plain = Hypothesis(text.rstrip(), "", imitation, suspect.trial)
+            scalars_in = deviation.scalars_in
+            yield dataclasses.replace(plain, deviation=deviation, scalars_in=scalars_in)
 
 
 def pairs(suspect: Suspect) -> Iterator[Hypothesis]:

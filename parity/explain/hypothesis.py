@@ -63,10 +63,14 @@ class Hypothesis:
     digits: int = 0
 
     def carried_out(self, interpretation: Interpretation) -> "Hypothesis | None":
-        """The hypothesis as a framework with a deviation carries it out; None if it cannot."""
+        """The hypothesis as a framework with a deviation carries it out; None if it cannot, or if
+        it is about another deviation.
+        """
         deviation = interpretation.deviation
         if deviation is None:
             return self
+        if self.deviation is not None:
+            return None
         rule = imitate(self.rule, deviation)
         rules = {name: imitate(each, deviation) for name, each in self.rules.items()}
         if rule is None or None in rules.values():

@@ -16,7 +16,6 @@ from samestep.frameworks.numpy import namespace as numpy_namespace
 from samestep.parity.measure.bounded import (
     AnalysedRule,
     Bounded,
-    StepState,
     bounded_coefficients,
     namespace,
     plain_coefficients,
@@ -27,6 +26,17 @@ from samestep.reference import Rule, scalars
 Arrays = dict[str, np.ndarray]
 Bases = tuple[float, ...]
 SCALAR_FUNCTIONS = ("integer_power", "power", "sqrt", "where")  # that coefficients use
+
+
+class StepState(NamedTuple):
+    """What a step begins with or ends with.
+
+    ``theta`` is a tensor, ``state`` the rule's state for it, and ``t`` the number of steps so far.
+    """
+
+    theta: Any
+    state: dict[str, Any]
+    t: int
 
 
 class Moment(NamedTuple):

@@ -2,6 +2,7 @@
 otherwise.
 """
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,14 +28,9 @@ def explanation_by_a_fault(evidence: Evidence, nearest: Rule | None) -> str:
     )
     trajectory = observation.trajectory
     observed = Observed(observation.trial, observation.dtype, trajectory, unjudged, trajectory)
-    for rule in _usual_rules(evidence, nearest):
-        try:
-            explanation = explain_by(rule, observed, home)
-        except ValueError:  # the rule cannot take a step on the probes
-            continue
-        if explanation:
-            return explanation.text
-    return ""
+    rules = list(_usual_rules(evidence, nearest))
+    explanation = explain_by(rules, observed, home)
+    return explanation.text if explanation else ""
 
 
 def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
@@ -45,7 +41,7 @@ def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
     observation = evidence.observations[0]
     distances = {}
     for rule in rules_of_calls(rate):
-        if rule.weight_decay or rule.maximize:
+        if rule.weight_decay or not _is_plain(rule):
             continue  # a plainer rule of the kind is tried, and its fields are changed
         try:
             expected = run_rule(rule, observation.trial, observation.dtype)
@@ -54,6 +50,12 @@ def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
         same_kind = nearest is not None and type(rule) is type(nearest)
         distances[rule] = (not same_kind, _distance(expected.thetas, observation.trajectory.thetas))
     yield from sorted(distances, key=distances.__getitem__)[:MOST_RULES]
+
+
+def _is_plain(rule: Rule) -> bool:
+    """True if every switch, such as amsgrad or maximize, is where it is by default."""
+    switches = [field for field in dataclasses.fields(rule) if isinstance(field.default, bool)]
+    return all(getattr(rule, switch.name) == switch.default for switch in switches)
 
 
 def _distance(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> float:

@@ -263,25 +263,6 @@ def _integer_power(base: float | Bounded, exponent: int, dtype: str) -> Bounded:
     return scalars.integer_power(_scalar(base, dtype), exponent)
 
 
-class StepState(NamedTuple):
-    """What a step begins with or ends with.
-
-    ``theta`` is a tensor, ``state`` the rule's state for it, and ``t`` the number of steps so far.
-    """
-
-    theta: Any
-    state: dict[str, Any]
-    t: int
-
-
-BeforeStep = Callable[[list[StepState], dict[str, Any]], StepState]
-"""A planted fault, a function that is called before each step.
-
-Its arguments are the list of all states so far, the present one last, and the rule's state at the
-start. It returns what the step begins with.
-"""
-
-
 class AnalysedRule(NamedTuple):
     """A rule, the dtype of its arrays, and the dtype in which its coefficients are computed."""
 
@@ -295,26 +276,20 @@ def follow(
     theta: np.ndarray,
     gradients: np.ndarray,
     rates: Sequence[float],
-    before: BeforeStep | None = None,
 ) -> Iterator[tuple[Bounded, dict[str, Bounded]]]:
     """One tensor and its state after each step, each number with its bound.
 
     ``theta`` (*shape), ``gradients`` (steps, *shape) and the learning rates (steps,) are taken as
-    exact. ``before`` may replace what a step begins with.
+    exact.
     """
     rule, dtype, scalars_in = analysed
     xp = namespace(scalars_in)
-    start_theta = Bounded(theta, 0.0, dtype)
-    start_state = rule.start(start_theta, xp)
-    now = StepState(start_theta, start_state, 0)
-    states: list[StepState] = []
-    for gradient, lr in zip(gradients, rates, strict=True):
-        states.append(now)
-        begin = before(states, start_state) if before else now
-        c = plain_coefficients(analysed, begin.t + 1, lr)
-        moved = rule.update(begin.theta, Bounded(gradient, 0.0, dtype), begin.state, c, xp)
-        now = StepState(*moved, begin.t + 1)
-        yield now.theta, now.state
+    moved = Bounded(theta, 0.0, dtype)
+    state = rule.start(moved, xp)
+    for step, (gradient, lr) in enumerate(zip(gradients, rates, strict=True)):
+        c = plain_coefficients(analysed, step + 1, lr)
+        moved, state = rule.update(moved, Bounded(gradient, 0.0, dtype), state, c, xp)
+        yield moved, state
 
 
 def bounded_coefficients(analysed: AnalysedRule, t: int, lr: float, xp: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from samestep.reference import Rule
 
-from .bounded import AnalysedRule, BeforeStep, follow
+from .bounded import AnalysedRule, follow
 from .trajectory import Trajectory
 from .trial import Trial
 
@@ -75,7 +75,7 @@ def of_rule(rule: Rule, trial: Trial, dtype: str, scalars_in: str = "float64") -
     """
     key = (AnalysedRule(rule, dtype, scalars_in), trial)
     if key not in _CACHE:
-        _CACHE.add(key, of_faulty_rule(*key, before=None))
+        _CACHE.add(key, _of_analysed(*key))
     return _CACHE.get(key)
 
 
@@ -106,22 +106,19 @@ class _Cache:
 _CACHE = _Cache()
 
 
-def of_faulty_rule(analysed: AnalysedRule, trial: Trial, before: BeforeStep | None) -> Limits:
-    """The limits of a rule with a planted fault: ``before`` changes what a step begins with.
-
-    Not-a-number and infinity pass silently, as in a run.
-    """
+def _of_analysed(analysed: AnalysedRule, trial: Trial) -> Limits:
+    """The limits of a rule; not-a-number and infinity pass silently, as in a run."""
     with np.errstate(all="ignore"):
-        return _of_faulty_rule(analysed, trial, before)
+        return _of_each_tensor(analysed, trial)
 
 
-def _of_faulty_rule(analysed: AnalysedRule, trial: Trial, before: BeforeStep | None) -> Limits:
+def _of_each_tensor(analysed: AnalysedRule, trial: Trial) -> Limits:
     thetas: dict[str, np.ndarray] = {}
     states: dict[str, dict[str, np.ndarray]] = {}
     for name, start in trial.start.items():
         present = trial.present[name]
         rates = [trial.rate_at(analysed.rule.lr, int(step)) for step in np.flatnonzero(present)]
-        steps = list(follow(analysed, start, trial.gradients[name][present], rates, before))
+        steps = list(follow(analysed, start, trial.gradients[name][present], rates))
         row_of_step = np.cumsum(present)  # row 0 is before the first gradient
         thetas[name] = _rows(np.zeros_like(start), [theta.error for theta, _ in steps])[row_of_step]
         states[name] = {}

@@ -107,14 +107,19 @@ def judge_tensor(
     gaps = measure_gaps(flat_expected, flat_actual, bounds.astype(np.float64).reshape(rows))
     at = np.unravel_index(np.argmax(gaps.excess), gaps.excess.shape)
     path = paths(start, np.nan_to_num(flat_expected))[at[0]] or 1.0
-    infinite = not np.isfinite(gaps.gap[at])  # one of the two is no number, the other another
     agreement = Agreement.WITHIN_ROUNDING if gaps.excess[at] <= 1 else Agreement.DIFFERENT
     if not gaps.gap.any():
         agreement = Agreement.EQUAL_BITS
+    # one of the two is no number, the other another; or so large is the path
+    infinite = not np.isfinite(gaps.gap[at]) or not np.isfinite(path)
+    infinite = infinite and agreement is Agreement.DIFFERENT
+    with np.errstate(all="ignore"):
+        limit = np.nan_to_num(np.nan_to_num(gaps.limit[at]) / path)
+        distance = gaps.gap[at] / path
     return Verdict(
         agreement=agreement,
-        distance=np.inf if infinite else float(gaps.gap[at] / path),
-        limit=float(np.nan_to_num(gaps.limit[at], nan=0.0) / path),
+        distance=np.inf if infinite else float(distance),
+        limit=float(limit),
         step=int(at[0]) + 1,
         element=int(at[1]),
         values=(float(flat_expected[at]), float(flat_actual[at])),

@@ -245,10 +245,14 @@ def torch_asgd(rule: Rule) -> Rule:
 
 
 def float32_betas(rule: Rule) -> Rule:
-    """The bias corrections, if there are any, use betas rounded to float32."""
-    if not rule.to_dict().get("bias_correction", True):
+    """The bias corrections, if there are any, use betas rounded to float32.
+
+    A rule that is an imitation itself, or wrong on purpose, stays as it is.
+    """
+    kind = _FLOAT32_POWERS.get(type(rule))
+    if kind is None or not rule.to_dict().get("bias_correction", True):
         return rule
-    return _convert(_FLOAT32_POWERS[type(rule)], rule)
+    return _convert(kind, rule)
 
 
 def optax_rprop(rule: Rule) -> Rule:

@@ -1,5 +1,6 @@
 """``samestep compare``: same or not, where two optimizers part, why, and what makes them equal."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from samestep.parity.runners import specs, worker
 from samestep.parity.runners.result import RunResult
 from samestep.parity.runners.specs import Kind, OptimizerSpec
 from samestep.reference import Adam, Epsilon, dialects
+from samestep.report.terminal.comparison import Question, answer_lines
 
 EQUAL = Agreement.EQUAL_BITS
 WITHIN = Agreement.WITHIN_ROUNDING
@@ -337,6 +339,39 @@ MISTAKES = [
     ("adapter:jax:Adam()", "an adapter must read like adapter:pytorch:Adam()"),
     ("Adam", "a call must read like keras:Adam(learning_rate=0.001), and Adam alone is not clear"),
 ]
+
+
+EXTREME = [
+    ("pytorch:SGD(lr=1e38, momentum=0.99)", "pytorch:SGD(lr=1e38, momentum=0.99, nesterov=True)"),
+    ("pytorch:SGD(lr=1e37)", "native:pytorch:SGD(lr=1e37, momentum=0.5)"),
+    ("pytorch:SGD(lr=10.0, weight_decay=1e30)", "pytorch:SGD(lr=10.0, weight_decay=2e30)"),
+    ("pytorch:Adam(lr=0.1, eps=1e-45)", "pytorch:Adam(lr=0.1, eps=0.0)"),
+    ("pytorch:Adam(lr=0.1, eps=0.0)", "native:pytorch:Adam(lr=0.1)"),
+    ("pytorch:Adadelta(eps=0.0)", "pytorch:Adadelta(eps=1e-30)"),
+    ("keras:Ftrl(learning_rate=0.5, initial_accumulator_value=0.0)",
+     "keras:Ftrl(learning_rate=0.5, initial_accumulator_value=1e-30)"),
+    ("FTRL(lr=1e30, initial_accumulator=0.0)", "FTRL(lr=1e-30, initial_accumulator=0.0)"),
+    ("pytorch:Adam(lr=1e-42)", "pytorch:Adam(lr=2e-40)"),
+    ("pytorch:SGD(lr=0.0)", "pytorch:SGD(lr=0.1)"),
+    ("LAMB(lr=1e30)", "LAMB(lr=1e-30)"),
+    ("Muon(lr=1e30)", "Muon(lr=0.1)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a", "b"), EXTREME)
+def test_no_number_is_too_large_or_too_small_to_be_compared(a: str, b: str) -> None:
+    """A warning of NumPy would be an error here; a distance that is no number is said in words."""
+    question = Question(a, b, None, "float32", trials.STEPS, False, None, False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        given = answer(a, b)
+        lines = list(answer_lines(question, given, ""))
+    growth = [line for line in lines if "step 1:" in line or line.startswith(("SAME", "DIFFERENT"))]
+    assert not [line for line in growth if "distance nan" in line or "(nan)" in line]
+    assert not [line for line in growth if "limit nan" in line or "inf of" in line]
+    if given.first:
+        assert given.causes
+        assert all(cause.explains for cause in given.causes), given.causes
 
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES)

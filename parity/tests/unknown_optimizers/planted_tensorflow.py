@@ -8,6 +8,7 @@ from samestep.parity.tests.support.frameworks import keras, tf
 ADAM = "Adam(lr=0.01, epsilon=1e-07)"
 ADAMW = "Adam(lr=0.01, weight_decay=0.5, decay=Decay.DECOUPLED, epsilon=1e-07)"
 NATIVE = "keras:Adam(learning_rate=0.01)"
+SGD = "SGD(lr=0.01)"
 DECAY = 0.5
 
 # of the optimizer, the number of the variable, the variable, its gradient, the learning rate
@@ -15,12 +16,13 @@ Take = Callable[[Any, int, Any, Any, Any], None]
 
 
 def custom(take: Take) -> Callable[[], Any]:
-    """A factory of an optimizer with two states, m and v."""
+    """A factory of an optimizer with three states: m, v, and the rate of the step before."""
 
     class Planted(keras.optimizers.Optimizer):
         def build(self, variables: Any) -> None:
             super().build(variables)
-            self.m, self.v = self.add_optimizer_variables(variables, ["m", "v"])
+            names = ["m", "v", "rate"]
+            self.m, self.v, self.rates = self.add_optimizer_variables(variables, names)
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             index = self._get_variable_index(variable)
@@ -59,6 +61,50 @@ def from_two(o: Any, index: int, p: Any, g: Any, lr: Any) -> None:
 def lost_count(o: Any, index: int, p: Any, g: Any, lr: Any) -> None:
     t = o.iterations.value + 1
     adam(o, index, p, g, lr, t=tf.where(t > 7, t - 7, t))
+
+
+def lost_state(o: Any, index: int, p: Any, g: Any, lr: Any) -> None:
+    t = o.iterations.value + 1
+    for slots in (o.m, o.v):
+        slots[index].assign(slots[index] * tf.cast(t != 8, p.dtype))
+    adam(o, index, p, g, lr, t=tf.where(t > 7, t - 7, t))
+
+
+def lost_v(o: Any, index: int, p: Any, g: Any, lr: Any) -> None:
+    o.v[index].assign(o.v[index] * tf.cast(o.iterations.value != 7, p.dtype))
+    adam(o, index, p, g, lr)
+
+
+def shared_count(o: Any, index: int, p: Any, g: Any, lr: Any) -> None:
+    adam(o, index, p, g, lr, t=o.iterations.value * len(o.m) + index + 1)
+
+
+def leaking(o: Any, index: int, p: Any, g: Any, lr: Any) -> None:
+    """Each variable divides the learning rate by the correction, and leaves it so for the next."""
+    t = tf.cast(o.iterations.value + 1, tf.float64)
+    correction = 1 - tf.constant(0.9, tf.float64) ** t
+    left = tf.cast(correction ** (index + 1.0), p.dtype)
+    adam(o, index, p, g, lr / left, corrected="v")
+
+
+def late_rate(o: Any, index: int, p: Any, g: Any, lr: Any) -> None:
+    late = tf.where(o.iterations.value > 0, o.rates[index], tf.ones_like(p) * lr)
+    o.rates[index].assign(tf.ones_like(p) * lr)
+    adam(o, index, p, g, late)
+
+
+def decay_of_matrices(o: Any, index: int, p: Any, g: Any, lr: Any) -> None:
+    if len(p.shape) > 1:
+        shrink(p, lr)
+    adam(o, index, p, g, lr)
+
+
+def decay_coupled(o: Any, index: int, p: Any, g: Any, lr: Any) -> None:
+    adam(o, index, p, g + tf.constant(DECAY, p.dtype) * p, lr)
+
+
+def summed(o: Any, index: int, p: Any, g: Any, lr: Any) -> None:
+    p.assign(p - lr * (g * 24.0))
 
 
 def decay_after(o: Any, index: int, p: Any, g: Any, lr: Any) -> None:
@@ -123,8 +169,17 @@ PLANTED: dict[str, tuple[Callable[[], Any], str, str]] = {
                   "keras:SGD(learning_rate=0.01)", "after every 2 gradients, on a mean"),
     "shared_state": (custom(lambda o, i, p, g, lr: adam(o, i, p, g, lr, slot=0)), ADAM,
                      "state is shared between tensors"),
+    "shared_count": (custom(shared_count), ADAM, "the count of steps is shared"),
+    "leaking": (custom(leaking), ADAM, "step size leaks from tensor to tensor"),
+    "summed": (custom(summed), SGD, "multiplies every gradient by 24"),
+    "late_rate": (custom(late_rate), ADAM, "takes each learning rate one step late"),
     "lost_count": (custom(lost_count), ADAM,
                    "begins step 8 with its state, but counts steps from 1"),
+    "lost_state": (custom(lost_state), ADAM, "with new state, its count as well"),
+    "lost_v": (custom(lost_v), ADAM, "begins step 8 with a new v"),
+    "decay_coupled": (custom(decay_coupled), ADAMW,
+                      "decay=Decay.COUPLED where Decay.DECOUPLED is expected"),
+    "decay_of_matrices": (custom(decay_of_matrices), ADAMW, "exempts vectors and 0-d tensors"),
     "decay_after": (custom(decay_after), ADAMW, "decay=Decay.AFTER where Decay.DECOUPLED is"),
     "decay_twice": (custom(decay_twice), ADAMW, "applies weight decay twice"),
     "decay_without_rate": (custom(decay_without_rate), ADAMW,
