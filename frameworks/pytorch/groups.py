@@ -33,9 +33,10 @@ class Agreement:
         """
         last: dict[int, Pair] = {}
         for group in groups:
-            if others := group.keys() & _names_of_others(group["rule"]):
-                raise ValueError(_refusal(group["rule"], min(others)))
-            if has_betas(group["rule"]):
+            rule = group["rule"]
+            if not _names_of_others(rule).isdisjoint(group):
+                raise ValueError(_refusal(rule, min(_names_of_others(rule) & group.keys())))
+            if has_betas(rule):
                 last[id(group)] = _agreed(group, self._last.get(id(group)))
         self._last = last
 
@@ -47,6 +48,7 @@ def betas(pair: Any) -> dict[str, Any]:
     return dict(zip(BETAS, pair, strict=True))
 
 
+@functools.cache
 def has_betas(rule: str) -> bool:
     """True if the rule of that name has the two numbers that torch calls betas."""
     return "betas" in _names(rule)
@@ -55,6 +57,8 @@ def has_betas(rule: str) -> bool:
 def _agreed(group: Group, last: Pair | None) -> Pair:
     """The two numbers, which the group now has in both ways; before they were ``last``."""
     numbers = group["beta1"], group["beta2"]
+    if numbers == last == group.get("betas"):
+        return numbers
     moved = betas(group.get("betas", numbers))
     for name, old in zip(BETAS, last or (None, None), strict=True):
         new, number = moved[name], group[name]
