@@ -1,56 +1,44 @@
-"""Parameter groups under the rule's own names, and under those by which torch moves momentum."""
+"""Parameter groups under the rule's own names, and under those by which torch moves momentum.
+
+torch's schedulers of momentum write ``group["betas"] = (beta1, beta2)``, and our rules have the two
+numbers. A group has both, and is a plain dict, since torch's compiler can read no other. The two
+are brought together before they are used: what was changed since they last agreed counts.
+"""
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
-from samestep.reference import RULES, Rule, dialects
+from samestep import reference
+from samestep.reference import dialects
 
 BETAS = ("beta1", "beta2")
+RULES = {rule.__name__: rule for rule in reference.RULES}
+
+Group = dict[str, Any]
+Pair = tuple[Any, Any]
 
 
-class Group(dict[str, Any]):
-    """A parameter group of a rule, in which "betas" stands for beta1 and beta2.
+class Agreement:
+    """Brings "betas" together with beta1 and beta2, and knows what they were before."""
 
-    torch's schedulers of momentum write ``group["betas"] = (beta1, beta2)``, and that sets the
-    rule's two numbers. "betas" is no entry of its own, so nothing can disagree and nothing more is
-    saved. An entry that would move what the rule does not have is refused by ValueError.
-    """
+    def __init__(self) -> None:
+        self._last: dict[int, Pair] = {}  # by the identity of a group
 
-    def __init__(self, group: dict[str, Any]) -> None:
-        super().__init__(group)
-        if super().__contains__("betas"):
-            self["betas"] = super().pop("betas")
+    def renew(self, groups: Iterable[Group]) -> None:
+        """Bring the two together in each group whose rule has them.
 
-    def __getitem__(self, name: str) -> Any:
-        if name == "betas" and "beta1" in self and "beta2" in self:
-            return self["beta1"], self["beta2"]
-        return super().__getitem__(name)
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name == "betas" and "betas" in self:
-            super().update(betas(value))
-            return
-        if name in hyperparameter_names() and name not in self:
-            raise ValueError(_refusal(self, name))
-        super().__setitem__(name, value)
-
-    def __contains__(self, name: object) -> bool:
-        if name == "betas":
-            return "beta1" in self and "beta2" in self
-        return super().__contains__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The entry, or the default if there is none."""
-        return self["betas"] if name == "betas" and name in self else super().get(name, default)
-
-    def update(self, *arguments: Any, **changes: Any) -> None:
-        """Set several entries."""
-        for name, value in dict(*arguments, **changes).items():
-            self[name] = value
-
-    def __reduce__(self) -> Any:
-        """For copies, which are made whole: an entry alone could be refused."""
-        return type(self), (dict(self),)
+        ValueError if both were changed, and differ, and for an entry that would move what the
+        rule does not have.
+        """
+        last: dict[int, Pair] = {}
+        for group in groups:
+            rule = group["rule"]
+            if not _names_of_others(rule).isdisjoint(group):
+                raise ValueError(_refusal(rule, min(_names_of_others(rule) & group.keys())))
+            if has_betas(rule):
+                last[id(group)] = _agreed(group, self._last.get(id(group)))
+        self._last = last
 
 
 def betas(pair: Any) -> dict[str, Any]:
@@ -60,33 +48,58 @@ def betas(pair: Any) -> dict[str, Any]:
     return dict(zip(BETAS, pair, strict=True))
 
 
-def has_betas(rule: Rule) -> bool:
-    """True if the rule has the two numbers that torch calls betas."""
-    return set(BETAS) <= set(rule.names())
+@functools.cache
+def has_betas(rule: str) -> bool:
+    """True if the rule of that name has the two numbers that torch calls betas."""
+    return "betas" in _names(rule)
+
+
+def _agreed(group: Group, last: Pair | None) -> Pair:
+    """The two numbers, which the group now has in both ways; before they were ``last``."""
+    numbers = group["beta1"], group["beta2"]
+    if numbers == last == group.get("betas"):
+        return numbers
+    moved = betas(group.get("betas", numbers))
+    for name, old in zip(BETAS, last or (None, None), strict=True):
+        new, number = moved[name], group[name]
+        if new in (old, number):
+            continue
+        if number != old:
+            raise ValueError(
+                f"{name} of a parameter group must be one number, got {number!r} in "
+                f"group[{name!r}] and {new!r} in group['betas'], and both were changed since they "
+                "last agreed; set one of them, and the other follows at the next step"
+            )
+        group[name] = new
+    group["betas"] = numbers = group["beta1"], group["beta2"]
+    return numbers
 
 
 @functools.cache
-def hyperparameter_names() -> frozenset[str]:
-    """All names by which a rule, or torch, calls a hyperparameter."""
-    names = {"betas"}
-    for rule in RULES:
-        names.update(rule.names())
+def _names(rule: str) -> tuple[str, ...]:
+    """What a group of that rule may set."""
+    names = RULES[rule].names()
+    return (*names, "betas") if set(BETAS) <= set(names) else names
+
+
+@functools.cache
+def _names_of_others(rule: str) -> frozenset[str]:
+    """Names by which another rule, or torch, calls a hyperparameter, and this rule does not."""
+    names: set[str] = set()
+    for other in RULES:
+        names.update(_names(other))
     for native in dialects.pytorch.natives.values():
         names.update(native.arguments)
-    return frozenset(names)
+    return frozenset(names.difference(_names(rule)))
 
 
-def _refusal(group: Group, name: str) -> str:
+def _refusal(rule: str, name: str) -> str:
     """Why the entry cannot be set, and what can."""
-    kind = group.get("rule", "the rule")
-    known = [known for known in group if known in hyperparameter_names()]
-    if "betas" in group:
-        known.append("betas")
-    text = f"a parameter group of {kind} may set {', '.join(known)}, got {name!r}"
-    if name == "momentum" and "betas" in group:
-        return f"{text}; the momentum of {kind} is beta1: set group['betas'] or group['beta1']"
+    text = f"a parameter group of {rule} may set {', '.join(_names(rule))}, got {name!r}"
+    if name == "momentum" and has_betas(rule):
+        return f"{text}; the momentum of {rule} is beta1: set group['betas'] or group['beta1']"
     if name in ("momentum", "betas"):
         return (
-            f"{text}; {kind} has no momentum of that name: give its scheduler no momentum to move"
+            f"{text}; {rule} has no momentum of that name: give its scheduler no momentum to move"
         )
     return text

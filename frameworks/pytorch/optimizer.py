@@ -13,7 +13,7 @@ from samestep.reference.arguments import WrongArgument, shown
 from samestep.reference.checks import require, require_no_others, require_rule
 
 from . import namespace
-from .groups import Group, betas, has_betas
+from .groups import BETAS, Agreement, betas, has_betas
 from .hooks import hooked
 from .state import Loading
 from .stepper import Stepper, for_compiler
@@ -32,11 +32,11 @@ class Optimizer(torch.optim.Optimizer):
 
     The rule's hyperparameters are the defaults of every parameter group, under the rule's own
     names, so a group can differ (``{"params": ..., "weight_decay": 0.0}``) and a scheduler can set
-    ``lr``. Where a rule has ``beta1`` and ``beta2``, a group's ``"betas"`` are these two, so that
-    OneCycleLR and CyclicLR find the momentum that they move. Each tensor has its own step number,
-    which advances only when it has a gradient. float16 and bfloat16 are computed in float32 and
-    rounded once a step, parameters and state alike. Sparse gradients are made dense, duplicates
-    summed.
+    ``lr``. Where a rule has ``beta1`` and ``beta2``, a group has them as ``"betas"``, too, so that
+    OneCycleLR and CyclicLR find the momentum that they move: set either, and the other follows at
+    the next step. Each tensor has its own step number, which advances only when it has a gradient.
+    float16 and bfloat16 are computed in float32 and rounded once a step, parameters and state
+    alike. Sparse gradients are made dense, duplicates summed.
 
     With ``compiled=True`` the steps have the same bits and are taken in compiled code: for all
     tensors together, traced once for all step numbers, learning rates and other numbers of the
@@ -60,7 +60,7 @@ class Optimizer(torch.optim.Optimizer):
         require("params", params, Iterable, "tensors such as model.parameters()")
         self.compiled = compiled
         defaults = {"rule": type(rule).__name__, **rule.to_dict()}
-        if has_betas(rule):
+        if has_betas(type(rule).__name__):
             defaults["betas"] = (defaults["beta1"], defaults["beta2"])
         super().__init__(params, defaults)
 
@@ -86,10 +86,14 @@ class Optimizer(torch.optim.Optimizer):
                         f"a parameter group must set {name} once, got {param_group[name]!r} and "
                         f"{value!r} in betas"
                     )
+        if "betas" in self.defaults:
+            param_group["betas"] = tuple(
+                param_group.get(name, self.defaults[name]) for name in BETAS
+            )
         super().add_param_group(param_group)
-        param_group.pop("betas", None)
-        group = self.param_groups[-1] = Group(param_group)
+        group = self.param_groups[-1]
         try:
+            self.agree()
             _rule(group)
             for parameter in group["params"]:
                 if not parameter.is_floating_point():
@@ -161,8 +165,7 @@ class Optimizer(torch.optim.Optimizer):
         """
         if self._points:
             return
-        for group in self.param_groups:
-            rule = _rule(group)
+        for group, rule in zip(self.param_groups, self._rules_now(), strict=True):
             if type(rule).average is Rule.average:
                 continue
             for theta in group["params"]:
@@ -186,10 +189,23 @@ class Optimizer(torch.optim.Optimizer):
         if self._points:
             raise ValueError(f"train() must be called before {what}: the parameters are averages")
 
+    def agree(self) -> None:
+        """Bring ``"betas"`` of each group together with ``beta1`` and ``beta2``, as steps do.
+
+        What was changed since they last agreed counts. ValueError if both were changed and
+        differ, and for a hyperparameter that the rule does not have.
+        """
+        self._agreement.renew(self.param_groups)
+
     @functools.cached_property
     def _points(self) -> dict[torch.Tensor, torch.Tensor]:
         """During evaluation, copies of the parameters as they were."""
         return {}
+
+    @functools.cached_property
+    def _agreement(self) -> Agreement:
+        """Of "betas" with the rule's own numbers."""
+        return Agreement()
 
     @functools.cached_property
     def _rules(self) -> dict[int, Rule]:
@@ -198,6 +214,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _rules_now(self) -> list[Rule]:
         """The rule of each group. States that a rule keeps since it was changed are begun."""
+        self.agree()
         rules = [_rule(group) for group in self.param_groups]
         for index, (group, rule) in enumerate(zip(self.param_groups, rules, strict=True)):
             known = self._rules.get(index)
@@ -216,12 +233,13 @@ class Optimizer(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for a copy, which compiles anew."""
+        self.agree()
         return {**super().__getstate__(), "compiled": self.compiled}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the state of a copy, or of ``load_state_dict``."""
-        groups = [Group(group) for group in state["param_groups"]]
-        super().__setstate__({**state, "param_groups": groups})
+        super().__setstate__(state)
+        self.agree()
 
 
 def apply_move(

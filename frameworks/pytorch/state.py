@@ -6,16 +6,14 @@ from typing import Any
 
 import torch
 
-from samestep import reference
 from samestep.reference import Rule
 from samestep.reference.dialects.saved_natives import refusal_of_native
 from samestep.reference.former_names import present_names
 from samestep.reference.saved_state import STEP, check_saved, count_of
 
 from . import namespace
+from .groups import RULES, Agreement
 from .trace import compute_dtype
-
-RULES = {rule.__name__: rule for rule in reference.RULES}
 
 Groups = Sequence[dict[str, Any]]
 
@@ -120,6 +118,7 @@ def _checked_group(index: int, group: dict[str, Any], saved: dict[str, Any]) -> 
         raise ValueError(f"{label}: the saved lr must be a finite number, got {new['lr']!r}")
     try:
         rule_of_group(new)
+        Agreement().renew([new])
     except ValueError as error:
         raise ValueError(f"{label}: {error}; so was it saved") from error
     if len(new["params"]) != len(group["params"]):

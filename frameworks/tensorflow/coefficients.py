@@ -18,10 +18,11 @@ CoefficientsOf = Callable[[Rule, tf.DType, int], Any]
 def numbers(steps: Any, learning_rate: Any) -> CoefficientsOf:
     """Coefficients as plain numbers; eager code only.
 
-    ``steps`` has the variables' step numbers (variables,), int64.
+    ``steps`` has the variables' step numbers (variables,), int64. A variable of several replicas
+    has no ``float()``.
     """
     counts = steps.numpy().tolist()
-    lr = float(learning_rate)
+    lr = float(learning_rate.numpy() if hasattr(learning_rate, "numpy") else learning_rate)
     return lambda rule, dtype, index: rule.coefficients(counts[index], lr)
 
 

@@ -27,7 +27,7 @@ def warn_of_orientation(rule: Rule, variables: Sequence[Any]) -> None:
     if not seen:
         return
     path, text = seen[0]
-    more = f" So it is with {len(seen) - 1} more kernels." if len(seen) > 1 else ""
+    more = f". So it is with {len(seen) - 1} more kernels." if len(seen) > 1 else ""
     warnings.warn(f"{path}: {text}{more}", stacklevel=3)
 
 

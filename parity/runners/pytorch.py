@@ -256,6 +256,7 @@ def claimed_rule(optimizer: Any) -> Rule | None:
         return None
     group = optimizer.param_groups[0]
     if isinstance(optimizer, samestep.frameworks.pytorch.Optimizer):
+        optimizer.agree()
         kind = RULES[group["rule"]]
         return kind(**{name: group[name] for name in kind.names()})
     name = _native_name(optimizer)

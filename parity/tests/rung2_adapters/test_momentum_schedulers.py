@@ -10,6 +10,7 @@ from samestep.parity.tests.support.frameworks import torch
 
 from samestep.frameworks.pytorch import Optimizer, stepper
 from samestep.frameworks.pytorch.trace import Trace
+from samestep.parity.runners.pytorch import claimed_rule
 from samestep.parity.tests.support.require import compiler
 from samestep.reference import SGD, Adagrad, Adam, Muon, NAdam, RMSprop, Rule
 
@@ -116,18 +117,81 @@ def test_public_compile_follows_the_momentum_without_a_new_trace(rule: Rule) -> 
     assert [theta.tolist() for theta in thetas] == scheduled(rule, "OneCycleLR")
 
 
-def test_betas_and_the_two_numbers_are_the_same_thing() -> None:
-    """Whichever is written, both are read; saved are the rule's own names alone."""
+@pytest.mark.parametrize("way", ["step", "state_dict", "copy", "eval", "runner"])
+def test_betas_and_the_two_numbers_agree_when_they_are_used(way: str) -> None:
+    """Whichever was changed since they last agreed counts; each number by itself."""
+    uses: dict[str, Callable[[Any], Any]] = {
+        "step": lambda o: o.step(), "state_dict": lambda o: o.state_dict(),
+        "copy": copy.deepcopy, "eval": lambda o: o.eval(), "runner": claimed_rule,
+    }  # fmt: skip
     _, optimizer = made(Adam())
     (group,) = optimizer.param_groups
-    group["betas"] = (0.5, *group["betas"][1:])
-    assert (group["beta1"], group["beta2"], group.get("betas")) == (0.5, 0.999, (0.5, 0.999))
-    group["beta2"] = 0.75
-    assert group["betas"] == (0.5, 0.75)
-    group.update(betas=[0.25, 0.5])
-    assert (group["beta1"], group["beta2"]) == (0.25, 0.5)
-    assert "betas" in group
-    assert "betas" not in optimizer.state_dict()["param_groups"][0]
+    assert type(group) is dict
+    assert (group["beta1"], group["beta2"], group["betas"]) == (0.9, 0.999, (0.9, 0.999))
+    changes: list[tuple[dict[str, Any], tuple[float, float]]] = [
+        ({"betas": (0.5, 0.999)}, (0.5, 0.999)),
+        ({"beta2": 0.75}, (0.5, 0.75)),
+        ({"betas": [0.25, 0.5]}, (0.25, 0.5)),
+        ({"betas": (0.125, 0.5), "beta2": 0.625}, (0.125, 0.625)),
+        ({"betas": (0.25, 0.75), "beta1": 0.25, "beta2": 0.75}, (0.25, 0.75)),
+    ]
+    for changed, expected in changes:
+        group.update(changed)
+        uses[way](optimizer)
+        assert (group["beta1"], group["beta2"]) == group["betas"] == expected
+
+
+def test_number_that_is_set_to_two_values_takes_no_step() -> None:
+    """Since either could be meant; when one of them is put right, steps go on."""
+    thetas, optimizer = made(Adam())
+    (group,) = optimizer.param_groups
+    group.update(beta1=0.5, betas=(0.25, 0.999))
+    give_gradients(thetas, 0)
+    before = [theta.tolist() for theta in thetas]
+    for use in (optimizer.step, optimizer.state_dict, lambda: copy.deepcopy(optimizer)):
+        with pytest.raises(ValueError, match=r"got 0.5 in group\['beta1'\] and 0.25 in group\['b"):
+            use()
+    assert [theta.tolist() for theta in thetas] == before
+    group["beta1"] = 0.25
+    optimizer.step()
+    assert group["betas"] == (0.25, 0.999)
+
+
+def test_saved_betas_must_be_the_saved_numbers() -> None:
+    """A state of an earlier version, without them, is loaded; after loading they are there."""
+    _, optimizer = made(Adam(beta1=0.5))
+    _, other = made(Adam())
+    saved = copy.deepcopy(optimizer.state_dict())
+    assert saved["param_groups"][0].pop("betas") == (0.5, 0.999)
+    other.load_state_dict(saved)
+    assert other.param_groups[0]["betas"] == (0.5, 0.999)
+    saved["param_groups"][0].update(beta1=0.75, betas=(0.25, 0.999))
+    with pytest.raises(ValueError, match=r"group 0: beta1 .* got 0.75 in .* and 0.25 in .*saved"):
+        other.load_state_dict(saved)
+    assert other.param_groups[0]["beta1"] == 0.5
+
+
+@needs_compiler
+@pytest.mark.compiled
+@pytest.mark.parametrize("rule", [Adam(lr=0.5), SGD(lr=0.5, momentum=0.5)], ids=repr)
+def test_compiled_function_of_a_user_changes_the_groups(rule: Rule) -> None:
+    """torch's compiler reads the groups of an optimizer that the function uses."""
+
+    def train(optimizer: Any) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] *= 0.5
+        optimizer.step()
+
+    torch.compiler.reset()
+    compiled = torch.compile(train, backend="eager")
+    (thetas, optimizer), (others, other) = made(rule), made(rule)
+    for step in range(STEPS):
+        give_gradients(thetas, step)
+        give_gradients(others, step)
+        compiled(optimizer)
+        train(other)
+    assert optimizer.param_groups[0]["lr"] == 0.5 * 0.5**STEPS
+    assert [theta.tolist() for theta in thetas] == [theta.tolist() for theta in others]
 
 
 def test_group_may_be_given_betas() -> None:
@@ -154,7 +218,9 @@ def test_scheduler_goes_on_with_a_copied_or_loaded_optimizer(way: str) -> None:
         _, resumed = made(Adam())
         resumed.load_state_dict(optimizer.state_dict())
     assert resumed.param_groups[0]["betas"] == optimizer.param_groups[0]["betas"]
+    assert resumed.param_groups[0]["beta1"] == optimizer.param_groups[0]["betas"][0] != 0.9
     resumed.param_groups[0]["betas"] = (0.5, 0.75)
+    resumed.step()
     assert resumed.param_groups[0]["beta1"] == 0.5
 
 
@@ -171,9 +237,17 @@ def test_scheduler_goes_on_with_a_copied_or_loaded_optimizer(way: str) -> None:
 def test_what_a_rule_does_not_have_cannot_be_moved(rule: Rule, name: str, message: str) -> None:
     """Else it would be without effect, and nobody would know."""
     theta = torch.nn.Parameter(torch.ones(2, 2))
-    (group,) = Optimizer([theta], rule).param_groups
-    with pytest.raises(ValueError, match=message):
+    theta.grad = torch.ones(2, 2)
+    optimizer = Optimizer([theta], rule)
+    saved = copy.deepcopy(optimizer.state_dict())
+    for group in (optimizer.param_groups[0], saved["param_groups"][0]):
         group[name] = 0.5
+    for use in (optimizer.step, optimizer.state_dict):
+        with pytest.raises(ValueError, match=message):
+            use()
+    assert theta.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    with pytest.raises(ValueError, match=f"parameter group 0: .*{message}"):
+        Optimizer([theta], rule).load_state_dict(saved)
 
 
 def test_rule_without_momentum_is_refused_by_the_scheduler_itself() -> None:

@@ -69,6 +69,7 @@ def main(out: str, rule: str, options: str) -> None:
     settings = json.loads(options)
     if settings.pop("mixed_float16", False):
         keras.config.set_dtype_policy("mixed_float16")
+    eagerly = settings.pop("run_eagerly", False)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     assert strategy.num_replicas_in_sync == 2
     keras.utils.set_random_seed(0)
@@ -79,7 +80,7 @@ def main(out: str, rule: str, options: str) -> None:
         schedule = SCHEDULES.get(settings.pop("schedule", None))
         optimizer = Recording(Adam(**json.loads(rule)), schedule, **settings)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+        model.compile(optimizer=optimizer, loss=loss, jit_compile=False, run_eagerly=eagerly)
     for index, variable in enumerate(model.trainable_variables):
         Recording.seen[f"start/{index}"] = variable.numpy()
     images, labels = examples(BATCH * BATCHES)

@@ -282,6 +282,7 @@ def test_train_checkpoint_and_manager(tmp_path: Path) -> None:
     assert_same(model.get_weights(), twin.get_weights())
 
 
+@pytest.mark.filterwarnings("ignore:.*This kernel is 784 x 16 here and 16 x 784 in PyTorch")
 def test_muon_is_within_its_derived_limit() -> None:
     """Its matrix products have no order, so bits may differ."""
     rule = Muon(lr=0.02, adam=True)

@@ -45,7 +45,14 @@ def arrays(out: Path, options: dict[str, Any]) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"mixed_float16": True}, {"schedule": "ours"}, {"schedule": "keras"}],
+    [
+        {},
+        {"mixed_float16": True},
+        {"schedule": "ours"},
+        {"schedule": "keras"},
+        {"run_eagerly": True},
+        {"run_eagerly": True, "schedule": "ours"},
+    ],
     ids=str,
 )
 def test_both_replicas_take_the_rules_step(options: dict[str, Any], tmp_path: Path) -> None:

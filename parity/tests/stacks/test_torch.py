@@ -304,21 +304,70 @@ def test_whole_step_is_compiled() -> None:
     recorder.check(6)
 
 
-def test_zero_redundancy_optimizer_shards_the_rule(tmp_path: Any) -> None:
-    """torch builds the optimizer itself, from the class and its keyword arguments."""
-    from torch.distributed.optim import ZeroRedundancyOptimizer
-
+@pytest.fixture
+def process_group(tmp_path: Any) -> Iterator[None]:
+    """A group of this process alone."""
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{tmp_path}/rendezvous", rank=0, world_size=1
     )
-    try:
-        model = network()
-        optimizer = ZeroRedundancyOptimizer(model.parameters(), Optimizer, rule=ADAM)
-        recorder = Recorder(optimizer.optim, adam_of)
-        for images, labels in tensors(6):
-            optimizer.zero_grad()
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("process_group")
+@pytest.mark.parametrize("moved", [False, True])
+def test_zero_redundancy_optimizer_shards_the_rule(moved: bool) -> None:
+    """torch builds the optimizer itself, from the class and its keyword arguments.
+
+    What changes its outer groups moves ours, to which torch copies them.
+    """
+    from torch.distributed.optim import ZeroRedundancyOptimizer
+
+    model = network()
+    optimizer = ZeroRedundancyOptimizer(model.parameters(), Optimizer, rule=ADAM)
+    momentum = [ADAM.beta1]
+    recorder = Recorder(optimizer.optim, lambda group: ADAM.replace(beta1=momentum[-1]))
+    for images, labels in tensors(6):
+        optimizer.zero_grad()
+        loss_of(model, images, labels).backward()
+        optimizer.step()
+        if moved:
+            momentum.append(momentum[-1] / 2)
+            optimizer.param_groups[0]["lr"] /= 2
+            optimizer.param_groups[0]["betas"] = (momentum[-1], ADAM.beta2)
+    recorder.check(6)
+    assert len(set(recorder.rates)) == (6 if moved else 1)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_distributed_checkpoint_goes_on(flat: bool) -> None:
+    """By the names of torch.distributed.checkpoint, as a whole or an entry for each number."""
+    from torch.distributed.checkpoint import state_dict as checkpoints
+
+    options = checkpoints.StateDictOptions(flatten_optimizer_state_dict=flat)
+    model = network()
+    optimizer = Optimizer(model.parameters(), ADAM)
+    recorder = Recorder(optimizer, adam_of)
+    resumed_model, resumed = copy.deepcopy((model, optimizer))
+
+    def train(model: Any, optimizer: Any) -> None:
+        for images, labels in tensors(3):
             loss_of(model, images, labels).backward()
             optimizer.step()
-        recorder.check(6)
-    finally:
-        torch.distributed.destroy_process_group()
+            optimizer.zero_grad()
+
+    train(model, optimizer)
+    saved = checkpoints.get_state_dict(model, optimizer, options=options)
+    weights, state = copy.deepcopy(saved)
+    checkpoints.set_state_dict(
+        resumed_model,
+        resumed,
+        model_state_dict=weights,
+        optim_state_dict=state,
+        options=options,
+    )
+    train(model, optimizer)
+    recorder.check(6)
+    train(resumed_model, resumed)
+    pairs = zip(model.parameters(), resumed_model.parameters(), strict=True)
+    assert all(torch.equal(first, second) for first, second in pairs)

@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from samestep.parity.tests.support.frameworks import torch
 
+import samestep.frameworks.numpy
 from samestep.frameworks.pytorch import Optimizer
-from samestep.parity.tests.support.replay import Recorder
+from samestep.parity.tests.support.replay import History, Recorder, assert_same
 from samestep.parity.tests.support.require import require
-from samestep.reference import Adam, Decay, Rule
+from samestep.reference import ASGD, Adam, Decay, Rule, ScheduleFree
 
 require("accelerate")  # the Trainer needs it
 transformers: Any = require("transformers")
@@ -202,3 +204,89 @@ def test_plateau_schedule_of_the_trainer(tmp_path: Path) -> None:
     trainer.train()
     trainer.recorder.check(STEPS)
     assert len(set(trainer.recorder.rates)) > 2
+
+
+AVERAGING: list[Rule] = [ScheduleFree(lr=1e-2, beta1=0.7), ASGD(lr=1e-2, t0=2)]
+EVERY = 3  # steps between two evaluations
+
+
+class BackToTraining(transformers.TrainerCallback):
+    """Ends each evaluation by ``optimizer.train()``; keeps what parameters it was of."""
+
+    def __init__(self) -> None:
+        self.evaluated: list[list[np.ndarray]] = []
+
+    def on_evaluate(self, *_: Any, model: Any, optimizer: Any, **__: Any) -> None:
+        """Called by the Trainer before it saves a checkpoint."""
+        self.evaluated.append([p.detach().numpy().copy() for p in model.parameters()])
+        optimizer.train()
+
+
+def averaging_trainer(rule: Rule, folder: Path, callbacks: Any = (), **options: Any) -> Any:
+    """A Trainer that evaluates; its optimizer is recorded as ``recorder``."""
+    model = bert()
+    optimizer = Optimizer(model.parameters(), rule)
+    scheduler = transformers.get_scheduler("constant", optimizer)
+    trainer = transformers.Trainer(
+        model,
+        arguments(folder, eval_strategy="steps", eval_steps=EVERY, **options),
+        train_dataset=sentences(),
+        eval_dataset=sentences()[:8],
+        optimizers=(optimizer, scheduler),
+        callbacks=list(callbacks),
+    )
+    trainer.recorder = Recorder(optimizer, lambda group: rule)
+    return trainer
+
+
+def averages(history: History) -> list[np.ndarray]:
+    """The rule's own average of a tensor at each evaluation, by NumPy."""
+    theta = history.start.copy()
+    optimizer = samestep.frameworks.numpy.Optimizer([theta], history.steps[0].rule)
+    values = []
+    for count, step in enumerate(history.steps, 1):
+        optimizer.step([step.gradient])
+        if count % EVERY == 0:
+            optimizer.eval()
+            values.append(theta.copy())
+            optimizer.train()
+    return values
+
+
+@pytest.mark.parametrize("callback", [True, False])
+@pytest.mark.parametrize("rule", AVERAGING, ids=repr)
+def test_trainer_evaluates_the_averages_and_trains_on(
+    rule: Rule, callback: bool, tmp_path: Path
+) -> None:
+    """It calls ``eval()`` and ``train()`` by itself; at the end it has evaluated."""
+    back = BackToTraining()
+    trainer = averaging_trainer(rule, tmp_path, [back] if callback else [])
+    trainer.train()
+    assert len(back.evaluated) == (STEPS // EVERY if callback else 0)
+    histories = trainer.recorder.histories
+    expected = [averages(history) for history in histories.values()]
+    for place, evaluated in enumerate(back.evaluated):
+        assert_same([values[place] for values in expected], evaluated)
+    if not callback:
+        assert_same(
+            [values[-1] for values in expected], [p.detach().numpy().copy() for p in histories]
+        )
+    trainer.optimizer.train()
+    trainer.recorder.check(STEPS)
+
+
+@pytest.mark.parametrize("rule", AVERAGING, ids=repr)
+def test_averages_are_not_saved_as_if_they_were_trained(rule: Rule, tmp_path: Path) -> None:
+    """A checkpoint right after an evaluation; with the callback it goes on as the unbroken run."""
+    saving = {"save_strategy": "steps", "save_steps": 2 * EVERY}
+    with pytest.raises(ValueError, match=r"train\(\) must be called before state_dict\(\)"):
+        averaging_trainer(rule, tmp_path / "refused", **saving).train()
+    unbroken = averaging_trainer(rule, tmp_path / "unbroken", [BackToTraining()], **saving)
+    unbroken.train()
+    unbroken.recorder.check(STEPS)
+    resumed = averaging_trainer(rule, tmp_path / "resumed", [BackToTraining()])
+    checkpoint = tmp_path / "unbroken" / f"checkpoint-{2 * EVERY}"
+    resumed.train(resume_from_checkpoint=str(checkpoint))
+    assert len(resumed.recorder.rates) == STEPS - 2 * EVERY
+    pairs = zip(unbroken.model.parameters(), resumed.model.parameters(), strict=True)
+    assert all(torch.equal(first, second) for first, second in pairs)
