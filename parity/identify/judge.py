@@ -196,9 +196,7 @@ def is_close(rule: Rule, dialect: str, observation: Observation, limits: Limits)
 def _begin(observation: Observation) -> Observation:
     """The first steps of an observation."""
     trial = observation.trial.first(FEW_STEPS)
-    return Observation(
-        trial, observation.dtype, _first_steps(observation.trajectory, trial.steps)
-    )
+    return Observation(trial, observation.dtype, _first_steps(observation.trajectory, trial.steps))
 
 
 class AcceptedRule:
