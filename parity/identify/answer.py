@@ -3,7 +3,7 @@
 import dataclasses
 import importlib.util
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from samestep.parity.natives.deviations import DEVIATIONS
 from samestep.parity.runners.specs import OptimizerSpec
@@ -21,6 +21,7 @@ from .observe import BlackBox, Evidence, Run, gather
 from .propose import COARSE_ROUNDINGS, coarse_muons, propose
 
 CLOSE_TO_NATIVE = 1e-4  # a share of the path: nearer, it may be a native with an unknown deviation
+PLACE_DIGITS = 6  # of fitted numbers: where they and the error agree, two fits are one
 MOST_NATIVES = 8  # calls whose native is tried
 
 
@@ -81,11 +82,23 @@ def identify(
         raise ValueError("identify needs SciPy, which is not installed; pip install scipy")
     evidence = gather(BlackBox(spec, run), long)
     judgements: list[Judgement] = []
-    for fitted in propose(evidence, kinds):
+    for fitted in _without_repeats(propose(evidence, kinds)):
         judgements.append(_judge_fitted(fitted, evidence))
         if judgements[-1].holds:
             return _identified(evidence, judgements[-1])
     return _native_or_nearest(evidence, judgements)
+
+
+def _without_repeats(proposals: Iterable[FittedRule]) -> Iterator[FittedRule]:
+    """The fitted rules, of which fits from several starts may end at the same place."""
+    places = set()
+    for fitted in proposals:
+        numbers = {name: f"{value:.{PLACE_DIGITS}g}" for name, value in fitted.numbers.items()}
+        fields = {field: repr(getattr(fitted.rule, field)) for field in fitted.rule.names()}
+        place = (type(fitted.rule), *{**fields, **numbers}.items(), f"{fitted.error:.1e}")
+        if place not in places:
+            places.add(place)
+            yield fitted
 
 
 def _judge_fitted(fitted: FittedRule, evidence: Evidence) -> Judgement:

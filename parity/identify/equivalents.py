@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from samestep.reference import Adafactor, Adagrad, Decay, Epsilon, Muon, Rule, ScheduleFree
+from samestep.reference import ASGD, Adafactor, Adagrad, Decay, Epsilon, Muon, Rule, ScheduleFree
 
 from .decimals import known_defaults, round_values, shortest_decimal
 from .interpretations import MACHINE_EPSILON
@@ -19,6 +19,9 @@ SPLIT_DIGITS = 3  # digits of each of two numbers of which only the sum is known
 LONG_WARMUPS = (100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0)
 USUAL_SCALES = (1.0, 0.2)  # of Muon's steps
 SUM_ACCURACY = 1e-12  # the relative accuracy of that sum
+FALL_ACCURACY = 1e-5  # to which a fit finds how fast ASGD's rate falls (relative)
+FALL_ROUNDINGS = 3  # roundings of the other numbers
+FALL_DIGITS = 3  # digits of each of the two numbers of which that is the product
 
 
 def indistinguishable(rule: Rule, holds: Callable[[Rule], bool]) -> list[Rule]:
@@ -55,6 +58,8 @@ def rewrite(rule: Rule, dialect: str) -> Iterator[Rule]:
         yield from _rewrite_muon(rule)
     if isinstance(rule, Adafactor):
         yield from _rewrite_adafactor(rule, dialect)
+    if isinstance(rule, ASGD) and rule.weight_decay and rule.lambd:
+        yield from _rewrite_asgd(rule)
 
 
 def _rewrite_long_warmup(rule: ScheduleFree) -> Iterator[Rule]:
@@ -127,6 +132,24 @@ def _digit_splits(total: float) -> Iterator[tuple[float, float]]:
         unit = 10.0 ** (top - digits + 1)
         first = float(f"{total // unit * unit:.{digits - 1}e}")
         yield first, total - first
+
+
+def _rewrite_asgd(rule: ASGD) -> Iterator[Rule]:
+    """Other powers with which the rate falls about as fast, and the weights shrink as fast.
+
+    A small ``lambd`` shows in its product with ``alpha`` and in its sum with the weight decay. By
+    itself it shows in the last digits alone, so that a fit leaves it open.
+    """
+    fall = rule.alpha * rule.lambd
+    pull = rule.weight_decay + rule.lambd
+    names = ("lr", "weight_decay")
+    units = (-FALL_DIGITS, 1 - FALL_DIGITS)  # of an alpha below 1, and of one above
+    for digits, unit in itertools.product(range(1, 10**FALL_DIGITS), units):
+        alpha = float(f"{digits}e{unit}")
+        lambd = float(f"{fall / alpha:.{FALL_DIGITS - 1}e}")
+        if abs(alpha * lambd - fall) <= FALL_ACCURACY * fall and lambd <= pull:
+            changed = rule.replace(alpha=alpha, lambd=lambd, weight_decay=pull - lambd)
+            yield from itertools.islice(round_values(changed, names), FALL_ROUNDINGS)
 
 
 def _rewrite_adafactor(rule: Adafactor, dialect: str) -> Iterator[Rule]:

@@ -14,23 +14,30 @@ from samestep.parity.measure.limits import Limits
 from samestep.parity.measure.rule_run import run_rule
 from samestep.reference import Rule
 
-from .observe import Evidence
+from .observe import Evidence, Observation
 
-MOST_RULES = 8  # that are tried with every fault
+MOST_RULES = 3  # that are tried with every fault, of different kinds: each takes seconds
+FEW_STEPS = 16  # steps that a fault must explain at first; gradients have jumped by then
 
 
 def explanation_by_a_fault(evidence: Evidence, nearest: Rule | None) -> str:
     """What takes the optimizer's steps on the probes: a rule and a fault; empty if none does."""
     observation = evidence.observations[0]
     home = evidence.dialect
-    unjudged = Limits(
-        {name: np.zeros(array.shape) for name, array in observation.trial.gradients.items()}, {}
-    )
-    trajectory = observation.trajectory
-    observed = Observed(observation.trial, observation.dtype, trajectory, unjudged, trajectory)
+    whole = _observed(observation, observation.trial.steps)
+    begin = _observed(observation, FEW_STEPS)
     rules = list(_usual_rules(evidence, nearest))
-    explanation = explain_by(rules, observed, home)
+    explanation = explain_by(rules, begin, home) and explain_by(rules, whole, home)
     return explanation.text if explanation else ""
+
+
+def _observed(observation: Observation, steps: int) -> Observed:
+    """The first steps of the optimizer; what is expected of it is filled in for each rule."""
+    trial = observation.trial.first(steps)
+    thetas = {name: array[:steps] for name, array in observation.trajectory.thetas.items()}
+    trajectory = observation.trajectory._replace(thetas=thetas)
+    unjudged = Limits({name: np.zeros(array.shape) for name, array in thetas.items()}, {})
+    return Observed(trial, observation.dtype, trajectory, unjudged, trajectory)
 
 
 def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
@@ -49,7 +56,9 @@ def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
             continue
         same_kind = nearest is not None and type(rule) is type(nearest)
         distances[rule] = (not same_kind, _distance(expected.thetas, observation.trajectory.thetas))
-    yield from sorted(distances, key=distances.__getitem__)[:MOST_RULES]
+    ranked = sorted(distances, key=distances.__getitem__, reverse=True)
+    best_of_kind = {type(rule): rule for rule in ranked}  # the last one counts: the nearest
+    yield from sorted(best_of_kind.values(), key=distances.__getitem__)[:MOST_RULES]
 
 
 def _is_plain(rule: Rule) -> bool:

@@ -22,9 +22,13 @@ EVALUATIONS = (
     1.5  # of the residuals for each iteration, without derivatives: some steps are rejected
 )
 UNIT_ROUNDOFF = 2.0**-53
+# No decay rate nearer to 1 is proposed. It is the largest number below 1 that float32 has: there,
+# where frameworks hold decay rates, a nearer one would be 1. In float64 it would imitate
+# optimizers that are no rule: towards 1, Adam's mean of squares weighs all steps alike.
+CLOSEST_TO_ONE = 1 - 2.0**-24
 WIDEST = 0.1  # half the width of a central difference: of a number that may be zero, or a logarithm
 
-# between 0 and 1, ends excluded
+# from 0 to CLOSEST_TO_ONE
 FRACTIONS = ("beta1", "beta2", "rho", "momentum", "fall", "adam_beta1", "adam_beta2")
 # any real number
 REAL = ("lr_power", "beta2_decay", "a", "b", "c")
@@ -168,7 +172,7 @@ def _slope(residuals: np.ndarray, above: tuple[int, float], below: tuple[int, fl
 def _coordinate(name: str, value: float) -> float:
     """A hyperparameter as a coordinate without bounds; a value on its bound is moved off it."""
     if name in FRACTIONS:
-        inside = min(max(value, TINY), 1 - UNIT_ROUNDOFF)
+        inside = min(max(value, TINY), CLOSEST_TO_ONE)
         return float(np.log(inside / (1 - inside)))
     if name in POSITIVE:
         return float(np.log(max(value, TINY)))
@@ -178,7 +182,7 @@ def _coordinate(name: str, value: float) -> float:
 def _value(name: str, coordinate: float) -> float:
     """The hyperparameter that the coordinate stands for."""
     if name in FRACTIONS:
-        return float(1 / (1 + np.exp(-coordinate)))
+        return min(float(1 / (1 + np.exp(-coordinate))), CLOSEST_TO_ONE)
     if name in POSITIVE:
         return float(np.exp(coordinate))
     if name in REAL:

@@ -5,6 +5,7 @@ did not propose it. Where the plain rule fails, the known deviations of the fram
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from .interpretations import Interpretation, imitate, in_dtype, interpretations
 from .observe import Observation
 from .trials import PROBE_STEPS
 
+FEW_STEPS = 6  # steps that show of most rules that they are farther off
 CLOSE = 1e3  # limits: a rule farther off on the probes is not judged on the other trials
 
 
@@ -59,7 +61,7 @@ def compare_on_trial(
         trial,
         _first_steps(expected, steps),
         _first_steps(observation.trajectory, steps),
-        Limits({name: limit[:steps] for name, limit in limits.thetas.items()}, {}),
+        _first_limits(limits, steps),
     )
     return TrialResult(verdict, observation.dtype, steps)
 
@@ -67,6 +69,10 @@ def compare_on_trial(
 def _first_steps(trajectory: Trajectory, steps: int) -> Trajectory:
     thetas = {name: theta[:steps] for name, theta in trajectory.thetas.items()}
     return trajectory._replace(thetas=thetas)
+
+
+def _first_limits(limits: Limits, steps: int) -> Limits:
+    return Limits({name: limit[:steps] for name, limit in limits.thetas.items()}, {})
 
 
 def _unjudged(observation: Observation) -> TrialResult:
@@ -173,11 +179,24 @@ def _best(
 
 
 def is_close(rule: Rule, dialect: str, observation: Observation, limits: Limits) -> bool:
-    """True if some interpretation of the rule is within ``CLOSE`` limits on one trial."""
+    """True if some interpretation of the rule is within ``CLOSE`` limits on one trial.
+
+    The first steps are compared alone at first: what is farther off there is so on the whole trial.
+    """
+    begin = _begin(observation)
+    limits_of_begin = _first_limits(limits, begin.trial.steps)
     return any(
-        compare_on_trial(interpretation, observation, limits).verdict.excess <= CLOSE
+        compare_on_trial(interpretation, begin, limits_of_begin).verdict.excess <= CLOSE
+        and compare_on_trial(interpretation, observation, limits).verdict.excess <= CLOSE
         for interpretation in interpretations(rule, dialect, observation.dtype)
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _begin(observation: Observation) -> Observation:
+    """The first steps of an observation."""
+    trial = observation.trial.first(FEW_STEPS)
+    return Observation(trial, observation.dtype, _first_steps(observation.trajectory, trial.steps))
 
 
 class AcceptedRule:
