@@ -138,12 +138,12 @@ def _first_that_holds(
         if isinstance(proposal, Unknown):
             estimated += trier.estimated(proposal)
         elif not estimated and trier.holds(proposal):
-            return Explanation(proposal.text, proposal.stage)
+            return Explanation(proposal.sentence(), proposal.stage)
     if not estimated:
         return None
     estimated.sort(key=lambda hypothesis: hypothesis.digits)
     first, *others = estimated
-    texts = [first.text, *(each.text for each in others if _same(first, each))]
+    texts = [first.sentence(), *(each.sentence() for each in others if _same(first, each))]
     return Explanation("; or, with the same steps, ".join(texts), first.stage)
 
 

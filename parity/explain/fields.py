@@ -44,7 +44,8 @@ def choices(suspect: Suspect) -> Iterator[Hypothesis]:
             if changed is None or changed in seen:
                 continue
             seen.add(changed)
-            yield Hypothesis(differing(rule, changed, [name]), "", changed, suspect.trial)
+            text = differing(rule, changed, [name])
+            yield Hypothesis(text, "", changed, suspect.trial, called=changed)
 
 
 def numbers(suspect: Suspect) -> Proposals:
@@ -67,7 +68,8 @@ def _with_number(
         changed = replaced(rule, {name: number, **also})
         if changed is None or changed == rule:
             return None
-        return Hypothesis(differing(rule, changed, [name, *also]), "", changed, trial)
+        text = differing(rule, changed, [name, *also])
+        return Hypothesis(text, "", changed, trial, called=changed)
 
     return changed_rule
 
@@ -134,19 +136,7 @@ def differing(rule: Rule, changed: Rule, names: list[str]) -> str:
         for name in names
         if getattr(changed, name) != getattr(rule, name)
     ]
-    return f"{changed!r}, which has {' and '.join(differences)}{spelled(changed)}"
-
-
-def spelled(rule: Rule) -> str:
-    """The call that means the rule, as the end of a sentence; empty if neither PyTorch nor Keras
-    has one.
-    """
-    for name in ("pytorch", "keras"):
-        try:
-            return f", or {name}:{dialects.find(name).spell(rule)}"
-        except dialects.Inexpressible:
-            continue
-    return ""
+    return f"{changed!r}, which has {' and '.join(differences)}"
 
 
 def planted_mistakes(suspect: Suspect) -> Iterator[Hypothesis]:

@@ -14,7 +14,7 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.parity.measure.verdict import judge
 from samestep.parity.natives.deviations import Deviation
-from samestep.reference import Rule
+from samestep.reference import Rule, dialects
 
 from .simulation import NO_FAULT, Arrays, Fault, Simulation
 
@@ -47,7 +47,8 @@ class Hypothesis:
     follow another one. ``gradient_errors`` bound how far rounding has moved the trial's gradients.
     ``views`` say how the rule sees tensors. ``deviation`` is the known deviation with which the
     framework carries out its rules, ``scalars_in`` the dtype in which coefficients are computed.
-    ``digits`` is the number of digits of a number that was estimated.
+    ``digits`` is the number of digits of a number that was estimated. The sentence ends
+    with the call that means the rule ``called``, if there is one.
     """
 
     text: str
@@ -61,6 +62,11 @@ class Hypothesis:
     deviation: Deviation | None = None
     scalars_in: str = "float64"
     digits: int = 0
+    called: Rule | None = None
+
+    def sentence(self) -> str:
+        """The text, with the call of the rule; finding it takes a while."""
+        return self.text + spelled(self.called) if self.called else self.text
 
     def carried_out(self, interpretation: Interpretation) -> "Hypothesis | None":
         """The hypothesis as a framework with a deviation carries it out; None if it cannot, or if
@@ -143,6 +149,18 @@ class Hypothesis:
         except (ValueError, ArithmeticError):  # so wrong that it cannot take the steps
             return False
         return judge(self.trial, trajectory, actual, bounds).holds
+
+
+def spelled(rule: Rule) -> str:
+    """The call that means the rule, as the end of a sentence; empty if neither PyTorch nor Keras
+    has one.
+    """
+    for name in ("pytorch", "keras"):
+        try:
+            return f", or {name}:{dialects.find(name).spell(rule)}"
+        except dialects.Inexpressible:
+            continue
+    return ""
 
 
 class Unknown(NamedTuple):
