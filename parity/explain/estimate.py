@@ -110,7 +110,11 @@ def _intervals(
     it is so small on the whole way between two numbers of the grid.
     """
     distance = _distance(unknown, place, observed)
-    values = [distance(number) for number in grid]
+    at_numbers = [(number, distance(number)) for number in grid]
+    # the number that the rule has makes no hypothesis, and may lie between two that do
+    at_numbers = [(number, value) for number, value in at_numbers if not np.isnan(value)]
+    grid = [number for number, _ in at_numbers]
+    values = [value for _, value in at_numbers]
     within = [abs(value) <= place.bound for value in values]
     pairs = zip(itertools.pairwise(grid), itertools.pairwise(values), strict=True)
     for (low, high), (at_low, at_high) in pairs:
