@@ -52,6 +52,11 @@ class Interval(NamedTuple):
         """The number in the middle."""
         return self.low + (self.high - self.low) / 2
 
+    def as_wide_as_float32(self) -> "Interval":
+        """At least the numbers that float32 rounds alike, since rates of a trial are float32."""
+        width = abs(self.middle) * ROUNDOFF["float32"]
+        return Interval(min(self.low, self.middle - width), max(self.high, self.middle + width))
+
 
 def hypotheses(unknown: Unknown, observed: Observed) -> Iterator[Hypothesis]:
     """The hypothesis with the plainest numbers that give the elements that differ."""
@@ -61,10 +66,11 @@ def hypotheses(unknown: Unknown, observed: Observed) -> Iterator[Hypothesis]:
         parts = [_narrowed(unknown, place, observed, interval) for interval in intervals]
         intervals = list(itertools.chain.from_iterable(parts))
     for interval in intervals:
-        for number, digits in itertools.islice(plain_numbers(interval), MOST_NUMBERS):
-            hypothesis = unknown.make(number, observed.trial)
-            if hypothesis:
-                yield dataclasses.replace(hypothesis, digits=digits)
+        for each in dict.fromkeys((interval.as_wide_as_float32(), interval)):
+            for number, digits in itertools.islice(plain_numbers(each), MOST_NUMBERS):
+                hypothesis = unknown.make(number, observed.trial)
+                if hypothesis:
+                    yield dataclasses.replace(hypothesis, digits=digits)
 
 
 def places(observed: Observed, step: int) -> list[Place]:
