@@ -16,28 +16,24 @@ from samestep.reference import Rule
 
 from .observe import Evidence, Observation
 
-MOST_RULES = 3  # that are tried with every fault, of different kinds: each takes seconds
-FEW_STEPS = 16  # steps that a fault must explain at first; gradients have jumped by then
+MOST_RULES = 6  # that are tried with every fault: each takes seconds
+MOST_OF_KIND = 2  # of them that are rules of one kind
 
 
 def explanation_by_a_fault(evidence: Evidence, nearest: Rule | None) -> str:
     """What takes the optimizer's steps on the probes: a rule and a fault; empty if none does."""
     observation = evidence.observations[0]
-    home = evidence.dialect
-    whole = _observed(observation, observation.trial.steps)
-    begin = _observed(observation, FEW_STEPS)
     rules = list(_usual_rules(evidence, nearest))
-    explanation = explain_by(rules, begin, home) and explain_by(rules, whole, home)
+    explanation = explain_by(rules, _observed(observation), evidence.dialect)
     return explanation.text if explanation else ""
 
 
-def _observed(observation: Observation, steps: int) -> Observed:
-    """The first steps of the optimizer; what is expected of it is filled in for each rule."""
-    trial = observation.trial.first(steps)
-    thetas = {name: array[:steps] for name, array in observation.trajectory.thetas.items()}
-    trajectory = observation.trajectory._replace(thetas=thetas)
-    unjudged = Limits({name: np.zeros(array.shape) for name, array in thetas.items()}, {})
-    return Observed(trial, observation.dtype, trajectory, unjudged, trajectory)
+def _observed(observation: Observation) -> Observed:
+    """The steps of the optimizer; what is expected of it is filled in for each rule."""
+    trajectory = observation.trajectory
+    zeros = {name: np.zeros(array.shape) for name, array in trajectory.thetas.items()}
+    unjudged = Limits(zeros, {})
+    return Observed(observation.trial, observation.dtype, trajectory, unjudged, trajectory)
 
 
 def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
@@ -54,11 +50,13 @@ def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
             expected = run_rule(rule, observation.trial, observation.dtype)
         except ValueError:
             continue
-        same_kind = nearest is not None and type(rule) is type(nearest)
-        distances[rule] = (not same_kind, _distance(expected.thetas, observation.trajectory.thetas))
-    ranked = sorted(distances, key=distances.__getitem__, reverse=True)
-    best_of_kind = {type(rule): rule for rule in ranked}  # the last one counts: the nearest
-    yield from sorted(best_of_kind.values(), key=distances.__getitem__)[:MOST_RULES]
+        distances[rule] = _distance(expected.thetas, observation.trajectory.thetas)
+    chosen: list[Rule] = []
+    for rule in sorted(distances, key=distances.__getitem__):
+        of_kind = [each for each in chosen if type(each) is type(rule)]
+        if len(of_kind) < MOST_OF_KIND and len(chosen) < MOST_RULES:
+            chosen.append(rule)
+    yield from chosen
 
 
 def _is_plain(rule: Rule) -> bool:
