@@ -119,7 +119,7 @@ def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     [
         ("nowhere:factory", ["nowhere:factory must be a module, in this folder or installed"]),
         ("mine:broken", ["mine:broken failed when called", "no luck"]),
-        ("mine", ["an optimizer must be"]),
+        ("mine", ["a call must read like", "got 'mine'"]),
     ],
 )
 def test_a_mistake_is_one_line(what: str, parts: list[str], folder: Path) -> None:

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from samestep.parity.identify.interpretations import Interpretation
 from samestep.parity.measure import limits
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial, by_kind
 from samestep.parity.measure.verdict import judge, measure_gaps
+from samestep.parity.natives.interpretations import Interpretation
 from samestep.reference import Rule
 
 from . import estimate, hypotheses

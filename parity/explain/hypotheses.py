@@ -7,8 +7,8 @@
 import dataclasses
 from collections.abc import Iterator
 
-from samestep.parity.identify.interpretations import imitate
 from samestep.parity.natives.deviations import DEVIATIONS
+from samestep.parity.natives.interpretations import imitate
 from samestep.reference import SGD
 
 from . import faults, fields, gradients, shapes

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from samestep.parity.identify.interpretations import Interpretation, imitate
 from samestep.parity.measure import limits
 from samestep.parity.measure.limits import Limits
 from samestep.parity.measure.rule_run import run_rule
@@ -14,6 +13,7 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.parity.measure.verdict import judge
 from samestep.parity.natives.deviations import Deviation
+from samestep.parity.natives.interpretations import Interpretation, imitate
 from samestep.reference import Rule, dialects
 
 from .simulation import NO_FAULT, Arrays, Fault, Simulation

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from samestep.parity.identify.interpretations import Interpretation, interpretations
 from samestep.parity.measure.trial import Trial
+from samestep.parity.natives.interpretations import Interpretation, interpretations
 from samestep.reference import Rule
 
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from samestep.parity.natives.deviations import DEVIATIONS
+from samestep.parity.natives.interpretations import Interpretation
 from samestep.parity.runners.specs import OptimizerSpec
 from samestep.parity.runners.worker import run_all
 from samestep.reference import RULES, Adagrad, Rule, ScheduleFree
@@ -14,7 +15,6 @@ from .decimals import round_values, simplify, text_length
 from .equivalents import indistinguishable, rewrite
 from .faulty import explanation_by_a_fault
 from .fit import FittedRule
-from .interpretations import Interpretation
 from .judge import AcceptedRule, Judgement, TrialResult, is_close, judge, rounding_limits
 from .native_calls import find_native, spell_calls
 from .observe import BlackBox, Evidence, Run, gather

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from samestep.parity.natives.interpretations import MACHINE_EPSILON
 from samestep.reference import ASGD, Adafactor, Adagrad, Decay, Epsilon, Muon, Rule, ScheduleFree
 
 from .decimals import known_defaults, round_values, shortest_decimal
-from .interpretations import MACHINE_EPSILON
 from .trials import PROBE_STEPS
 
 FACTOR = 2.0  # a number is multiplied by it to see whether it makes a difference

@@ -16,9 +16,14 @@ from samestep.parity.measure.limits import SAFETY, Limits, of_rule
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.verdict import Agreement, Verdict
+from samestep.parity.natives.interpretations import (
+    Interpretation,
+    imitate,
+    in_dtype,
+    interpretations,
+)
 from samestep.reference import Rule
 
-from .interpretations import Interpretation, imitate, in_dtype, interpretations
 from .observe import Observation
 from .trials import PROBE_STEPS
 

@@ -1,10 +1,10 @@
 """The natives of the frameworks: the calls that mean a rule, and whether one has the same bits."""
 
 from samestep.parity.measure.disturbance import Job
+from samestep.parity.natives.interpretations import MACHINE_EPSILON
 from samestep.parity.runners import specs
 from samestep.reference import Rule, dialects
 
-from .interpretations import MACHINE_EPSILON
 from .observe import Evidence
 
 

@@ -6,6 +6,7 @@ buffer accumulates gradients. Weight decay is an L2 penalty except in AdamW and 
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 from samestep.reference.adadelta import Adadelta
@@ -196,7 +197,7 @@ def read(name: str, /, **arguments: Any) -> Rule:
     others = [*pairs, *EXECUTION]
     if name in DECOUPLES:
         others.append("decoupled_weight_decay")
-    singles = {single for pair in pairs for single in PAIRS[pair]}
+    singles = set(itertools.chain.from_iterable(PAIRS[pair] for pair in pairs))
     known = [argument for argument in (*native.arguments, *others) if argument not in singles]
     require_known(pytorch.title(name), [each for each in arguments if each not in singles], known)
     for pair in pairs:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from samestep.parity.identify.answer import Identity, identify
-from samestep.parity.identify.interpretations import Interpretation, interpretations
 from samestep.parity.identify.judge import compare_on_trial, judge
 from samestep.parity.identify.observe import Observation
 from samestep.parity.identify.trials import confirmation, long_run, probes
 from samestep.parity.measure import wrong_rules
 from samestep.parity.measure.rule_run import run_rule
+from samestep.parity.natives.interpretations import Interpretation, interpretations
 from samestep.parity.runners import specs
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
 from samestep.parity.tests.support.require import LEFT_OUT

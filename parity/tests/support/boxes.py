@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from samestep.parity.identify.answer import Identity
-from samestep.parity.identify.interpretations import Interpretation
 from samestep.parity.identify.judge import compare_on_trial, judge
 from samestep.parity.identify.observe import BlackBox, Observation, Request, Run, gather
 from samestep.parity.measure.rule_run import run_rule
 from samestep.parity.measure.streams import normal
 from samestep.parity.measure.trial import Trial, of_arrays
+from samestep.parity.natives.interpretations import Interpretation
 from samestep.parity.runners import worker
 from samestep.parity.runners.result import RunResult
 from samestep.parity.runners.specs import Kind, OptimizerSpec

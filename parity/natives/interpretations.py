@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from samestep.parity.natives.deviations import DEVIATIONS, Deviation
 from samestep.reference import Adafactor, Epsilon, Rule
+
+from .deviations import DEVIATIONS, Deviation
 
 MACHINE_EPSILON = {dtype: float(np.finfo(dtype).eps) for dtype in ("float32", "float64")}
 
