@@ -45,7 +45,7 @@ def choices(suspect: Suspect) -> Iterator[Hypothesis]:
                 continue
             seen.add(changed)
             text = differing(rule, changed, [name])
-            yield Hypothesis(text, "", changed, suspect.trial, called=changed)
+            yield Hypothesis(text, "", changed, suspect.trial, spelled_rule=changed)
 
 
 def numbers(suspect: Suspect) -> Proposals:
@@ -69,7 +69,7 @@ def _with_number(
         if changed is None or changed == rule:
             return None
         text = differing(rule, changed, [name, *also])
-        return Hypothesis(text, "", changed, trial, called=changed)
+        return Hypothesis(text, "", changed, trial, spelled_rule=changed)
 
     return changed_rule
 

@@ -48,7 +48,7 @@ class Hypothesis:
     ``views`` say how the rule sees tensors. ``deviation`` is the known deviation with which the
     framework carries out its rules, ``scalars_in`` the dtype in which coefficients are computed.
     ``digits`` is the number of digits of a number that was estimated. The sentence ends
-    with the call that means the rule ``called``, if there is one.
+    with the call that means the rule ``spelled_rule``, if there is one.
     """
 
     text: str
@@ -62,11 +62,11 @@ class Hypothesis:
     deviation: Deviation | None = None
     scalars_in: str = "float64"
     digits: int = 0
-    called: Rule | None = None
+    spelled_rule: Rule | None = None
 
     def sentence(self) -> str:
         """The text, with the call of the rule; finding it takes a while."""
-        return self.text + spelled(self.called) if self.called else self.text
+        return self.text + spelled(self.spelled_rule) if self.spelled_rule else self.text
 
     def carried_out(self, interpretation: Interpretation) -> "Hypothesis | None":
         """The hypothesis as a framework with a deviation carries it out; None if it cannot, or if
