@@ -119,6 +119,7 @@ def test_equal_bits_beyond_the_limit_are_told_as_that() -> None:
     [
         ("nowhere:factory", ["nowhere:factory must be a module, in this folder or installed"]),
         ("mine:broken", ["mine:broken failed when called", "no luck"]),
+        ("there/mine.py:broken", ["must be named by its module", "write mine:broken"]),
         ("mine", ["a call must read like", "got 'mine'"]),
     ],
 )

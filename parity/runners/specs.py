@@ -38,6 +38,7 @@ CHOICES = {  # the classes whose members may be named in a rule, such as Epsilon
 }
 ADAPTER_MODES = {"pytorch": ("eager",), "tensorflow": ("eager", "graph", "xla")}  # by framework
 FORMS = "a rule, a dialect's call, adapter:FRAMEWORK:CALL, native:DIALECT:CALL, or module:factory"
+FILE = re.compile(r"((?:.*[/\\])?([A-Za-z_]\w*)\.py):(\w+)")
 FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -85,12 +86,18 @@ def read(text: str) -> OptimizerSpec:
         return _native(text, rest)
     if prefix == Kind.ADAPTER:
         return _adapter(text, rest)
-    if FACTORY.fullmatch(text) and prefix not in dialects.DIALECTS:
+    file = FILE.fullmatch(text)
+    if FACTORY.fullmatch(text) and not file and prefix not in dialects.DIALECTS:
         if dialects.is_misspelled(prefix):
             raise dialects.unknown(prefix)
         return OptimizerSpec(text, Kind.FACTORY, "")
     if not text:
         raise ValueError(f"an optimizer must be {FORMS}, got an empty text")
+    if file:
+        raise ValueError(
+            f"a factory must be named by its module, got the file {file[1]}; in the file's folder "
+            f"write {file[2]}:{file[3]}"
+        )
     if (meaning := _rule_of_repr(text)) is not None:
         return OptimizerSpec(text, Kind.RULE, "numpy", rule=meaning)
     call = read_call(text)

@@ -25,7 +25,7 @@ from samestep.reference.sgd import SGD
 from .call import CONSTANT, Call, Inexpressible, Native
 from .dialect import Dialect, Refusal
 from .refusal import ADAM_SIZE
-from .remedy import NEGATED_LOSS, Workaround, regularizer
+from .remedy import NEGATED_LOSS, Workaround, epsilon_of_the_step, regularizer
 
 IGNORED = ("name",)  # changes no step
 UNSUPPORTED = {  # what Keras does before and after the rule, with the value that switches it off
@@ -317,11 +317,7 @@ REFUSALS = (
 WORKAROUNDS = (
     NEGATED_LOSS,
     regularizer("keras"),
-    Workaround(
-        lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.OUTSIDE,
-        lambda rule: rule.replace(epsilon_at=Epsilon.HAT),
-        each_step="optimizer.epsilon.assign({epsilon} * (1 - {beta2}**t) ** 0.5)  # a tf.Variable",
-    ),
+    epsilon_of_the_step("optimizer.epsilon.assign({value})  # a tf.Variable"),
     Workaround(
         lambda rule: isinstance(rule, Adagrad) and rule.lr_decay and not rule.weight_decay,
         lambda rule: rule.replace(lr_decay=0.0),

@@ -5,7 +5,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from samestep.reference.rule import Decay, Rule
+from samestep.reference.adam import Adam
+from samestep.reference.rule import Decay, Epsilon, Rule
 
 from .call import Call, Remedy
 
@@ -47,6 +48,19 @@ NEGATED_LOSS = Workaround(
     lambda rule: rule.replace(maximize=False),
     beside="and negate the loss",
 )
+
+
+def epsilon_of_the_step(code: str) -> Workaround:
+    """Adam with epsilon after the bias correction, by another epsilon before it at each step.
+
+    ``code`` sets the optimizer's epsilon; ``{value}`` in it is the epsilon of step t.
+    """
+    value = "{epsilon} * (1 - {beta2}**t) ** 0.5"
+    return Workaround(
+        lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.OUTSIDE,
+        lambda rule: rule.replace(epsilon_at=Epsilon.HAT),
+        each_step=code.replace("{value}", value),
+    )
 
 
 def regularizer(library: str) -> Workaround:

@@ -22,7 +22,7 @@ from .call import CONSTANT, Call, Native
 from .dialect import Dialect, Refusal
 from .keras import FTRL_ARGUMENTS, FTRL_DEFAULTS
 from .pytorch import with_epsilon_in_the_accumulator
-from .remedy import NEGATED_LOSS, Workaround, regularizer
+from .remedy import NEGATED_LOSS, Workaround, epsilon_of_the_step, regularizer
 
 IGNORED = (  # arguments that change no step
     "use_locking", "name", "use_own_namescope_for_non_slot_vars", "accum_name", "linear_name",
@@ -147,11 +147,7 @@ REFUSALS = (
 WORKAROUNDS = (
     NEGATED_LOSS,
     regularizer("tf_keras"),
-    Workaround(
-        lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.OUTSIDE,
-        lambda rule: rule.replace(epsilon_at=Epsilon.HAT),
-        each_step="epsilon = {epsilon} * (1 - {beta2}**t) ** 0.5",
-    ),
+    epsilon_of_the_step("epsilon = {value}"),
     Workaround(
         _is_empty,
         lambda rule: rule.replace(initial_accumulator=1e-30, epsilon_at=Epsilon.OUTSIDE),

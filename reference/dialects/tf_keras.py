@@ -25,7 +25,7 @@ from .call import CONSTANT, Call, Native
 from .dialect import Dialect, Refusal
 from .keras import FTRL_ARGUMENTS, FTRL_DEFAULTS
 from .refusal import refuse_arguments
-from .remedy import NEGATED_LOSS, Workaround, regularizer
+from .remedy import NEGATED_LOSS, Workaround, epsilon_of_the_step, regularizer
 
 UNSUPPORTED = {  # what Keras 2 does before the rule, with the value that switches it off
     "clipnorm": None, "clipvalue": None, "global_clipnorm": None, "gradient_aggregator": None,
@@ -168,11 +168,7 @@ REFUSALS = (Refusal(_means_fuzz, f"epsilon 0 means {FUZZ} there"),)
 WORKAROUNDS = (
     NEGATED_LOSS,
     regularizer("tf_keras"),
-    Workaround(
-        lambda rule: isinstance(rule, Adam) and rule.epsilon_at is Epsilon.OUTSIDE,
-        lambda rule: rule.replace(epsilon_at=Epsilon.HAT),
-        each_step="optimizer.epsilon = {epsilon} * (1 - {beta2}**t) ** 0.5",
-    ),
+    epsilon_of_the_step("optimizer.epsilon = {value}"),
     Workaround(
         lambda rule: _means_fuzz(rule) and not isinstance(rule, Adadelta),
         lambda rule: rule.replace(epsilon=1e-30),
