@@ -19,7 +19,7 @@ KERNELS = ("kernel", "recurrent_kernel", "pointwise_kernel", "depthwise_kernel")
 def warn_of_orientation(rule: Rule, variables: Sequence[Any]) -> None:
     """Warn, for the first kernel that the rule sees otherwise than in PyTorch, with both numbers.
 
-    Kernels are told by their names: those of the layers of Keras.
+    A variable counts as a kernel if it has the name that layers of Keras give to kernels.
     """
     differences = [difference(rule, tuple(v.shape)) for v in variables if is_kernel(v)]
     paths = [path_of(variable) for variable in variables if is_kernel(variable)]
@@ -27,7 +27,7 @@ def warn_of_orientation(rule: Rule, variables: Sequence[Any]) -> None:
     if not seen:
         return
     path, text = seen[0]
-    more = f". So it is with {len(seen) - 1} more kernels." if len(seen) > 1 else ""
+    more = f". The same holds for {len(seen) - 1} more kernels." if len(seen) > 1 else ""
     warnings.warn(f"{path}: {text}{more}", stacklevel=3)
 
 

@@ -129,4 +129,4 @@ def test_a_rate_that_differs_by_its_rounding_is_no_cause(
     """The clipping is; and a rate that does differ is named."""
     a, b = specs.read(first), specs.read(second)
     answer = compare(a, b, trials.designed((a.rule, b.rule)), "float32", here)
-    assert [bool(re.search(cause, found.text)) for found in answer.causes] == [True], answer.causes
+    assert [bool(re.search(cause, each.text)) for each in answer.causes] == [True], answer.causes

@@ -173,7 +173,7 @@ def test_nothing_is_said_where_orientation_does_not_matter(
 def test_one_warning_speaks_of_all_kernels() -> None:
     """Of the first, with the number of the others; embeddings are no kernels."""
     (text,) = built_with(Muon(), (2, 8), (8, 2), (4, 4), (1, 9))
-    assert text.endswith("here. So it is with 2 more kernels.")
+    assert text.endswith("here. The same holds for 2 more kernels.")
     table = keras.Variable(np.zeros((2, 8)), name="embeddings")
     assert said_by(lambda: Optimizer(Muon()).build([table])) == []
 
