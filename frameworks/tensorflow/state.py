@@ -5,6 +5,7 @@ variables they are, in their order: the rule, and the paths of the model's varia
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -213,7 +214,8 @@ def _refusal_of_stranger(ours: str, store: Mapping[str, Any], count: int) -> str
     """What to say of a file whose optimizer was another's."""
     group = getattr(store, "_h5_entry_group", {})
     name = str(getattr(group, "attrs", {}).get("name", ""))
-    natives = [native for native in dialects.keras.natives if native.lower() == name.lower()]
+    plain = re.sub(r"_\d+$", "", name).replace("_", "")  # of "rm_sprop_2", the second of a process
+    natives = [native for native in dialects.keras.natives if native.lower() == plain.lower()]
     origin = f"it looks like that of keras.optimizers.{natives[0]}" if natives else "a native's"
     return (
         f"the saved state must belong to {ours} of samestep and have {count} variables, got "

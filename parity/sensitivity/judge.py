@@ -7,6 +7,7 @@ So is a mutant that raises an error or does not end.
 """
 
 import contextlib
+import gc
 import signal
 import time
 import warnings
@@ -146,15 +147,22 @@ def _departures(reference: corners.Reference, example: Example) -> Iterator[str]
 def _limited_time() -> Iterator[None]:
     """Raise DoesNotEnd after ``PATIENCE`` seconds of processor time. Only in the main thread, as
     signals are.
+
+    Python drops an error that is raised while an object is destroyed, so the signal comes again,
+    and other libraries' garbage is not collected meanwhile.
     """
 
     def stop(*_: object) -> None:
         raise DoesNotEnd
 
     before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
+    collected = gc.isenabled()
+    gc.disable()
+    signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE, PATIENCE)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
+        if collected:
+            gc.enable()

@@ -165,11 +165,12 @@ def fitted(optimizer: Any) -> Any:
 def test_weights_with_the_state_of_a_native_are_refused(tmp_path: Path) -> None:
     """The message names the native. Another rule's file of ours is refused as well."""
     path = str(tmp_path / "its.weights.h5")
-    fitted(keras.optimizers.Adam()).save_weights(path)
     model = fitted(Optimizer(Adam()))
     before = everything(model.optimizer)
-    with pytest.raises(ValueError, match=r"it looks like that of keras.optimizers.Adam. Nothing"):
-        model.load_weights(path)
+    for native in 2 * ["Adam", "RMSprop"]:  # Keras numbers the second of a class in a process
+        fitted(getattr(keras.optimizers, native)()).save_weights(path)
+        with pytest.raises(ValueError, match=rf"looks like that of keras.optimizers.{native}\. "):
+            model.load_weights(path)
     fitted(Optimizer(RMSprop(centered=True))).save_weights(path)
     with pytest.raises(ValueError, match="must belong to Adam, got RMSprop"):
         model.load_weights(path)
