@@ -56,3 +56,10 @@ def _check_kind(name: str, argument: str, value: Any, default: Any) -> None:
     is_number = isinstance(default, int | float) and not isinstance(default, bool)
     if isinstance(value, str) and argument != "norm_type" and (is_number or default is REQUIRED):
         raise WrongArgument(f"{argument} of {name} must be a number, got {value!r}")
+
+
+def choice(name: str, value: Any, choices: dict[str, Any]) -> Any:
+    """The choice of this name; ValueError for a name that is none of them."""
+    if value not in choices:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, got {value!r}")
+    return choices[value]
