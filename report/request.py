@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from samestep.frameworks import FRAMEWORKS
 from samestep.frameworks.experiment import record
-from samestep.frameworks.experiment.run import FRAMEWORKS, Run
+from samestep.frameworks.experiment.run import Run
 from samestep.parity.measure import cases
 
 FORMAT = 5  # of request.json and report.json

@@ -27,8 +27,8 @@ from report_folder import (
 )
 
 from samestep import PACKAGE
+from samestep.frameworks import FRAMEWORKS
 from samestep.frameworks.experiment import facts, record
-from samestep.frameworks.experiment.run import FRAMEWORKS
 from samestep.parity.measure.cases import PLAIN
 from samestep.parity.natives.reproductions import REPRODUCTIONS
 from samestep.parity.tests.support.require import require

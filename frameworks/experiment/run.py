@@ -27,12 +27,12 @@ from typing import Any
 
 import numpy as np
 
+from samestep.frameworks import FRAMEWORKS
 from samestep.reference import Rule, dialects
 
 from . import facts, mnist, record
 
 MODULE = "samestep.frameworks.experiment.run"
-FRAMEWORKS = ("numpy", "pytorch", "tensorflow")
 # The names of environment variables that may change a result begin with one of these.
 OPTIONS = (
     "ATEN_", "CUBLAS_", "CUDA_", "KERAS_", "MKL_", "NPY_", "NVIDIA_TF32", "OMP_", "ONEDNN_",

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from samestep.frameworks import FRAMEWORKS
 from samestep.frameworks.experiment import executor, record
-from samestep.frameworks.experiment.run import FRAMEWORKS, Run
+from samestep.frameworks.experiment.run import Run
 from samestep.parity.measure import cases
 from samestep.reference import dialects
 

@@ -2,15 +2,17 @@
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import samestep
-from samestep.frameworks.experiment.executor import Event
-from samestep.frameworks.experiment.run import FRAMEWORKS, writable
+from samestep.frameworks import FRAMEWORKS
 
 from .common import Cluster, Jobs, interruptible, mistakes, split_names
+
+if TYPE_CHECKING:
+    from samestep.frameworks.experiment.executor import Event
 
 EPOCHS = 5
 
@@ -35,6 +37,7 @@ def golden(
     out: Annotated[Path | None, typer.Option(help="keep the records in this folder")] = None,
 ) -> None:
     """Train every case in every framework and record the digests, if all frameworks agree."""
+    from samestep.frameworks.experiment.run import writable
     from samestep.parity.lockstep import golden as digests
 
     if not verify:
@@ -76,7 +79,7 @@ def require_checkout() -> None:
         )
 
 
-def _print_end(event: Event) -> None:
+def _print_end(event: "Event") -> None:
     if event.outcome:
         error = event.outcome.error or ""
         typer.echo(f"{event.outcome.seconds:6.1f} s  {event.run.name} {error}".rstrip())

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from samestep.frameworks.experiment.run import writable
-
 from .common import mistakes, require_installed
 
 
@@ -18,6 +16,7 @@ def page(
     """Write the page again from the records of an earlier report."""
     with mistakes():
         require_installed((), for_the_page=True)
+        from samestep.frameworks.experiment.run import writable
         from samestep.report import assemble
         from samestep.report.page import write
 

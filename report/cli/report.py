@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from samestep.frameworks.experiment.run import FRAMEWORKS, writable
+from samestep.frameworks import FRAMEWORKS
 from samestep.parity.measure.cases import PLAIN
 
 from . import page
@@ -42,6 +42,7 @@ def report(
 ) -> None:
     """Train the rules in every framework, compare, and write the page."""
     with mistakes():
+        from samestep.frameworks.experiment.run import writable
         from samestep.report import build
         from samestep.report.request import Request
         from samestep.report.terminal import console

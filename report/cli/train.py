@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from samestep.frameworks.experiment.executor import train_all
-from samestep.frameworks.experiment.run import FRAMEWORKS, Run, writable
+from samestep.frameworks import FRAMEWORKS
 from samestep.reference import dialects
 
 from .common import (
@@ -39,6 +38,8 @@ def train(
     out: Annotated[Path, typer.Option(help="the folder for the record")] = Path("out/records"),
 ) -> None:
     """Train once and write the record."""
+    from samestep.frameworks.experiment.executor import train_all
+    from samestep.frameworks.experiment.run import Run, writable
     from samestep.report.terminal import console
 
     with mistakes():

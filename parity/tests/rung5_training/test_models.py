@@ -11,8 +11,9 @@ import pytest
 
 from samestep.parity.tests.support.frameworks import tf, torch
 
+from samestep.frameworks import FRAMEWORKS
 from samestep.frameworks.experiment import facts, mnist, record
-from samestep.frameworks.experiment.run import FRAMEWORKS, Run, execute
+from samestep.frameworks.experiment.run import Run, execute
 from samestep.frameworks.experiment.trainer import Observation
 from samestep.frameworks.numpy import model
 from samestep.parity.measure.bounded import ROUNDOFF

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samestep.frameworks import FRAMEWORKS
 from samestep.frameworks.experiment import executor, facts, process, record
-from samestep.frameworks.experiment.run import FRAMEWORKS, Run, main
+from samestep.frameworks.experiment.run import Run, main
 from samestep.frameworks.numpy import exactness, model
 from samestep.frameworks.numpy.train import Trainer
 from samestep.parity.lockstep import golden
