@@ -15,7 +15,9 @@ PACKAGES = ("numpy", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that chooses how much is run."""
-    parser.addoption("--full", action="store_true", help="train every call, not a share of them")
+    parser.addoption(
+        "--full", action="store_true", help="run or time every call, not a share of them"
+    )
 
 
 def pytest_report_header() -> list[str]:

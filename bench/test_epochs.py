@@ -6,7 +6,7 @@ in every epoch.
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,7 @@ EAGER = {
     "tensorflow": "graph",
 }  # the loop that needs no long compilation
 OPTIONS = {"compiled": "compiled", "public": "compiled", "xla": "xla"}  # of a Trainer, by mode
-ROUNDS = 3  # of a comparison, each of four epochs
+ROUNDS = {False: 1, True: 3}  # of a comparison, each of four epochs, without and with --full
 
 Weights = list[np.ndarray]
 
@@ -66,9 +66,11 @@ def ours(framework: str, mode: str, arithmetic: str, threads: int) -> Loop:
     return Loop(framework, mode, arithmetic, train.DEVICE, epoch, first)
 
 
-def compare(epoch: Callable[[], Weights], name: str, native: Callable[[], Any]) -> dict[str, Any]:
+def compare(
+    epoch: Callable[[], Weights], name: str, native: Callable[[], Any], full: bool
+) -> dict[str, Any]:
     """Time our epoch in turn with another; gives the facts for the benchmark's JSON."""
-    ratio = pairs.compare(epoch, native, seconds=0, rounds=ROUNDS)
+    ratio = pairs.compare(epoch, native, seconds=0, rounds=ROUNDS[full])
     return {"native": name, "ratio": ratio._asdict(), "verdict": ratio.verdict()}
 
 
@@ -96,15 +98,18 @@ MODES = (
     ("tensorflow", "graph"),
     ("tensorflow", "xla"),
 )
+USUAL = (("numpy", "eager"), ("pytorch", "compiled"), ("tensorflow", "graph"))  # without --full
 
 
-@pytest.mark.parametrize(
-    ("framework", "mode"),
-    [
-        pytest.param(*p, marks=[pytest.mark.compiled] * (OPTIONS.get(p[1]) == "compiled"))
-        for p in MODES
-    ],
-)
+def loops() -> Iterator[Any]:
+    """Every framework in every mode of its loop."""
+    for framework, mode in MODES:
+        marks = [pytest.mark.subject(usual=(framework, mode) in USUAL)]
+        marks += [pytest.mark.compiled] if OPTIONS.get(mode) == "compiled" else []
+        yield pytest.param(framework, mode, marks=marks)
+
+
+@pytest.mark.parametrize(("framework", "mode"), list(loops()))
 @pytest.mark.filterwarnings("ignore:compiled steps go by public functions")
 def test_an_epoch(
     benchmark: Any, options: Options, framework: str, mode: str, monkeypatch: pytest.MonkeyPatch
@@ -122,17 +127,24 @@ def test_an_epoch(
     if framework != "numpy":
         home = clock.load(framework, options.threads, f"samestep.bench.frameworks.{framework}")
         natives = home.epochs(CALLS[framework])
+        usual = next(iter(natives))
+        if not options.full:
+            natives = {usual: natives[usual]}
         seconds = {
             name: min(_seconds(native) for _ in range(2)) for name, native in natives.items()
         }
         quickest = min(seconds, key=seconds.__getitem__)
-        usual = next(iter(natives))
-        against = compare(loop.epoch, quickest, natives[quickest])
-        usually = against if usual == quickest else compare(loop.epoch, usual, natives[usual])
+        against = compare(loop.epoch, quickest, natives[quickest], options.full)
+        usually = (
+            against
+            if usual == quickest
+            else compare(loop.epoch, usual, natives[usual], options.full)
+        )
         compared = {"native_seconds": seconds, "usual": usually, **against}
     _finish(benchmark, loop, options.threads, before, compared)
 
 
+@pytest.mark.subject(usual=False)
 @pytest.mark.parametrize("framework", CALLS)
 def test_an_epoch_in_lockstep(benchmark: Any, options: Options, framework: str) -> None:
     """Our loop in lockstep, in turn with the same loop in float32."""
@@ -140,7 +152,7 @@ def test_an_epoch_in_lockstep(benchmark: Any, options: Options, framework: str) 
     free = ours(framework, EAGER[framework], "float32", options.threads).epoch
     free()
     before = loop.epoch()
-    compared = compare(loop.epoch, f"ours {EAGER[framework]} float32", free)
+    compared = compare(loop.epoch, f"ours {EAGER[framework]} float32", free, options.full)
     _finish(benchmark, loop, options.threads, before, compared)
 
 

@@ -46,9 +46,11 @@ def comparisons() -> Iterator[Any]:
         dialect, rule, _ = dialects.parse(call)
         framework = FRAMEWORKS[dialect]
         for mode in OURS[framework]:
-            for size in sizes.of(type(dialects.read(call)).__name__):
+            kind = type(dialects.read(call)).__name__
+            for size, group in sizes.of(kind).items():
                 for device in DEVICES:
-                    marks = [pytest.mark.compiled] if mode == "compiled" else []
+                    marks = [pytest.mark.subject(rule=kind, size=group)]
+                    marks += [pytest.mark.compiled] if mode == "compiled" else []
                     name = f"{framework}-{rule}-{mode}-{size}-{device}"
                     comparison = Comparison(framework, call, mode, size, device)
                     yield pytest.param(comparison, id=name, marks=marks)
@@ -64,9 +66,6 @@ def test_a_ratio(benchmark: Any, options: Options, comparison: Comparison) -> No
     seconds = options.seconds
     _, name, _ = dialects.parse(call)
     rule = dialects.read(call)
-    kind = type(rule).__name__
-    if kind not in options.rules or sizes.of(kind)[size] not in options.sizes:
-        pytest.skip("--rules or --sizes leaves it out")
     home = clock.load(framework, options.threads, f"samestep.bench.frameworks.{framework}")
     if device == "cuda" and not home.gpu():
         pytest.skip(f"{framework} finds no CUDA device")

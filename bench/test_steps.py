@@ -53,7 +53,8 @@ def steps() -> Iterator[Any]:
         dialect, rule, _ = dialects.parse(call)
         for (framework, whose), modes in MODES.items():
             for mode in modes if framework == FRAMEWORKS[dialect] else ():
-                marks = [pytest.mark.compiled] if mode == "compiled" else []
+                marks = [pytest.mark.subject(rule=type(dialects.read(call)).__name__)]
+                marks += [pytest.mark.compiled] if mode == "compiled" else []
                 for device in DEVICES:
                     name = f"{framework}-{rule}-{whose}-{mode}-{device}"
                     step = Step(framework, call, whose, mode, device)
@@ -64,8 +65,6 @@ def steps() -> Iterator[Any]:
 def test_a_step(benchmark: Any, options: Options, step: Step) -> None:
     """A warm, synchronised step; the first, with its compilation, is timed by itself."""
     rule = dialects.read(step.call)
-    if (kind := type(rule).__name__) not in options.rules:
-        pytest.skip("--rules leaves it out")
     home = clock.load(
         step.framework, options.threads, f"samestep.bench.frameworks.{step.framework}"
     )
@@ -74,7 +73,7 @@ def test_a_step(benchmark: Any, options: Options, step: Step) -> None:
     optimizer = rule if step.whose == "ours" else dialects.Call(name, arguments)
     benchmark.group = f"{step.framework} {name} {step.device}"
     benchmark.name = f"{step.whose} {step.mode}"
-    size = next(iter(sizes.of(kind)))
+    size = next(iter(sizes.of(type(rule).__name__)))
     with home.stepper(optimizer, step.mode, step.device, size) as stepper:
         first = clock.warm_up(stepper)
         clock.describe(

@@ -5,6 +5,8 @@ are caught.
 import json
 import os
 import queue
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +14,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from samestep.bench import clock, memory, pairs, sizes
+from samestep import SEARCH_PATH
+from samestep.bench import clock, memory, pairs, sizes, tables
 from samestep.bench import test_steps as steps
+from samestep.parity.measure import cases
 from samestep.parity.tests.support.require import require
 from samestep.reference import dialects
 
@@ -223,6 +227,47 @@ def test_memory_that_a_step_takes_is_seen() -> None:
     size, late = 2**26, 2 * 64 * os.sysconf("SC_PAGE_SIZE") * len(os.listdir("/proc/self/task"))
     assert abs((memory.taken(lambda: np.ones(size, np.uint8)) or 0) - size) <= late
     assert (memory.taken(lambda: None) or 0) <= late
+
+
+def collected(*arguments: str) -> dict[str, int]:
+    """How many benchmarks pytest would run, by file."""
+    command = [sys.executable, "-m", "pytest", "bench", "--benchmark-only", "--collect-only", "-qq"]
+    listed = subprocess.run(
+        [*command, *arguments], cwd=SEARCH_PATH, check=True, text=True, capture_output=True
+    )
+    rows = [
+        line.rpartition(": ") for line in listed.stdout.splitlines() if line.startswith("bench")
+    ]
+    return {file.rpartition("/")[2]: int(count) for file, _, count in rows}
+
+
+def test_only_the_everyday_is_timed_unless_more_is_asked_for() -> None:
+    """Steps of the everyday rules and an epoch a framework; --full times everything."""
+    usual, full = collected(), collected("--full")
+    everyday = len(cases.EVERYDAY) * len(steps.DEVICES) * sum(map(len, steps.MODES.values()))
+    assert usual == {"test_epochs.py": 3, "test_steps.py": everyday}
+    assert full.keys() > usual.keys()
+    assert full["test_steps.py"] == len(list(steps.steps()))
+    assert collected("--rules", "all")["test_steps.py"] == full["test_steps.py"]
+    assert collected("--rules", "Adam")["test_steps.py"] * len(cases.EVERYDAY) == everyday
+
+
+def test_tables_name_rule_mode_whose_and_ratio() -> None:
+    """The ratio is to the framework's default, within one rule, framework and device."""
+    place = {"rule": "Adam(lr=0.5)", "framework": "pytorch", "device": "cpu"}
+    ours = {**place, "implementation": "ours", "mode": "compiled"}
+    native = {**place, "implementation": "native", "mode": "for-loop"}
+    epoch = {**ours, "arithmetic": "float32", "native": "DataLoader", "ratio": {"value": 0.5}}
+    measured = [
+        tables.Measured(facts, seconds)
+        for facts, seconds in ((ours, 0.25e-3), (native, 1e-3), (epoch, 2.0))
+    ]
+    (_, _, step_lines), (_, _, epoch_lines) = tables.all_of(measured)
+    assert [line.split() for line in step_lines][1:] == [
+        ["Adam", "pytorch", "cpu", "ours", "compiled", "250", "us", "0.25"],
+        ["Adam", "pytorch", "cpu", "native", "for-loop", "1,000", "us", "1.00"],
+    ]
+    assert [*epoch_lines][1].split()[-4:] == ["s", "0.50", "of", "DataLoader"]
 
 
 def test_every_rule_has_sizes_and_those_of_matrix_products_have_matrices() -> None:
