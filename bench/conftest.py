@@ -99,7 +99,8 @@ def measured(benchmark: Any, pytestconfig: pytest.Config) -> Iterator[None]:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Show rule, mode, whose step, time and ratio, a line each."""
-    for title, legend, lines in tables.all_of(config.stash[MEASURED]):
+    benchmarks = config.stash[MEASURED]
+    for title, legend, lines in tables.all_of(benchmarks):
         terminalreporter.section(title)
         terminalreporter.write("\n".join([*lines, "", legend, ""]))
 
