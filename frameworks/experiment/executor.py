@@ -1,9 +1,10 @@
 """Many training runs, each in a child process, on this machine or on a cluster.
 
 The runs go through an executor of ``concurrent.futures``. On this machine it is a pool of threads,
-each of which watches one child process. On a cluster it is Dask's; there a worker starts the same
-child process. In both cases the finished record comes back as bytes, and the calling thread
-writes it whole. So an interrupt leaves whole records only, and a run that dies ends no other run.
+each of which watches a child process a framework. On a cluster it is Dask's; there a worker starts
+the same child process for each run. In both cases the finished record comes back as bytes, and the
+calling thread writes it whole. So an interrupt leaves whole records only, and a run that dies ends
+no other run.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from . import record
 from .process import Child
-from .run import Run
+from .run import MANY, MODULE, Run
 
 CONNECTING = "10s"  # how long to wait for the scheduler of a cluster
 
@@ -134,22 +135,26 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def train_in_child(run: Run, report: Report, start: Callable[[Run, Path], Child]) -> Result:
-    """Train ``run`` in the child process that ``start`` starts, and wait for its end."""
+def start_child(run: Run) -> Child:
+    """A child process that trains this run and others of its framework and number of threads."""
+    return Child(["-m", MODULE, MANY], run.threads)
+
+
+def train_in_child(run: Run, report: Report, child: Child) -> Result:
+    """Train ``run`` in the child process, which has ended afterwards if there is no record."""
     report(Progress())
     begin = time.perf_counter()
-    path = None
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
-        child = start(run, Path(folder))
+        child.ask(run.request(Path(folder)))
         for line in child.lines():
             message = _message(line)
             if "step" in message:
                 report(Progress(message["step"], message.get("steps"), message.get("loss")))
-            path = message.get("record", path)
-        ended = child.wait()
-        seconds = time.perf_counter() - begin
-        if ended.code == 0 and path is not None:
-            return Result(record.read_packed(Path(path)), None, seconds)
+            if "record" in message:
+                seconds = time.perf_counter() - begin
+                return Result(record.read_packed(Path(message["record"])), None, seconds)
+    ended = child.wait()
+    seconds = time.perf_counter() - begin
     return Result(None, f"{ended.description}: {ended.message}", seconds)
 
 
@@ -160,10 +165,6 @@ def _message(line: str) -> dict[str, Any]:
         if isinstance(message, dict):
             return message
     return {}
-
-
-def _start(run: Run, out: Path) -> Child:
-    return Child(run.arguments(out), run.threads)
 
 
 def _announce(news: "SimpleQueue[News]", run: Run, future: "Future[Result]") -> None:
@@ -193,12 +194,15 @@ def _workers(cluster: str | None, jobs: int | None, news: "SimpleQueue[News]") -
 
 
 class LocalWorkers:
-    """Threads of this process, each of which watches one child process at a time."""
+    """Threads of this process, each of which has a child process for each framework that it met.
+
+    So a framework is imported once a thread, not once a run.
+    """
 
     def __init__(self, jobs: int, news: "SimpleQueue[News]") -> None:
         self._news = news
         self._pool = ThreadPoolExecutor(jobs, "samestep")
-        self._children: set[Child] = set()
+        self._children: dict[ChildKey, Child] = {}
         self._lock = threading.Lock()
         self._stopped = False
 
@@ -209,29 +213,49 @@ class LocalWorkers:
         if kind is not None:
             self._stop()
         self._pool.shutdown(cancel_futures=kind is not None)
+        for child in self._children.values():
+            child.wait()
 
     def submit(self, run: Run) -> "Future[Result]":
         """Train ``run`` as soon as a thread is free."""
         return self._pool.submit(self._train, run)
 
     def _train(self, run: Run) -> Result:
-        return train_in_child(run, lambda progress: self._news.put((run, progress)), self._start)
+        key = ChildKey(threading.get_ident(), run.framework, run.threads)
+        result = train_in_child(
+            run, lambda progress: self._news.put((run, progress)), self._child(run, key)
+        )
+        if result.packed is None:  # the child has ended; the next run gets a new one
+            with self._lock:
+                del self._children[key]
+        return result
 
-    def _start(self, run: Run, out: Path) -> Child:
+    def _child(self, run: Run, key: "ChildKey") -> Child:
         with self._lock:  # no child may start after ``_stop`` has gone through them
             if self._stopped:
                 raise InterruptedError("the runs were interrupted")
-            child = _start(run, out)
-            self._children.add(child)
-            return child
+            if key not in self._children:
+                self._children[key] = start_child(run)
+            return self._children[key]
 
     def _stop(self) -> None:
         with self._lock:
             self._stopped = True
-        for child in self._children:
+            children = list(self._children.values())
+        for child in children:
             child.terminate()
-        for child in self._children:
+        for child in children:
             child.stop()
+
+
+class ChildKey(NamedTuple):
+    """Which runs a child process trains: those that a thread takes, of a framework, with so many
+    threads of its own.
+    """
+
+    thread: int
+    framework: str
+    threads: int
 
 
 class ClusterWorkers:
@@ -286,16 +310,15 @@ def train_on_cluster(run: Run, index: int, topic: str) -> Result:
 
     worker: Any = get_worker()
     key = worker.get_current_task()
-    children: list[Child] = []
-
-    def start(run: Run, out: Path) -> Child:
-        children.append(_start(run, out))
-        return children[0]
+    child = start_child(run)
 
     def report(progress: Progress) -> None:
         task = worker.state.tasks.get(key)
-        if children and (task is None or task.state == "cancelled"):
-            children[0].stop()
+        if task is None or task.state == "cancelled":
+            child.stop()
         worker.log_event(topic, {"run": index, "progress": list(progress)})
 
-    return train_in_child(run, report, start)
+    result = train_in_child(run, report, child)
+    if result.packed is not None:
+        child.wait()
+    return result

@@ -118,36 +118,52 @@ def run_python(
 
 
 class Child:
-    """A running child process.
+    """A running child process, which answers each line of standard input with some of output.
 
-    Read ``lines()`` to their end, then call ``wait()``. Standard error goes to a file, so that
-    the process never waits for a reader of it.
+    If ``lines()`` come to their end, the process has ended; then call ``wait()``. Standard error
+    goes to a file, so that the process never waits for a reader of it.
     """
 
     def __init__(self, arguments: Sequence[str], threads: int = 1) -> None:
-        """Start ``python arguments`` with so many threads."""
+        """Start ``python arguments`` with so many threads; it may read what it is asked for."""
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  see ``wait``
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
             env=environment(threads),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
             errors="replace",
         )
+        self._asked = 0  # how much was on standard error at the last question
+
+    def ask(self, line: str) -> None:
+        """Write a line to standard input; a process that has ended does not mind."""
+        assert self._process.stdin
+        self._asked = os.fstat(self._errors.fileno()).st_size
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
 
     def lines(self) -> Iterator[str]:
         """The lines of standard output as they are written; ends when the process ends."""
         assert self._process.stdout
-        with self._process.stdout as output:
-            yield from output
+        yield from iter(self._process.stdout.readline, "")
 
     def wait(self) -> Ended:
-        """Wait for the end; ``stdout`` of the result is empty, since ``lines`` has read it."""
+        """Close its standard input and wait for the end.
+
+        ``stdout`` of the result is empty, since ``lines`` has read it; ``stderr`` begins with the
+        last question.
+        """
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
         code = self._process.wait()
         with self._errors as errors:
-            errors.seek(0)
+            errors.seek(self._asked)
             return Ended(code, "", errors.read())
 
     def terminate(self) -> None:

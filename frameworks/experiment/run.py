@@ -1,4 +1,4 @@
-r"""One training run in a process of its own.
+r"""Training runs in a process of their own.
 
 ::
 
@@ -8,7 +8,8 @@ r"""One training run in a process of its own.
 The one argument is a JSON object: the fields of ``Run``, and ``out``, the folder for the record.
 While the run goes on, the process prints one JSON object a line: ``step``, ``steps``, ``loss``;
 the last line has the path of the ``record``. A user's mistake ends the process with exit code 2
-and one line on standard error.
+and one line on standard error. With ``-`` as its argument the process reads such objects from
+standard input, one a line, and trains one after another: it imports its framework once.
 """
 
 import dataclasses
@@ -40,6 +41,7 @@ OPTIONS = (
 )  # fmt: skip
 PROGRESS = 125  # steps between two lines of progress, at most
 MISTAKE = 2  # the exit code of a user's mistake
+MANY = "-"  # the argument of a process that reads its requests from standard input
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,14 +251,17 @@ def writable(folder: Path) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the one request in ``arguments`` (default: the command line's); the exit code."""
+    """Run the request in ``arguments`` (default: the command line's); the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         if len(given) != 1:
-            raise ValueError(f"there must be one argument, a JSON object; got {len(given)}")
-        run, out = read_request(given[0])
-        for event in execute(run, writable(out)):
-            print(json.dumps(event), flush=True)
+            raise ValueError(
+                f"there must be one argument, a JSON object or {MANY!r}; got {len(given)}"
+            )
+        for request in sys.stdin if given == [MANY] else given:
+            run, out = read_request(request)
+            for event in execute(run, writable(out)):
+                print(json.dumps(event), flush=True)
     except (ValueError, ImportError) as error:
         print(error, file=sys.stderr)
         return MISTAKE

@@ -1,5 +1,6 @@
 """Many runs: on this machine, and on a Dask cluster of a scheduler and two workers on loopback."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -123,6 +124,27 @@ def test_a_record_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     assert good.error is None
 
 
+@LINUX
+def test_a_framework_is_imported_once_a_job_and_anew_after_a_run_that_dies(tmp_path: Path) -> None:
+    """One child process takes the runs of its framework; the run of a killed one fails alone."""
+    seen: dict[Run, list[int]] = {}
+    runs = [*SHORT, *LONG, Run("numpy", ADAM, steps=STEPS, epochs=2)]
+
+    def look(event: Event) -> None:
+        if event.step and event.run not in seen:
+            seen[event.run] = children(os.getpid())
+            if event.run is LONG[0]:
+                os.kill(seen[event.run][0], signal.SIGKILL)
+
+    outcomes = train_all(runs, tmp_path, jobs=1, on_event=look)
+    errors = [outcome.error for outcome in outcomes]
+    assert [error is None for error in errors] == [True, True, False, True, True]
+    assert errors[2] == "was killed by SIGKILL: it left no message"
+    assert seen[SHORT[0]] == seen[SHORT[1]] == seen[LONG[0]] != seen[LONG[1]] == seen[runs[4]]
+    assert len(seen[LONG[1]]) == 1
+    assert not children(os.getpid())
+
+
 def test_equal_runs_are_trained_once(tmp_path: Path) -> None:
     """Each place in the list gets the outcome."""
     starts: list[Run] = []
@@ -243,13 +265,13 @@ def test_the_golden_digests_come_from_a_cluster_as_well(cluster: Cluster, tmp_pa
 @LINUX
 def test_a_killed_child_on_a_cluster_is_reported(cluster: Cluster, tmp_path: Path) -> None:
     """With the signal; the other run ends well."""
-    victim = LONG[0]
+    victim = dataclasses.replace(LONG[0], threads=2)  # by which its process is recognised
 
     def kill(event: Event) -> None:
         if event.run == victim and event.step and not killed:
             for worker in cluster.workers:
                 for child in children(worker.pid):
-                    if b"Adam" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    if b"OMP_NUM_THREADS=2" in Path(f"/proc/{child}/environ").read_bytes():
                         os.kill(child, signal.SIGKILL)
                         killed.append(child)
 
