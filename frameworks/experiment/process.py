@@ -1,7 +1,7 @@
 """One way to run Python in a child process and to learn how it ended.
 
 ``run_module`` and ``run_python`` wait for the end. ``Child`` hands over the lines of standard
-output while the process runs.
+output while the process runs, and may be asked line by line.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -120,17 +121,17 @@ def run_python(
 class Child:
     """A running child process.
 
-    Read ``lines()`` to their end, then call ``wait()``. Standard error goes to a file, so that
-    the process never waits for a reader of it.
+    Read ``lines()`` to their end, or ``ask()`` as often as needed, then call ``wait()``. Standard
+    error goes to a file, so that the process never waits for a reader of it.
     """
 
-    def __init__(self, arguments: Sequence[str], threads: int = 1) -> None:
-        """Start ``python arguments`` with so many threads."""
+    def __init__(self, arguments: Sequence[str], threads: int = 1, asked: bool = False) -> None:
+        """Start ``python arguments`` with so many threads; ``asked`` if it answers ``ask()``."""
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  see ``wait``
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
             env=environment(threads),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if asked else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
@@ -143,8 +144,30 @@ class Child:
         with self._process.stdout as output:
             yield from output
 
+    def ask(self, line: str, patience: float) -> str:
+        """Write a line to the process and return the line that it answers; empty if it ends.
+
+        A process that does not answer within ``patience`` seconds is killed.
+        """
+        assert self._process.stdin
+        assert self._process.stdout
+        timer = threading.Timer(patience, self._process.kill)
+        timer.start()
+        try:
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+            return self._process.stdout.readline()
+        except BrokenPipeError:
+            return ""
+        finally:
+            timer.cancel()
+
     def wait(self) -> Ended:
-        """Wait for the end; ``stdout`` of the result is empty, since ``lines`` has read it."""
+        """Wait for the end; ``stdout`` of the result is empty, since it has been read."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         code = self._process.wait()
         with self._errors as errors:
             errors.seek(0)

@@ -97,19 +97,20 @@ def test_identify_names_the_fault(name: str) -> None:
     assert re.search(CASES[name][2], identity.explanation), identity
 
 
-def test_no_planted_optimizer_has_a_wrong_cause(full: bool) -> None:
+@pytest.mark.parametrize("name", CASES)
+def test_no_planted_optimizer_has_a_wrong_cause(name: str, full: bool) -> None:
     """Of all that is named, nothing but the planted cause, and what has the same steps."""
-    spoken = []
-    for name in CASES if full else list(CASES)[:: 2 * DAILY["assertion"]]:
-        spoken += [(name, cause.text) for cause in answer_of(name, "B").causes if cause.explains]
-        reason = message_of(name).splitlines()[-1].rstrip(".")
-        if "it takes the steps of" in reason:
-            spoken.append((name, reason))
-        if full and name not in FAIL_ON_SEVERAL_SHAPES and not identity_of(name).rule:
-            spoken.append((name, identity_of(name).explanation))
+    if not full and list(CASES).index(name) % (2 * DAILY["assertion"]):
+        pytest.skip(LEFT_OUT)
+    spoken = [cause.text for cause in answer_of(name, "B").causes if cause.explains]
+    reason = message_of(name).splitlines()[-1].rstrip(".")
+    if "it takes the steps of" in reason:
+        spoken.append(reason)
+    if full and name not in FAIL_ON_SEVERAL_SHAPES and not identity_of(name).rule:
+        spoken.append(identity_of(name).explanation)
     wrong = [
-        (name, text)
-        for name, text in spoken
+        text
+        for text in spoken
         if text and ("; and " in text or not re.search(CASES[name][2], text))
     ]
     assert spoken
