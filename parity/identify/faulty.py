@@ -65,7 +65,7 @@ def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
     first = next(iter(observed))
     distances = {}
     at_first = {}
-    for rule in rules_of_calls(rate):
+    for rule in _calls_and_textbooks(rate):
         if rule.weight_decay or not _is_plain(rule):
             continue  # a plainer rule of the kind is tried, and its fields are changed
         try:
@@ -80,6 +80,19 @@ def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
         if len(of_kind) < MOST_OF_KIND and len(chosen) < MOST_RULES:
             chosen.append(rule)
     yield from dict.fromkeys([*chosen, *sorted(at_first, key=at_first.__getitem__)[:1]])
+
+
+def _calls_and_textbooks(rate: float) -> list[Rule]:
+    """The rules of all calls, and each with epsilon where the textbook has it, as a user writes it
+    by hand with the default of a framework.
+    """
+    rules: list[Rule] = []
+    for rule in rules_of_calls(rate):
+        rules.append(rule)
+        field = type(rule).__dataclass_fields__.get("epsilon_at")
+        if field is not None:
+            rules.append(rule.replace(epsilon_at=field.default))
+    return list(dict.fromkeys(rules))
 
 
 def _is_plain(rule: Rule) -> bool:
