@@ -125,13 +125,15 @@ class Child:
     error goes to a file, so that the process never waits for a reader of it.
     """
 
-    def __init__(self, arguments: Sequence[str], threads: int = 1, asked: bool = False) -> None:
-        """Start ``python arguments`` with so many threads; ``asked`` if it answers ``ask()``."""
+    def __init__(
+        self, arguments: Sequence[str], threads: int = 1, interactive: bool = False
+    ) -> None:
+        """Start ``python arguments`` with so many threads; ``interactive`` if it answers ``ask()``."""
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  see ``wait``
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
             env=environment(threads),
-            stdin=subprocess.PIPE if asked else subprocess.DEVNULL,
+            stdin=subprocess.PIPE if interactive else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,

@@ -72,7 +72,7 @@ class Workshop:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._child is None:
-            self._child = Child(["-m", "samestep.parity.runners.worker"], asked=True)
+            self._child = Child(["-m", "samestep.parity.runners.worker"], interactive=True)
         line = self._child.ask(json.dumps(request), PATIENCE)
         if not line:
             ended = self._end()

@@ -24,6 +24,7 @@ from samestep.reference import (
     SGD,
     Adagrad,
     Adam,
+    Decay,
     Epsilon,
     Lion,
     Muon,
@@ -118,7 +119,7 @@ def test_what_strays_after_many_steps_is_caught(name: str) -> None:
 
 def test_steps_whose_limits_could_convict_nothing_are_not_judged() -> None:
     """In float32 rounding may at last move most elements as far as Adam does in 64 steps."""
-    rule = Adam(lr=0.001, weight_decay=0.01)
+    rule = Adam(lr=0.001, weight_decay=0.01, decay=Decay.DECOUPLED)
     trial = long_run(vectors=True)
     trajectory = run_rule(rule, trial, "float32")
     result = compare_on_trial(Interpretation(rule), Observation(trial, "float32", trajectory))
