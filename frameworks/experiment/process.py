@@ -128,7 +128,7 @@ class Child:
     def __init__(
         self, arguments: Sequence[str], threads: int = 1, interactive: bool = False
     ) -> None:
-        """Start ``python arguments`` with so many threads; ``interactive`` if it answers ``ask()``."""
+        """Start ``python arguments``; ``interactive`` if it answers ``ask()``."""
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  see ``wait``
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
