@@ -14,16 +14,19 @@ from .namespace import Scalar
 EXPONENT_BITS = 32  # step numbers up to 2**32
 
 
-def squares(base: Scalar) -> Sequence[Scalar]:
-    """base**(2**k) for every bit k of a step number, by repeated squaring; cached for floats."""
+def squares(base: Scalar, count: int = EXPONENT_BITS) -> Sequence[Scalar]:
+    """base**(2**k) for the first ``count`` bits k of a step number, or for all bits.
+
+    By repeated squaring; for floats it is all of them, and cached.
+    """
     # other types are not cached: an equal number may have another arithmetic
     # equivalent mutant "type(base) is float -> False": it caches nothing, and computes the same
-    return _cached_squares(base) if type(base) is float else _squares(base)
+    return _cached_squares(base) if type(base) is float else _squares(base, count)
 
 
-def _squares(base: Scalar) -> Sequence[Scalar]:
+def _squares(base: Scalar, count: int = EXPONENT_BITS) -> Sequence[Scalar]:
     table = [base]
-    while len(table) < EXPONENT_BITS:
+    while len(table) < count:
         table.append(table[-1] * table[-1])
     return tuple(table)
 
@@ -42,7 +45,7 @@ def integer_power(base: Scalar, exponent: int) -> Scalar:
     # equivalent mutant "- -> +": further factors are 1
     # equivalent mutant "max(exponent, {1 -> 2})": further factors are 1
     width = 1 << (max(exponent, 1).bit_length() - 1).bit_length()  # beyond it all factors are one
-    powers = squares(base)[:width]
+    powers = squares(base, width)[:width]
     factors = [square if exponent >> k & 1 else 1.0 for k, square in enumerate(powers)]
     while len(factors) > 1:
         half = len(factors) // 2

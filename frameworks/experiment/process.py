@@ -1,7 +1,7 @@
 """One way to run Python in a child process and to learn how it ended.
 
 ``run_module`` and ``run_python`` wait for the end. ``Child`` hands over the lines of standard
-output while the process runs.
+output while the process runs, and may be asked line by line.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -150,6 +151,19 @@ class Child:
         """The lines of standard output as they are written; ends when the process ends."""
         assert self._process.stdout
         yield from iter(self._process.stdout.readline, "")
+
+    def answer(self, patience: float) -> str:
+        """The next line of standard output; empty if the process ends.
+
+        A process that does not answer within ``patience`` seconds is killed.
+        """
+        assert self._process.stdout
+        timer = threading.Timer(patience, self._process.kill)
+        timer.start()
+        try:
+            return self._process.stdout.readline()
+        finally:
+            timer.cancel()
 
     def wait(self) -> Ended:
         """Close its standard input and wait for the end.

@@ -47,6 +47,7 @@ class Optimizer:
         if self._points:
             raise ValueError("train() must be called before step(): the parameters are averages")
         gradients = several("gradients", gradients, ARRAYS, "a list of arrays")
+        coefficients: dict[int, Any] = {}  # by step number: parameters at one step share them
         for index, (parameter, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             if gradient is None:
                 continue
@@ -60,7 +61,10 @@ class Optimizer:
             theta, g = widened(parameter), widened(gradient)
             # NaN and infinity pass silently, as in the other frameworks.
             with np.errstate(all="ignore"):
-                c = self.rule.coefficients(self.t[index], self.lr)
+                t = self.t[index]
+                if t not in coefficients:
+                    coefficients[t] = self.rule.coefficients(t, self.lr)
+                c = coefficients[t]
                 theta, state = self.rule.update(theta, g, state, c, namespace)
                 parameter[...] = theta
                 self.state[index] = rounded(state, parameter.dtype)

@@ -115,7 +115,9 @@ def explain_by(rules: Sequence[Rule], observed: Observed, home: str = "") -> Exp
             against = against_rule(rule, observed)
         except ValueError:
             continue
-        suspect = Suspect(rule, observed.trial, observed.dtype, against.first_step + 1, home=home)
+        suspect = Suspect(
+            rule, observed.trial, observed.dtype, against.first_step + 1, home=home, assumed=True
+        )
         cases.append((against, suspect))
     for against, suspect in cases:
         explanation = _by_one(against, suspect)

@@ -44,7 +44,7 @@ def choices(suspect: Suspect) -> Iterator[Hypothesis]:
             if changed is None or changed in seen:
                 continue
             seen.add(changed)
-            text = differing(rule, changed, [name])
+            text = differing(suspect, changed, [name])
             yield Hypothesis(text, "", changed, suspect.trial, spelled_rule=changed)
 
 
@@ -56,19 +56,20 @@ def numbers(suspect: Suspect) -> Proposals:
         if not grid:
             continue
         for also in _companions(rule, name):
-            yield Unknown(_with_number(rule, name, also), grid)
+            yield Unknown(_with_number(suspect, name, also), grid)
 
 
 def _with_number(
-    rule: Rule, name: str, also: dict[str, Any]
+    suspect: Suspect, name: str, also: dict[str, Any]
 ) -> Callable[[float, Trial], Hypothesis | None]:
     """Hypotheses for ``Unknown``: the rule with a number in a field, and these other fields."""
+    rule = suspect.rule
 
     def changed_rule(number: float, trial: Trial) -> Hypothesis | None:
         changed = replaced(rule, {name: number, **also})
         if changed is None or changed == rule:
             return None
-        text = differing(rule, changed, [name, *also])
+        text = differing(suspect, changed, [name, *also])
         return Hypothesis(text, "", changed, trial, spelled_rule=changed)
 
     return changed_rule
@@ -129,8 +130,13 @@ def replaced(rule: Rule, values: dict[str, Any]) -> Rule | None:
     return None
 
 
-def differing(rule: Rule, changed: Rule, names: list[str]) -> str:
-    """The text of a hypothesis: the other rule, and in which fields it differs."""
+def differing(suspect: Suspect, changed: Rule, names: list[str]) -> str:
+    """The text of a hypothesis: the other rule, and in which fields it differs from the expected
+    one; if that is assumed, the other rule alone.
+    """
+    if suspect.assumed:
+        return repr(changed)
+    rule = suspect.rule
     differences = [
         f"{name}={getattr(changed, name)!r} where {getattr(rule, name)!r} is expected"
         for name in names

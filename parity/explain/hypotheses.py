@@ -68,8 +68,8 @@ def pairs(suspect: Suspect) -> Iterator[Hypothesis]:
             for fault in part(both):
                 if isinstance(fault, Hypothesis):
                     difference = changed.text.partition(", which has ")[2]
-                    text = f"{fault.text}; and it has {difference}"
-                    yield dataclasses.replace(fault, text=text)
+                    also = f"; and it has {difference}" if difference else ""
+                    yield dataclasses.replace(fault, text=fault.text + also)
 
 
 def by_shape(suspect: Suspect) -> Proposals:

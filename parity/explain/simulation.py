@@ -117,15 +117,21 @@ class Simulation:
 
 
 class _Plain:
-    """Steps in float64."""
+    """Steps in float64. Coefficients are kept: tensors at one step share them."""
 
     xp: Any = numpy_namespace
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[Rule, int, float, Bases], Any] = {}
 
     def lift(self, array: np.ndarray, error: np.ndarray | None) -> Any:
         return array
 
     def coefficients(self, rule: Rule, t: int, lr: float, uncorrected: Bases) -> Any:
-        return rule.coefficients(t, lr, _without_powers(scalars, uncorrected))
+        key = (rule, t, lr, uncorrected)
+        if key not in self.known:
+            self.known[key] = rule.coefficients(t, lr, _without_powers(scalars, uncorrected))
+        return self.known[key]
 
     def stack(self, thetas: list[Any]) -> Any:
         return np.array(thetas)

@@ -14,7 +14,8 @@ class Suspect:
 
     ``step`` (from 1) is the first at which it differs. ``dialect`` is that of a native, else empty.
     ``home`` is the dialect of the framework that it runs in, empty for none: its known deviations
-    may come on top of every fault.
+    may come on top of every fault. With ``assumed`` nobody expects the rule: it is one that the
+    optimizer may have been meant to follow, so that a text compares no field with it.
     """
 
     rule: Rule
@@ -23,6 +24,7 @@ class Suspect:
     step: int
     dialect: str = ""
     home: str = ""
+    assumed: bool = False
 
     def interpretations(self) -> list[Interpretation]:
         """How the framework may carry out a rule, the exact way first."""

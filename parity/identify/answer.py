@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from samestep.parity.natives.deviations import DEVIATIONS
 from samestep.parity.natives.interpretations import Interpretation
 from samestep.parity.runners.specs import OptimizerSpec
-from samestep.parity.runners.worker import run_all
+from samestep.parity.runners.worker import Workshop
 from samestep.reference import RULES, Adagrad, Rule, ScheduleFree
 
 from .decimals import round_values, simplify, text_length
@@ -68,7 +68,7 @@ class Identity:
 
 def identify(
     spec: OptimizerSpec,
-    run: Run = run_all,
+    run: Run | None = None,
     long: bool = True,
     kinds: Collection[type[Rule]] = RULES,
 ) -> Identity:
@@ -80,6 +80,9 @@ def identify(
     """
     if importlib.util.find_spec("scipy") is None:
         raise ValueError("identify needs SciPy, which is not installed; pip install scipy")
+    if run is None:
+        with Workshop() as workshop:
+            return identify(spec, workshop.run_all, long, kinds)
     evidence = gather(BlackBox(spec, run), long)
     judgements: list[Judgement] = []
     for fitted in _without_repeats(propose(evidence, kinds)):

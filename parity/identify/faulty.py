@@ -21,11 +21,26 @@ MOST_OF_KIND = 2  # of them that are rules of one kind
 
 
 def explanation_by_a_fault(evidence: Evidence, nearest: Rule | None) -> str:
-    """What takes the optimizer's steps on the probes: a rule and a fault; empty if none does."""
-    observation = evidence.observations[0]
+    """What takes the optimizer's steps on the trial of confirmation: a rule and a fault; empty if
+    none does.
+
+    There some gradients are small. On the probes all are so long that a rule whose steps have no
+    scale is clipped to one limit as to any other.
+    """
+    observation = _confirmation(evidence)
     rules = list(_usual_rules(evidence, nearest))
     explanation = explain_by(rules, _observed(observation), evidence.dialect)
     return explanation.text if explanation else ""
+
+
+def _confirmation(evidence: Evidence) -> Observation:
+    """The trial of confirmation in the widest dtype: the second of this dtype."""
+    _, second, *_ = (
+        observation
+        for observation in evidence.observations
+        if observation.dtype == evidence.dtypes[0]
+    )
+    return second
 
 
 def _observed(observation: Observation) -> Observed:
@@ -37,26 +52,47 @@ def _observed(observation: Observation) -> Observed:
 
 
 def _usual_rules(evidence: Evidence, nearest: Rule | None) -> Iterator[Rule]:
-    """The rules that the optimizer may have been meant to follow, the nearest first."""
+    """The rules that the optimizer may have been meant to follow, the nearest first.
+
+    Of them one is nearest on the first tensor: what passes from tensor to tensor, such as a step
+    size that leaks, has not reached that one.
+    """
     rate = evidence.rate or (nearest.lr if nearest else None)
     if rate is None:
         return
-    observation = evidence.observations[0]
+    observation = _confirmation(evidence)
+    observed = observation.trajectory.thetas
+    first = next(iter(observed))
     distances = {}
-    for rule in rules_of_calls(rate):
+    at_first = {}
+    for rule in _calls_and_textbooks(rate):
         if rule.weight_decay or not _is_plain(rule):
             continue  # a plainer rule of the kind is tried, and its fields are changed
         try:
             expected = run_rule(rule, observation.trial, observation.dtype)
         except ValueError:
             continue
-        distances[rule] = _distance(expected.thetas, observation.trajectory.thetas)
+        distances[rule] = _distance(expected.thetas, observed)
+        at_first[rule] = _distance({first: expected.thetas[first]}, observed)
     chosen: list[Rule] = []
     for rule in sorted(distances, key=distances.__getitem__):
         of_kind = [each for each in chosen if type(each) is type(rule)]
         if len(of_kind) < MOST_OF_KIND and len(chosen) < MOST_RULES:
             chosen.append(rule)
-    yield from chosen
+    yield from dict.fromkeys([*chosen, *sorted(at_first, key=at_first.__getitem__)[:1]])
+
+
+def _calls_and_textbooks(rate: float) -> list[Rule]:
+    """The rules of all calls, and each with epsilon where the textbook has it, as a user writes it
+    by hand with the default of a framework.
+    """
+    rules: list[Rule] = []
+    for rule in rules_of_calls(rate):
+        rules.append(rule)
+        field = type(rule).__dataclass_fields__.get("epsilon_at")
+        if field is not None:
+            rules.append(rule.replace(epsilon_at=field.default))
+    return list(dict.fromkeys(rules))
 
 
 def _is_plain(rule: Rule) -> bool:

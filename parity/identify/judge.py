@@ -32,11 +32,14 @@ CLOSE = 1e3  # limits: a rule farther off on the probes is not judged on the oth
 
 
 class TrialResult(NamedTuple):
-    """The verdict on a rule on one trial, the dtype, and the number of steps that were judged."""
+    """The verdict on a rule on one trial, the dtype, the number of steps that were judged, and the
+    number of steps that were taken.
+    """
 
     verdict: Verdict
     dtype: str
     steps: int
+    taken: int
 
     @property
     def holds(self) -> bool:
@@ -68,7 +71,7 @@ def compare_on_trial(
         _first_steps(observation.trajectory, steps),
         _first_limits(limits, steps),
     )
-    return TrialResult(verdict, observation.dtype, steps)
+    return TrialResult(verdict, observation.dtype, steps, trial.steps)
 
 
 def _first_steps(trajectory: Trajectory, steps: int) -> Trajectory:
@@ -86,29 +89,35 @@ def _unjudged(observation: Observation) -> TrialResult:
     tensor = next(iter(trial.start))
     unknown = (np.nan, np.nan)
     verdict = Verdict(Agreement.DIFFERENT, np.inf, 0.0, 1, 0, unknown, tensor)
-    return TrialResult(verdict, observation.dtype, trial.steps)
+    return TrialResult(verdict, observation.dtype, trial.steps, trial.steps)
 
 
 def _steps_with_useful_limits(
     observation: Observation, expected: Trajectory, limits: Limits
 ) -> int:
-    """The number of first steps in which the limits would notice an optimizer that never moves.
+    """The number of first steps in which the limits could convict an optimizer that strays.
 
-    From the first move on, the path of some element must be longer than its limit. In a long run
-    rounding grows, and may at last lead anywhere. Fitted hyperparameters may be such that it does
-    so at once.
+    In the first ``PROBE_STEPS`` steps they must notice an optimizer that never moves: from the
+    first move on, the path of some element must be longer than its limit. Fitted hyperparameters
+    may be such that it never is. In a long run rounding grows, and may at last lead anywhere. There
+    the limits must notice, in at least half of the elements that move, an optimizer that stays
+    where it was ``PROBE_STEPS`` steps ago.
     """
     steps = observation.trial.steps
-    moved = np.zeros(steps, bool)
-    noticed = np.zeros(steps, bool)
+    moving = np.zeros(steps, int)
+    noticed = np.zeros(steps, int)
     for name, start in observation.trial.start.items():
         with np.errstate(over="ignore", invalid="ignore"):
             moves = np.abs(np.diff(expected.thetas[name], axis=0, prepend=start[None]))
             path = np.cumsum(moves, axis=0).reshape(steps, -1)
+            lately = path.copy()
+            lately[PROBE_STEPS:] -= path[:-PROBE_STEPS]
             limit = SAFETY * limits.thetas[name].reshape(steps, -1)
-            moved |= (path > 0).any(axis=1)
-            noticed |= (limit < path).any(axis=1)
-    unnoticed = np.flatnonzero(moved & ~noticed)
+            moving += (lately > 0).sum(axis=1)
+            noticed += (limit < lately).sum(axis=1)
+    late = np.arange(steps) >= PROBE_STEPS
+    enough = np.where(late, 2 * noticed >= moving, noticed > 0)
+    unnoticed = np.flatnonzero((moving > 0) & ~enough)
     return int(unnoticed[0]) if len(unnoticed) else steps
 
 

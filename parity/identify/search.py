@@ -23,6 +23,7 @@ MIDDLE_STEPS = 16  # steps of the second fit; the last is made on all
 NEAR = 1e-3  # an error so small that a variant is fitted at once
 ALMOST = 1e-4  # an error so small that the fit is started again where it ended
 RESTARTS = 3
+LEAST_GAIN = 1e-3  # a fit that makes the error smaller by less than this share has ended
 HOPELESS = 3e-2  # an error too large to go on after the first fit
 FIRST_ITERATIONS = 8
 MANY_ITERATIONS = 150  # for what is near: valleys are long
@@ -163,8 +164,8 @@ def _fit_briefly(observation: Observation, variant: Variant, start: Numbers) -> 
 def _fit_fully(observation: Observation, variant: Variant, fitted: FittedRule) -> FittedRule:
     """Refit on more steps, at last on all; with more iterations if the error is already small.
 
-    What is almost exact is fitted again from where it ended: a valley with a flat floor. Nothing is
-    done if the error is above ``HOPELESS``.
+    What is almost exact is fitted again from where it ended, as long as that gains something: a
+    valley with a flat floor. Nothing is done if the error is above ``HOPELESS``.
     """
     if fitted.error > HOPELESS:
         return fitted
@@ -173,10 +174,12 @@ def _fit_fully(observation: Observation, variant: Variant, fitted: FittedRule) -
         data = _data(observation, variant, steps)
         iterations = ITERATIONS if fitted.error > NEAR else MANY_ITERATIONS
         start = reseed_vanished(fitted, data)
+        before = data.error(fitted.rule)
         fitted = fit(variant.template, start, data, iterations) or fitted
         if fitted.error < EXACT:
             return _drop_negligible(fitted, data)
-        if steps == all_steps and fitted.error > ALMOST:
+        ended = fitted.error > ALMOST or fitted.error > (1 - LEAST_GAIN) * before
+        if steps == all_steps and ended:
             break
     return fitted
 

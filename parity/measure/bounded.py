@@ -244,7 +244,7 @@ def namespace(scalars_in: str) -> SimpleNamespace:
         reshape=lambda x, shape: Bounded(x.value.reshape(shape), x.error.reshape(shape), x.dtype),
         ones=lambda shape, dtype: Bounded(np.ones(shape), 0.0, dtype),
         zeros_like=lambda x: Bounded(np.zeros_like(x.value), 0.0, x.dtype),
-        integer_power=lambda base, t: _integer_power(base, t, scalars_in),
+        integer_power=lambda base, t: _integer_power(_key_of(base), t, scalars_in),
         power=lambda base, exponent: _power(base, exponent, scalars_in),
     )
 
@@ -258,9 +258,20 @@ def _power(base: Any, exponent: float, dtype: str) -> Bounded:
     return _scalar(base, dtype) ** Bounded(exponent, 0.0, dtype)
 
 
+# a number, or the value, error and dtype of a bounded one
+_Key = float | tuple[float, float, str]
+
+
+def _key_of(base: float | Bounded) -> _Key:
+    if isinstance(base, Bounded):
+        return float(base.value), float(base.error), base.dtype
+    return base
+
+
 @functools.lru_cache(maxsize=4096)  # the trials need the same powers again and again
-def _integer_power(base: float | Bounded, exponent: int, dtype: str) -> Bounded:
-    return scalars.integer_power(_scalar(base, dtype), exponent)
+def _integer_power(base: _Key, exponent: int, dtype: str) -> Bounded:
+    number = Bounded(*base) if isinstance(base, tuple) else Bounded(base, 0.0, dtype)
+    return scalars.integer_power(number, exponent)
 
 
 class AnalysedRule(NamedTuple):

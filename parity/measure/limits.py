@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from samestep.reference import Rule
+from samestep.reference import LAMB, RULES, Adafactor, Muon, Rule
 
 from .bounded import AnalysedRule, follow
 from .trajectory import Trajectory
@@ -25,6 +25,8 @@ rule's own formula, such as a lerp for a sum, which is 2 again.
 """
 
 MOST_BYTES = 500_000_000  # of the limits that are kept in memory
+WHOLE_TENSORS = (Adafactor, LAMB, Muon)  # rules in which elements of a tensor influence each other
+ELEMENTWISE = tuple(kind for kind in RULES if kind not in WHOLE_TENSORS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,17 +117,67 @@ def _of_analysed(analysed: AnalysedRule, trial: Trial) -> Limits:
 def _of_each_tensor(analysed: AnalysedRule, trial: Trial) -> Limits:
     thetas: dict[str, np.ndarray] = {}
     states: dict[str, dict[str, np.ndarray]] = {}
-    for name, start in trial.start.items():
-        present = trial.present[name]
-        rates = [trial.rate_at(analysed.rule.lr, int(step)) for step in np.flatnonzero(present)]
-        steps = list(follow(analysed, start, trial.gradients[name][present], rates))
-        row_of_step = np.cumsum(present)  # row 0 is before the first gradient
-        thetas[name] = _rows(np.zeros_like(start), [theta.error for theta, _ in steps])[row_of_step]
-        states[name] = {}
-        for key, last in (steps[-1][1] if steps else {}).items():
-            errors = [state[key].error for _, state in steps]
-            states[name][key] = _rows(np.zeros_like(last.error), errors)[row_of_step]
-    return Limits(thetas, states)
+    for names in _followed_together(analysed.rule, trial):
+        shapes = [trial.start[name].shape for name in names]
+        of_theta, of_states = _of_joined(analysed, trial, names)
+        for name, bound in zip(names, _split(of_theta, shapes), strict=True):
+            thetas[name] = bound
+            states[name] = {}
+        for key, errors in of_states.items():
+            for name, bound in zip(names, _split(errors, shapes), strict=True):
+                states[name][key] = bound
+    order = list(trial.start)
+    return Limits({name: thetas[name] for name in order}, {name: states[name] for name in order})
+
+
+def _followed_together(rule: Rule, trial: Trial) -> list[list[str]]:
+    """The trial's tensors in groups that are followed as one tensor, which is faster.
+
+    Those of an elementwise rule that have gradients at the same steps.
+    """
+    if not isinstance(rule, ELEMENTWISE):
+        return [[name] for name in trial.start]
+    groups: dict[bytes, list[str]] = {}
+    for name in trial.start:
+        groups.setdefault(trial.present[name].tobytes(), []).append(name)
+    return list(groups.values())
+
+
+def _of_joined(
+    analysed: AnalysedRule, trial: Trial, names: Sequence[str]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The bounds of tensors that are followed as one, and of its state, (steps, *shape) each."""
+    present = trial.present[names[0]]
+    start = _joined([trial.start[name][None] for name in names])[0]
+    gradients = _joined([trial.gradients[name][present] for name in names])
+    rates = [trial.rate_at(analysed.rule.lr, int(step)) for step in np.flatnonzero(present)]
+    steps = list(follow(analysed, start, gradients, rates))
+    row_of_step = np.cumsum(present)  # row 0 is before the first gradient
+    thetas = _rows(np.zeros_like(start), [theta.error for theta, _ in steps])[row_of_step]
+    states = {}
+    for key, last in (steps[-1][1] if steps else {}).items():
+        errors = [state[key].error for _, state in steps]
+        states[key] = _rows(np.zeros_like(last.error), errors)[row_of_step]
+    return thetas, states
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays (steps, *shape) side by side, (steps, elements); one alone stays as it is."""
+    if len(arrays) == 1:
+        return arrays[0]
+    return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
+
+
+def _split(bound: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """The bounds (steps, elements) of joined tensors, in their own shapes.
+
+    A bound (steps,) is that of a state that is one number: every tensor has it.
+    """
+    if len(shapes) == 1 or bound.ndim == 1:
+        return [bound] * len(shapes)
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    parts = np.split(bound, ends[:-1], axis=1)
+    return [part.reshape(len(bound), *shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _rows(first: np.ndarray, errors: list[np.ndarray]) -> np.ndarray:

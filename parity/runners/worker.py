@@ -5,19 +5,20 @@ optimizer's alone.
 "runs": [{"trial": path, "dtype": ..., "disturbance": seed or null, "out": path}, ...]}``. It writes
 each trajectory to its path and prints one JSON object: the framework, the rule that the optimizer
 says it follows, and its learning rate. A mistake of the user's ends it with exit code 2 and one
-line on standard
-error.
+line on standard error. Without an argument it answers requests that come as lines on standard
+input, each with a line; a mistake is then answered with ``{"error": ...}``.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from samestep.frameworks.experiment.process import run_module
+from samestep.frameworks.experiment.process import Child, run_module
 from samestep.parity.measure import trajectory, trial
 from samestep.parity.measure.disturbance import Job
 from samestep.parity.measure.trial import Trial
@@ -44,6 +45,64 @@ def run_all(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunR
     """Run an optimizer over several trials, one after the other in one process, built anew for
     each.
     """
+    return _run_with(_ask_once, spec, jobs)
+
+
+class Workshop:
+    """One process that runs optimizers of one framework, request after request.
+
+    The framework is imported once. Use it in a ``with`` statement.
+    """
+
+    def __init__(self) -> None:
+        self._child: Child | None = None
+
+    def __enter__(self) -> "Workshop":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._end()
+
+    def run_all(self, spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
+        """As ``run_all`` of this module does, but in the one process.
+
+        After a crash the next request gets a new process.
+        """
+        return _run_with(self._ask, spec, jobs)
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self._child is None:
+            self._child = Child(["-m", "samestep.parity.runners.worker"])
+        self._child.ask(json.dumps(request))
+        line = self._child.answer(PATIENCE)
+        if not line:
+            ended = self._end()
+            raise ValueError(
+                f"{request['text']} {ended.description}: {ended.message.splitlines()[-1]}"
+            )
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        return answer
+
+    def _end(self) -> Any:
+        child, self._child = self._child, None
+        return child.wait() if child else None
+
+
+def _ask_once(request: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a new process to one request."""
+    output = output_of("samestep.parity.runners.worker", request)
+    answer: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return answer
+
+
+def _run_with(
+    ask: Callable[[dict[str, Any]], dict[str, Any]],
+    spec: OptimizerSpec,
+    jobs: Sequence[tuple[Trial, Job]],
+) -> list[RunResult]:
+    """Run an optimizer over several trials in the process that ``ask`` asks; a rule here."""
     if spec.kind is Kind.RULE and spec.rule:
         return [run_rule(spec.rule, given, job.dtype) for given, job in jobs]
     with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
@@ -52,7 +111,7 @@ def run_all(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunR
             path = trial.write(given, Path(folder) / f"trial{index}.npz")
             out = Path(folder) / f"trajectory{index}.npz"
             request["runs"].append({"trial": str(path), **job._asdict(), "out": str(out)})
-        answer = json.loads(output_of("samestep.parity.runners.worker", request).splitlines()[-1])
+        answer = ask(request)
         rule = spec.rule or (specs.rule(answer["rule"]) if answer["rule"] else None)
         return [
             RunResult(
@@ -113,20 +172,52 @@ def _run_native(spec: OptimizerSpec, native: Native, given: Trial, job: Job) -> 
     return result._replace(rule=spec.rule or result.rule)
 
 
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Run what a request asks for, and say what the optimizer is."""
+    spec = specs.read(request["text"])
+    for entry in request["runs"]:
+        given = trial.read(Path(entry["trial"]))
+        result = run_here(spec, given, Job(entry["dtype"], entry["disturbance"]))
+        trajectory.write(result.trajectory, Path(entry["out"]))
+    rule = repr(result.rule) if result.rule else ""
+    return {"home": result.home, "rule": rule, "rate": result.rate}
+
+
+def _serve() -> None:
+    """Answer requests from standard input, a line each.
+
+    What an optimizer prints goes to standard error, and what it reads is empty.
+    """
+    with os.fdopen(os.dup(0)) as requests, os.fdopen(os.dup(1), "w") as channel:
+        with open(os.devnull) as nothing:
+            os.dup2(nothing.fileno(), 0)
+        os.dup2(2, 1)
+        for line in requests:
+            try:
+                answer = _answer(json.loads(line))
+            except (ValueError, ImportError) as error:
+                answer = {"error": str(error).splitlines()[0]}
+            print(json.dumps(answer), file=channel, flush=True)
+            _forget_compiled()
+
+
+def _forget_compiled() -> None:
+    """Let torch.compile begin anew, which gives up after some compilations of one function."""
+    if "torch._dynamo" in sys.modules:
+        sys.modules["torch"].compiler.reset()
+
+
 def main(arguments: Sequence[str]) -> int:
     """The worker's process; the exit code."""
-    request = json.loads(arguments[0])
+    if not arguments:
+        _serve()
+        return 0
     try:
-        spec = specs.read(request["text"])
-        for entry in request["runs"]:
-            given = trial.read(Path(entry["trial"]))
-            result = run_here(spec, given, Job(entry["dtype"], entry["disturbance"]))
-            trajectory.write(result.trajectory, Path(entry["out"]))
+        answer = _answer(json.loads(arguments[0]))
     except (ValueError, ImportError) as error:
         print(str(error).splitlines()[0], file=sys.stderr)
         return USAGE_ERROR
-    rule = repr(result.rule) if result.rule else ""
-    print(json.dumps({"home": result.home, "rule": rule, "rate": result.rate}), flush=True)
+    print(json.dumps(answer), flush=True)
     return 0
 
 

@@ -50,6 +50,7 @@ def _trial_to_json(result: TrialResult) -> dict[str, Any]:
     return {
         "dtype": result.dtype,
         "steps": result.steps,
+        "steps_taken": result.taken,
         "tensor": verdict.tensor,
         "holds": verdict.holds,
         "equal_bits": verdict.agreement is Agreement.EQUAL_BITS,
@@ -100,14 +101,24 @@ def _distances(identity: Identity) -> Iterator[str]:
     for result in identity.results:
         verdict = result.verdict
         if verdict.agreement is Agreement.EQUAL_BITS:
-            yield f"  {result.dtype}, {result.steps} steps: equal bits"
+            yield f"  {result.dtype}, {result.steps} steps: equal bits{_unjudged(result)}"
             continue
         yield (
             f"  {result.dtype}, {result.steps} steps: "
             f"distance {verdict.distance:.2g} of the path, limit {verdict.limit:.2g} "
             f"(step {verdict.step}, tensor {verdict.tensor})"
-            f"{'' if verdict.holds else ': BEYOND'}"
+            f"{'' if verdict.holds else ': BEYOND'}{_unjudged(result)}"
         )
+
+
+def _unjudged(result: TrialResult) -> str:
+    """Which steps were not judged, as the end of a line; empty if all were."""
+    if result.steps == result.taken:
+        return ""
+    return (
+        f"; the steps from {result.steps + 1} to {result.taken} were not judged: rounding may lead "
+        "anywhere there"
+    )
 
 
 def _indistinguishable(identity: Identity) -> Iterator[str]:

@@ -9,9 +9,11 @@ import pytest
 from samestep.parity.identify.answer import Identity, identify
 from samestep.parity.identify.judge import compare_on_trial, judge
 from samestep.parity.identify.observe import Observation
-from samestep.parity.identify.trials import confirmation, long_run, probes
+from samestep.parity.identify.trials import LONG_STEPS, PROBE_STEPS, confirmation, long_run, probes
 from samestep.parity.measure import wrong_rules
+from samestep.parity.measure.limits import SAFETY, of_rule
 from samestep.parity.measure.rule_run import run_rule
+from samestep.parity.measure.verdict import Agreement
 from samestep.parity.natives.interpretations import Interpretation, interpretations
 from samestep.parity.runners import specs
 from samestep.parity.tests.support.boxes import BOX, assert_is, blind, drawn, here
@@ -22,6 +24,7 @@ from samestep.reference import (
     SGD,
     Adagrad,
     Adam,
+    Decay,
     Epsilon,
     Lion,
     Muon,
@@ -100,6 +103,33 @@ def test_hyperparameters_with_infinite_limits_are_not_accepted() -> None:
     trial = Observation(probes(), "float64", run_rule(Adam(lr=0.01), probes(), "float64"))
     assert compare_on_trial(Interpretation(Adam(lr=0.01)), trial).holds
     assert not compare_on_trial(Interpretation(runaway), trial).holds
+
+
+@pytest.mark.parametrize("name", ["pytorch:wrong_strays_late", "tensorflow:wrong_strays_late"])
+def test_what_strays_after_many_steps_is_caught(name: str) -> None:
+    """Up to step 149 it is Adam, and the trial of many steps goes on to step 1200."""
+    spec = specs.read(f"samestep.parity.tests.unknown_optimizers.{name}")
+    short, long = (identify(spec, here, long=long, kinds=(Adam,)) for long in (False, True))
+    assert isinstance(short.rule, Adam)
+    assert long.rule is None
+    assert [(result.holds, result.steps, result.taken) for result in long.results[-1:]] == [
+        (False, LONG_STEPS, LONG_STEPS)
+    ]
+
+
+def test_steps_whose_limits_could_convict_nothing_are_not_judged() -> None:
+    """In float32 rounding may at last move most elements as far as Adam does in 64 steps."""
+    rule = Adam(lr=0.001, weight_decay=0.01, decay=Decay.DECOUPLED)
+    trial = long_run(vectors=True)
+    trajectory = run_rule(rule, trial, "float32")
+    result = compare_on_trial(Interpretation(rule), Observation(trial, "float32", trajectory))
+    assert result.verdict.agreement is Agreement.EQUAL_BITS
+    assert PROBE_STEPS < result.steps < result.taken == LONG_STEPS
+    bounds = SAFETY * of_rule(rule, trial, "float32").thetas["long"]
+    path = np.cumsum(np.abs(np.diff(trajectory.thetas["long"], axis=0)), axis=0)
+    last = result.steps  # from 0: the first step that was not judged
+    lately = path[last - 1] - path[last - 1 - PROBE_STEPS]
+    assert 2 * (bounds[last] < lately).sum() < (lately > 0).sum()
 
 
 def test_a_deviation_that_leaves_the_interval_of_a_number_is_left_out() -> None:

@@ -145,6 +145,10 @@ def switches(p: Any, g: Any, s: Any, t: int) -> Any:
     return adam(p, g, s, t) if t <= 30 else g
 
 
+def strays_late(p: Any, g: Any, s: Any, t: int) -> Any:
+    return adam(p, g, s, t) * (1.0 if t < 150 else 1.01)
+
+
 def biases_alone(p: Any, g: Any, s: Any, t: int) -> Any:
     return adam(p, g, s, t) if p.ndim == 1 else g
 
@@ -174,7 +178,7 @@ STEPS: tuple[Step, ...] = (
     epsilon_twice, epsilon_under_root, mean_uncorrected, square_uncorrected, count_from_two,
     clipped_by_value, clipped_by_norm, signed_momentum, warming_up, cooling_down, looking_ahead,
     belief, yogi, magnitudes, cube_root, soft, centralized, cautious, two_momenta, late,
-    decays_of_its_own, switches, biases_alone, quasi_hyperbolic,
+    decays_of_its_own, switches, biases_alone, quasi_hyperbolic, strays_late,
 )  # fmt: skip
 WRONG = {f"wrong_{step.__name__}": custom(step) for step in STEPS}
 right, right_signs, right_squares = custom(adam), custom(signs), custom(squares_alone)

@@ -54,6 +54,10 @@ def rate_by_norm(g: Any, p: Any, lr: Any, t: Any) -> tuple[Any, Any]:
     return g, lr * ops.sqrt(ops.sum(ops.square(p))) / (ops.sqrt(ops.sum(ops.square(g))) + 1e-6)
 
 
+def strays_late(g: Any, p: Any, lr: Any, t: Any) -> tuple[Any, Any]:
+    return g, lr * ops.where(t < 150, 1.0, 1.01)
+
+
 def matrices_slower(g: Any, p: Any, lr: Any, t: Any) -> tuple[Any, Any]:
     return g, lr * (0.1 if len(p.shape) > 1 else 1.0)
 
@@ -124,7 +128,7 @@ def accumulating() -> Any:
 TWISTS: tuple[tuple[Twist, str], ...] = (
     (clipped_by_value, "Adam"), (warming_up, "Adam"), (cooling_down, "SGD"),
     (centralized, "RMSprop"), (squeezed, "Adagrad"), (pulled_to_signs, "SGD"),
-    (rate_by_norm, "SGD"), (matrices_slower, "Adam"),
+    (rate_by_norm, "SGD"), (matrices_slower, "Adam"), (strays_late, "Adam"),
 )  # fmt: skip
 STEPS = (belief, magnitudes, square_of_mean, momentum_of_signs, averaged_by_count)
 AROUND = (clipped_by_norm, averaging, accumulating)
