@@ -26,7 +26,7 @@ class Progress:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Name the benchmark before it runs, since the first step of some compiles for seconds."""
         name = nodeid.partition("[")[2].rstrip("]") or nodeid
-        self.reporter.write(f"{self.ended + 1:4} of {self.count}  {name} ... ")
+        self.reporter.write(f"{self.ended + 1:4} of {self.count}  {name} ... ", flush=True)
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """In place of pytest's dots."""
@@ -37,7 +37,7 @@ class Progress:
         if report.when == "call" or (report.when == "setup" and not report.passed):
             self.ended += 1
             outcome = f"{report.duration:.1f} s" if report.passed else report.outcome
-            self.reporter.write(f"{outcome}; {self.rest()} left\n")
+            self.reporter.write(f"{outcome}; {self.rest()} left\n", flush=True)
 
     def rest(self) -> str:
         """How long the other benchmarks take if they are like those that have run."""

@@ -12,12 +12,13 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import samestep
-from samestep.frameworks.experiment import executor, process, record
+from samestep.frameworks.experiment import executor, record
 from samestep.frameworks.experiment.executor import Event, Outcome
 
+from . import programs
+from .programs import Program
 from .request import FILES, Ending, Machine, Request, RequestRecord, RunEnding, State, save
 
 
@@ -32,23 +33,18 @@ class Place:
     cluster: str | None = None
 
 
-def ignore(title: str) -> None:
-    """Do nothing when a part begins."""
-
-
 def run(
     request: Request,
     out: Path,
     place: Place,
     on_event: Callable[[Event], None] = executor.ignore,
-    on_part: Callable[[str], None] = ignore,
+    on_progress: programs.OnProgress = programs.ignore,
 ) -> None:
     """Do all that was asked, in the existing folder ``out``.
 
-    A part that fails is recorded, not raised.
-
-    ``on_event`` hears of the training runs, ``on_part`` is called with the title of each part that
-    begins.
+    A part that fails is recorded, not raised. Parts that time steps run alone, others side by side.
+    ``on_event`` hears of the training runs, ``on_progress`` of the parts after them, in several
+    threads.
     """
     started = time.time()
     (out / "records").mkdir(exist_ok=True)
@@ -59,18 +55,18 @@ def run(
         cluster=place.cluster,
         on_event=on_event,
     )
-    natives = _natives(request, out, on_part)
-    hostile = _hostile(request, out, on_part)
-    sensitivity = _sensitivity(request, out, on_part)
-    steps = _steps(request, out, on_part)
-    growth = _growth(request, out, on_part)
+    jobs = place.jobs or executor.cores()
+    judged = [_natives(request, out), _hostile(request, out), _sensitivity(request, out)]
+    natives, hostile, sensitivity = _end_all(judged, jobs, on_progress)
+    timed = [_steps(request, out), _growth(request, out)]
+    steps, growth = _end_all(timed, 1, on_progress)
     saved = RequestRecord(
         request=request,
         command=request.command(),
         date=time.strftime("%Y-%m-%d %H:%M", time.gmtime(started)) + " UTC",
         seconds=time.time() - started,
         machine=Machine(**record.machine(), platform=platform.platform()),
-        jobs=place.jobs or executor.cores(),
+        jobs=jobs,
         runs=[_run_ending(outcome, out) for outcome in outcomes],
         natives=natives,
         hostile=hostile,
@@ -81,22 +77,29 @@ def run(
     save(saved, out)
 
 
+def _end_all(
+    parts: Sequence[Program | Ending], jobs: int, on_progress: programs.OnProgress
+) -> list[Ending]:
+    """How each part ends: at once, if it is left out or cannot run here."""
+    waiting = [part for part in parts if isinstance(part, Program)]
+    endings = iter(programs.run_all(waiting, jobs, on_progress))
+    return [next(endings) if isinstance(part, Program) else part for part in parts]
+
+
 def _run_ending(outcome: Outcome, out: Path) -> RunEnding:
     path = outcome.record.relative_to(out).as_posix() if outcome.record else None
     return RunEnding(outcome.run, path, outcome.error, outcome.seconds)
 
 
-def _natives(request: Request, out: Path, on_part: Callable[[str], None]) -> Ending:
-    return _on_both_frameworks(request, "natives", "the frameworks' own optimizers", out, on_part)
+def _natives(request: Request, out: Path) -> Program | Ending:
+    return _on_both_frameworks(request, "natives", "the frameworks' own optimizers", out)
 
 
-def _hostile(request: Request, out: Path, on_part: Callable[[str], None]) -> Ending:
-    return _on_both_frameworks(request, "hostile", "hostile gradients", out, on_part)
+def _hostile(request: Request, out: Path) -> Program | Ending:
+    return _on_both_frameworks(request, "hostile", "hostile gradients", out)
 
 
-def _on_both_frameworks(
-    request: Request, command: str, title: str, out: Path, on_part: Callable[[str], None]
-) -> Ending:
+def _on_both_frameworks(request: Request, command: str, title: str, out: Path) -> Program | Ending:
     """Run a command that compares natives of PyTorch and Keras, for the rules of the request."""
     if not request.natives:
         return Ending(State.LEFT_OUT, "switched off with --no-natives")
@@ -106,17 +109,16 @@ def _on_both_frameworks(
         return Ending(State.LEFT_OUT, f"it needs {names}, which --frameworks left out")
     result = out / f"{command}.json"
     arguments = [command, "--rules", ",".join(request.rules), "--out"]
-    program = Program(
+    return Program(
         title=title,
         arguments=["-m", "samestep.report.cli", *arguments, str(result.resolve())],
         result=result,
         command=shlex.join(["samestep", *arguments, result.name]),
         codes=(0, 1),  # 1: an optimizer differs, which the verdict will say
     )
-    return _run(program, on_part)
 
 
-def _sensitivity(request: Request, out: Path, on_part: Callable[[str], None]) -> Ending:
+def _sensitivity(request: Request, out: Path) -> Program | Ending:
     """Plant wrong rules, with a program that lies in a checkout alone.
 
     They are made from the files of all rules and of what rules share, unless the user chose rules.
@@ -134,23 +136,24 @@ def _sensitivity(request: Request, out: Path, on_part: Callable[[str], None]) ->
     chosen = {} if request.has_usual_rules else {"rules": list(request.rules)}
     argument = {"out": str(result.resolve()), **chosen}
     shown = {"out": result.name, **chosen}
-    program = Program(
+    return Program(
         title="planted wrong rules",
         arguments=["-m", module, json.dumps(argument)],
         result=result,
         command=shlex.join(["python", "-m", module, json.dumps(shown)]),
         codes=(0, 1),  # 1: a wrong rule survived, which the verdict will say
     )
-    return _run(program, on_part)
 
 
-def _steps(request: Request, out: Path, on_part: Callable[[str], None]) -> Ending:
+def _steps(request: Request, out: Path) -> Program | Ending:
     options = ["--rules", ",".join(request.rules)]
-    return _timed(request, out / FILES.steps, "step times", options, on_part)
+    return _timed(request, out / FILES.steps, "step times", options)
 
 
-def _growth(request: Request, out: Path, on_part: Callable[[str], None]) -> Ending:
-    return _timed(request, out / FILES.growth, "step times as models grow", [], on_part)
+def _growth(request: Request, out: Path) -> Program | Ending:
+    if request.bench and not request.growth:
+        return Ending(State.LEFT_OUT, "it takes minutes; --bench full adds it")
+    return _timed(request, out / FILES.growth, "step times as models grow", [])
 
 
 def _timed(
@@ -158,9 +161,8 @@ def _timed(
     result: Path,
     title: str,
     options: Sequence[str],
-    on_part: Callable[[str], None],
-) -> Ending:
-    """Run the benchmarks of ``bench/`` in the file that is named like the result."""
+) -> Program | Ending:
+    """The benchmarks of ``bench/`` in the file that is named like the result."""
     if not request.bench:
         return Ending(State.LEFT_OUT, "switched off with --no-bench")
     checkout = samestep.checkout()
@@ -182,38 +184,10 @@ def _timed(
         *options,
     ]
     arguments += ["-p", "no:cacheprovider", "--benchmark-json"]
-    program = Program(
+    return Program(
         title=title,
         arguments=[*arguments, str(result.resolve())],
         result=result,
         command=shlex.join(["python", *arguments, result.name]),
         cwd=checkout,
     )
-    return _run(program, on_part)
-
-
-class Program(NamedTuple):
-    """A child process that makes one part of the report.
-
-    ``python arguments`` in the folder ``cwd`` leaves the file ``result``.
-
-    ``command`` is what a person types to repeat it; ``codes`` are the exit codes with which it has
-    done its work.
-    """
-
-    title: str
-    arguments: Sequence[str]
-    result: Path
-    command: str
-    codes: tuple[int, ...] = (0,)
-    cwd: Path | None = None
-
-
-def _run(program: Program, on_part: Callable[[str], None]) -> Ending:
-    """Run a program to its end; return how it ended."""
-    on_part(program.title)
-    program.result.unlink(missing_ok=True)  # of an earlier report
-    ended = process.run_python(program.arguments, cwd=program.cwd, merged=True)
-    if ended.code in program.codes and program.result.exists():
-        return Ending(State.DONE, command=program.command)
-    return Ending(State.FAILED, f"{ended.description}: {ended.message}", program.command)

@@ -44,6 +44,7 @@ class Request(msgspec.Struct, frozen=True):
     data: str | None = None
     natives: bool = True
     bench: bool = True
+    growth: bool = False  # measure how step times grow with the model, which takes minutes
     sensitivity: bool = True
 
     def __post_init__(self) -> None:
@@ -98,6 +99,8 @@ class Request(msgspec.Struct, frozen=True):
         for part in ("natives", "bench", "sensitivity"):
             if not getattr(self, part):
                 argv.append(f"--no-{part}")
+        if self.growth:
+            argv += ["--bench", "full"]
         return shlex.join(argv)
 
 

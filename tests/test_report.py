@@ -307,7 +307,7 @@ def test_no_wrong_rule_at_all_fails(copied: Path) -> None:
 
 def test_wrong_rules_need_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(build.samestep, "checkout", lambda: None)
-    ending = build._sensitivity(Request(("SGD",)), tmp_path, build.ignore)
+    ending = build._sensitivity(Request(("SGD",)), tmp_path)
     assert ending.state is State.LEFT_OUT
     assert ending.message == "it needs a checkout, and this is an installed package"
 
@@ -363,7 +363,7 @@ def test_step_times_without_their_package_say_what_to_install(
         return None if name == "pytest_benchmark" else name
 
     monkeypatch.setattr(build.importlib.util, "find_spec", find_spec)
-    ending = build._steps(Request(("SGD",), ("numpy", "pytorch")), tmp_path, build.ignore)
+    ending = build._steps(Request(("SGD",), ("numpy", "pytorch")), tmp_path)
     assert ending.state is State.FAILED
     assert ending.message.startswith(
         "they need pytest_benchmark, which is not installed; pip install pytest"
@@ -379,7 +379,7 @@ def test_wrong_rules_without_their_package_say_what_to_install(
         return None if name == "gmpy2" else name
 
     monkeypatch.setattr(build.importlib.util, "find_spec", find_spec)
-    ending = build._sensitivity(Request(("SGD",)), tmp_path, build.ignore)
+    ending = build._sensitivity(Request(("SGD",)), tmp_path)
     assert ending.state is State.FAILED
     assert ending.message.startswith(
         "it needs gmpy2, which is not installed; pip install mpmath gmpy2"

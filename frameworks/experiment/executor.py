@@ -23,9 +23,10 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol, Self
 
 from . import record
-from .process import Child
+from .process import Child, Children
 from .run import MANY, MODULE, Run
 
+SERVE = ["-m", MODULE, MANY]  # the arguments of a child that trains one run after another
 CONNECTING = "10s"  # how long to wait for the scheduler of a cluster
 
 
@@ -135,11 +136,6 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def start_child(run: Run) -> Child:
-    """A child process that trains this run and others of its framework and number of threads."""
-    return Child(["-m", MODULE, MANY], run.threads)
-
-
 def train_in_child(run: Run, report: Report, child: Child) -> Result:
     """Train ``run`` in the child process, which has ended afterwards if there is no record."""
     report(Progress())
@@ -202,18 +198,17 @@ class LocalWorkers:
     def __init__(self, jobs: int, news: "SimpleQueue[News]") -> None:
         self._news = news
         self._pool = ThreadPoolExecutor(jobs, "samestep")
-        self._children: dict[ChildKey, Child] = {}
-        self._lock = threading.Lock()
-        self._stopped = False
+        self._children = Children()
+        self._idle: dict[ChildKey, Child] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: Any, *exception: Any) -> None:
         if kind is not None:
-            self._stop()
+            self._children.stop()
         self._pool.shutdown(cancel_futures=kind is not None)
-        for child in self._children.values():
+        for child in self._idle.values():
             child.wait()
 
     def submit(self, run: Run) -> "Future[Result]":
@@ -222,30 +217,11 @@ class LocalWorkers:
 
     def _train(self, run: Run) -> Result:
         key = ChildKey(threading.get_ident(), run.framework, run.threads)
-        result = train_in_child(
-            run, lambda progress: self._news.put((run, progress)), self._child(run, key)
-        )
-        if result.packed is None:  # the child has ended; the next run gets a new one
-            with self._lock:
-                del self._children[key]
+        child = self._idle.pop(key, None) or self._children.start(SERVE, run.threads)
+        result = train_in_child(run, lambda progress: self._news.put((run, progress)), child)
+        if result.packed is not None:  # else the child has ended; the next run gets a new one
+            self._idle[key] = child
         return result
-
-    def _child(self, run: Run, key: "ChildKey") -> Child:
-        with self._lock:  # no child may start after ``_stop`` has gone through them
-            if self._stopped:
-                raise InterruptedError("the runs were interrupted")
-            if key not in self._children:
-                self._children[key] = start_child(run)
-            return self._children[key]
-
-    def _stop(self) -> None:
-        with self._lock:
-            self._stopped = True
-            children = list(self._children.values())
-        for child in children:
-            child.terminate()
-        for child in children:
-            child.stop()
 
 
 class ChildKey(NamedTuple):
@@ -310,7 +286,7 @@ def train_on_cluster(run: Run, index: int, topic: str) -> Result:
 
     worker: Any = get_worker()
     key = worker.get_current_task()
-    child = start_child(run)
+    child = Child(SERVE, run.threads)
 
     def report(progress: Progress) -> None:
         task = worker.state.tasks.get(key)

@@ -15,7 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from samestep import SEARCH_PATH
 
@@ -125,11 +125,12 @@ class Child:
     goes to a file, so that the process never waits for a reader of it.
     """
 
-    def __init__(self, arguments: Sequence[str], threads: int = 1) -> None:
+    def __init__(self, arguments: Sequence[str], threads: int = 1, cwd: Path | None = None) -> None:
         """Start ``python arguments`` with so many threads; it may read what it is asked for."""
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  see ``wait``
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
+            cwd=cwd,
             env=environment(threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -192,3 +193,40 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+class Children:
+    """The child processes that several threads have started, to be ended together.
+
+    Leaving its context after an exception ends them.
+    """
+
+    def __init__(self) -> None:
+        self._children: set[Child] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
+        if kind is not None:
+            self.stop()
+
+    def start(self, arguments: Sequence[str], threads: int = 1, cwd: Path | None = None) -> Child:
+        """Start a child process; InterruptedError if they have been ended."""
+        with self._lock:  # no child may start after ``stop`` has gone through them
+            if self._stopped:
+                raise InterruptedError("the child processes were ended")
+            child = Child(arguments, threads, cwd)
+            self._children.add(child)
+            return child
+
+    def stop(self) -> None:
+        """End them all."""
+        with self._lock:
+            self._stopped = True
+        for child in self._children:
+            child.terminate()
+        for child in self._children:
+            child.stop()

@@ -25,14 +25,19 @@ def main(arguments: dict[str, Any]) -> int:
             f"rules must be names of rules, got {rules}; there is no {unknown[0]}", file=sys.stderr
         )
         return 2
-    result = judge_files(files)
+    result: dict[str, Any] = {"rows": [], "seconds": 0.0}
+    faults: list[str] = []
+    for number, file in enumerate(files, start=1):
+        judged = judge_files([file])
+        (row,) = judged["rows"]
+        result["rows"].append(row)
+        result["seconds"] += judged["seconds"]
+        counts = f"{row['caught']:>4} caught, {row['equivalent']} equivalent"
+        line = f"{row['file']:<28}{row['mutants']:>5} mutants, {counts}"
+        print(f"{number:4} of {len(files)}  {line}", flush=True)
+        faults += [f"survives: {name}" for name in row["survivors"]] + row["wrongly_marked"]
     text = json.dumps(result, indent=1)
     write_whole(Path(arguments["out"]), lambda file: file.write(text.encode()))
-    faults = []
-    for row in result["rows"]:
-        counts = f"{row['caught']:>4} caught, {row['equivalent']} equivalent"
-        print(f"{row['file']:<28}{row['mutants']:>5} mutants, {counts}")
-        faults += [f"survives: {name}" for name in row["survivors"]] + row["wrongly_marked"]
     print(*faults, f"{result['seconds']:.1f} processor seconds", sep="\n")
     return 1 if faults else 0
 

@@ -1,5 +1,6 @@
 """``samestep hostile``."""
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +25,11 @@ def hostile(
         calls = difficult_gradients.calls(split_names(rules) or tuple(PLAIN))
     rows = []
     with interruptible():
-        for call in calls:
-            for case in difficult_gradients.CASES:
-                row = difficult_gradients.measure(case, call)
-                rows.append(row)
-                typer.echo(row)
+        pairs = list(itertools.product(calls, difficult_gradients.CASES))
+        for number, (call, case) in enumerate(pairs, start=1):
+            row = difficult_gradients.measure(case, call)
+            rows.append(row)
+            typer.echo(f"{number:4} of {len(pairs)}  {row}")
     if out:
         difficult_gradients.save(rows, out)
     raise typer.Exit(0 if all(row.holds for row in rows) else 1)

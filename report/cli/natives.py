@@ -41,10 +41,11 @@ def natives(
         chosen = check.select(selection)
     rows = []
     with interruptible():
-        for case in chosen:
+        for number, case in enumerate(chosen, start=1):
             row = check.check(case, steps or STEPS)
             rows.append(row)
-            typer.echo(f"{row.verdict:>20}  {row.native} {row.dtype} {row.call}: {row.place}")
+            line = f"{row.verdict:>20}  {row.native} {row.dtype} {row.call}: {row.place}"
+            typer.echo(f"{number:4} of {len(chosen)}  {line}")
     if out:
         check.save(rows, absent, out)
     raise typer.Exit(0 if all(row.verdict.holds for row in rows) else 1)

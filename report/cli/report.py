@@ -1,6 +1,7 @@
 """``samestep report``."""
 
 import contextlib
+import enum
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,13 @@ from .common import (
 )
 
 
+class Bench(enum.StrEnum):
+    """How much is timed."""
+
+    SHORT = "short"
+    FULL = "full"
+
+
 def report(
     epochs: Annotated[int, typer.Option(help="how often each run goes through MNIST")] = 1,
     out: Annotated[Path, typer.Option(help="the folder for the results")] = Path("out/report"),
@@ -37,7 +45,10 @@ def report(
     jobs: Jobs = None,
     cluster: Cluster = None,
     natives: Annotated[bool, typer.Option(help="compare the frameworks' own optimizers")] = True,
-    bench: Annotated[bool, typer.Option(help="measure step times")] = True,
+    bench: Annotated[
+        Bench, typer.Option(help="measure step times; full: and how they grow with the model")
+    ] = Bench.SHORT,
+    no_bench: Annotated[bool, typer.Option("--no-bench", help="measure no step times")] = False,
     sensitivity: Annotated[bool, typer.Option(help="plant wrong rules, in a checkout")] = True,
 ) -> None:
     """Train the rules in every framework, compare, and write the page."""
@@ -54,19 +65,17 @@ def report(
             steps=steps,
             data=data,
             natives=natives,
-            bench=bench,
+            bench=not no_bench,
+            growth=bench is Bench.FULL and not no_bench,
             sensitivity=sensitivity,
         )
         require_installed(request.frameworks, for_the_page=True)
         require_mnist(data)
         writable(out)
     screen = console.console()
-
-    def announce(title: str) -> None:
-        screen.print(f"now {title} ...", style="dim")
-
     # A cluster may be out of reach; without one, a ValueError is a fault of this program.
     usage_errors = mistakes() if cluster else contextlib.nullcontext()
+    place = build.Place(jobs, cluster)
     with usage_errors, interruptible(), console.Bars(screen, len(request.runs())) as bars:
-        build.run(request, out, build.Place(jobs, cluster), bars, announce)
+        build.run(request, out, place, bars, bars.show_part)
     page.page(out)

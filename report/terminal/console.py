@@ -1,4 +1,4 @@
-"""The console on standard output, and the progress of training runs."""
+"""The console on standard output, and the progress of training runs and of a report's parts."""
 
 from types import TracebackType
 from typing import Self
@@ -11,6 +11,7 @@ from rich.text import Text
 from samestep.frameworks.experiment.executor import Event, Outcome
 from samestep.frameworks.experiment.run import Run
 from samestep.report.phrases import TITLES
+from samestep.report.programs import Progress as Part
 
 WIDE = 120  # columns, where there is no terminal to ask
 
@@ -33,7 +34,7 @@ class Bars:
     """Shows the progress of training: a bar for each run in progress and one for all of them.
 
     Without a terminal it prints a line for each run that ends. It is a context, and is called with
-    every event.
+    every event. ``show_part`` shows the parts of a report that come after the runs.
     """
 
     def __init__(self, screen: Console, runs: int) -> None:
@@ -43,6 +44,7 @@ class Bars:
         self.shares: dict[Run, float] = {}  # of the runs in progress: how much is done
         self.losses: dict[Run, float | None] = {}
         self.tasks: dict[Run, TaskID] = {}
+        self.parts: dict[str, TaskID] = {}  # in progress, by title
         narrow = Column(no_wrap=True)
         self.progress = Progress(
             TextColumn(
@@ -82,6 +84,27 @@ class Bars:
             self.tasks[event.run] = task
         done = self.ended + sum(self.shares.values())
         self.progress.update(self.whole, completed=done, status=f"{self.ended}/{self.runs} runs")
+
+    def show_part(self, part: Part) -> None:
+        """Show how far a part is, with the time left as soon as it has said how much it has to do.
+
+        Without a terminal: that it begins.
+        """
+        if part.ended:
+            self.progress.remove_task(self.parts.pop(part.title))
+        elif part.title not in self.parts:
+            self.progress.update(self.whole, visible=False)
+            task = self.progress.add_task(part.title, total=None, status="starting")
+            self.parts[part.title] = task
+            if not self.screen.is_terminal:
+                self.screen.print(f"now {part.title} ...", style="dim")
+        else:
+            self.progress.update(
+                self.parts[part.title],
+                total=part.total,
+                completed=part.done,
+                status=f"{part.done}/{part.total}",
+            )
 
     def _advance(self, event: Event) -> None:
         steps = event.steps or event.step
