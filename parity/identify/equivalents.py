@@ -33,9 +33,21 @@ def indistinguishable(rule: Rule, holds: Callable[[Rule], bool]) -> list[Rule]:
                 changed = rule.replace(**{field.name: value})
             except ValueError:
                 continue
-            if repr(changed) != repr(rule) and changed not in same and holds(changed):
-                same.append(changed)
+            for known in _with_choices(changed, field.name):
+                if repr(known) != repr(rule) and known not in same and holds(known):
+                    same.append(known)
     return same
+
+
+def _with_choices(rule: Rule, name: str) -> Iterator[Rule]:
+    """The rule with every value of the fields that matter only with this number."""
+    yield rule
+    for field in dataclasses.fields(rule):
+        if name in field.metadata.get("matters_with", ()) and "choices" in field.metadata:
+            for value in field.metadata["choices"]:
+                changed = rule.replace(**{field.name: value})
+                if changed != rule:
+                    yield changed
 
 
 def _other_numbers(rule: Rule, name: str) -> list[float]:

@@ -288,7 +288,7 @@ def _fit(
 
 
 def _in_decimals(fitted: FittedRule, matrices: Matrices) -> Iterator[FittedRule]:
-    """The same with the rule that moves vectors, and all numbers as somebody may have meant them."""
+    """The same with the rule that moves vectors, and its numbers as decimals."""
     if fitted.error > NEAR:
         return
     for refined in refine_as_seen(fitted):

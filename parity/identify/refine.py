@@ -49,7 +49,7 @@ def refine_as_seen(fitted: FittedRule) -> Iterator[FittedRule]:
 
 
 def decimal_of_product(value: float) -> float:
-    """The decimal that a product of fitted numbers stands for; the value itself if there is none."""
+    """The decimal that a product of fitted numbers stands for, else the value itself."""
     decimal = shortest_decimal(value, SAME_PRODUCT * abs(value))
     return decimal if len(repr(decimal)) <= DECIMAL_LENGTH else value
 
