@@ -89,13 +89,13 @@ def fresh_trials(vectors: bool) -> list[Trial]:
     return trials
 
 
-def can_be_judged(rule: Rule) -> bool:
+def can_be_judged(rule: Rule, long: bool) -> bool:
     """True if the rule moves some element of every tensor, and its limits are of use.
 
     Some numbers make every element infinite, and some let rounding lead anywhere. Then nothing can
-    be said about any optimizer.
+    be said about any optimizer. ``long`` asks that of the trial of many steps, too.
     """
-    evidence = gather(BlackBox(BOX, blind(rule)), long=False)
+    evidence = gather(BlackBox(BOX, blind(rule)), long)
     for observation in evidence.observations:
         for name, thetas in observation.trajectory.thetas.items():
             moved = np.isfinite(thetas[-1]) & (thetas[-1] != observation.trajectory.begin[name])
