@@ -1,7 +1,7 @@
 """Write fitted hyperparameters as a person would: short decimals, defaults, zeros."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -96,7 +96,7 @@ def known_defaults(rule: Rule, name: str, dialect: str) -> list[float]:
     return list(dict.fromkeys([*defaults, fields[name].default]))
 
 
-def replace_if_allowed(rule: Rule, values: Numbers) -> Rule | None:
+def replace_if_allowed(rule: Rule, values: Mapping[str, Any]) -> Rule | None:
     """The rule with these values; None if it does not allow them."""
     try:
         return rule.replace(**values)

@@ -11,7 +11,7 @@ import numpy as np
 from samestep.parity.natives.interpretations import MACHINE_EPSILON
 from samestep.reference import ASGD, Adafactor, Adagrad, Decay, Epsilon, Muon, Rule, ScheduleFree
 
-from .decimals import known_defaults, round_values, shortest_decimal
+from .decimals import known_defaults, replace_if_allowed, round_values, shortest_decimal
 from .trials import PROBE_STEPS
 
 FACTOR = 2.0  # a number is multiplied by it to see whether it makes a difference
@@ -45,8 +45,8 @@ def _with_choices(rule: Rule, name: str) -> Iterator[Rule]:
     for field in dataclasses.fields(rule):
         if name in field.metadata.get("matters_with", ()) and "choices" in field.metadata:
             for value in field.metadata["choices"]:
-                changed = rule.replace(**{field.name: value})
-                if changed != rule:
+                changed = replace_if_allowed(rule, {field.name: value})
+                if changed and changed != rule:
                     yield changed
 
 
