@@ -7,7 +7,6 @@ from typing import Any
 
 from samestep.reference import Rule, dialects
 
-from .family import Numbers
 from .fit import FRACTIONS
 
 DIGITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12)  # accuracies of fitted numbers, as powers of ten
