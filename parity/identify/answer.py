@@ -11,17 +11,21 @@ from samestep.parity.runners.specs import OptimizerSpec
 from samestep.parity.runners.worker import Workshop
 from samestep.reference import RULES, Adagrad, Rule, ScheduleFree
 
-from .decimals import round_values, simplify, text_length
+from .decimals import replace_if_allowed, round_values, simplify, text_length
 from .equivalents import indistinguishable, rewrite
+from .family import TINY
 from .faulty import explanation_by_a_fault
 from .fit import FittedRule
 from .judge import AcceptedRule, Judgement, TrialResult, is_close, judge, rounding_limits
 from .native_calls import find_native, spell_calls
-from .observe import BlackBox, Evidence, Run, gather
+from .observe import BlackBox, Evidence, Observation, Run, gather
 from .propose import COARSE_ROUNDINGS, coarse_muons, propose
+from .refine import refine
+from .signs import edges
 
 CLOSE_TO_NATIVE = 1e-4  # a share of the path: nearer, it may be a native with an unknown deviation
 PLACE_DIGITS = 6  # of fitted numbers: where they and the error agree, two fits are one
+NEGLIGIBLE = 1.5 * TINY  # where a fitted number is taken to be zero
 MOST_NATIVES = 8  # calls whose native is tried
 
 
@@ -109,7 +113,10 @@ def _judge_fitted(fitted: FittedRule, evidence: Evidence) -> Judgement:
     dialect = evidence.dialect
     observations = evidence.observations
     if not fitted.names:
-        return judge(fitted.rule, dialect, observations)
+        judgement = judge(fitted.rule, dialect, observations)
+        if judgement.holds:
+            return judge(fitted.rule, dialect, _with_edges(fitted.rule, evidence))
+        return judgement
     limits = rounding_limits(Interpretation(fitted.rule), observations[0])
     judgements = []
     for rule in _ways_to_write(fitted, dialect):
@@ -118,6 +125,16 @@ def _judge_fitted(fitted: FittedRule, evidence: Evidence) -> Judgement:
             if judgements[-1].holds:
                 break
     return max(judgements, key=_progress)
+
+
+def _with_edges(rule: Rule, evidence: Evidence) -> list[Observation]:
+    """All observations, and one that tells the numbers of a rule that steps by a sign."""
+    trial = edges(rule)
+    if trial is None:
+        return evidence.observations
+    dtype = evidence.dtypes[0]
+    seen = Observation(trial, dtype, evidence.box.trajectory(trial, dtype))
+    return [*evidence.observations, seen]
 
 
 def _progress(judgement: Judgement) -> tuple[bool, int, float]:
@@ -129,17 +146,30 @@ def _ways_to_write(fitted: FittedRule, dialect: str) -> list[Rule]:
     """Ways to write a fitted rule, the plainest first."""
     rounded = list(round_values(fitted.rule, fitted.names))
     rewritten = list(rewrite(fitted.rule, dialect))
-    ways = [*rounded, *rewritten]
+    ways = [*rounded, *refine(fitted), *rewritten]
     if isinstance(fitted.rule, ScheduleFree):
         ways = [*rewritten, *rounded]
     if isinstance(fitted.rule, Adagrad):  # two numbers of few digits mean the same as one of many
         ways = sorted(ways, key=text_length)
-    return [*ways, fitted.rule]
+    return [*ways, fitted.rule, *_without_negligible([*ways, fitted.rule], fitted.names)]
+
+
+def _without_negligible(rules: Sequence[Rule], names: Sequence[str]) -> Iterator[Rule]:
+    """The rules with zero for numbers that are almost zero, where there are any.
+
+    An epsilon of zero is told from a tiny one only where a gradient is zero.
+    """
+    for rule in rules:
+        tiny = [name for name in names if 0 < getattr(rule, name) <= NEGLIGIBLE]
+        if tiny:
+            zeroed = replace_if_allowed(rule, dict.fromkeys(tiny, 0.0))
+            if zeroed:
+                yield zeroed
 
 
 def _identified(evidence: Evidence, judgement: Judgement) -> Identity:
     """The identity of an optimizer for which a rule holds."""
-    allows = AcceptedRule(judgement, evidence.observations).allows
+    allows = AcceptedRule(judgement, _with_edges(judgement.rule, evidence)).allows
     simple = simplify(judgement.rule, allows, evidence.dialect)
     final = judge(simple, evidence.dialect, evidence.observations)
     if not final.holds:  # it is within the limits of the first rule, but not within its own

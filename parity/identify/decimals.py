@@ -1,13 +1,12 @@
 """Write fitted hyperparameters as a person would: short decimals, defaults, zeros."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from samestep.reference import Rule, dialects
 
-from .family import Numbers
 from .fit import FRACTIONS
 
 DIGITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12)  # accuracies of fitted numbers, as powers of ten
@@ -96,7 +95,7 @@ def known_defaults(rule: Rule, name: str, dialect: str) -> list[float]:
     return list(dict.fromkeys([*defaults, fields[name].default]))
 
 
-def replace_if_allowed(rule: Rule, values: Numbers) -> Rule | None:
+def replace_if_allowed(rule: Rule, values: Mapping[str, Any]) -> Rule | None:
     """The rule with these values; None if it does not allow them."""
     try:
         return rule.replace(**values)

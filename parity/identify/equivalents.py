@@ -11,7 +11,7 @@ import numpy as np
 from samestep.parity.natives.interpretations import MACHINE_EPSILON
 from samestep.reference import ASGD, Adafactor, Adagrad, Decay, Epsilon, Muon, Rule, ScheduleFree
 
-from .decimals import known_defaults, round_values, shortest_decimal
+from .decimals import known_defaults, replace_if_allowed, round_values, shortest_decimal
 from .trials import PROBE_STEPS
 
 FACTOR = 2.0  # a number is multiplied by it to see whether it makes a difference
@@ -33,9 +33,21 @@ def indistinguishable(rule: Rule, holds: Callable[[Rule], bool]) -> list[Rule]:
                 changed = rule.replace(**{field.name: value})
             except ValueError:
                 continue
-            if repr(changed) != repr(rule) and changed not in same and holds(changed):
-                same.append(changed)
+            for known in _with_choices(changed, field.name):
+                if repr(known) != repr(rule) and known not in same and holds(known):
+                    same.append(known)
     return same
+
+
+def _with_choices(rule: Rule, name: str) -> Iterator[Rule]:
+    """The rule with every value of the fields that matter only with this number."""
+    yield rule
+    for field in dataclasses.fields(rule):
+        if name in field.metadata.get("matters_with", ()) and "choices" in field.metadata:
+            for value in field.metadata["choices"]:
+                changed = replace_if_allowed(rule, {field.name: value})
+                if changed and changed != rule:
+                    yield changed
 
 
 def _other_numbers(rule: Rule, name: str) -> list[float]:

@@ -50,6 +50,7 @@ BETA2_OF_RADAM = (  # dense where RAdam takes a step more or less before it adap
     0.5, 0.65, 0.7, 0.75, 0.78, 0.8, 0.82, 0.84, 0.86, 0.88, 0.9, 0.92, 0.95, 0.98, 0.99, 0.999,
     0.9999,
 )  # fmt: skip
+LARGEST_BETA1 = 0.99999
 USUAL_LAMBD = 1e-4  # the default of torch's ASGD
 NADAM_BASE = 0.96  # NAdam's momentum grows with this number to the power of the step
 OUTSIDE = {"epsilon_at": Epsilon.OUTSIDE}
@@ -127,13 +128,14 @@ ASGD_FAMILIES = (
 
 
 def _start_radam(point: Numbers, flags: Flags, features: Features) -> Numbers:
-    return {"lr": features.slope}
+    """Its second step is not yet adaptive, so that it shows beta1."""
+    return {"lr": features.slope, "beta1": min(features.blend, LARGEST_BETA1)}
 
 
 RADAM = Family(
     RAdam,
     _start_radam,
-    {"beta1": (0.6, 0.9), "beta2": BETA2_OF_RADAM, "epsilon": (1e-9, 1e-6, 1e-3)},
+    {"beta2": BETA2_OF_RADAM, "epsilon": (1e-11, 1e-9, 1e-8, 1e-7, 1e-5, 1e-3, 1e-1)},
     [HAT, OUTSIDE],
 )
 

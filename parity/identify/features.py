@@ -35,6 +35,9 @@ class Features:
     nothing, 0 if every gradient moves something. ``relative_length``: the root mean square of a
     whole tensor's step over that of the tensor, without the shrinking.
 
+    ``blend``: the ``beta1`` of the corrected running mean of gradients that the second step follows
+    where steps are proportional to it.
+
     ``elementwise``: elements of a vector do not influence each other. ``shape_matters``: a
     matrix is not moved as the vector of its elements is. ``sizes`` and ``lengths``: gradients of
     all sizes, and how long a step each makes from zero.
@@ -52,6 +55,7 @@ class Features:
     coupled_decay: float
     dead_zone: float
     relative_length: float
+    blend: float
     elementwise: bool
     shape_matters: bool
     sizes: tuple[float, ...]
@@ -100,6 +104,7 @@ def measure_features(trajectory: Trajectory, trial: Trial) -> Features:
         coupled_decay=_coupled_decay((np.abs(begin), moved), (sizes, lengths)),
         dead_zone=_dead_zone(sizes, lengths),
         relative_length=_relative_length(trial, trajectory, shrink or 0.0),
+        blend=_blend(trajectory.thetas["zero"], trial.gradients["zero"]),
         elementwise=_moves_alike(trajectory, "part", "plain"),
         shape_matters=not _moves_alike(trajectory, "folded", "plain"),
         sizes=tuple(map(float, sizes)),
@@ -131,6 +136,19 @@ def _moves_alike(trajectory: Trajectory, name: str, whole: str) -> bool:
     same = (first == second) | (np.isnan(first) & np.isnan(second))
     with np.errstate(invalid="ignore"):
         return bool((same | (np.abs(first.astype(np.float64) - second) <= room)).all())
+
+
+def _blend(thetas: np.ndarray, gradients: np.ndarray) -> float:
+    """The beta1 for which the second step is (beta1 g1 + g2) / (1 + beta1), from 0 to 1.
+
+    ``thetas`` and ``gradients`` (steps, elements); the median over the elements.
+    """
+    with np.errstate(all="ignore"):
+        slopes = thetas[0].astype(np.float64) / gradients[0]
+        second = (thetas[1].astype(np.float64) - thetas[0]) / slopes
+        blends = (gradients[1] - second) / (second - gradients[0])
+    blends = blends[np.isfinite(blends)]
+    return float(np.clip(np.median(blends), 0.0, 1.0)) if len(blends) else 0.0
 
 
 def _relative_length(trial: Trial, trajectory: Trajectory, shrink: float) -> float:

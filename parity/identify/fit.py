@@ -3,7 +3,7 @@
 The result is a proposal. How near it comes decides nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,11 +40,15 @@ POSITIVE = (
 
 
 class FittedRule(NamedTuple):
-    """A rule, its error, and the names of its fields that were fitted."""
+    """A rule, its error, and the names of its fields that were fitted.
+
+    ``data`` are the steps that it was fitted to, None if its numbers were read off the steps.
+    """
 
     rule: Rule
     error: float
     names: tuple[str, ...]
+    data: FitData | None = None
 
     @property
     def numbers(self) -> Numbers:
@@ -59,11 +63,15 @@ def exact_rule(rule: Rule) -> FittedRule:
 
 @np.errstate(all="ignore")
 def fit(
-    template: RuleTemplate, start: Numbers, data: FitData, iterations: int = ITERATIONS
+    template: RuleTemplate,
+    start: Numbers,
+    data: FitData,
+    iterations: int = ITERATIONS,
+    exact: float = EXACT,
 ) -> FittedRule | None:
     """The rule that comes nearest to the data, searched from ``start``.
 
-    None if the rule does not allow the start values.
+    The search ends at an error of ``exact``. None if the rule does not allow the start values.
     """
     from scipy.optimize import least_squares  # an extra, and slow to import
 
@@ -73,7 +81,7 @@ def fit(
         first = problem.fitted(point)
     except ValueError:
         return None
-    if first.error < EXACT or not start:
+    if first.error < exact or not start:
         return first
     solution = least_squares(
         problem.residuals,
@@ -84,15 +92,20 @@ def fit(
         xtol=None,
         gtol=None,  # it is absolute, and residuals get very small
         max_nfev=int(EVALUATIONS * iterations),
-        callback=_stop_if_exact,
+        callback=_stop_at(exact),
     )
     better = root_mean_square(solution.fun) < first.error
     return problem.fitted(solution.x) if better else first
 
 
-def _stop_if_exact(intermediate_result: Any) -> None:
-    if root_mean_square(intermediate_result.fun) < EXACT:
-        raise StopIteration
+def _stop_at(exact: float) -> Callable[..., None]:
+    """A function that ends SciPy's search at this error."""
+
+    def stop(intermediate_result: Any) -> None:
+        if root_mean_square(intermediate_result.fun) < exact:
+            raise StopIteration
+
+    return stop
 
 
 class _Problem(NamedTuple):
@@ -110,7 +123,7 @@ class _Problem(NamedTuple):
     def fitted(self, point: np.ndarray) -> FittedRule:
         """The rule at a point and its error; ValueError if there is none."""
         rule = self.rule(point)
-        return FittedRule(rule, self.data.error(rule), self.names)
+        return FittedRule(rule, self.data.error(rule), self.names, self.data)
 
     def residuals(self, point: np.ndarray) -> np.ndarray:
         """The residuals (size,) at a point; the largest possible where there is no rule."""
@@ -167,6 +180,31 @@ def _slope(residuals: np.ndarray, above: tuple[int, float], below: tuple[int, fl
     if high <= low:
         return np.zeros(residuals.shape[1])
     return np.asarray((residuals[high_row] - residuals[low_row]) / (high - low))
+
+
+@np.errstate(all="ignore")
+def accuracies(fitted: FittedRule) -> Numbers:
+    """How well the data determine each fitted number: the relative accuracy of ``round_value``.
+
+    It is what the error of the fit leaves open while all other numbers move along. It differs much
+    between numbers: beside a large accumulator a small epsilon shows in a few digits alone.
+    """
+    if fitted.data is None:
+        return {}
+    fixed = {name: getattr(fitted.rule, name) for name in fitted.rule.names()}
+    fixed = {name: value for name, value in fixed.items() if name not in fitted.names}
+    problem = _Problem(RuleTemplate(type(fitted.rule), fixed), fitted.names, fitted.data)
+    point = np.array([_coordinate(name, value) for name, value in fitted.numbers.items()])
+    slopes = problem.derivatives(point)
+    lengths = np.maximum(np.sqrt(np.sum(slopes**2, axis=0)), UNIT_ROUNDOFF)
+    inverse = np.linalg.pinv(slopes / lengths)
+    noise = max(fitted.error, UNIT_ROUNDOFF)
+    spreads = noise * np.sqrt(np.sum(inverse**2, axis=1)) / lengths
+    by_name = {}
+    for (name, value), spread in zip(fitted.numbers.items(), spreads, strict=True):
+        relative = name in FRACTIONS or name in POSITIVE
+        by_name[name] = float(spread) if relative else float(spread) / max(abs(value), TINY)
+    return by_name
 
 
 def _coordinate(name: str, value: float) -> float:

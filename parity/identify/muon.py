@@ -20,7 +20,8 @@ from .fit import EXACT, ITERATIONS, FittedRule, fit, rank_starts
 from .fit_data import FitData, fit_data
 from .observe import Observation
 from .polynomial import find_polynomials
-from .search import HOPELESS, reseed_vanished
+from .refine import decimal_of_product, refine_as_seen, split_rate
+from .search import HOPELESS, drop_negligible, reseed_vanished
 from .trials import idle_matrix
 
 MATRICES = ("matrix", "wide", "folded")  # the probes that are matrices
@@ -35,6 +36,8 @@ USUAL_POLYNOMIAL = {"a": 3.4445, "b": -4.7750, "c": 2.0315}
 MOST_STEPS = 7  # of the polynomial
 NEAR = 1e-3  # the error of a grid point that may become exact
 BEST = 6  # templates that are fitted
+PRODUCTS = ("weight_decay", "adam_weight_decay", "lr_scale", "adam_lr_scale", "a", "b", "c")
+JOINED_DIGITS = 6  # of a product of two numbers with three digits
 SHARED = ("lr", "decay")  # fields that matrices and vectors have in common
 LIKELY_SHAPES: tuple[Flags, ...] = (  # torch's two choices
     {"shape_scale": ShapeScale.ASPECT_RATIO},
@@ -95,13 +98,16 @@ def look_at_matrices(
 def _fallback(adam: Adam | None) -> dict[str, Any]:
     if adam is None:
         return {"adam": False}
+    lr, scale = split_rate(adam.lr)
+    shrinks = adam.decay is not Decay.COUPLED  # by its product with lr itself
     fields = {
         "adam": True,
-        "lr": adam.lr,
+        "lr": lr,
+        "adam_lr_scale": scale,
         "adam_beta1": adam.beta1,
         "adam_beta2": adam.beta2,
         "adam_epsilon": adam.epsilon,
-        "adam_weight_decay": adam.weight_decay,
+        "adam_weight_decay": adam.weight_decay * (adam.lr / lr if shrinks and lr else 1.0),
     }
     return {**fields, "decay": adam.decay} if adam.weight_decay else fields
 
@@ -124,7 +130,10 @@ def propose_muon(matrices: Matrices) -> list[FittedRule]:
     fitted = _fit_best(matrices, _usual_templates(matrices))
     if not fitted or fitted[0].error > NEAR:
         fitted += _fit_best(matrices, _templates_of_polynomials(matrices))
-    return [_with_fallback(rule, matrices) for rule in sorted(fitted, key=_error)]
+    written: list[FittedRule] = []
+    for rule in sorted(fitted, key=_error):
+        written += [*_in_decimals(rule, matrices), _with_fallback(rule, matrices)]
+    return written
 
 
 def _error(fitted: FittedRule) -> float:
@@ -272,7 +281,36 @@ def _fit(
         data = matrices.data(matrices.observation.trial.steps)
         numbers = reseed_vanished(fitted, data)
         fitted = fit(template, numbers, data, MANY_ITERATIONS) or fitted
+        smaller = drop_negligible(fitted, data)
+        if smaller is not fitted:
+            fitted = fit(template, smaller.numbers, data, MANY_ITERATIONS) or fitted
     return [(fitted, template)]
+
+
+def _in_decimals(fitted: FittedRule, matrices: Matrices) -> Iterator[FittedRule]:
+    """The same with the rule that moves vectors, and its numbers as decimals."""
+    if fitted.error > NEAR:
+        return
+    for refined in refine_as_seen(fitted):
+        rule = refined.rule.replace(**matrices.fallback)
+        assert isinstance(rule, Muon)
+        rule = rule if rule.adam else _with_split_rate(rule)
+        products = {name: decimal_of_product(getattr(rule, name)) for name in PRODUCTS}
+        lr = float(str(np.float32(rule.lr)))  # the shortest decimal that is this number in float32
+        yield FittedRule(rule.replace(**products, lr=lr), refined.error, ())
+
+
+def _with_split_rate(rule: Muon) -> Muon:
+    """The rule whose rate is a product, with the rate and the factor by itself."""
+    joined = rule.ns_steps == 1  # then the polynomial is a factor, too
+    factor = rule.a if joined else 1.0
+    lr, scale = split_rate(rule.lr * rule.lr_scale * factor, JOINED_DIGITS if joined else 0)
+    changes: Numbers = {"lr": lr, "lr_scale": 1.0 if joined else scale}
+    if joined and rule.a:
+        changes |= {name: getattr(rule, name) * scale / rule.a for name in "abc"}
+    if rule.decay is not Decay.COUPLED and lr:
+        changes["weight_decay"] = rule.weight_decay * rule.lr / lr
+    return rule.replace(**changes)
 
 
 def _with_fallback(fitted: FittedRule, matrices: Matrices) -> FittedRule:

@@ -14,6 +14,7 @@ from .features import Features, measure_features
 from .fit import FittedRule, exact_rule
 from .muon import look_at_matrices, propose_muon, propose_usual_muon
 from .observe import Evidence, Observation
+from .refine import refine_as_seen
 from .search import round_fitted, search
 from .signs import SignSteps, propose_signs
 
@@ -77,8 +78,10 @@ def _may_move_vectors_of_muon(rule: Rule, features: Features) -> bool:
 def _plain(fitted: FittedRule, probes: Observation) -> Adam:
     """The fitted Adam in short decimals, as far as vectors tell."""
     rounded = next(round_fitted(fitted, probes, ELEMENTWISE))
-    assert isinstance(rounded, Adam)
-    return rounded
+    refined = (known.rule for known in refine_as_seen(fitted) if known.error <= 2 * fitted.error)
+    plain = next(refined, rounded)
+    assert isinstance(plain, Adam)
+    return plain
 
 
 def coarse_muons(probes: Observation) -> Iterator[Rule]:

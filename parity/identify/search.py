@@ -177,14 +177,14 @@ def _fit_fully(observation: Observation, variant: Variant, fitted: FittedRule) -
         before = data.error(fitted.rule)
         fitted = fit(variant.template, start, data, iterations) or fitted
         if fitted.error < EXACT:
-            return _drop_negligible(fitted, data)
+            return drop_negligible(fitted, data)
         ended = fitted.error > ALMOST or fitted.error > (1 - LEAST_GAIN) * before
         if steps == all_steps and ended:
             break
     return fitted
 
 
-def _drop_negligible(fitted: FittedRule, data: FitData) -> FittedRule:
+def drop_negligible(fitted: FittedRule, data: FitData) -> FittedRule:
     """Set fitted numbers to almost zero, or to zero, if that does not increase the error.
 
     A fit that is exact leaves them anywhere below what the mean error shows, and a few elements

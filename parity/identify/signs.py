@@ -27,6 +27,9 @@ WIDEST_BRACKET = (1e-9, 1e6)
 ROUNDING = 8  # units in the last place that a step may be off, where it is read off two positions
 SAME_RATIO = 1e-6  # ratios of lengths this close (relative) are taken to be equal
 
+# gradients beside a threshold, as factors of it
+BESIDE = 1 + np.concatenate([-(10.0 ** -np.arange(1, 8)), 10.0 ** -np.arange(1, 8)])
+
 RunTrial = Callable[[Trial], Trajectory]
 
 
@@ -242,6 +245,22 @@ def _read_lion(steps: SignSteps, pull: _Pull) -> Iterator[Numbers]:
     first_part = second.middle + added
     beta2 = 0.0 if third_changed.all() else (third.middle + 2 * added) / first_part + added
     yield {"lr": lr, "beta1": first_part / (first_part + 1 - beta2), "beta2": beta2}
+
+
+def edges(rule: Rule) -> Trial | None:
+    """A trial with gradients on both sides of those at which the steps of Lion change their sign.
+
+    Other gradients tell its numbers but roughly. None if the rule is not Lion, or if its past makes
+    no difference.
+    """
+    if not isinstance(rule, Lion) or not 0 < rule.beta1 < 1:
+        return None
+    added = rule.lr * rule.weight_decay if rule.decay is Decay.COUPLED else 0.0
+    first_part = rule.beta1 * (1 - rule.beta2) / (1 - rule.beta1)
+    second = first_part - added
+    third = (rule.beta2 - added) * first_part - 2 * added
+    groups = [threshold * BESIDE for threshold in (second, third) if threshold > 0]
+    return sign_thresholds(groups[0], groups[-1]) if groups else None
 
 
 def _has_one_edge(changed: np.ndarray) -> bool:

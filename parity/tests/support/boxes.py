@@ -65,33 +65,37 @@ def assert_is_indistinguishable(identity: Identity, rule: Rule) -> None:
     assert identity.rule, (identity.nearest, identity.results)
     if repr(rule) in {repr(known) for known in (identity.rule, *identity.indistinguishable)}:
         return
-    for trial in fresh_trials():
+    for trial in fresh_trials(vectors=not isinstance(rule, Muon) or rule.adam):
         observation = Observation(trial, "float64", run_rule(rule, trial, "float64"))
         result = compare_on_trial(Interpretation(identity.rule), observation)
         assert result.holds, (rule, identity.rule, identity.indistinguishable, result.verdict)
 
 
-def fresh_trials() -> list[Trial]:
-    """Gradients of several sizes for vectors and matrices, with a learning rate that changes."""
+def fresh_trials(vectors: bool) -> list[Trial]:
+    """Gradients of several sizes, with a learning rate that changes, for matrices and vectors.
+
+    Without ``vectors`` for matrices alone: Muon without Adam refuses all else.
+    """
+    shapes = [shape for shape in FRESH_SHAPES if vectors or len(shape) == 2]
     trials = []
     for seed, size in enumerate((1e-6, 1e-2, 1.0, 1e2)):
-        start = {str(shape): normal(shape, FRESH_SEED + seed) for shape in FRESH_SHAPES}
+        start = {str(shape): normal(shape, FRESH_SEED + seed) for shape in shapes}
         gradients = {
             str(shape): size * normal((FRESH_STEPS, *shape), FRESH_SEED + 10 + seed)
-            for shape in FRESH_SHAPES
+            for shape in shapes
         }
         factors = np.where(np.arange(FRESH_STEPS) % 40 < 20, 1.0, 0.25)
         trials.append(of_arrays(start, gradients, factors))
     return trials
 
 
-def can_be_judged(rule: Rule) -> bool:
+def can_be_judged(rule: Rule, long: bool) -> bool:
     """True if the rule moves some element of every tensor, and its limits are of use.
 
     Some numbers make every element infinite, and some let rounding lead anywhere. Then nothing can
-    be said about any optimizer.
+    be said about any optimizer. ``long`` asks that of the trial of many steps, too.
     """
-    evidence = gather(BlackBox(BOX, blind(rule)), long=False)
+    evidence = gather(BlackBox(BOX, blind(rule)), long)
     for observation in evidence.observations:
         for name, thetas in observation.trajectory.thetas.items():
             moved = np.isfinite(thetas[-1]) & (thetas[-1] != observation.trajectory.begin[name])
