@@ -17,6 +17,7 @@ from .groups import BETAS, Agreement, betas, has_betas
 from .hooks import hooked
 from .state import Loading
 from .stepper import Stepper, for_compiler
+from .tiered import TieredStepper
 from .trace import Move, compute_dtype, rule_form
 
 # Elements of a piece: a step's arrays and its results, some ten times 128 KiB, stay near a core.
@@ -38,20 +39,23 @@ class Optimizer(torch.optim.Optimizer):
     float16 and bfloat16 are computed in float32 and rounded once a step, parameters and state
     alike. Sparse gradients are made dense, duplicates summed.
 
-    With ``compiled=True`` the steps have the same bits and are taken in compiled code: for all
-    tensors together, traced once for all step numbers, learning rates and other numbers of the
-    rule, without the cost of ``torch.compile`` at each call. ``torch.compile(optimizer.step)``
-    works, too. Otherwise steps are eager.
+    Steps begin eagerly. As soon as that has lost the time that compiling takes they are compiled,
+    with the same bits: for all tensors together, once for all step numbers, learning rates and
+    other numbers of the rule, without the cost of ``torch.compile`` at each call. Where they cannot
+    be compiled they stay eager; ``how()`` says why. With ``compiled=True`` they are compiled from
+    the first on, and with ``compiled=False`` never; neither are they, by default, where the
+    environment variable SAMESTEP_COMPILED is 0. ``torch.compile(optimizer.step)`` works, too.
 
     Raises ValueError for complex or integer parameters and for hyperparameters out of range.
     """
 
     def __init__(
-        self, params: Any, rule: Any = None, *, compiled: bool = False, **others: Any
+        self, params: Any, rule: Any = None, *, compiled: bool | None = None, **others: Any
     ) -> None:
         require_no_others(others, rule)
         require_rule(rule, params)
-        require("compiled", compiled, bool, "True or False")
+        if compiled is not None:
+            require("compiled", compiled, bool, "True or False")
         if isinstance(params, torch.nn.Module):
             raise WrongArgument(
                 f"params must be a model's parameters, got {shown(params)}; write "
@@ -147,14 +151,23 @@ class Optimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         compiling = torch.compiler.is_compiling()
-        if self.compiled and not compiling:
-            self._stepper.take(moves_of(self))
-        else:
+        if compiling:
             with torch.no_grad():
                 for move in moves_of(self, compiling):
-                    for piece in (move,) if compiling else pieces_of(move):
-                        apply_move(*piece)
+                    apply_move(*move)
+        elif self.compiled is None:
+            self._tiered.take(moves_of(self))
+        elif self.compiled:
+            self._stepper.take(moves_of(self))
+        else:
+            step_eagerly(moves_of(self))
         return loss
+
+    def how(self) -> str:
+        """Which way steps go, "eager" or "compiled", and why: a line to read."""
+        if self.compiled is None:
+            return self._tiered.how()
+        return self._stepper.how() if self.compiled else "eager, for compiled=False says so"
 
     @torch.no_grad()
     def eval(self) -> None:
@@ -229,7 +242,13 @@ class Optimizer(torch.optim.Optimizer):
 
     @functools.cached_property
     def _stepper(self) -> Stepper:
+        """Of steps that are compiled because it was asked for."""
         return Stepper(apply_move, COUPLED)
+
+    @functools.cached_property
+    def _tiered(self) -> TieredStepper:
+        """Of steps that are compiled when it pays."""
+        return TieredStepper(apply_move, COUPLED, step_eagerly)
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for a copy, which compiles anew."""
@@ -256,6 +275,14 @@ def apply_move(
     theta.copy_(moved)
     for name, value in new.items():
         state[name].copy_(value)
+
+
+@torch.no_grad()
+def step_eagerly(moves: Iterable[Move], _: Any = None) -> None:
+    """Take one step of each tensor, by operations of torch one after another."""
+    for move in moves:
+        for piece in pieces_of(move):
+            apply_move(*piece)
 
 
 def pieces_of(move: Move) -> Iterator[Move]:
