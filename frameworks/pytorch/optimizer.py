@@ -15,6 +15,7 @@ from samestep.reference.checks import require, require_no_others, require_rule
 from . import namespace
 from .groups import BETAS, Agreement, betas, has_betas
 from .hooks import hooked
+from .recorded import EagerSteps
 from .state import Loading
 from .stepper import Stepper, for_compiler
 from .tiered import TieredStepper
@@ -160,7 +161,7 @@ class Optimizer(torch.optim.Optimizer):
         elif self.compiled:
             self._stepper.take(moves_of(self))
         else:
-            step_eagerly(moves_of(self))
+            self._eager.take(moves_of(self))
         return loss
 
     def how(self) -> str:
@@ -248,7 +249,11 @@ class Optimizer(torch.optim.Optimizer):
     @functools.cached_property
     def _tiered(self) -> TieredStepper:
         """Of steps that are compiled when it pays."""
-        return TieredStepper(apply_move, COUPLED, step_eagerly)
+        return TieredStepper(apply_move, COUPLED, self._eager.take)
+
+    @functools.cached_property
+    def _eager(self) -> EagerSteps:
+        return EagerSteps(apply_in_pieces, COUPLED)
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for a copy, which compiles anew."""
@@ -277,12 +282,10 @@ def apply_move(
         state[name].copy_(value)
 
 
-@torch.no_grad()
-def step_eagerly(moves: Iterable[Move], _: Any = None) -> None:
-    """Take one step of each tensor, by operations of torch one after another."""
-    for move in moves:
-        for piece in pieces_of(move):
-            apply_move(*piece)
+def apply_in_pieces(move: Move) -> None:
+    """Take the step of one tensor, by operations that make new tensors."""
+    for piece in pieces_of(move):
+        apply_move(*piece)
 
 
 def pieces_of(move: Move) -> Iterator[Move]:

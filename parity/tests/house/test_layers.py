@@ -149,6 +149,7 @@ def test_frameworks_have_the_same_files() -> None:
             "groups.py",
             "hooks.py",
             "inductor.py",
+            "recorded.py",
             "stepper.py",
             "tiered.py",
             "tiers.py",
