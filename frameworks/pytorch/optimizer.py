@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -21,8 +21,6 @@ from .stepper import Stepper, for_compiler
 from .tiered import TieredStepper
 from .trace import Move, compute_dtype, rule_form
 
-# Elements of a piece: a step's arrays and its results, some ten times 128 KiB, stay near a core.
-PIECE = 2**15
 # The rules in which elements of a tensor act on each other.
 COUPLED = (LAMB, Adafactor, Muon)
 
@@ -154,7 +152,7 @@ class Optimizer(torch.optim.Optimizer):
         compiling = torch.compiler.is_compiling()
         if compiling:
             with torch.no_grad():
-                for move in moves_of(self, compiling):
+                for move in _moves_for_compiler(self):
                     apply_move(*move)
         elif self.compiled is None:
             self._tiered.take(moves_of(self))
@@ -253,7 +251,7 @@ class Optimizer(torch.optim.Optimizer):
 
     @functools.cached_property
     def _eager(self) -> EagerSteps:
-        return EagerSteps(apply_in_pieces, COUPLED)
+        return EagerSteps(apply_move, COUPLED)
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for a copy, which compiles anew."""
@@ -282,39 +280,10 @@ def apply_move(
         state[name].copy_(value)
 
 
-def apply_in_pieces(move: Move) -> None:
-    """Take the step of one tensor, by operations that make new tensors."""
-    for piece in pieces_of(move):
-        apply_move(*piece)
-
-
-def pieces_of(move: Move) -> Iterator[Move]:
-    """Cut the move into pieces that stay in the cache from one operation to the next.
-
-    A move whose elements act on each other stays whole. State that is one number is copied, so
-    that every piece begins alike; it is written after the last piece.
-    """
-    theta, gradient, state, rule, c = move
-    numbers = {name: value for name, value in state.items() if not value.ndim}
-    names = [name for name in state if name not in numbers]
-    arrays = theta, gradient, *(state[name] for name in names)
-    contiguous = all(x.shape == theta.shape and x.is_contiguous() for x in arrays)
-    if theta.numel() <= PIECE or not contiguous or isinstance(rule, COUPLED):
-        yield move
-        return
-    for theta, gradient, *values in zip(*(x.view(-1).split(PIECE) for x in arrays), strict=True):
-        copies = {name: value.clone() for name, value in numbers.items()}
-        yield Move(theta, gradient, dict(zip(names, values, strict=True)) | copies, rule, c)
-    for name, value in numbers.items():
-        value.copy_(copies[name])
-
-
-@torch.compiler.disable
 def moves_of(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
     """The moves of all tensors that have a gradient, with their steps counted.
 
-    It is scalar work and stays out of compiled code. With ``compiling`` the moves are made for the
-    public ``torch.compile``.
+    With ``compiling`` the moves are made for the public ``torch.compile``.
     """
     optimizer.check_training("step()")
     moves = []
@@ -335,6 +304,12 @@ def moves_of(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
             move = Move(theta, gradient, arrays, rule, coefficients[t])
             moves.append(for_compiler(*move) if compiling else move)
     return moves
+
+
+@torch.compiler.disable
+def _moves_for_compiler(optimizer: Optimizer) -> list[Move]:
+    """It is scalar work and stays out of compiled code."""
+    return moves_of(optimizer, compiling=True)
 
 
 def _options(rule: Any, name: str) -> dict[str, Any]:

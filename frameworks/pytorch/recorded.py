@@ -7,13 +7,15 @@ their old content. Large tensors are cut into pieces that stay in the cache of a
 operation to the next. The operations, their order and their operands are those of ``update``, and
 so are the bits.
 
-A rule whose elements act on each other is not recorded, nor are tensors of other devices and
-layouts: ``Unrecordable``.
+A rule whose elements act on each other is not recorded, nor is a real power, whose exponent torch
+takes in double precision, nor are tensors of other devices and layouts. Their steps make new
+tensors.
 """
 
+import functools
 import math
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +23,18 @@ import torch
 
 from samestep.reference import Rule
 
-from .trace import C_TYPES, Move, compute_dtype, rule_form
+from .inductor import Tensors, layout_guard
+from .trace import C_TYPES, PLAIN, Apply, Move, compute_dtype, rule_form, tensors_of
 
-LARGEST_PIECE = 2**15  # elements; torch begins to use threads beyond, which would cost more here
+LARGEST_PIECE = 2**17  # elements
+SERIAL = 2**15  # elements; beyond, torch gives parts to its threads, which costs more here
 SMALLEST_PIECE = 2**13  # below, calling an operation takes longer than the operation
 MOST_SHAPES = 256  # whose views of the buffers are kept
+
+SECOND_CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
+USUAL_CACHE = 2**20
+
+THETA, GRADIENT = 0, 1  # their registers; those of states follow
 
 Function = Callable[..., Any]
 
@@ -151,7 +160,8 @@ class Recording:
 
 def square_root(x: torch.Tensor, *, out: torch.Tensor) -> None:
     """The correctly rounded root, by NumPy on the same memory: see ``namespace``."""
-    np.sqrt(x.detach().numpy(), out=out.numpy())
+    with np.errstate(invalid="ignore"):  # the root of a negative number is NaN silently
+        np.sqrt(x.detach().numpy(), out=out.numpy())
 
 
 class Program:
@@ -188,6 +198,8 @@ class Program:
         for register, value in recording.constants.items():
             self.registers[register] = torch.tensor(value, dtype=dtype)
         self._plan(recording)
+        self.c: Any = None  # the coefficients in the table
+        self.shape: torch.Size | None = None  # of the last piece
         self.capacity = -1  # elements of each buffer
         self.memory: list[torch.Tensor] = []  # the buffers
         self.shapes: dict[torch.Size, list[torch.Tensor]] = {}  # views of them
@@ -214,11 +226,13 @@ class Program:
             for operation in array_operations
         ]
         # What has not been written to its tensor yet is copied at the end.
-        self.copies = [
+        copies = [
             (target, places.get(source, source))
             for target, source in self.targets.items()
             if places.get(source, source) != target
         ]
+        self.number_copies = [copy for copy in copies if recording.is_number[copy[0]]]
+        self.array_copies = [copy for copy in copies if not recording.is_number[copy[0]]]
         self.array_inputs = [
             index for index, _ in enumerate(self.names) if not recording.is_number[index]
         ]
@@ -228,42 +242,48 @@ class Program:
         for target, source in self.targets.items():
             if recording.is_number[target] and not recording.is_number[source]:
                 raise Unrecordable("a number that becomes an array")
+        self.first_buffer = len(self.registers)
         self.registers += [None] * len(self.buffers)
         live = len(self.array_inputs) + len(self.buffers)
         self.piece = piece_size(live * torch.empty((), dtype=self.dtype).itemsize)
 
     def take(self, move: Move) -> None:
-        """Take one step of tensors that ``program_key`` has chosen this program for."""
-        self.view[:] = [*move.c]
+        """Take one step of tensors like those that this program was made for."""
+        if move.c is not self.c:  # most tensors share them
+            self.view[:] = move.c
+            self.c = move.c
         tensors = [move.theta, move.gradient, *move.state.values()]
-        for index in self.number_inputs:
-            self.registers[index] = tensors[index].to(self.dtype)
+        if self.number_inputs:
+            for index in self.number_inputs:
+                self.registers[index] = tensors[index].to(self.dtype)
+            arrays = [tensors[index] for index in self.array_inputs]
+        else:
+            arrays = tensors
         _run(self.number_operations, self.registers)
-        arrays = [tensors[index] for index in self.array_inputs]
-        if arrays:
-            if arrays[0].numel() <= self.piece:
+        if self.array_inputs:
+            if move.theta.numel() <= self.piece:
                 self._take_piece(arrays)
             else:
                 flat = [x.view(-1).split(self.piece) for x in arrays]
                 for pieces in zip(*flat, strict=True):
                     self._take_piece(pieces)
-        for target, source in self.copies:
-            if target in self.number_inputs:
-                tensors[target].copy_(self.registers[source])
+        for target, source in self.number_copies:
+            tensors[target].copy_(self.registers[source])
 
     def _take_piece(self, arrays: Sequence[torch.Tensor]) -> None:
+        """Take one step of a part of each array, all of one shape."""
         registers = self.registers
         shape = arrays[0].shape
-        buffers = self.shapes.get(shape) or self._buffers_of(shape)
-        registers[len(registers) - len(buffers) :] = buffers
+        if shape != self.shape:
+            registers[self.first_buffer :] = self.shapes.get(shape) or self._buffers_of(shape)
+            self.shape = shape
         narrow = arrays[0].dtype != self.dtype
         wide = [x.to(self.dtype) for x in arrays] if narrow else arrays
         for index, array in zip(self.array_inputs, wide, strict=True):
             registers[index] = array
         _run(self.array_operations, registers)
-        for target, source in self.copies:
-            if target not in self.number_inputs:
-                registers[target].copy_(registers[source])
+        for target, source in self.array_copies:
+            registers[target].copy_(registers[source])
         if narrow:
             for index, array, moved in zip(self.array_inputs, arrays, wide, strict=True):
                 if index in self.targets and array is not moved:
@@ -283,38 +303,46 @@ class Program:
 
 
 class EagerSteps:
-    """Takes eager steps of one optimizer: recorded where that is possible, else by ``plainly``.
+    """Takes eager steps of one optimizer: recorded where that is possible, else by ``apply``.
 
     Not for several threads at once.
     """
 
-    def __init__(self, plainly: Callable[[Move], Any], alone: tuple[type[Rule], ...]) -> None:
-        self.plainly = plainly
+    def __init__(self, apply: Apply, alone: tuple[type[Rule], ...]) -> None:
+        self.apply = apply
         self.alone = alone
-        self.rule: Rule | None = None  # of the last move
-        self.forms: dict[Any, dict[Any, Program | None]] = {}
-        self.programs: dict[Any, Program | None] = {}  # of rules of the last move's form
+        self.programs: dict[Any, Program | None] = {}
+        self.rules: list[Rule] = []  # of the moves that ``chosen`` are for
+        self.chosen: list[Program | None] = []
+        self.guard: Callable[..., bool] = lambda *tensors: False  # whether they still are
 
-    @torch.no_grad()
-    def take(self, moves: Iterable[Move], _: Any = None) -> None:
-        """Take one step of each tensor."""
-        with np.errstate(invalid="ignore"):  # the root of a negative number is NaN silently
-            for move in moves:
-                if program := self._program(move):
+    def take(self, moves: Sequence[Move], tensors: Tensors | None = None) -> None:
+        """Take one step of each tensor; ``tensors`` are those of the moves."""
+        tensors = tensors or tensors_of(moves)
+        rules = [move.rule for move in moves]
+        if rules != self.rules or not self.guard(*tensors):
+            self.chosen = [self._program(move) for move in moves]
+            self.rules = rules
+            self.guard = layout_guard(tensors) if moves and all(self.chosen) else _never
+        enabled = torch.is_grad_enabled()
+        torch.set_grad_enabled(False)  # called, it takes a third of the time of no_grad()
+        try:
+            for move, program in zip(moves, self.chosen, strict=True):
+                if program:
                     program.take(move)
                 else:
-                    self.plainly(move)
+                    self.apply(*move)
+        finally:
+            torch.set_grad_enabled(enabled)
 
     def _program(self, move: Move) -> Program | None:
         """The program for moves like this one, or None."""
         theta, gradient, state, rule, _ = move
-        if rule is not self.rule:
-            form = type(rule).update, rule_form(rule)
-            self.programs = self.forms.setdefault(form, {})
-            self.rule = rule
         arrays = [theta, gradient, *state.values()]
+        if any(type(x) not in PLAIN or not x.is_cpu for x in arrays):
+            return None
         layout = tuple([(x.shape == theta.shape, x.dtype, x.is_contiguous()) for x in arrays])
-        key = (not theta.ndim, theta.is_cpu, tuple(state), layout)
+        key = (type(rule).update, rule_form(rule), not theta.ndim, tuple(state), layout)
         if key not in self.programs:
             self.programs[key] = self._new_program(move)
         return self.programs[key]
@@ -323,8 +351,7 @@ class EagerSteps:
         theta, gradient, state, rule, _ = move
         arrays = [theta, gradient, *state.values()]
         dtype = compute_dtype(theta)
-        plain = all(x.is_cpu and x.is_contiguous() for x in arrays)
-        plain = plain and all(type(x) in (torch.Tensor, torch.nn.Parameter) for x in arrays)
+        plain = all(x.is_contiguous() for x in arrays)
         plain = plain and all(x.dtype in (theta.dtype, dtype) for x in arrays)
         plain = plain and all(x.shape in (theta.shape, ()) for x in arrays)
         if not plain or isinstance(rule, self.alone):
@@ -333,20 +360,30 @@ class EagerSteps:
         numbers = [name for name, x in zip(names, arrays, strict=True) if not x.ndim]
         try:
             return Program(rule, list(state), numbers, dtype)
-        except Unrecordable:
+        except (Unrecordable, AttributeError, TypeError):  # no symbol can do what is asked of it
             return None
 
 
 def piece_size(bytes_of_an_element: int) -> int:
-    """Elements of a piece, of which all arrays together fit into a core's second cache."""
+    """Elements of a piece, of which all arrays together fit into the second cache of a core."""
+    fitting = second_cache() // max(1, bytes_of_an_element)
+    power = 1 << max(0, fitting.bit_length() - 1)
+    largest = LARGEST_PIECE if torch.get_num_threads() == 1 else min(LARGEST_PIECE, SERIAL)
+    return min(largest, max(SMALLEST_PIECE, power))
+
+
+@functools.cache
+def second_cache() -> int:
+    """Bytes of the second cache of a core as Linux says it, or a usual size."""
     try:
-        cache = os.sysconf("SC_LEVEL2_CACHE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        cache = 0  # not known here
-    if cache <= 0:
-        return LARGEST_PIECE
-    fitting = 1 << max(0, (cache // bytes_of_an_element).bit_length() - 1)
-    return min(LARGEST_PIECE, max(SMALLEST_PIECE, fitting))
+        size = SECOND_CACHE.read_text().strip()
+        return int(size.removesuffix("K")) * 2**10
+    except (OSError, ValueError):
+        return USUAL_CACHE
+
+
+def _never(*_: torch.Tensor) -> bool:
+    return False
 
 
 def _run(operations: Sequence[Operation], registers: list[Any]) -> None:
@@ -383,7 +420,11 @@ def _places(
         target = owners.get(result)
         alone = [*targets.values()].count(result) == 1
         noticed = function is not square_root  # torch would not notice NumPy's writes
-        if noticed and target is not None and alone and last.get(target, -1) <= index:
+        # What is read may be theta's memory, and so may the gradient.
+        reads = [last.get(target, -1) if target is not None else index]
+        if target == THETA:
+            reads.append(last.get(GRADIENT, -1))
+        if noticed and target is not None and alone and max(reads) <= index:
             places[result] = target
             continue
         logical = recording.is_logical[result]

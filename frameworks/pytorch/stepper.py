@@ -16,6 +16,7 @@ from samestep.reference import Rule
 
 from .inductor import Tensors, layout_guard, warn_once
 from .trace import (
+    PLAIN,
     Apply,
     Move,
     Trace,
@@ -30,8 +31,6 @@ from .trace import (
 # The number of sets of tensors that are traced together in one optimizer; further sets are stepped
 # tensor by tensor.
 SETS = 8
-# The kinds of tensor whose memory holds nothing but their elements.
-PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 Way = Callable[[Sequence[Move], Tensors], None]  # takes the steps of moves, whose tensors it gets
 Group = tuple[list[int], Trace]  # the indices of the moves that a trace steps

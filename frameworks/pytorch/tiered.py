@@ -11,9 +11,9 @@ from samestep.reference import Rule
 
 from . import inductor
 from .inductor import Tensors
-from .stepper import PLAIN, Stepper, Way, share_memory
+from .stepper import Stepper, Way, share_memory
 from .tiers import VARIABLE, Expected, Notes, Tier, digest, is_forked, is_switched_off
-from .trace import Apply, Move, trace_key
+from .trace import PLAIN, Apply, Move, tensors_of, trace_key
 
 MOST_TIERS = 64  # sets of tensors whose lost time is counted in one optimizer
 PLAIN_TYPES = frozenset(PLAIN)
@@ -42,7 +42,7 @@ class TieredStepper(Stepper):
         else:
             self._eagerly("some tensors are of a class of their own")
         self.setting = None
-        self.eager(moves, [])
+        self.eager(moves, tensors_of(moves))
 
     def each(self, moves: Sequence[Move], tensors: Any = None) -> None:
         """Take one step, tensor by tensor, eagerly."""
