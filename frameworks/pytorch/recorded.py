@@ -252,15 +252,14 @@ class Program:
         if move.c is not self.c:  # most tensors share them
             self.view[:] = move.c
             self.c = move.c
-        tensors = [move.theta, move.gradient, *move.state.values()]
+        arrays = tensors = [move.theta, move.gradient, *move.state.values()]
         if self.number_inputs:
             for index in self.number_inputs:
                 self.registers[index] = tensors[index].to(self.dtype)
             arrays = [tensors[index] for index in self.array_inputs]
-        else:
-            arrays = tensors
-        _run(self.number_operations, self.registers)
-        if self.array_inputs:
+        if self.number_operations:
+            _run(self.number_operations, self.registers)
+        if arrays:
             if move.theta.numel() <= self.piece:
                 self._take_piece(arrays)
             else:
@@ -279,8 +278,11 @@ class Program:
             self.shape = shape
         narrow = arrays[0].dtype != self.dtype
         wide = [x.to(self.dtype) for x in arrays] if narrow else arrays
-        for index, array in zip(self.array_inputs, wide, strict=True):
-            registers[index] = array
+        if self.number_inputs:
+            for index, array in zip(self.array_inputs, wide, strict=True):
+                registers[index] = array
+        else:
+            registers[: len(wide)] = wide
         _run(self.array_operations, registers)
         for target, source in self.array_copies:
             registers[target].copy_(registers[source])
