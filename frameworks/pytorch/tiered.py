@@ -60,7 +60,7 @@ class TieredStepper(Stepper):
         if key not in self.tiers:
             if len(self.tiers) == MOST_TIERS:
                 del self.tiers[next(iter(self.tiers))]
-            self.tiers[key] = self._new_tier(digest(torch.__version__, key))
+            self.tiers[key] = self._new_tier(moves, digest(torch.__version__, key))
         tier = self.tier = self.tiers[key]
         return lambda moves, tensors: tier.take(moves, tensors)
 
@@ -89,8 +89,10 @@ class TieredStepper(Stepper):
             return "some tensors share memory"
         return ""
 
-    def _new_tier(self, key: str) -> Tier:
-        notes = Notes(Path(inductor.cache_folder()) / "samestep")
+    def _new_tier(self, moves: Sequence[Move], key: str) -> Tier:
+        # Some rules take ten times as long to compile as others.
+        kind = type(moves[0].rule).__name__
+        notes = Notes(Path(inductor.cache_folder()) / "samestep" / kind)
         is_first = not inductor.is_loaded()
 
         def build(moves: Sequence[Move], _: Tensors) -> Way:

@@ -147,7 +147,8 @@ class Tier:
 class Notes:
     """What compiling took before: small files in a folder, which may be lost at any time.
 
-    ``folder`` is made when something is noted. What cannot be read or written is passed over.
+    ``folder`` is that of one kind of rule; it is made when something is noted. What cannot be read
+    or written is passed over.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -422,3 +422,26 @@ def test_lamb_s_tensors_that_are_alike_are_compiled_once_at_the_switch() -> None
 
     optimizer = both_ways(work, LAMB(), ((4, 3), (4, 3), (5,)))
     assert len(optimizer._tiered.traces) == 2
+
+
+def test_what_compiling_took_is_noted_beside_the_cache(tmp_path: Path) -> None:
+    """By a process that has switched, and expected by the next one."""
+    code = """
+import torch
+from samestep.frameworks.pytorch import Optimizer
+from samestep.frameworks.pytorch import tiers
+from samestep.reference import SGD
+tiers.SECONDS = dict.fromkeys(tiers.SECONDS, 0.0)
+tensor = torch.nn.Parameter(torch.linspace(1, 2, 9))
+optimizer = Optimizer([tensor], SGD())
+expected = []
+for _ in range(tiers.WATCHED + 2):
+    tensor.grad = torch.linspace(0, 1, 9)
+    optimizer.step()
+    expected.append(optimizer._tiered.tier.expected)
+print(expected[0].step > 0, optimizer.how().startswith("compiled, after"))
+"""
+    said = [child(code, TORCHINDUCTOR_CACHE_DIR=str(tmp_path)).stdout for _ in range(2)]
+    assert said == ["False True\n", "True True\n"]
+    names = sorted(path.name for path in (tmp_path / "samestep" / "SGD").iterdir())
+    assert (len(names), names[-1]) == (2, "latest.json")
