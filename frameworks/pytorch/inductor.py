@@ -9,13 +9,16 @@ longer to call.
 """
 
 import functools
+import os
+import shutil
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-TESTED = ("2.13",)  # releases of torch
+TESTED = ("2.13",)  # releases of torch; a further one needs its number here, and the tests run
 
 Tensors = list[torch.Tensor]
 Function = Callable[..., tuple[()]]  # writes to its arguments and gives nothing
@@ -24,6 +27,23 @@ Function = Callable[..., tuple[()]]  # writes to its arguments and gives nothing
 def tested() -> bool:
     """True if this release of torch is one of those whose private parts are known here."""
     return torch.__version__.startswith(tuple(f"{release}." for release in TESTED))
+
+
+def compiler() -> str | None:
+    """The path of the C++ compiler that Inductor would use, or None."""
+    return shutil.which(os.environ.get("CXX") or "g++") or shutil.which("clang++")
+
+
+def is_loaded() -> bool:
+    """True if this process has loaded Inductor already, which takes seconds."""
+    return "torch._inductor.compile_fx" in sys.modules
+
+
+def cache_folder() -> str:
+    """The folder of Inductor's disk cache, under a tested release; it need not exist."""
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    return os.environ.get("TORCHINDUCTOR_CACHE_DIR") or default_cache_dir()
 
 
 def compile_unchecked(

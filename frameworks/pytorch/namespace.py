@@ -2,6 +2,9 @@
 
 These are the square root, which in eager mode on the CPU calls a vector library that is one unit
 in the last place off in 0.7 % of float32 values; NumPy's, on the same memory, is correctly rounded.
+It is the processor's own instruction. In torch 2.13 sqrt, pow and foreach are off alike, on strided
+memory and under every instruction set, too, and the way through float64 takes three passes.
+Recorded steps call NumPy's without making a tensor.
 Compiled code and CUDA round correctly by themselves. The sign: ``torch.sign`` of NaN is zero, that
 of the other frameworks, and of this module, is NaN. The sum, which has the order of
 ``samestep.reference.sums``.

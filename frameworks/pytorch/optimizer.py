@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -15,12 +15,12 @@ from samestep.reference.checks import require, require_no_others, require_rule
 from . import namespace
 from .groups import BETAS, Agreement, betas, has_betas
 from .hooks import hooked
+from .recorded import EagerSteps
 from .state import Loading
 from .stepper import Stepper, for_compiler
+from .tiered import TieredStepper
 from .trace import Move, compute_dtype, rule_form
 
-# Elements of a piece: a step's arrays and its results, some ten times 128 KiB, stay near a core.
-PIECE = 2**15
 # The rules in which elements of a tensor act on each other.
 COUPLED = (LAMB, Adafactor, Muon)
 
@@ -38,20 +38,23 @@ class Optimizer(torch.optim.Optimizer):
     float16 and bfloat16 are computed in float32 and rounded once a step, parameters and state
     alike. Sparse gradients are made dense, duplicates summed.
 
-    With ``compiled=True`` the steps have the same bits and are taken in compiled code: for all
-    tensors together, traced once for all step numbers, learning rates and other numbers of the
-    rule, without the cost of ``torch.compile`` at each call. ``torch.compile(optimizer.step)``
-    works, too. Otherwise steps are eager.
+    Steps begin eagerly. As soon as that has lost the time that compiling takes they are compiled,
+    with the same bits: for all tensors together, once for all step numbers, learning rates and
+    other numbers of the rule, without the cost of ``torch.compile`` at each call. Where they cannot
+    be compiled they stay eager; ``how()`` says why. With ``compiled=True`` they are compiled from
+    the first on, and with ``compiled=False`` never; neither are they, by default, where the
+    environment variable SAMESTEP_COMPILED is 0. ``torch.compile(optimizer.step)`` works, too.
 
     Raises ValueError for complex or integer parameters and for hyperparameters out of range.
     """
 
     def __init__(
-        self, params: Any, rule: Any = None, *, compiled: bool = False, **others: Any
+        self, params: Any, rule: Any = None, *, compiled: bool | None = None, **others: Any
     ) -> None:
         require_no_others(others, rule)
         require_rule(rule, params)
-        require("compiled", compiled, bool, "True or False")
+        if compiled is not None:
+            require("compiled", compiled, bool, "True or False")
         if isinstance(params, torch.nn.Module):
             raise WrongArgument(
                 f"params must be a model's parameters, got {shown(params)}; write "
@@ -147,14 +150,23 @@ class Optimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         compiling = torch.compiler.is_compiling()
-        if self.compiled and not compiling:
+        if compiling:
+            with torch.no_grad():
+                for move in _moves_for_compiler(self):
+                    apply_move(*move)
+        elif self.compiled is None:
+            self._tiered.take(moves_of(self))
+        elif self.compiled:
             self._stepper.take(moves_of(self))
         else:
-            with torch.no_grad():
-                for move in moves_of(self, compiling):
-                    for piece in (move,) if compiling else pieces_of(move):
-                        apply_move(*piece)
+            self._eager.take(moves_of(self))
         return loss
+
+    def how(self) -> str:
+        """Which way steps go, "eager" or "compiled", and why: a line to read."""
+        if self.compiled is None:
+            return self._tiered.how()
+        return self._stepper.how() if self.compiled else "eager, for compiled=False says so"
 
     @torch.no_grad()
     def eval(self) -> None:
@@ -229,7 +241,17 @@ class Optimizer(torch.optim.Optimizer):
 
     @functools.cached_property
     def _stepper(self) -> Stepper:
+        """Of steps that are compiled because it was asked for."""
         return Stepper(apply_move, COUPLED)
+
+    @functools.cached_property
+    def _tiered(self) -> TieredStepper:
+        """Of steps that are compiled when it pays."""
+        return TieredStepper(apply_move, COUPLED, self._eager.take)
+
+    @functools.cached_property
+    def _eager(self) -> EagerSteps:
+        return EagerSteps(apply_move, COUPLED)
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for a copy, which compiles anew."""
@@ -258,33 +280,10 @@ def apply_move(
         state[name].copy_(value)
 
 
-def pieces_of(move: Move) -> Iterator[Move]:
-    """Cut the move into pieces that stay in the cache from one operation to the next.
-
-    A move whose elements act on each other stays whole. State that is one number is copied, so
-    that every piece begins alike; it is written after the last piece.
-    """
-    theta, gradient, state, rule, c = move
-    numbers = {name: value for name, value in state.items() if not value.ndim}
-    names = [name for name in state if name not in numbers]
-    arrays = theta, gradient, *(state[name] for name in names)
-    contiguous = all(x.shape == theta.shape and x.is_contiguous() for x in arrays)
-    if theta.numel() <= PIECE or not contiguous or isinstance(rule, COUPLED):
-        yield move
-        return
-    for theta, gradient, *values in zip(*(x.view(-1).split(PIECE) for x in arrays), strict=True):
-        copies = {name: value.clone() for name, value in numbers.items()}
-        yield Move(theta, gradient, dict(zip(names, values, strict=True)) | copies, rule, c)
-    for name, value in numbers.items():
-        value.copy_(copies[name])
-
-
-@torch.compiler.disable
 def moves_of(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
     """The moves of all tensors that have a gradient, with their steps counted.
 
-    It is scalar work and stays out of compiled code. With ``compiling`` the moves are made for the
-    public ``torch.compile``.
+    With ``compiling`` the moves are made for the public ``torch.compile``.
     """
     optimizer.check_training("step()")
     moves = []
@@ -305,6 +304,12 @@ def moves_of(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
             move = Move(theta, gradient, arrays, rule, coefficients[t])
             moves.append(for_compiler(*move) if compiling else move)
     return moves
+
+
+@torch.compiler.disable
+def _moves_for_compiler(optimizer: Optimizer) -> list[Move]:
+    """It is scalar work and stays out of compiled code."""
+    return moves_of(optimizer, compiling=True)
 
 
 def _options(rule: Any, name: str) -> dict[str, Any]:

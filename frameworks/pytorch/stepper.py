@@ -16,6 +16,7 @@ from samestep.reference import Rule
 
 from .inductor import Tensors, layout_guard, warn_once
 from .trace import (
+    PLAIN,
     Apply,
     Move,
     Trace,
@@ -30,8 +31,6 @@ from .trace import (
 # The number of sets of tensors that are traced together in one optimizer; further sets are stepped
 # tensor by tensor.
 SETS = 8
-# The kinds of tensor whose memory holds nothing but their elements.
-PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 Way = Callable[[Sequence[Move], Tensors], None]  # takes the steps of moves, whose tensors it gets
 Group = tuple[list[int], Trace]  # the indices of the moves that a trace steps
@@ -47,7 +46,6 @@ class Stepper:
     def __init__(self, apply: Apply, alone: tuple[type[Rule], ...] = ()) -> None:
         self.apply = apply
         self.alone = alone
-        self.public = torch.compile(self._loop, isolate_recompiles=True)
         self.traces: dict[Any, Trace] = {}
         self.rules: list[Rule] = []
         self.forms: list[Any] = []  # of those rules
@@ -55,6 +53,17 @@ class Stepper:
         self.guard: Callable[..., bool]
         self.memory: frozenset[int] = frozenset()
         self.way: Way
+        self.trouble = ""  # why steps are not those of a trace
+
+    def how(self) -> str:
+        """Which way the last step went, and why."""
+        if self.setting is None:
+            return "compiled, for compiled=True says so; no step has been taken"
+        if self.way == self.each:
+            return f"eager, though compiled=True: {self.trouble}"
+        if self.way == self._publicly:
+            return f"compiled by torch.compile, for compiled=True says so; {self.trouble}"
+        return "compiled, for compiled=True says so"
 
     def take(self, moves: Sequence[Move]) -> None:
         """Take one step of each tensor.
@@ -86,6 +95,11 @@ class Stepper:
         """Take one step, tensor by tensor, eagerly."""
         self._loop(moves)
 
+    @functools.cached_property
+    def public(self) -> Callable[..., None]:
+        """The loop compiled by ``torch.compile``, which loads the compiler."""
+        return torch.compile(self._loop, isolate_recompiles=True)
+
     def _loop(self, moves: Sequence[Move]) -> None:
         for move in moves:
             self.apply(*move)
@@ -93,13 +107,19 @@ class Stepper:
     def _choose_way(self, moves: Sequence[Move], tensors: Tensors) -> Way:
         """How to take the steps of these tensors."""
         if any(x.device.type != "cpu" or type(x) not in PLAIN for x in tensors):
+            self.trouble = "some tensors are not plain ones on the CPU"
             return self._publicly
         if share_memory(tensors[: -len(moves)]):
+            self.trouble = "some tensors share memory"
             return self.each
         try:
-            groups = list(self._all_traces(moves, self._groups(moves)))
+            return self._compiled(moves)
         except Exception as error:
             return self._fall_back(error)
+
+    def _compiled(self, moves: Sequence[Move]) -> Way:
+        """The compiled step of moves like these."""
+        groups = list(self._all_traces(moves, self._groups(moves)))
         if len(groups) == 1:
             return groups[0][1]
         return functools.partial(_one_after_another, groups)
@@ -143,15 +163,11 @@ class Stepper:
         """The way that is left after an error in compiling: eager if the compiler is at fault."""
         reason = str(error).strip().partition("\n")[0]
         if "CxxCompiler" in repr(error) or "CppCompile" in repr(error):
-            warn_once(
-                f"steps are eager, for no C++ compiler works here: {reason}; "
-                "install g++ or name another in CXX"
-            )
+            self.trouble = f"no C++ compiler works here: {reason}"
+            warn_once(f"steps are eager, for {self.trouble}; install g++ or name another in CXX")
             return self.each
-        warn_once(
-            "compiled steps go by torch.compile, for the faster way failed: "
-            f"{type(error).__name__}: {reason}"
-        )
+        self.trouble = f"the faster way failed: {type(error).__name__}: {reason}"
+        warn_once(f"compiled steps go by torch.compile, for {self.trouble}")
         return self._publicly
 
 

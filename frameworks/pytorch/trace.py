@@ -14,6 +14,8 @@ from samestep.reference import Rule
 from . import inductor
 from .inductor import Tensors
 
+# The kinds of tensor whose memory holds nothing but their elements.
+PLAIN = (torch.Tensor, torch.nn.Parameter)
 C_TYPES = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
 

@@ -154,7 +154,7 @@ def test_large_tensors_step_in_pieces_with_the_bits_of_numpy(
     """Eager PyTorch cuts them so that a piece stays in the cache; not where elements of a tensor
     act on each other.
     """
-    monkeypatch.setattr("samestep.frameworks.pytorch.optimizer.PIECE", 16)
+    monkeypatch.setattr("samestep.frameworks.pytorch.recorded.LARGEST_PIECE", 16)
     hold_to_numpy(dialects.read(call), "float32", EXACT["torch eager"])
 
 

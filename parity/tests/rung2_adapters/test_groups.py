@@ -11,7 +11,7 @@ import pytest
 
 from samestep.parity.tests.support.frameworks import torch
 
-from samestep.frameworks.pytorch import Optimizer
+from samestep.frameworks.pytorch import Optimizer, recorded
 from samestep.frameworks.pytorch import optimizer as module
 from samestep.parity.tests.support.require import compiler
 from samestep.reference import SGD, Adam, Decay, Muon, RMSprop, Rule
@@ -173,7 +173,7 @@ def test_transposed_gradient_of_a_large_tensor_steps_like_its_copy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is not cut as if its elements lay in the order of the tensor's."""
-    monkeypatch.setattr(module, "PIECE", 8)
+    monkeypatch.setattr(recorded, "LARGEST_PIECE", 8)
     ends, transposed = [], torch.arange(24.0).reshape(4, 6).T
     for gradient in (transposed, transposed.contiguous()):
         theta = torch.nn.Parameter(torch.zeros(6, 4))
