@@ -26,7 +26,6 @@ from . import record
 from .process import Child, Children
 from .run import MANY, MODULE, Run
 
-SERVE = ["-m", MODULE, MANY]  # the arguments of a child that trains one run after another
 CONNECTING = "10s"  # how long to wait for the scheduler of a cluster
 
 
@@ -136,6 +135,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def serving(run: Run) -> list[str]:
+    """The arguments of a child process that trains this run and others of its framework."""
+    return ["-m", MODULE, MANY, run.framework]
+
+
 def train_in_child(run: Run, report: Report, child: Child) -> Result:
     """Train ``run`` in the child process, which has ended afterwards if there is no record."""
     report(Progress())
@@ -217,7 +221,7 @@ class LocalWorkers:
 
     def _train(self, run: Run) -> Result:
         key = ChildKey(threading.get_ident(), run.framework, run.threads)
-        child = self._idle.pop(key, None) or self._children.start(SERVE, run.threads)
+        child = self._idle.pop(key, None) or self._children.start(serving(run), run.threads)
         result = train_in_child(run, lambda progress: self._news.put((run, progress)), child)
         if result.packed is not None:  # else the child has ended; the next run gets a new one
             self._idle[key] = child
@@ -286,7 +290,7 @@ def train_on_cluster(run: Run, index: int, topic: str) -> Result:
 
     worker: Any = get_worker()
     key = worker.get_current_task()
-    child = Child(SERVE, run.threads)
+    child = Child(serving(run), run.threads)
 
     def report(progress: Progress) -> None:
         task = worker.state.tasks.get(key)

@@ -8,8 +8,9 @@ r"""Training runs in a process of their own.
 The one argument is a JSON object: the fields of ``Run``, and ``out``, the folder for the record.
 While the run goes on, the process prints one JSON object a line: ``step``, ``steps``, ``loss``;
 the last line has the path of the ``record``. A user's mistake ends the process with exit code 2
-and one line on standard error. With ``-`` as its argument the process reads such objects from
-standard input, one a line, and trains one after another: it imports its framework once.
+and one line on standard error. With the arguments ``-`` and a framework the process reads such
+objects from standard input, one a line, and trains one after another: it imports that framework
+once.
 """
 
 import dataclasses
@@ -41,7 +42,7 @@ OPTIONS = (
 )  # fmt: skip
 PROGRESS = 125  # steps between two lines of progress, at most
 MISTAKE = 2  # the exit code of a user's mistake
-MANY = "-"  # the argument of a process that reads its requests from standard input
+MANY = "-"  # the first argument of a process that reads its requests from standard input
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,11 +255,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the request in ``arguments`` (default: the command line's); the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        if len(given) != 1:
+        if len(given) != 1 + (given[:1] == [MANY]):
             raise ValueError(
-                f"there must be one argument, a JSON object or {MANY!r}; got {len(given)}"
+                f"there must be one argument, a JSON object, or {MANY} and a framework; "
+                f"got {len(given)}"
             )
-        for request in sys.stdin if given == [MANY] else given:
+        for request in sys.stdin if given[0] == MANY else given:
             run, out = read_request(request)
             for event in execute(run, writable(out)):
                 print(json.dumps(event), flush=True)
