@@ -18,7 +18,7 @@ def near_miss(name: str, known: Iterable[str]) -> str | None:
     """The known name that ``name`` may have meant, or None.
 
     A name in other letters or with other underscores, another library's word for the same argument,
-    or one that is spelled much alike.
+    the same letters in another order, or a name that is spelled much alike.
     """
     names = list(known)
     plain = {_plain(each): each for each in reversed(names)}
@@ -29,6 +29,9 @@ def near_miss(name: str, known: Iterable[str]) -> str | None:
             for synonym in group:
                 if synonym in names:
                     return synonym
+    for each in plain:
+        if sorted(each) == sorted(_plain(name)):  # two letters changed places
+            return plain[each]
     close = difflib.get_close_matches(_plain(name), plain, n=1)
     return plain[close[0]] if close else None
 

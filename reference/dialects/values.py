@@ -67,7 +67,8 @@ NO_NAMES: Final = Names({}, {})
 def evaluate(node: ast.expr, names: Names = NO_NAMES) -> Any:
     """The value of an expression; a ``Variable`` if the text does not say it.
 
-    ValueError for arithmetic that has no result, and for words around something that is no number.
+    ValueError for arithmetic that has no result, for words around something that is no number, and
+    for a function.
     """
     source = ast.unparse(node)
     if source in names.values:
@@ -88,6 +89,11 @@ def evaluate(node: ast.expr, names: Names = NO_NAMES) -> Any:
             return _wrapped(node, names, source)
         case ast.Attribute(attr=name) if names.path(node.value) in ARRAYS:
             return name if "float" in name or "int" in name else Variable(source)
+        case ast.Lambda():
+            raise ValueError(
+                f"{source} is a function, and functions are not executed here; write the number, or "
+                "the schedule, that it stands for"
+            )
     return Variable(source)
 
 

@@ -202,6 +202,8 @@ REFUSALS = [
     ("torch.optim.adam(p, lr=1)", "no optimizer 'adam' here; did you mean Adam"),
     ("keras.optimizers.AdamOptimizer(1e-3)", "no optimizer 'AdamOptimizer' here; .* Adam"),
     ("optax.Adam(1e-3)", "no optimizer 'Adam' here; did you mean adam"),
+    ("torch.optim.Adma(p, lr=1)", "no optimizer 'Adma' here; did you mean Adam"),
+    ("torch.optim.Adam(p, lr=lambda s: 0.1)", "functions are not executed here; write the number"),
     ("Adm(params, lr=0.1)", "got 'Adm'; did you mean Adam"),
     ("adaam", "got 'adaam'; did you mean Adam"),
     ("torch.optimizer.Adam(p)", "torch.optimizer.Adam is in no library.*mean torch.optim.Adam"),
