@@ -91,8 +91,8 @@ def evaluate(node: ast.expr, names: Names = NO_NAMES) -> Any:
             return name if "float" in name or "int" in name else Variable(source)
         case ast.Lambda():
             raise ValueError(
-                f"{source} is a function, and functions are not executed here; write the number, or "
-                "the schedule, that it stands for"
+                f"{source} is a function, and functions are not executed here; write the number, "
+                "or the schedule, that it stands for"
             )
     return Variable(source)
 
