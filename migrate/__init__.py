@@ -1,0 +1,1 @@
+"""What crosses from one framework to the other: conventions, maps, and pairs of models."""
