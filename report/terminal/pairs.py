@@ -1,0 +1,227 @@
+"""``samestep pair`` and ``samestep record``: run them, and print the answer for a person."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samestep.frameworks.experiment.process import Child
+from samestep.migrate import map as maps
+from samestep.migrate.pair import program as programs
+from samestep.migrate.pair import record as records
+from samestep.migrate.pair.absent import absent
+from samestep.migrate.pair.limits import MOST_ROUNDINGS, Verdict
+from samestep.migrate.pair.record import Record
+from samestep.migrate.pair.shared import PairError, UserError
+
+Echo = Callable[[str], None]
+WORKER = "samestep.migrate.pair.worker"
+FLOAT32 = 2.0**29  # roundings of float64 in one of float32
+SHOWN = 12  # findings that are listed
+
+
+@dataclass
+class Question:
+    """What the user asks. ``first`` and ``second`` are files, modules or a record."""
+
+    first: str
+    second: str | None = None
+    steps: int = 3
+    map: Path | None = None
+    until_same: bool = False
+
+
+def record_side(file: str, steps: int, out: Path) -> None:
+    """Record the PyTorch side of a file in a child process. ValueError for a user's mistake."""
+    require("torch", "pytorch")
+    _finish(_start(file, steps, out), out)
+
+
+def pair(question: Question, as_json: bool, echo: Echo) -> bool:
+    """Compare a pair and print the answer; True if it is the same. ValueError for a mistake."""
+    links = maps.load(question.map) if question.map and question.map.exists() else {}
+    with tempfile.TemporaryDirectory() as folder:
+        comparison = _compared(question, links, Path(folder))
+    if question.map and not question.map.exists():
+        maps.write(question.map, comparison.links.values())
+    if as_json:
+        echo(json.dumps(comparison.to_dict(), indent=1))
+    else:
+        for line in lines(comparison):
+            echo(line)
+    return bool(comparison.same)
+
+
+def _compared(question: Question, links: Any, folder: Path) -> Any:
+    of_record = question.first.endswith(".npz")
+    out = Path(question.first) if of_record else folder / "a.npz"
+    if of_record and not question.second:
+        raise ValueError(
+            f"a record must be judged against a file: samestep pair {question.first} OTHER.py"
+        )
+    if (
+        not of_record
+        and Path(question.first).suffix == ".py"
+        and not Path(question.first).is_file()
+    ):
+        raise ValueError(f"{question.first} must be a Python file, but there is none")
+    require("tensorflow", "tensorflow")
+    require("keras", "tensorflow")
+    if not of_record:
+        require("torch", "pytorch")
+    child = None if of_record else _start(question.first, question.steps, out)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return _judged(question, links, lambda: _finished(child, out))
+    finally:
+        if child:
+            child.stop()
+
+
+def _judged(question: Question, links: Any, finish: Callable[[], Record]) -> Any:
+    """Import Keras and the user's file while the other process records; then compare."""
+    file = question.second or question.first
+    if needs_torch(file):
+        import torch  # noqa: F401  before TensorFlow
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Keras must run on its tensorflow backend, but it runs on "
+            f"{keras.backend.backend()}; set the environment variable KERAS_BACKEND=tensorflow"
+        )
+    from samestep.migrate.pair.compare import Options, compare
+
+    record = finish()
+    options = Options(links, question.until_same)
+    try:
+        with absent("torch"):
+            return compare(record, programs.read(file), options)
+    except Exception:
+        if "torch" in sys.modules:
+            raise
+        sys.modules.pop(Path(file).stem, None)
+        keras.backend.clear_session()
+        return compare(record, programs.read(file), options)
+
+
+def needs_torch(file: str) -> bool:
+    """True if the user's file converts weights, for which both models must be in one process."""
+    path = Path(file)
+    return path.is_file() and "def convert" in path.read_text(encoding="utf-8")
+
+
+def require(package: str, extra: str) -> None:
+    """ValueError if a package is not installed."""
+    if importlib.util.find_spec(package) is None:
+        raise ValueError(
+            f"samestep pair needs {package}, which is not installed; pip install "
+            f"'samestep[{extra}]', or record each side where it is: samestep record"
+        )
+
+
+def _start(file: str, steps: int, out: Path) -> Child:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    return Child(["-m", WORKER, file, "--out", str(out), "--steps", str(steps)])
+
+
+def _finish(child: Child, out: Path) -> None:
+    for _ in child.lines():
+        pass
+    ended = child.wait()
+    mistake = Path(f"{out}.json")
+    if ended.code == 2 and mistake.exists():
+        content = json.loads(mistake.read_text())
+        raise Mistake(content["message"], content["traceback"])
+    if ended.code:
+        raise ValueError(f"the PyTorch side {ended.description}: {ended.message}")
+
+
+def _finished(child: Child | None, out: Path) -> Record:
+    if child:
+        _finish(child, out)
+    return records.load(out)
+
+
+class Mistake(PairError):
+    """A user's mistake that happened in the other process, with the traceback of their code."""
+
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
+def traceback_of(error: ValueError) -> str:
+    """The traceback of the user's code that an error has; may be empty."""
+    from samestep.migrate.pair.worker import users_traceback
+
+    if isinstance(error, Mistake):
+        return error.traceback
+    return users_traceback(error) if isinstance(error, UserError) else ""
+
+
+def lines(comparison: Any) -> Iterator[str]:
+    """The answer in lines."""
+    plain = comparison.to_dict()
+    facts = plain["facts"]
+    yield (
+        f"PyTorch: {facts['parameters']:,} parameters; {len(plain['map'])} variables of Keras "
+        f"mapped; {len(plain['free'])} steps"
+    )
+    yield ""
+    for stage, counts in plain["stages"].items():
+        if counts["compared"]:
+            yield f"  {stage:24}{_stage_line(counts)}"
+    yield ""
+    yield from _verdict_lines(comparison)
+    for cause in plain["causes"]:
+        yield from _cause_lines(cause)
+    for text in plain["not_compared"]:
+        yield f"not compared: {text}"
+    for number, (a, b) in enumerate(comparison.free, 1):
+        yield f"free running, step {number}: loss {a:.9g} in PyTorch, {b:.9g} in Keras"
+
+
+def _stage_line(counts: dict[str, Any]) -> str:
+    word = "same"
+    if counts["below float32"]:
+        word = "below float32"
+    if counts["different"]:
+        word = "DIFFERENT"
+    line = f"{word:15}{counts['compared']:5} compared"
+    if counts["different"]:
+        line += f", {counts['different']} differ"
+    elif counts["below float32"]:
+        line += f", {counts['below float32']} by less than a rounding of float32"
+    else:
+        line += f", largest {counts['largest roundings']:.1f} of {MOST_ROUNDINGS:.0f} roundings"
+    return line
+
+
+def _verdict_lines(comparison: Any) -> Iterator[str]:
+    first = comparison.judgement.first
+    if first is None:
+        below = comparison.judgement.verdict is Verdict.BELOW
+        yield (
+            "SAME to within a rounding of float32; some values differ by less than that"
+            if below
+            else "SAME training step"
+        )
+        return
+    size = f", {first.distance:.3g}" if first.distance < float("inf") else ""
+    if first.roundings < float("inf"):
+        size += f" ({first.roundings / FLOAT32:.3g} roundings of float32)"
+    yield f"DIFFERENT: {first.stage}, step {first.step}, {first.place}{size}"
+    yield f"  {first.kind}{'; ' + first.note if first.note else ''}"
+
+
+def _cause_lines(cause: dict[str, Any]) -> Iterator[str]:
+    yield f"cause: {cause['text']}"
+    if cause["tried"]:
+        yield f"  tried: {'; '.join(cause['tried'][:SHOWN])}"
