@@ -86,10 +86,11 @@ class Aligner:
         if not b.parameters or not a.parameters or b.owner in self.owners:
             return
         self.owners[b.owner] = a.owner
+        twins = Twins(a, b, self.shapes, self._rows(a, b))
+        twins.ways_chosen = self.hints.guess
+        self.alignment.guesses |= twins.options()
         new = {
-            link.variable: link
-            for link in Twins(a, b, self.shapes, self._rows(a, b)).links()
-            if link.variable not in self.hints.given
+            link.variable: link for link in twins.links() if link.variable not in self.hints.given
         }
         self.alignment.links |= new
         self.load(self._fitting({name: self.alignment.links[name] for name in new}))
@@ -123,7 +124,7 @@ class Aligner:
         proven = [index for index in possible if self._knows(index, seen, any)]
         if len(proven) > 1 and not b.parameters:
             proven = [i for i in proven if self._knows(i, seen, all)] or proven
-        able = proven or self._in_order(possible, b)
+        able = proven or self._in_order(self._of_one_size(possible, b), b)
         if not able:
             return NO_TWIN
         if len(able) > 1 and b.parameters and b.owner not in self.owners:
@@ -144,7 +145,7 @@ class Aligner:
             return [i for i in free if self._is_again(self.a.calls[i], b, owner)]
         given = self._given_parameters(b)
         if given:
-            return [i for i in free if given <= set(self.a.calls[i].parameters.values())]
+            return [i for i in free if self._has_given(self.a.calls[i], b, given)]
         calls = self.a.calls
         same = [index for index in free if calls[index].kind == b.kind]
         if not b.parameters:
@@ -152,11 +153,26 @@ class Aligner:
             return [i for i in same if not sizes or _has_size(calls[i], sizes)]
         taken = set(self.owners.values())
         same = [i for i in same if calls[i].owner not in taken and calls[i].parameters]
-        own = signature(b, self.shapes)
-        exact = [i for i in same if signature(calls[i], self.shapes) == own]
         if b.kind == kinds.UNKNOWN or not same:
-            same = [i for i in free if self._has_same_weights(calls[i], b)]
-        return exact or same
+            return [i for i in free if self._has_same_weights(calls[i], b)]
+        return self._of_one_size(same, b) or same
+
+    def _of_one_size(self, possible: list[int], b: Call) -> list[int]:
+        """Those whose weights have the sizes of B's; all of them for a call without weights."""
+        if not b.parameters or b.kind == kinds.UNKNOWN or b.detail == "reverse":
+            return possible
+        own = signature(b, self.shapes)
+        calls = self.a.calls
+        return [
+            index
+            for index in possible
+            if calls[index].kind != b.kind or signature(calls[index], self.shapes) == own
+        ]
+
+    def _has_given(self, a: Call, b: Call, given: set[str]) -> bool:
+        """True for a call with the parameters that given links name, and of B's kind."""
+        fits = a.kind == b.kind or kinds.UNKNOWN in (a.kind, b.kind)
+        return fits and given <= set(a.parameters.values())
 
     def _is_again(self, a: Call, b: Call, owner: str) -> bool:
         tied = b.detail == "reverse" and a.kind == "linear"
@@ -178,9 +194,10 @@ class Aligner:
         return bool(of_a) and of_a == of_b
 
     def _in_order(self, possible: list[int], b: Call) -> list[int]:
-        """Without proof by values: those with the same detail first."""
+        """Without proof by values: those with the same detail; layers with weights of any."""
         calls = self.a.calls
-        return [i for i in possible if calls[i].detail == b.detail] or possible
+        same = [index for index in possible if calls[index].detail == b.detail]
+        return same or (possible if b.parameters else [])
 
     def _knows(self, index: int, seen: Sequence[np.ndarray], quantity: Callable[..., bool]) -> bool:
         """True if any or all of the inputs of A's call are among those of B's call."""

@@ -107,6 +107,12 @@ def _of_map(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | Non
             finding,
             "tied-weights",
         )
+    if finding.kind == "ambiguous":
+        return Cause(
+            f"the map needs a line for {finding.b}: --map map.toml writes what was found, and "
+            "reads what you change",
+            finding,
+        )
     if finding.kind == "shape":
         return Cause(f"the shapes differ: {finding.note}", finding)
     name, side = (
@@ -185,7 +191,7 @@ def _relation(a: np.ndarray, b: np.ndarray, raw: np.ndarray) -> str:
     shifts = np.unique(b - a)
     if len(shifts) == 1:
         return f"Keras' batch is PyTorch's plus {shifts[0]:.6g}"
-    return _by_channel(a, b)
+    return _by_channel(a, b) if a.ndim > 1 else ""
 
 
 def _by_channel(a: np.ndarray, b: np.ndarray) -> str:
@@ -331,15 +337,12 @@ def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause
             finding,
             "lstm-two-biases",
         )
-    mine, theirs = judge.make_stepper(), judge.stepper_of_a
-    if not isinstance(mine, RuleStepper) or not isinstance(theirs, RuleStepper):
-        return Cause(
-            NONE_KNOWN,
-            finding,
-            "",
-            ["give optimizers as calls, such as 'keras:Adam(learning_rate=0.001)'; then the "
-             "fields are compared"],
-        )  # fmt: skip
+    made = judge.make_stepper()
+    mine = made.claimed() if made else None
+    theirs = judge.stepper_of_a
+    if mine is None or theirs is None:
+        advice = "give optimizers as calls, such as 'keras:Adam(learning_rate=0.001)'"
+        return Cause(NONE_KNOWN, finding, "", [f"{advice}; then their fields are compared"])
     tried = []
     for text, changed in _rules_between(mine, theirs):
         judge.replaced_stepper = changed

@@ -1,11 +1,12 @@
 """Compare a pair: read the programs, record A, judge B, look for causes."""
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any
 
 from samestep.migrate import map as maps
 from samestep.migrate.pieces import Link
-from samestep.reference import parts
+from samestep.reference.parts.part import restore
 
 from .limits import Verdict
 from .program import Program
@@ -78,25 +79,37 @@ def _plain(finding: Finding) -> dict[str, Any]:
 
 
 def keras_judge(record: Record, program: Program, links: dict[str, Link]) -> Judge:
-    """The live Keras side of a program, ready to be judged against a record."""
-    from .in_keras import KerasSide, keras_dtype
+    """The live Keras side of a program in Keras' global dtype, to be judged against a record."""
+    import keras
 
-    with keras_dtype(record.dtype):
-        loss, _ = program.loss("keras", record.targets)
-        model = program.model("keras")
-        side = KerasSide(model, loss)
-        own = program.batch("keras") if _has_own_batch(program, record) else None
-        given = Given(own, None, links or _links_of(program))
+    from .in_keras import KerasSide
 
-        def make() -> Any:
-            return stepper(side, program.optimizer("keras"), program.of_side("keras", "clip"))
+    loss, _ = program.loss("keras", record.targets)
+    model = program.model("keras")
+    side = KerasSide(model, _in_dtype(loss, keras.config.floatx()))
+    own = program.batch("keras") if _has_own_batch(program, record) else None
+    given = Given(own, None, links or _links_of(program))
 
-        judge = Judge(record, side, make, given)
-        judge.stepper_of_a = _rule_of_a(record)
-        if program.has("convert"):
-            given.converted = _converted(record, program, side)
-            side.load(judge.start)
-        return judge
+    def make() -> Any:
+        return stepper(side, program.optimizer("keras"), program.of_side("keras", "clip"))
+
+    judge = Judge(record, side, make, given)
+    judge.stepper_of_a = _rule_of_a(record)
+    if program.has("convert"):
+        given.converted = _converted(record, program, side)
+        side.load(judge.start)
+    return judge
+
+
+def _in_dtype(loss: Any, dtype: str) -> Any:
+    """A Keras loss object computes in the dtype in which it was made; the copy has ``dtype``."""
+    if not hasattr(loss, "_dtype_policy"):
+        return loss
+    import keras
+
+    changed = copy.copy(loss)
+    changed._dtype_policy = keras.dtype_policies.get(dtype)
+    return changed
 
 
 def _links_of(program: Program) -> dict[str, Link]:
@@ -141,8 +154,7 @@ def _rule_of_a(record: Record) -> RuleStepper | None:
         return None
     clipping = None
     if record.facts["clipping"]:
-        kind, fields = record.facts["clipping"]
-        clipping = getattr(parts, kind)(**fields)
+        clipping = restore(record.facts["clipping"])
     return RuleStepper(specs.rule(record.facts["rule"]), clipping)
 
 
@@ -155,13 +167,35 @@ class Options:
 
 
 def compare(record: Record, program: Program, options: Options | None = None) -> Comparison:
-    """Judge the Keras side of a program against a record of the PyTorch side."""
+    """Judge the Keras side of a program against a record of the PyTorch side.
+
+    In float64; in float32 if the Keras model cannot run in float64, and then the answer says so.
+    PairError if the two cannot be compared.
+    """
+    options = options or Options()
+    try:
+        return _compare_in("float64", record, program, options)
+    except PairError as error:
+        try:
+            comparison = _compare_in("float32", record, program, options)
+        except PairError:
+            raise error from error.__cause__
+        comparison.judgement.not_compared.append(
+            "differences of less than 2^-17.5 of a value: the Keras model cannot run in float64 "
+            f"and was judged in float32 ({str(error).partition(chr(10))[0]})"
+        )
+        return comparison
+
+
+def _compare_in(dtype: str, record: Record, program: Program, options: Options) -> Comparison:
+    import keras
+
     from .causes import explain, explain_all
     from .in_keras import keras_dtype
 
-    options = options or Options()
-    judge = keras_judge(record, program, options.links)
-    with keras_dtype(record.dtype):
+    keras.backend.clear_session()  # or the names of layers count on
+    with keras_dtype(dtype):
+        judge = keras_judge(record, program, options.links)
         judge.find_map()
         judgement = judge.judge()
         free = judge.free()
@@ -172,4 +206,5 @@ def compare(record: Record, program: Program, options: Options | None = None) ->
             causes = [cause] if cause else []
     comparison = Comparison(judgement, judge.links, [each.to_dict() for each in causes], free)
     comparison.facts = {**record.facts, "tries": judge.search.tries, "seconds": judge.seconds}
+    comparison.facts["dtype"] = dtype
     return comparison

@@ -6,6 +6,7 @@ call of its own.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,6 +39,8 @@ SETTINGS = (
 )  # fmt: skip
 FUSED = ("linear", "conv", "convt")  # kinds whose own activation is told apart
 SEPARABLE = ("SeparableConv1D", "SeparableConv2D")
+PARTS = (".activation", ".depthwise", ".pointwise")
+Part = tuple[str, dict[str, str]]  # the end of the name, and variables by role
 MaskLayout = Callable[[Call], "tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]] | None"]
 
 
@@ -45,10 +48,12 @@ class KerasSide:
     """A Keras model with its loss, ready to run steps."""
 
     name = "keras"
+    parts = PARTS
 
     def __init__(self, model: Any, loss: Callable[..., Any]) -> None:
         self.model = model
         self.loss = loss
+        self.dtype: str = keras.config.floatx()
         self.before: Callable[[Call], None] = _nothing  # called before a recorded layer runs
         self.mask_layout: MaskLayout = _no_layout
         self.output_gradients: Callable[[int, np.ndarray], np.ndarray | None] | None = None
@@ -130,7 +135,21 @@ class KerasSide:
             if gradient is not None:
                 step.gradients[names[id(variable)]] = _array(gradient)
         step.after_forward = self.state()
+        self._require_one_dtype(step, str(loss.dtype.name))
         return step
+
+    def _require_one_dtype(self, step: Step, of_loss: str) -> None:
+        """PairError if a layer or the loss leaves float64; float32 is the last resort."""
+        if self.dtype != "float64":
+            return
+        for call in step.calls:
+            if call.output.dtype != np.float64:
+                raise PairError(
+                    "the Keras model must run in float64, but "
+                    f"{call.name} gives {call.output.dtype}"
+                )
+        if of_loss != "float64":
+            raise PairError(f"the Keras loss must be computed in float64, but it is {of_loss}")
 
     def _reduced(self, loss: Any) -> Any:
         """The loss as one number: losses of samples are averaged, as ``compile`` does."""
@@ -220,9 +239,11 @@ class _Recorder:
             call = self.begin(known, operation, (args, list(kwargs.values())))
             if call.kind == "dropout":
                 return self.end(call, self._drop(call, operation, args[0]))
-            if call.kind in FUSED and _has_activation(operation):
-                return self._fused(call, operation, lambda: original(operation, *args, **kwargs))
-            return self.end(call, original(operation, *args, **kwargs))
+            with _split_groups(operation):
+                if call.kind in FUSED and _has_activation(operation):
+                    run = functools.partial(original, operation, *args, **kwargs)
+                    return self._fused(call, operation, run)
+                return self.end(call, original(operation, *args, **kwargs))
         finally:
             self.depth -= 1
 
@@ -241,28 +262,27 @@ class _Recorder:
 
     def activation(self, operation: Any, activation: Any, tensor: Any) -> Any:
         """The call of an activation function that belongs to a layer."""
-        call = self.begin(_kind_of_activation(activation), operation, [tensor], ".activation")
-        call.parameters = {}
+        part: Part = (".activation", {})
+        call = self.begin(_kind_of_activation(activation), operation, [tensor], part)
         return self.end(call, activation(tensor))
 
     def _separable(self, layer: Any, x: Any) -> Any:
         """The two convolutions of a separable one, each a call of its own."""
-        kind = Kind("conv")
-        call = self.begin(kind, layer, [x], ".depthwise")
-        call.parameters = {"kernel": self.names[id(layer.depthwise_kernel)]}
-        call.settings["depthwise"] = True
-        size = {"strides": layer.strides, "padding": layer.padding}
-        rest = {"data_format": layer.data_format, "dilation_rate": layer.dilation_rate}
-        y = keras.ops.depthwise_conv(x, layer.depthwise_kernel, **size, **rest)
+        shape = {"data_format": layer.data_format}
+        roles = {"kernel": self.names[id(layer.depthwise_kernel)]}
+        call = self.begin(Kind("conv"), layer, [x], (".depthwise", roles))
+        options = {"padding": layer.padding, "dilation_rate": layer.dilation_rate, **shape}
+        y = keras.ops.depthwise_conv(x, layer.depthwise_kernel, layer.strides, **options)
         y = self.end(call, y)
-        call = self.begin(kind, layer, [y], ".pointwise")
-        call.parameters = {"kernel": self.names[id(layer.pointwise_kernel)]}
-        z = keras.ops.conv(y, layer.pointwise_kernel, data_format=layer.data_format)
+        roles = {"kernel": self.names[id(layer.pointwise_kernel)]}
         if layer.use_bias:
-            call.parameters["bias"] = self.names[id(layer.bias)]
-            shape = [1] * z.shape.rank
-            shape[-1 if layer.data_format == "channels_last" else 1] = -1
-            z = z + tf.reshape(layer.bias.value, shape)
+            roles["bias"] = self.names[id(layer.bias)]
+        call = self.begin(Kind("conv"), layer, [y], (".pointwise", roles))
+        z = keras.ops.conv(y, layer.pointwise_kernel, **shape)
+        if layer.use_bias:
+            axes = [1] * z.shape.rank
+            axes[-1 if layer.data_format == "channels_last" else 1] = -1
+            z = z + tf.reshape(layer.bias.value, axes)
         z = self.end(call, z)
         return self.activation(layer, layer.activation, z) if _has_activation(layer) else z
 
@@ -277,13 +297,16 @@ class _Recorder:
         scale = (uniform >= rate) / (1 - rate) if rate < 1 else np.zeros(uniform.shape)
         return x * tf.constant(scale, x.dtype)
 
-    def begin(self, kind: Kind, operation: Any, args: Any, part: str = "") -> Call:
-        """The call that is about to run."""
-        owner = (getattr(operation, "path", None) or operation.name) + part
+    def begin(self, kind: Kind, operation: Any, args: Any, part: Part | None = None) -> Call:
+        """The call that is about to run; of a part of a layer with the part's own variables."""
+        owner = getattr(operation, "path", None) or operation.name
+        owner += part[0] if part else ""
         tensors = [t for t in tf.nest.flatten(args) if tf.is_tensor(t)]
         arrays = [np.array(t.numpy()) for t in tensors if t.dtype != tf.bool]
         call = Call(-1, owner, owner, *kind, inputs=arrays)
-        if isinstance(operation, Layer) and kind.kind != "act":
+        if part:
+            call.parameters = part[1]
+        elif isinstance(operation, Layer) and kind.kind != "act":
             call.parameters = roles_of(operation, self.names)
         call.settings = settings_of(operation)
         if kind.kind not in kinds.LAYOUT:
@@ -311,6 +334,27 @@ class _Recorder:
         if mask is not None:
             keras.src.backend.set_keras_mask(new, mask)
         return type(output)([new, *output[1:]]) if listed else new
+
+
+@contextlib.contextmanager
+def _split_groups(layer: Any) -> Iterator[None]:
+    """Run a grouped convolution by groups: TensorFlow has no gradient for the whole on CPUs."""
+    groups = getattr(layer, "groups", 1)
+    if not hasattr(layer, "convolution_op") or groups == 1 or "call" in layer.__dict__:
+        yield
+        return
+    convolve = layer.convolution_op
+    axis = -1 if layer.data_format == "channels_last" else 1
+
+    def split(inputs: Any, kernel: Any) -> Any:
+        parts = zip(tf.split(inputs, groups, axis), tf.split(kernel, groups, -1), strict=True)
+        return tf.concat([convolve(x, part) for x, part in parts], axis)
+
+    layer.__dict__["convolution_op"] = split
+    try:
+        yield
+    finally:
+        del layer.__dict__["convolution_op"]
 
 
 def _nothing(call: Call) -> None:
@@ -363,17 +407,14 @@ def _has_activation(layer: Any) -> bool:
 
 
 def roles_of(layer: Any, names: dict[int, str]) -> dict[str, str]:
-    """The variables of a layer by role, such as kernel, or query/kernel inside attention."""
+    """The variables of a layer by role, such as kernel; query/kernel where kernel is not unique."""
+    own = [v for v in layer.variables if id(v) in names and "seed_generator" not in v.path]
+    last = [variable.path.split("/")[-1] for variable in own]
     roles: dict[str, str] = {}
-    for variable in layer.variables:
-        if id(variable) in names and "seed_generator" not in variable.path:
-            parts = variable.path.split("/")
-            role = parts[-1]
-            if role in roles or any(each in parts for each in ("query", "key", "value")):
-                role = "/".join(parts[-2:])
-            if "attention_output" in parts:
-                role = "/".join(parts[-2:])
-            roles[role] = names[id(variable)]
+    for variable in own:
+        parts = variable.path.split("/")
+        role = parts[-1] if last.count(parts[-1]) == 1 else "/".join(parts[-2:])
+        roles[role] = names[id(variable)]
     return roles
 
 

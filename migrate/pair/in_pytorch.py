@@ -388,6 +388,12 @@ class PytorchSide:
             if p.grad is not None
         }
         step.after_forward = self.state()
+        for call in step.calls:
+            if call.output.dtype != np.float64:
+                raise PairError(
+                    f"the PyTorch model must run in float64 for the comparison, but {call.name} "
+                    f"gives {call.output.dtype}; take explicit casts such as .float() out of it"
+                )
         return step
 
     def _note_outputs(self, step: Step, output: Any) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-CLOSE = 2.0**-20  # "the same values" when twins are looked for; never for a verdict
+CLOSE = 2.0**-16  # "the same values" when twins are looked for; never for a verdict
 
 
 class Layout(NamedTuple):

@@ -5,6 +5,10 @@ is as large as ever. A is run once more with weights, outputs and gradients time
 far each of its values moves is its response. A distance is counted in roundings: 2^-53 times
 (response per unit + size). The limit is 2^14.5 of them, halfway between one rounding of float64 and
 one of float32. No other number is chosen.
+
+A Keras model that cannot run in float64 is judged in float32, by the responses of A in float64. The
+limit lies halfway between one rounding of float32 and one of float16 in the same way: 2^6.5
+roundings of float32.
 """
 
 import enum
@@ -14,7 +18,7 @@ import numpy as np
 
 NUDGE = 2.0**-36
 UNIT = {"float64": 2.0**-53, "float32": 2.0**-24}
-MOST_ROUNDINGS = 2.0**14.5
+MOST_ROUNDINGS = {"float64": 2.0**14.5, "float32": 2.0**6.5}
 
 
 class Verdict(enum.StrEnum):
@@ -34,16 +38,19 @@ class Distance(NamedTuple):
     verdict: Verdict
 
 
-def measure(a: np.ndarray, b: np.ndarray, response: float) -> Distance:
-    """Judge the distance of two arrays of one shape; ``response`` is that to a nudge of 2^-36."""
+def measure(a: np.ndarray, b: np.ndarray, response: float, dtype: str = "float64") -> Distance:
+    """Judge the distance of two arrays of one shape; ``response`` is that to a nudge of 2^-36.
+
+    ``dtype`` is that in which B was computed.
+    """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     size = float(np.max(np.abs(a), initial=0))
     distance = float(np.max(np.abs(a - b), initial=0))
     if np.isnan(distance):
         distance = 0.0 if np.array_equal(a, b, equal_nan=True) else np.inf
     scale = response / NUDGE + size
-    rounding = UNIT["float64"] * scale
-    limit = MOST_ROUNDINGS * rounding
+    rounding = UNIT[dtype] * scale
+    limit = MOST_ROUNDINGS[dtype] * rounding
     if distance <= limit:
         verdict = Verdict.SAME
     elif distance <= UNIT["float32"] * scale:

@@ -55,6 +55,7 @@ class Twins:
         self.b = b
         self.shapes = shapes
         self.rows = rows
+        self.ways_chosen: Mapping[str, int] = {}
 
     def links(self) -> list[Link]:
         """How each variable of Keras' layer is made; variables without a part are left out."""
@@ -90,9 +91,28 @@ class Twins:
             fitting = [n for n in free if ways(self.shapes[n], self.shapes[variable])]
             if fitting:
                 free.remove(fitting[0])
-                pieces = ways(self.shapes[fitting[0]], self.shapes[variable])[0]
+                possible = self.ways(fitting[0], variable)
+                pieces = possible[self.ways_chosen.get(variable, 0) % len(possible)]
                 links.append(Link(variable, (fitting[0],), pieces))
         return links
+
+    def ways(self, parameter: str, variable: str) -> list[tuple[Piece, ...]]:
+        """The pieces that fit; of a linear layer's square kernel, transposed first."""
+        possible = ways(self.shapes[parameter], self.shapes[variable])
+        if self.a.kind in ("linear", "conv"):
+            possible.sort(key=lambda pieces: not pieces)
+        return possible
+
+    def options(self) -> dict[str, list[int]]:
+        """Variables that can be made of their parameter in several ways, by number of the way."""
+        if self.a.kind == self.b.kind and self.a.kind in _BY_KIND:
+            return {}
+        several = {}
+        for link in self._by_shape():
+            count = len(self.ways(link.parameters[0], link.variable))
+            if count > 1:
+                several[link.variable] = list(range(count))
+        return several
 
 
 def ways(shape: tuple[int, ...], target: tuple[int, ...]) -> list[tuple[Piece, ...]]:

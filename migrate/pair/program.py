@@ -5,6 +5,7 @@ The file is imported as Python, as any test file is. Names that it may have: ``t
 ``optimizer`` and ``losses`` are read, too, since a file of one side has one of each.
 """
 
+import copy
 import importlib
 import importlib.util
 import random
@@ -44,7 +45,7 @@ class Program:
             raise PairError(f"{self.origin} must have a function {name}() that returns the model")
         seed_everything()
         with users_code(f"{name}()"):
-            model = factory() if _is_factory(factory) else factory
+            model = factory() if _is_factory(factory) else _copied(factory, side)
         kind = {"pytorch": "torch.nn.Module", "keras": "keras.Model"}[side]
         fits = hasattr(model, "named_parameters" if side == "pytorch" else "trainable_variables")
         if not fits:
@@ -167,6 +168,11 @@ def _is_factory(value: Any) -> bool:
     return isinstance(value, type) or (
         not hasattr(value, "parameters") and not hasattr(value, "trainable_variables")
     )
+
+
+def _copied(model: Any, side: str) -> Any:
+    """A copy of a PyTorch model, whose dtype will change; Keras' model itself."""
+    return copy.deepcopy(model) if side == "pytorch" else model
 
 
 def _keras_loss(name: str) -> Any:

@@ -9,7 +9,7 @@ from . import limits
 from .program import Program
 from .record import Record, Step
 from .shared import Batch, PairError, Put, refuse_nan
-from .steppers import RuleStepper, Stepper, stepper
+from .steppers import Stepper, stepper
 
 DTYPE = "float64"
 
@@ -35,13 +35,14 @@ def record_pytorch(program: Program, steps: int) -> Record:
     mover = stepper(side, program.optimizer("pytorch"), program.of_side("pytorch", "clip"))
     record = Record("pytorch", DTYPE, batch.inputs, batch.targets, batch.weights)
     record.trained = side.trained
+    follows = mover.claimed() if mover else None
     record.facts = {
         "torch": torch.__version__,
         "python": sys.version.split()[0],
         "loss": program.loss("pytorch", batch.targets)[1],
         "optimizer": mover.title if mover else "",
-        "rule": repr(mover.rule) if isinstance(mover, RuleStepper) else "",
-        "clipping": _plain_clipping(mover),
+        "rule": repr(follows.rule) if follows else "",
+        "clipping": follows.clipping.to_dict() if follows and follows.clipping else None,
         "parameters": sum(parameter.numel() for parameter in side.model.parameters()),
         "own batch": program.has_own_batch("pytorch"),
     }
@@ -55,12 +56,6 @@ def record_pytorch(program: Program, steps: int) -> Record:
         if np.array_equal(first.before[name], first.after_forward[name])
     ]
     return record
-
-
-def _plain_clipping(mover: Stepper | None) -> list[Any] | None:
-    """The kind and the fields of a clipping."""
-    clipping = mover.clipping if isinstance(mover, RuleStepper) else None
-    return [type(clipping).__name__, clipping.to_dict()] if clipping else None
 
 
 def _one_step(side: Any, batch: Batch, mover: Stepper | None, number: int) -> Step:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from samestep.migrate.pieces import Link
+from samestep.migrate.pieces import Link, Permute, Piece, Take
 
 from .align import Aligner, Alignment, Hints
 from .links import Shapes, ways
@@ -26,6 +26,7 @@ class Search(NamedTuple):
     alignment: Alignment
     hints: Hints
     tries: int
+    doubtful: list[str]  # variables whose link was chosen by shape among several, and disproved
 
 
 class Finder:
@@ -41,12 +42,14 @@ class Finder:
         self.run = run
         self.hints = Hints({}, dict(given))
         self.tries = 0
+        self.last = Alignment()
 
     def align(self, hints: Hints) -> Alignment:
         """Run B once with these hints."""
         self.tries += 1
         aligner = Aligner(self.record.steps[0], self.shapes, _nothing, hints)
         self.run(aligner)
+        self.last = aligner.alignment
         return aligner.alignment
 
     def search(self, variables: list[str]) -> Search:
@@ -58,7 +61,11 @@ class Finder:
             best = self.align(self.hints)
         best = self._try_guesses(best)
         best = self._try_shapes(best, left)
-        return Search(best, self.hints, self.tries)
+        if self.last is not best:
+            best = self.align(self.hints)  # so that the last run is that of the best map
+        several = [name for name, options in left.items() if len(options) > 1]
+        doubtful = several if best.disagreements else []
+        return Search(best, self.hints, self.tries, doubtful)
 
     def _try_guesses(self, best: Alignment) -> Alignment:
         """Other options of the guesses, the most promising first, while anything disagrees.
@@ -104,12 +111,12 @@ class Finder:
         return best
 
     def _exchanged(self, name: str, link: Link) -> dict[str, Link]:
-        """The link, and for the variable that had its parameters the former ones."""
+        """The link, and for the variable that had its source the former one."""
         former = self.hints.given[name]
         changed = {name: link}
         for other, theirs in self.hints.given.items():
-            if other != name and theirs.parameters == link.parameters:
-                changed[other] = Link(other, former.parameters, theirs.pieces, theirs.evidence)
+            if other != name and _source(theirs) == _source(link):
+                changed[other] = Link(other, former.parameters, former.pieces, theirs.evidence)
         return changed
 
     def _left_over(self, alignment: Alignment, variables: list[str]) -> dict[str, list[Link]]:
@@ -125,9 +132,9 @@ class Finder:
             if variable in alignment.links:
                 continue
             options = self._by_shape(variable, free)
-            options.sort(key=lambda link: link.parameters[0] in taken)
-            if options:
-                taken.add(options[0].parameters[0])
+            options.sort(key=lambda link: _source(link) in taken)
+            if options and _source(options[0]) not in taken:
+                taken.add(_source(options[0]))
                 left[variable] = options
         return left
 
@@ -136,7 +143,28 @@ class Finder:
         for name in sorted(free, key=lambda each: -_likeness(each, variable)):
             for pieces in ways(self.shapes[name], self.shapes[variable]):
                 options += [Link(variable, (name,), pieces, "the shape alone")]
+            options += self._thirds(variable, name)
         return options
+
+    def _thirds(self, variable: str, name: str) -> list[Link]:
+        """Query, key and value out of PyTorch's packed attention: reference/conventions."""
+        if not name.endswith(("in_proj_weight", "in_proj_bias")):
+            return []
+        shape, target = self.shapes[name], self.shapes[variable]
+        size = shape[0] // 3
+        links = []
+        for number in range(3):
+            third = Take(0, tuple(range(number * size, (number + 1) * size)))
+            pieces: list[Piece] = [third, *([Permute((1, 0))] if len(shape) > 1 else [])]
+            if target == (size, *shape[1:])[::-1]:
+                links.append(Link(variable, (name,), tuple(pieces), "the shape alone"))
+        return links
+
+
+def _source(link: Link) -> str:
+    """What a link takes: a parameter, or a part of it."""
+    taken = [str(piece) for piece in link.pieces if isinstance(piece, Take)]
+    return " ".join([link.parameters[0], *taken])
 
 
 def _likeness(name: str, variable: str) -> float:

@@ -20,13 +20,14 @@ from .limits import Verdict
 from .record import Arrays, Call, Record, Step, Update, leaves
 from .search import Finder, Search
 from .shared import Batch, PairError, Put
-from .steppers import Stepper
+from .steppers import RuleStepper, Stepper
 
 STAGES = (
     "map", "weights", "batch", "forward", "loss", "gradient of the output", "backward",
     "parameter gradients", "clip", "weights after", "optimizer state", "buffers after",
 )  # fmt: skip
 NOTHING = "nothing"
+HEADS = ("softmax", "log_softmax", "sigmoid")  # activations that a loss may contain
 SAME_INPUT = "same input, other output"
 OTHER_INPUT = "other input"
 
@@ -36,7 +37,7 @@ class Finding:
     """A comparison of one value of A with B's.
 
     ``kind`` says what differs: SAME_INPUT, OTHER_INPUT, "value", "shape", "structure", "tied",
-    "missing in keras" or "missing in pytorch". ``call`` is the index of B's call.
+    "missing in keras", "missing in pytorch" or "ambiguous". ``call`` is the index of B's call.
     """
 
     stage: str
@@ -72,6 +73,7 @@ class Judgement:
 
     findings: list[Finding] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
+    dtype: str = "float64"
 
     @property
     def different(self) -> list[Finding]:
@@ -118,6 +120,7 @@ class Judge:
         self.side = side
         self.make_stepper = make_stepper
         self.given = given
+        self.dtype = side.dtype
         self.batch = given.batch or batch_of_keras(record, side.model)
         self.seconds: dict[str, float] = {}
         side.build(self.batch)
@@ -130,7 +133,7 @@ class Judge:
         shapes = {name: array.shape for name, array in record.steps[0].before.items()}
         self.shapes = shapes | {name: array.shape for name, array in self.start.items()}
         self.last: Step = Step()  # the last synchronised run, for the search of causes
-        self.stepper_of_a: Stepper | None = None  # the rule of A's optimizer, where it is known
+        self.stepper_of_a: RuleStepper | None = None  # the rule of A's optimizer, where it is known
         self.replaced_stepper: Callable[[], Stepper] | None = None
         self.take_loss_of_a = False  # judge what follows as if B had A's loss
 
@@ -151,6 +154,7 @@ class Judge:
         """Judge under this map."""
         self.search = search
         self.alignment: Alignment = search.alignment
+        self._find_head()
         proven = {self.record.steps[0].calls[index].owner for index in search.alignment.proven}
         self.links = {}
         for name, link in search.alignment.links.items():
@@ -181,7 +185,7 @@ class Judge:
         self.side.before = aligner.before
         self.side.mask_layout = aligner.input_layout
         try:
-            self.side.run(self.batch, aligner.put, masks=0)
+            self.walked: Step = self.side.run(self.batch, aligner.put, masks=0)
         finally:
             self.side.before = _ignore
         self.images = aligner.images
@@ -191,7 +195,7 @@ class Judge:
     def judge(self) -> Judgement:
         """All stages of all steps. Call ``find_map`` first."""
         began = time.perf_counter()
-        judgement = Judgement()
+        judgement = Judgement(dtype=self.dtype)
         self._map_stage(judgement)
         self._weights_stage(judgement)
         self._batch_stage(judgement)
@@ -230,6 +234,9 @@ class Judge:
             if len(whole) > 1:
                 both = " and ".join(link.variable for link in whole)
                 add.missing(name, both, "tied", "one parameter in PyTorch, two variables in Keras")
+        for name in self.search.doubtful:
+            note = "several parameters have its shape, and none fits by values: write its line"
+            add.missing(_names(self.links[name]), name, "ambiguous", note)
         for name, link in self.links.items():
             shape = self._made_shape(link)
             if shape != self.shapes[name]:
@@ -282,6 +289,35 @@ class Judge:
                 name = word if len(pairs[0]) == 1 else f"{word} {number}"
                 add.compare((name, name), (np.asarray(a, np.float64), np.asarray(b, np.float64)))
 
+    def _find_head(self) -> None:
+        """A softmax or sigmoid at the end that one side leaves to its loss, or that both have.
+
+        Then outputs are logits on one side and probabilities on the other, or their gradients
+        may differ by what the softmax takes out. The two sides are compared at the logits: A's
+        gradients are put in neither at the head nor at the output.
+        """
+        a = self.record.steps[0]
+        self.has_head = False
+        self.head_of_b: int | None = None
+        if not a.calls or not self.walked.calls or len(a.outputs) != 1:
+            return
+        last_a, last_b = a.calls[-1], self.walked.calls[-1]
+        of_b = last_b.detail in HEADS and self._is_output(last_b, self.walked)
+        of_a = last_a.detail in HEADS and self._is_output(last_a, a)
+        if of_b and last_b.index in self.alignment.twin:
+            self.has_head = of_a
+        elif of_b:
+            self.has_head = self._are_equal(a.outputs[0], last_b.inputs[0])
+        elif of_a and last_a.index not in self.alignment.twin.values():
+            self.has_head = self._are_equal(last_a.inputs[0], self.walked.outputs[0])
+        self.head_of_b = last_b.index if of_b and self.has_head else None
+
+    def _is_output(self, call: Call, step: Step) -> bool:
+        return len(step.outputs) == 1 and is_close(call.output, step.outputs[0])
+
+    def _are_equal(self, a: np.ndarray, b: np.ndarray) -> bool:
+        return layouts.find(a, b, self.images)[1]
+
     def loaded(self, number: int) -> Arrays:
         """B's variables made of A's at the start of a step."""
         before = self.record.steps[number].before
@@ -302,7 +338,9 @@ class Judge:
             value = layout.carry(twin.output)
             if value.shape != call.output.shape:
                 return None
-            return Put(value, None if twin.gradient is None else layout.carry(twin.gradient))
+            if twin.gradient is None or call.index == self.head_of_b:
+                return Put(value)
+            return Put(value, layout.carry(twin.gradient))
 
         self.side.output_gradients = self._output_gradients(a)
         self.side.ignores_added_losses = self.take_loss_of_a
@@ -316,7 +354,7 @@ class Judge:
         """A's gradient of each output, in the layout of B's output."""
 
         def gradient_of(number: int, output: np.ndarray) -> np.ndarray | None:
-            if number >= len(a.outputs) or a.output_gradients[number] is None:
+            if self.has_head or number >= len(a.outputs):
                 return None
             layout, _ = layouts.find(a.outputs[number], output, self.images)
             gradient = a.output_gradients[number]
@@ -341,7 +379,7 @@ class Judge:
 
     def judge_step(self, number: int) -> Judgement:
         """The stages of one step that need no optimizer."""
-        judgement = Judgement()
+        judgement = Judgement(dtype=self.dtype)
         self._judge_layers(judgement, number).buffers()
         return judgement
 
@@ -358,9 +396,11 @@ class Judge:
 
     def layer_of(self, call: Call) -> Any:
         """The live layer of a call of B; None for an operation that is none."""
-        path = call.owner.removesuffix(".activation")
+        path = call.owner
+        for part in self.side.parts:
+            path = path.removesuffix(part)
         for layer in self.side.model._flatten_layers():
-            if layer.path == path:
+            if (layer.path or layer.name) == path:
                 return layer
         return None
 
@@ -420,6 +460,7 @@ class _Adder:
 
     def __init__(self, judgement: Judgement, stage: str, step: int) -> None:
         self.judgement = judgement
+        self.dtype = judgement.dtype
         self.stage = stage
         self.step = step
 
@@ -447,7 +488,7 @@ class _Adder:
         if np.shape(a) != np.shape(b):
             note = f"PyTorch's makes {np.shape(a)}, Keras' has {np.shape(b)}"
             return self.missing(*names, "shape", note)
-        measured = limits.measure(np.asarray(a), np.asarray(b), response)
+        measured = limits.measure(np.asarray(a), np.asarray(b), response, self.dtype)
         finding = Finding(
             self.stage,
             self.step,
@@ -497,6 +538,8 @@ class _Runs:
             note = f"PyTorch returns {self.a.structure}, Keras {self.b.structure}"
             add.missing("output", "output", "structure", note)
             return
+        if self.judge.has_head and self.judge.head_of_b not in self.alignment.twin:
+            return  # logits on one side, probabilities on the other
         responses = self.a.responses["outputs"]
         for number, pair in enumerate(zip(self.a.outputs, self.b.outputs, strict=True)):
             way = self._output_layout(*pair)
@@ -519,7 +562,7 @@ class _Runs:
         values = np.array(self.a.loss), np.array(self.b.loss)
         self.adder("loss").compare(("loss", "loss"), values, response)
         add = self.adder("gradient of the output")
-        if len(self.a.outputs) != len(self.b.outputs):
+        if self.judge.has_head or len(self.a.outputs) != len(self.b.outputs):
             return
         for number, a in enumerate(self.a.outputs):
             way = self._output_layout(a, self.b.outputs[number])
@@ -535,6 +578,8 @@ class _Runs:
         """The gradient that arrives at each layer's output, from the last layer to the first."""
         add = self.adder("backward")
         for a, b, layout in reversed(list(self._twins())):
+            if b.index == self.judge.head_of_b:
+                continue
             gradient = None if a.gradient is None else layout.carry(a.gradient)
             finding = add.compare((a.name, b.name), (gradient, b.gradient), a.gradient_response)
             if finding:
@@ -583,7 +628,7 @@ class _Runs:
             names = (f"{slot} of {_names(link)}", f"{slot} of {name}")
             finding = add.compare(names, values)
             if finding and finding.verdict is Verdict.DIFFERENT and rate and _fits(values):
-                scaled = limits.measure(values[0] * rate, values[1], 0.0)
+                scaled = limits.measure(values[0] * rate, values[1], 0.0, add.dtype)
                 if scaled.verdict is not Verdict.DIFFERENT:
                     finding.distance, finding.limit, finding.roundings, finding.verdict = scaled
                     finding.note = "Keras stores it multiplied by the learning rate"

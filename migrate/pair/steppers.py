@@ -35,6 +35,10 @@ class Stepper(Protocol):
         """The learning rate of the last step; None if it is not known."""
         ...
 
+    def claimed(self) -> "RuleStepper | None":
+        """A stepper of the rule that this one follows; None if that is not known."""
+        ...
+
 
 class RuleStepper:
     """A rule in NumPy, which takes the same steps as our adapters in both frameworks."""
@@ -50,6 +54,10 @@ class RuleStepper:
     def rate(self) -> float | None:
         """The rule's learning rate."""
         return float(self.rule.lr)
+
+    def claimed(self) -> "RuleStepper | None":
+        """A fresh stepper of the rule."""
+        return RuleStepper(self.rule, self.clipping)
 
     def step(self, weights: Arrays, gradients: Arrays) -> Update:
         """One step in float64."""
@@ -94,6 +102,13 @@ class PytorchStepper:
             )
         self.title = type(self.optimizer).__name__
         self.rate: float | None = None
+
+    def claimed(self) -> RuleStepper | None:
+        """The rule that the optimizer says it follows, as a stepper of its own."""
+        from samestep.parity.runners.pytorch import claimed_rule
+
+        rule = claimed_rule(self.optimizer)
+        return RuleStepper(rule, self.clipping) if rule else None
 
     def step(self, weights: Arrays, gradients: Arrays) -> Update:
         """One step; the model has its former weights again afterwards."""
@@ -171,10 +186,31 @@ class KerasStepper:
         with users_code("the Keras optimizer's step"):
             self.optimizer.apply(tensors, list(self.variables.values()))
         update.after = {name: np.array(v.numpy()) for name, v in self.variables.items()}
-        of_each = states(self.optimizer, list(self.variables.values()))
+        of_each = states(self.optimizer, [_Named(v) for v in self.variables.values()])
         update.state = _by_slot(dict(zip(self.variables, of_each, strict=True)))
         self.side.load(before)
         return update
+
+    def claimed(self) -> RuleStepper | None:
+        """The rule that the optimizer says it follows, as a stepper of its own."""
+        from samestep.parity.runners.keras import claimed_rule
+
+        rule = claimed_rule(self.optimizer)
+        given = self.optimizer.get_config()
+        own = {key: given[key] for key in KEYS if given.get(key)}
+        clipping = self.clipping or (read_clipping("keras", _arguments(own)) if own else None)
+        return RuleStepper(rule, clipping) if rule else None
+
+
+class _Named:
+    """A variable as the slots of its optimizer are called: by its path."""
+
+    def __init__(self, variable: Any) -> None:
+        self.name = variable.path.replace("/", "_")
+
+
+def _arguments(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in values.items())
 
 
 def _wide(gradient: np.ndarray | None) -> np.ndarray | None:
@@ -283,8 +319,8 @@ def _without_clipping(text: str) -> tuple[str, Clipping | None]:
     given = {key: arguments.pop(key) for key in KEYS if arguments.get(key) is not None}
     if dialect != "keras" or not given:
         return text, None
-    call = f"keras:{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
-    return call, read_clipping("keras", ", ".join(f"{key}={v}" for key, v in given.items()))
+    call = f"keras:{name}({_arguments(arguments)})"
+    return call, read_clipping("keras", _arguments(given))
 
 
 def _forms(value: Any) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,12 @@ from samestep.migrate import map as maps
 from samestep.migrate.pair import program as programs
 from samestep.migrate.pair import record as records
 from samestep.migrate.pair.absent import absent
-from samestep.migrate.pair.limits import MOST_ROUNDINGS, Verdict
 from samestep.migrate.pair.record import Record
 from samestep.migrate.pair.shared import PairError, UserError
+from samestep.migrate.pair.text import lines
 
 Echo = Callable[[str], None]
 WORKER = "samestep.migrate.pair.worker"
-FLOAT32 = 2.0**29  # roundings of float64 in one of float32
-SHOWN = 12  # findings that are listed
 
 
 @dataclass
@@ -88,7 +86,7 @@ def _judged(question: Question, links: Any, finish: Callable[[], Record]) -> Any
     """Import Keras and the user's file while the other process records; then compare."""
     file = question.second or question.first
     if needs_torch(file):
-        import torch  # noqa: F401  before TensorFlow
+        import torch
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -98,17 +96,26 @@ def _judged(question: Question, links: Any, finish: Callable[[], Record]) -> Any
         )
     from samestep.migrate.pair.compare import Options, compare
 
-    record = finish()
     options = Options(links, question.until_same)
     try:
         with absent("torch"):
-            return compare(record, programs.read(file), options)
+            program = _read(file)
+            return compare(finish(), program, options)
     except Exception:
         if "torch" in sys.modules:
             raise
-        sys.modules.pop(Path(file).stem, None)
-        keras.backend.clear_session()
-        return compare(record, programs.read(file), options)
+        import torch  # noqa: F401  the file needs both
+
+        return compare(finish(), _read(file), options)
+
+
+def _read(file: str) -> programs.Program:
+    """Read the user's file anew, with Keras in the dtype of the comparison."""
+    from samestep.migrate.pair.in_keras import keras_dtype
+    from samestep.migrate.pair.recording import DTYPE
+
+    with keras_dtype(DTYPE):
+        return programs.read(file)
 
 
 def needs_torch(file: str) -> bool:
@@ -164,64 +171,3 @@ def traceback_of(error: ValueError) -> str:
     if isinstance(error, Mistake):
         return error.traceback
     return users_traceback(error) if isinstance(error, UserError) else ""
-
-
-def lines(comparison: Any) -> Iterator[str]:
-    """The answer in lines."""
-    plain = comparison.to_dict()
-    facts = plain["facts"]
-    yield (
-        f"PyTorch: {facts['parameters']:,} parameters; {len(plain['map'])} variables of Keras "
-        f"mapped; {len(plain['free'])} steps"
-    )
-    yield ""
-    for stage, counts in plain["stages"].items():
-        if counts["compared"]:
-            yield f"  {stage:24}{_stage_line(counts)}"
-    yield ""
-    yield from _verdict_lines(comparison)
-    for cause in plain["causes"]:
-        yield from _cause_lines(cause)
-    for text in plain["not_compared"]:
-        yield f"not compared: {text}"
-    for number, (a, b) in enumerate(comparison.free, 1):
-        yield f"free running, step {number}: loss {a:.9g} in PyTorch, {b:.9g} in Keras"
-
-
-def _stage_line(counts: dict[str, Any]) -> str:
-    word = "same"
-    if counts["below float32"]:
-        word = "below float32"
-    if counts["different"]:
-        word = "DIFFERENT"
-    line = f"{word:15}{counts['compared']:5} compared"
-    if counts["different"]:
-        line += f", {counts['different']} differ"
-    elif counts["below float32"]:
-        line += f", {counts['below float32']} by less than a rounding of float32"
-    else:
-        line += f", largest {counts['largest roundings']:.1f} of {MOST_ROUNDINGS:.0f} roundings"
-    return line
-
-
-def _verdict_lines(comparison: Any) -> Iterator[str]:
-    first = comparison.judgement.first
-    if first is None:
-        below = comparison.judgement.verdict is Verdict.BELOW
-        yield (
-            "SAME to within a rounding of float32; some values differ by less than that"
-            if below
-            else "SAME training step"
-        )
-        return
-    size = f", {first.distance:.3g}" if first.distance < float("inf") else ""
-    if first.roundings < float("inf"):
-        size += f" ({first.roundings / FLOAT32:.3g} roundings of float32)"
-    yield f"DIFFERENT: {first.stage}, step {first.step}, {first.place}{size}"
-    yield f"  {first.kind}{'; ' + first.note if first.note else ''}"
-
-
-def _cause_lines(cause: dict[str, Any]) -> Iterator[str]:
-    yield f"cause: {cause['text']}"
-    if cause["tried"]:
-        yield f"  tried: {'; '.join(cause['tried'][:SHOWN])}"
