@@ -44,10 +44,11 @@ def measure(a: np.ndarray, b: np.ndarray, response: float, dtype: str = "float64
     ``dtype`` is that in which B was computed.
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    size = float(np.max(np.abs(a), initial=0))
-    distance = float(np.max(np.abs(a - b), initial=0))
-    if np.isnan(distance):
-        distance = 0.0 if np.array_equal(a, b, equal_nan=True) else np.inf
+    finite = np.isfinite(a)
+    size = float(np.max(np.abs(a[finite]), initial=0))
+    distance = float(np.max(np.abs(a[finite] - b[finite]), initial=0))
+    if np.isnan(distance) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
+        distance = np.inf
     scale = response / NUDGE + size
     rounding = UNIT[dtype] * scale
     limit = MOST_ROUNDINGS[dtype] * rounding
@@ -72,4 +73,5 @@ def moved(before: np.ndarray | None, after: np.ndarray | None) -> float:
     """The largest distance that a value of A moved under the nudge."""
     if before is None or after is None or before.shape != after.shape:
         return 0.0
-    return float(np.max(np.abs(before - after), initial=0))
+    both = np.isfinite(before) & np.isfinite(after)
+    return float(np.max(np.abs(before[both] - after[both]), initial=0))

@@ -8,7 +8,14 @@ import numpy as np
 from . import limits
 from .program import Program
 from .record import Record, Step
-from .shared import Batch, PairError, Put, refuse_nan
+from .shared import (
+    Batch,
+    PairError,
+    Put,
+    refuse_nan,
+    require_same_call,
+    require_same_count,
+)
 from .steppers import Stepper, stepper
 
 DTYPE = "float64"
@@ -60,7 +67,7 @@ def record_pytorch(program: Program, steps: int) -> Record:
 
 def _one_step(side: Any, batch: Batch, mover: Stepper | None, number: int) -> Step:
     step: Step = side.run(batch, masks=number)
-    refuse_nan(step.calls, "PyTorch")
+    refuse_nan(step.calls, step.loss, "PyTorch")
     _note_responses(side, batch, step, number)
     if mover:
         weights = {name: step.before[name] for name in side.trained}
@@ -81,25 +88,14 @@ def _note_responses(side: Any, batch: Batch, step: Step, number: int) -> None:
     side.load({name: limits.nudged(array, random) for name, array in step.before.items()})
 
     def put(call: Any) -> Put | None:
-        if call.index >= len(step.calls):
-            raise PairError(
-                "the PyTorch model must make the same calls each time, but a second pass made "
-                f"more, the first of them {call.name}; take control flow that depends on values "
-                "out of the model, or compare its branches one by one"
-            )
-        plain = step.calls[call.index]
+        plain = require_same_call("PyTorch", call, step.calls)
         gradient = None if plain.gradient is None else limits.nudged(plain.gradient, random)
         return Put(limits.nudged(plain.output, random), gradient)
 
     inputs = _nudged_tree(batch.inputs, random)
     again: Step = side.run(batch._replace(inputs=inputs), put, number)
     side.load(step.before)
-    if len(again.calls) != len(step.calls):
-        raise PairError(
-            "the PyTorch model must make the same calls each time, but a second pass made "
-            f"{len(again.calls)} instead of {len(step.calls)}; take control flow that depends on "
-            "values out of the model, or compare its branches one by one"
-        )
+    require_same_count("PyTorch", again.calls, step.calls)
     for plain, moved in zip(step.calls, again.calls, strict=True):
         plain.output_response = limits.moved(plain.output, moved.output)
         plain.gradient_response = limits.moved(plain.gradient, moved.gradient)

@@ -74,13 +74,36 @@ def described(value: Any) -> str:
     return f"shape {tuple(value.shape)}" if hasattr(value, "shape") else type(value).__name__
 
 
-def refuse_nan(calls: list[Call], side: str) -> None:
-    """PairError for the first call that makes NaN or infinity of finite inputs."""
+def refuse_nan(calls: list[Call], loss: float, side: str) -> None:
+    """PairError for the first call that gives NaN, or for a loss that is not finite."""
     for call in calls:
-        if np.all(np.isfinite(call.output)):
-            continue
-        if all(np.all(np.isfinite(array)) for array in call.inputs):
+        if np.any(np.isnan(call.output)):
             raise PairError(
-                f"the forward pass must stay finite, but {call.name} ({call.kind}) of the {side} "
-                "model is the first that gives NaN or infinity"
+                f"the forward pass must have no NaN, but {call.name} ({call.kind}) of the {side} "
+                "model is the first layer that gives one"
             )
+    if not np.isfinite(loss):
+        raise PairError(f"the loss of the {side} model must be finite, got {loss}")
+
+
+OTHER_CALLS = (
+    "the {side} model must make the same calls each time, but a second pass made {call} where the "
+    "first made {first}; take control flow that depends on values out of the model, or compare its "
+    "branches one by one"
+)
+
+
+def require_same_call(side: str, call: Call, first: list[Call]) -> Call:
+    """The call of the first pass in the place of this one; PairError if it is another."""
+    expected = first[call.index] if call.index < len(first) else None
+    if expected is None or (expected.owner, expected.kind) != (call.owner, call.kind):
+        name = expected.name if expected else "none"
+        raise PairError(OTHER_CALLS.format(side=side, call=call.name, first=name))
+    return expected
+
+
+def require_same_count(side: str, again: list[Call], first: list[Call]) -> None:
+    """PairError if a second pass made fewer calls than the first."""
+    if len(again) < len(first):
+        missing = first[len(again)].name
+        raise PairError(OTHER_CALLS.format(side=side, call="none", first=missing))

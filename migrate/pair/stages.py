@@ -19,7 +19,7 @@ from .layouts import Layout, is_close
 from .limits import Verdict
 from .record import Arrays, Call, Record, Step, Update, leaves
 from .search import Finder, Search
-from .shared import Batch, PairError, Put
+from .shared import Batch, PairError, Put, require_same_call
 from .steppers import RuleStepper, Stepper
 
 STAGES = (
@@ -331,6 +331,7 @@ class Judge:
         self.side.mask_layout = self._mask_layout(a)
 
         def put(call: Call) -> Put | None:
+            require_same_call("Keras", call, self.walked.calls)
             index = self.alignment.twin.get(call.index)
             if index is None:
                 return None
