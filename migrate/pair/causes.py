@@ -4,13 +4,14 @@ A cause is reported only if the finding is gone once it is exchanged, or if two 
 identified from their numbers. Otherwise the answer is that none of the known causes explains it.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from samestep.reference import Rule
 
 from . import named_losses
 from .exchanges import Exchange, applied, exchanges_for
@@ -267,32 +268,48 @@ def _of_layer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | N
     tried = []
     if layer is not None:
         for exchange in exchanges_for(a, b, layer):
-            with _attempt(layer, exchange) as usable:
-                if usable and _gone(judge, finding):
-                    return Cause(
-                        exchange.text, finding, exchange.convention, [], _entering(layer, exchange)
-                    )
+            if _removes(judge, finding, layer, exchange):
+                return _known_cause(judge, finding, exchange)
             tried.append(exchange.text.partition(":")[0])
     text = _without_exchange(judge, finding, a)
     return Cause(text or NONE_KNOWN, finding, "", [] if text else tried)
 
 
-@contextlib.contextmanager
-def _attempt(layer: Any, exchange: Exchange) -> Iterator[bool]:
-    """Apply an exchange; an exchange that fails on this layer is no cause."""
+def _known_cause(judge: Judge, finding: Finding, exchange: Exchange) -> Cause:
+    """The cause, with all other layers in which the same two settings meet."""
+    places = [
+        (layer, other) for layer, other in _all_exchanges(judge) if other.text == exchange.text
+    ]
+    text = exchange.text
+    if len(places) > 1:
+        text += f" (so it is in {len(places)} layers)"
+
+    def enter(stack: ExitStack) -> None:
+        for layer, other in places:
+            stack.enter_context(applied(layer, other))
+
+    return Cause(text, finding, exchange.convention, [], enter)
+
+
+def _all_exchanges(judge: Judge) -> Iterator[tuple[Any, Exchange]]:
+    """Every exchange of every layer that has a twin."""
+    seen: set[int] = set()
+    for j, i in judge.alignment.twin.items():
+        layer = judge.layer_of(judge.last.calls[j])
+        if layer is None or id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        for exchange in exchanges_for(judge.record.steps[0].calls[i], judge.last.calls[j], layer):
+            yield layer, exchange
+
+
+def _removes(judge: Judge, finding: Finding, layer: Any, exchange: Exchange) -> bool:
+    """True if the finding is gone under the exchange; one that fails on this layer is no cause."""
     try:
         with applied(layer, exchange):
-            yield True
-    except Exception as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-
-
-def _entering(layer: Any, exchange: Exchange) -> Callable[[ExitStack], None]:
-    def enter(stack: ExitStack) -> None:
-        stack.enter_context(applied(layer, exchange))
-
-    return enter
+            return _gone(judge, finding)
+    except Exception:
+        return False
 
 
 def _call_of(judge: Judge, finding: Finding) -> Call | None:
@@ -375,9 +392,7 @@ def _rules_between(
         text = f"the rule is {mine.rule!r} in Keras and {theirs.rule!r} in PyTorch"
         yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
         return
-    differing = [
-        name for name in mine.rule.names() if getattr(mine.rule, name) != getattr(theirs.rule, name)
-    ]
+    differing = [name for name in mine.rule.names() if _differs(name, mine.rule, theirs.rule)]
     for name in differing:
         ours = getattr(theirs.rule, name)
         changed = mine.rule.replace(**{name: ours})
@@ -387,6 +402,12 @@ def _rules_between(
         texts = [f"{n} {getattr(mine.rule, n)} / {getattr(theirs.rule, n)}" for n in differing]
         text = f"the optimizers differ in several fields (Keras / PyTorch): {', '.join(texts)}"
         yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
+
+
+def _differs(name: str, mine: Rule, theirs: Rule) -> bool:
+    """True if a field differs and has an effect in one of the rules."""
+    active = mine.is_active(name) or theirs.is_active(name)
+    return active and getattr(mine, name) != getattr(theirs, name)
 
 
 def _rule_maker(rule: Any, mine: RuleStepper) -> Callable[[], Stepper]:

@@ -138,6 +138,15 @@ class KerasSide:
         self._require_one_dtype(step, str(loss.dtype.name))
         return step
 
+    def free_loss(self, batch: Batch, masks: int) -> float:
+        """The loss of a plain forward pass, with the masks of dropout that both sides draw."""
+        rest = [_tensors_of(batch.weights)] if batch.weights is not None else []
+        recorder = _Recorder(self, Step(), None, masks)
+        with _eagerly(), recorder.patched():
+            output = self.model(_tensors_of(batch.inputs), training=True)
+            loss = self._reduced(self.loss(_tensors_of(batch.targets), output, *rest))
+            return float(loss) + sum(float(each) for each in self.model.losses)
+
     def _require_one_dtype(self, step: Step, of_loss: str) -> None:
         """PairError if a layer or the loss leaves float64; float32 is the last resort."""
         if self.dtype != "float64":

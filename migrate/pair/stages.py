@@ -440,7 +440,7 @@ class Judge:
         for number, step in enumerate(self.record.steps):
             self.side.load(self.loaded(number))
             self.side.mask_layout = self._mask_layout(step)
-            losses.append((step.loss, self.side.run(self.batch, None, number).loss))
+            losses.append((step.loss, self.side.free_loss(self.batch, number)))
         return losses
 
 
