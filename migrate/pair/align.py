@@ -18,6 +18,7 @@ from .links import Shapes, Twins, signature
 from .record import Call, Step
 from .shared import Put
 
+OUTPUT = " output"  # the end of the name of a guess about a layer's output
 NO_TWIN = -1  # the guess that a call of B has no twin
 
 
@@ -74,6 +75,7 @@ class Aligner:
         self.values = _values(a, self.digests)
         self.owners: dict[str, str] = {}  # of B's layer: the layer of A
         self.used: set[int] = set()
+        self.flattened: dict[str, Layout] = {}  # of B's layer: the layout of its output
         self.pending: dict[int, int] = {}  # id of B's call that runs: index of A's
 
     def before(self, b: Call) -> None:
@@ -87,6 +89,7 @@ class Aligner:
             return
         self.owners[b.owner] = a.owner
         twins = Twins(a, b, self.shapes, self._rows(a, b))
+        twins.columns = self._columns(a, b)
         twins.ways_chosen = self.hints.guess
         self.alignment.guesses |= twins.options()
         new = {
@@ -116,6 +119,34 @@ class Aligner:
             return None
         numbers = np.arange(a.inputs[0].shape[1])[None]
         return np.ravel(layout.carry(numbers))
+
+    def _columns(self, a: Call, b: Call) -> np.ndarray | None:
+        """Keras' order of the output features of a linear layer before an image is made of them.
+
+        A guess, for what comes behind the layer is not known yet: first PyTorch's own order.
+        """
+        if a.kind != "linear" or a.output.ndim != 2:
+            return None
+        images = self._images_of(a)
+        key = f"{b.owner}{OUTPUT}"
+        if images:
+            self.alignment.guesses[key] = list(range(len(images) + 1))
+        chosen = self.hints.guess.get(key, 0)
+        if not images or not chosen:
+            return None
+        layout = layouts.flattened(images[chosen - 1])
+        self.flattened[b.owner] = layout
+        return np.ravel(layout.carry(np.arange(a.output.shape[1])[None]))
+
+    def _images_of(self, a: Call) -> list[tuple[int, ...]]:
+        """The shapes (channels, height, ...) in which later calls of A are given its output."""
+        own = digest(a.output)
+        shapes: dict[tuple[int, ...], None] = {}
+        for later, digests in zip(self.a.calls, self.digests, strict=True):
+            for array, each in zip(later.inputs, digests, strict=True):
+                if array.ndim > 2 and array.shape[1] > 1 and is_close(each, own):
+                    shapes[array.shape[1:]] = None
+        return list(shapes)
 
     def _choose(self, b: Call) -> int:
         """The index of A's twin, or NO_TWIN."""
@@ -229,6 +260,8 @@ class Aligner:
         return Put(value)
 
     def _layout(self, a: Call, b: Call) -> Layout | None:
+        if b.owner in self.flattened:
+            return self.flattened[b.owner]
         if b.kind in kinds.ELEMENTWISE and a.inputs and b.inputs:
             keeps = a.output.shape == a.inputs[0].shape and b.output.shape == b.inputs[0].shape
             layout, equal = layouts.find(a.inputs[0], b.inputs[0], self.images)

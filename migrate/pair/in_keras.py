@@ -342,7 +342,12 @@ class _Recorder:
         mask = keras.src.backend.get_keras_mask(tensor)
         if mask is not None:
             keras.src.backend.set_keras_mask(new, mask)
-        return type(output)([new, *output[1:]]) if listed else new
+        if not listed:
+            return new
+        rest = list(output[1:])
+        if call.kind in ("lstm", "gru") and rest:  # so that its gradient arrives at the output
+            rest[0] = new if new.shape.rank == 2 else new[:, -1]
+        return type(output)([new, *rest])
 
 
 @contextlib.contextmanager

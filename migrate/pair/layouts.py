@@ -47,6 +47,11 @@ def _flat_image(image: Sequence[int], flat: bool) -> Callable[[np.ndarray], np.n
     return carry
 
 
+def flattened(image: Sequence[int]) -> Layout:
+    """The layout of a flattened image (channels, height, ...) whose channels go last."""
+    return Layout("flattened " + " x ".join(map(str, image)), _flat_image(image, flat=True))
+
+
 def layouts(
     shape: tuple[int, ...], target: tuple[int, ...], images: Sequence[tuple[int, ...]] = ()
 ) -> Iterator[Layout]:

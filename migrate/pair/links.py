@@ -47,7 +47,8 @@ def _bias_size(call: Call, shapes: Shapes) -> int:
 class Twins:
     """A PyTorch call and its Keras twin, with the shapes of all their parameters.
 
-    ``rows`` is Keras' order of the input features of a linear layer, None if it is PyTorch's.
+    ``rows`` is Keras' order of the input features of a linear layer, ``columns`` that of its output
+    features; None if it is PyTorch's.
     """
 
     def __init__(self, a: Call, b: Call, shapes: Shapes, rows: np.ndarray | None = None) -> None:
@@ -55,6 +56,7 @@ class Twins:
         self.b = b
         self.shapes = shapes
         self.rows = rows
+        self.columns: np.ndarray | None = None
         self.ways_chosen: Mapping[str, int] = {}
 
     def links(self) -> list[Link]:
@@ -81,6 +83,8 @@ class Twins:
             return []
         target = self.shapes[self.b.parameters["bias"]]
         pieces: list[Piece] = [Reshape(target)] if len(target) > 1 else []
+        if self.columns is not None:
+            pieces = [Take(0, tuple(int(column) for column in self.columns)), *pieces]
         return self.link("bias", ["bias"], *pieces)
 
     def _by_shape(self) -> list[Link]:
@@ -137,6 +141,8 @@ def _linear(twins: Twins) -> list[Link]:
     pieces: list[Piece] = [Permute((1, 0))]
     if twins.rows is not None:
         pieces.append(Take(0, tuple(int(row) for row in twins.rows)))
+    if twins.columns is not None:
+        pieces.append(Take(1, tuple(int(column) for column in twins.columns)))
     if len(target) > 2:
         pieces.append(Reshape(target))
     return [*twins.link("kernel", ["weight"], *pieces), *twins.bias()]

@@ -427,6 +427,26 @@ class KerasPositions(keras.Model):
         return self.fc(self.norm(h + self.positions))
 
 
+def torch_generator() -> Any:
+    """Makes an image of a vector: PyTorch's channels come first when it is unflattened."""
+    return nn.Sequential(
+        nn.Linear(20, 128), nn.Unflatten(1, (8, 4, 4)), nn.ReLU(),
+        nn.ConvTranspose2d(8, 3, 4, stride=2, padding=1),
+    )  # fmt: skip
+
+
+def keras_generator() -> Any:
+    return keras.Sequential([
+        layers.Input((20,)), layers.Dense(128), layers.Reshape((4, 4, 8)), layers.ReLU(),
+        layers.Conv2DTranspose(3, 4, strides=2, padding="same"),
+    ])  # fmt: skip
+
+
+def noise(seed: int) -> Any:
+    """Vectors, and images that are to be made of them."""
+    return vectors(seed)[0], images(seed)[0]
+
+
 FAMILIES: dict[str, Family] = {
     "mlp": Family(torch_mlp, keras_mlp, vectors),
     "cnn": Family(TorchCnn, keras_cnn, images),
@@ -440,5 +460,6 @@ FAMILIES: dict[str, Family] = {
     "resnet": Family(TorchResnet, keras_resnet, images),
     "mobile": Family(TorchMobile, keras_mobile, lambda seed: images(seed, 9)),
     "conv1d": Family(TorchConv1d, keras_conv1d, sequences),
+    "generator": Family(torch_generator, keras_generator, noise, "mse"),
     "positions": Family(TorchPositions, KerasPositions, tokens),
 }
