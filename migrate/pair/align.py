@@ -27,6 +27,7 @@ class Alignment:
     """Which call of B is the twin of which call of A, and what was found with them.
 
     ``twin`` maps the index of B's call to A's, ``layout`` to the way from A's output to B's.
+    ``misfits`` maps those calls of B to A's whose outputs have shapes that do not fit.
     ``proven`` has the twins whose input had A's values. ``disagreements`` counts calls whose own
     output or input was not A's: a wrong guess shows in its consumers.
     """
@@ -36,8 +37,8 @@ class Alignment:
     proven: set[int] = field(default_factory=set)
     links: dict[str, Link] = field(default_factory=dict)
     guesses: dict[str, list[int]] = field(default_factory=dict)
+    misfits: dict[int, int] = field(default_factory=dict)
     disagreements: int = 0
-    inputs_of: dict[int, bool] = field(default_factory=dict)
 
 
 @dataclass
@@ -243,6 +244,7 @@ class Aligner:
         a = self.a.calls[index]
         layout = self._layout(a, b)
         if layout is None:
+            self.alignment.misfits[b.index] = index
             self.alignment.disagreements += 1
             return None
         value = layout.carry(a.output)

@@ -15,7 +15,7 @@ from samestep.reference import Rule
 
 from . import named_losses
 from .exchanges import Exchange, applied, exchanges_for
-from .limits import Verdict
+from .limits import Verdict, measure
 from .record import Call, leaves
 from .stages import OTHER_INPUT, Finding, Judge, Judgement
 from .steppers import RuleStepper, Stepper
@@ -232,6 +232,8 @@ def _of_loss(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | No
         )
     elif of_a and of_b and of_a.name != of_b.name:
         text = f"the loss is {of_a.name}, in PyTorch, and {of_b.name}, in Keras"
+    if not text and b.loss and (factor := _whole_ratio(a.loss / b.loss)):
+        text = f"PyTorch's loss is {factor} times Keras'"
     if not text and labels_a.shape == labels_b.shape and np.any(labels_a != labels_b):
         shift = named_losses.shift_of(labels_a, labels_b)
         text = f"Keras' labels differ from PyTorch's by {shift}"
@@ -241,6 +243,15 @@ def _of_loss(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | No
     if not text:
         return None
     return Cause(text, finding, "l2" if b.added_loss else "", [], _exchange_loss(judge))
+
+
+def _whole_ratio(ratio: float) -> str:
+    """The ratio in words, if it or its inverse is a whole number above 1; else empty."""
+    for number, text in ((ratio, "{}"), (1 / ratio if ratio else 0.0, "1/{}")):
+        nearest = round(number)
+        if nearest > 1 and abs(number - nearest) <= 2.0**-22 * nearest:
+            return text.format(nearest)
+    return ""
 
 
 def _exchange_loss(judge: Judge) -> Callable[[ExitStack], None]:
@@ -262,16 +273,25 @@ def _of_layer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | N
         return None
     b = _call_of(judge, finding)
     if b is None:
+        more = judge.without_twin_in_keras_before(len(judge.last.calls))
+        if finding.a == "output" and more and more is judge.last.calls[-1]:
+            text = f"Keras' last layer {more.name} ({more.kind}) has no twin in PyTorch"
+            return Cause(text, finding)
         return None
-    a = judge.record.steps[0].calls[judge.alignment.twin[b.index]]
+    twins = {**judge.alignment.misfits, **judge.alignment.twin}
+    if b.index not in twins:
+        return None
+    a = judge.record.steps[0].calls[twins[b.index]]
     layer = judge.layer_of(b)
-    tried = []
+    tried: list[str] = []
+    if row := _padding_row(judge, finding, a):
+        return Cause(row, finding, "embedding")
     if layer is not None:
         for exchange in exchanges_for(a, b, layer):
             if _removes(judge, finding, layer, exchange):
                 return _known_cause(judge, finding, exchange)
             tried.append(exchange.text.partition(":")[0])
-    text = _without_exchange(judge, finding, a)
+    text = _without_exchange(judge, finding, (a, b))
     return Cause(text or NONE_KNOWN, finding, "", [] if text else tried)
 
 
@@ -323,8 +343,25 @@ def _call_of(judge: Judge, finding: Finding) -> Call | None:
     return None
 
 
-def _without_exchange(judge: Judge, finding: Finding, a: Call) -> str:
+def _padding_row(judge: Judge, finding: Finding, a: Call) -> str:
+    """The row of an embedding that PyTorch never moves, if the gradients differ in it alone."""
+    row = a.settings.get("padding_idx")
+    if finding.stage != "parameter gradients" or a.kind != "embedding" or row is None:
+        return ""
+    gradient = judge.links[finding.b].carry_gradient(judge.record.steps[0].gradients)
+    theirs = judge.last.gradients.get(finding.b)
+    if gradient is None or theirs is None:
+        return ""
+    theirs = theirs.copy()
+    theirs[row] = gradient[row]
+    if measure(gradient, theirs, 0.0).verdict is Verdict.DIFFERENT:
+        return ""
+    return f"padding_idx={row} in PyTorch: that row has no gradient and never moves; Keras' does"
+
+
+def _without_exchange(judge: Judge, finding: Finding, calls: tuple[Call, Call]) -> str:
     """What can be said of a finding at a layer that no exchange explains."""
+    a, b = calls
     if finding.kind.startswith("missing"):
         side = "Keras" if finding.kind == "missing in keras" else "PyTorch"
         return (
@@ -335,6 +372,9 @@ def _without_exchange(judge: Judge, finding: Finding, a: Call) -> str:
         lost = judge.without_twin_before(a)
         if lost:
             return f"PyTorch's {lost.name} ({lost.kind}) before it has no twin in Keras"
+        more = judge.without_twin_in_keras_before(b.index)
+        if more:
+            return f"Keras' {more.name} ({more.kind}) before it has no twin in PyTorch"
         return (
             f"its input is not what {a.name} gets in PyTorch: the order of layers, or something "
             "between them, differs"
@@ -354,7 +394,11 @@ def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause
             finding,
             "lstm-two-biases",
         )
+    rates = judge.rates.get(finding.step, (None, None))
     made = judge.make_stepper()
+    if finding.step > 1 and None not in rates and rates[0] != rates[1]:
+        text = f"the learning rate of step {finding.step} is {rates[1]} in Keras and {rates[0]}"
+        return Cause(f"{text} in PyTorch: their schedules differ", finding)
     mine = made.claimed() if made else None
     theirs = judge.stepper_of_a
     if mine is None or theirs is None:

@@ -145,7 +145,19 @@ def _activation(a: Call, b: Call, layer: Any) -> Iterator[Exchange]:
         if b.owner.endswith(".activation") or type(layer).__name__ == "Activation":
             yield Exchange(text, {"activation": functions[name]}, row)
         else:
-            yield Exchange(text, {"call": functions[name]}, row)
+            yield Exchange(text, {"call": _of_input(functions[name])}, row)
+
+
+def _of_input(function: Callable[[Any], Any]) -> Callable[..., Any]:
+    """The function as the ``call`` of a layer, which may be given a mask and the like."""
+    return lambda x, *rest, **options: function(x)
+
+
+def _resize(a: Call, b: Call, layer: Any) -> Iterator[Exchange]:
+    mode = a.settings.get("mode")
+    if mode and mode != getattr(layer, "interpolation", mode):
+        text = f"interpolation is {layer.interpolation!r} in Keras and {mode!r} in PyTorch"
+        yield Exchange(f"{text}: write interpolation={mode!r} in Keras", {"interpolation": mode})
 
 
 def _numbers(value: Any, count: int) -> list[int] | None:
@@ -194,6 +206,27 @@ def _conv(a: Call, b: Call, layer: Any) -> Iterator[Exchange]:
         if word != layer.padding:
             text = f"padding is {layer.padding!r} in Keras, which {word!r} would make equal"
             yield Exchange(text, {"padding": word}, "same-padding")
+    yield from _whole_conv(a, layer)
+
+
+def _whole_conv(a: Call, layer: Any) -> Iterator[Exchange]:
+    """Stride, dilation and padding of PyTorch's layer together."""
+    count = len(layer.kernel_size)
+    stride = _numbers(a.settings.get("stride"), count)
+    dilation = _numbers(a.settings.get("dilation"), count)
+    padding = _numbers(a.settings.get("padding"), count)
+    if stride is None or dilation is None or padding is None:
+        return
+    values = {
+        "strides": tuple(stride),
+        "dilation_rate": tuple(dilation),
+        "padding": "valid",
+        "call": _after_padding(layer.call, padding),
+    }
+    of_keras = f"strides {layer.strides}, dilation {layer.dilation_rate}, {layer.padding!r}"
+    of_pytorch = f"{tuple(stride)}, {tuple(dilation)}, padding {tuple(padding)} on both sides"
+    text = f"stride, dilation and padding are {of_keras} in Keras and {of_pytorch} in PyTorch"
+    yield Exchange(text, values, "same-padding")
 
 
 def _after_padding(call: Callable[..., Any], padding: list[int]) -> Callable[..., Any]:
@@ -327,6 +360,13 @@ def _recurrent(a: Call, b: Call, layer: Any) -> Iterator[Exchange]:
     if backwards != layer.go_backwards:
         text = f"go_backwards is {layer.go_backwards} in Keras and {backwards} in PyTorch"
         yield Exchange(text, {"go_backwards": backwards}, b.kind)
+    call = layer.call
+    yield Exchange(
+        "Keras' layer is given a mask (mask_zero=True of an embedding, or Masking) and PyTorch's "
+        "is not",
+        {"call": lambda x, *rest, mask=None, **options: call(x, *rest, **options)},
+        "embedding",
+    )
     sigmoid, tanh = keras.activations.sigmoid, keras.activations.tanh
     for name, function in (("recurrent_activation", sigmoid), ("activation", tanh)):
         mine = getattr(layer.cell, name)
@@ -349,6 +389,7 @@ _BY_KIND: dict[str, Callable[[Call, Call, Any], Iterator[Exchange]]] = {
     "gap": _pool,
     "mha": _attention,
     "dropout": _dropout,
+    "resize": _resize,
     "lstm": _recurrent,
     "gru": _recurrent,
 }

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 CLIP = 1e-7  # Keras clips probabilities there: reference/conventions, cross-entropy-input
-SMOOTHINGS = (0.01, 0.05, 0.1, 0.2)
 
 
 class NamedLoss(NamedTuple):
@@ -83,9 +82,6 @@ def formulas(labels: np.ndarray, output: np.ndarray) -> Iterator[NamedLoss]:
     if labels.dtype.kind in "iu" and labels.shape == output.shape[:-1]:
         for name, of_each in _OF_LABELS.items():
             yield from _reduced(name, of_each)
-        for share in SMOOTHINGS:
-            smoothed = _with_share(share)
-            yield from _reduced(f"cross entropy of logits, label smoothing {share}", smoothed)
     if labels.shape == output.shape or labels.size == output.size:
         for name, of_each in _OF_VALUES.items():
             yield from _reduced(name, of_each)
@@ -130,7 +126,20 @@ def name_of(value: float, labels: np.ndarray, output: np.ndarray) -> NamedLoss |
                 continue
             if abs(computed - value) <= 2.0**-24 * abs(value):
                 return formula
-    return None
+    return _smoothing(value, labels, output)
+
+
+def _smoothing(value: float, labels: np.ndarray, output: np.ndarray) -> NamedLoss | None:
+    """The mean cross entropy with the label smoothing that gives the value, if there is one."""
+    if labels.dtype.kind not in "iu" or labels.shape != output.shape[:-1]:
+        return None
+    none, whole = (float(_smoothed(labels, output, share).mean()) for share in (0.0, 1.0))
+    share = (value - none) / (whole - none) if whole != none else 0.0
+    if not 0 < share < 1 or abs(share - round(share, 3)) > 2.0**-22:
+        return None
+    smoothed = _with_share(round(share, 3))
+    name = f"cross entropy of logits, label smoothing {round(share, 3)}"
+    return next(_reduced(name, smoothed))
 
 
 def shift_of(a: np.ndarray, b: np.ndarray) -> Sequence[int]:

@@ -45,12 +45,14 @@ class Call:
 class Update:
     """What clipping and the optimizer made of a gradient: each by name of the parameter.
 
-    ``state`` has the optimizer's arrays by their name, then by name of the parameter.
+    ``state`` has the optimizer's arrays by their name, then by name of the parameter. ``rate`` is
+    the learning rate of the step, if it is known.
     """
 
     clipped: Arrays = field(default_factory=dict)
     after: Arrays = field(default_factory=dict)
     state: dict[str, Arrays] = field(default_factory=dict)
+    rate: float | None = None
 
 
 @dataclass

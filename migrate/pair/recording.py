@@ -72,6 +72,7 @@ def _one_step(side: Any, batch: Batch, mover: Stepper | None, number: int) -> St
     if mover:
         weights = {name: step.before[name] for name in side.trained}
         step.update = mover.step(weights, step.gradients)
+        step.update.rate = mover.rate
     side.load(step.before)
     return step
 

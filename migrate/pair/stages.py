@@ -123,6 +123,7 @@ class Judge:
         self.dtype = side.dtype
         self.batch = given.batch or batch_of_keras(record, side.model)
         self.seconds: dict[str, float] = {}
+        self.rates: dict[int, tuple[float | None, float | None]] = {}  # of A and B, by step
         side.build(self.batch)
         side.require_dtype()
         if not side.trained:
@@ -405,9 +406,15 @@ class Judge:
                 return layer
         return None
 
+    def without_twin_in_keras_before(self, index: int) -> Call | None:
+        """The last call of B before ``index`` that has no twin."""
+        known = {*self.alignment.twin, *self.alignment.misfits}
+        lost = [call for call in self.last.calls[:index] if call.index not in known]
+        return lost[-1] if lost else None
+
     def without_twin_before(self, a: Call) -> Call | None:
         """The last call of A before ``a`` that has no twin and is no part of the plumbing."""
-        twins = set(self.alignment.twin.values())
+        twins = {*self.alignment.twin.values(), *self.alignment.misfits.values()}
         plumbing = ("pad", "add", "cat", "gap")
         lost = [c for c in self.record.steps[0].calls[: a.index] if c.index not in twins]
         lost = [call for call in lost if call.kind not in plumbing]
@@ -425,6 +432,7 @@ class Judge:
                 gradients[name] = gradient
         weights = {name: runs.b.before[name] for name in self.side.trained}
         update = mover.step(weights, gradients)
+        self.rates[runs.number + 1] = (a.update.rate, mover.rate)
         runs.update(update, {name: links[name] for name in gradients}, mover.rate)
 
     def _note_what_is_left(self, judgement: Judgement, mover: Stepper | None) -> None:
@@ -535,6 +543,8 @@ class _Runs:
                 finding.call = b.index
                 if finding.kind == "value":
                     finding.kind = SAME_INPUT if self.same_input(a, b) else OTHER_INPUT
+        for j, i in self.alignment.misfits.items():
+            self._misfit(add, self.a.calls[i], self.b.calls[j])
         if len(self.a.outputs) != len(self.b.outputs):
             note = f"PyTorch returns {self.a.structure}, Keras {self.b.structure}"
             add.missing("output", "output", "structure", note)
@@ -547,6 +557,33 @@ class _Runs:
             name = "output" if len(self.a.outputs) == 1 else f"output {number}"
             value = way.carry(pair[0]) if way else pair[0]
             add.compare((name, name), (value, pair[1]), responses[number])
+
+    def _misfit(self, add: _Adder, a: Call, b: Call) -> None:
+        """Two calls whose outputs had no layout in common; under an exchange they may have one."""
+        layout, _ = layouts.find(a.output, b.output, self.judge.images)
+        if layout is None or layout.name.endswith("other shape"):
+            note = f"PyTorch's output has shape {a.output.shape}, Keras' {b.output.shape}"
+            finding: Finding | None = add.missing(a.name, b.name, "shape", note)
+        else:
+            values = layout.carry(a.output), b.output
+            finding = add.compare((a.name, b.name), values, a.output_response)
+        if finding:
+            finding.call = b.index
+        self._put_in_order(add.judgement.findings, a)
+
+    def _put_in_order(self, findings: list[Finding], a: Call) -> None:
+        """Move the last finding before those of later calls of A."""
+        last = findings.pop()
+        twins = self.alignment.twin
+        later = [
+            number
+            for number, each in enumerate(findings)
+            if each.stage == last.stage
+            and each.step == last.step
+            and each.call in twins
+            and twins[each.call] > a.index
+        ]
+        findings.insert(later[0] if later else len(findings), last)
 
     def _output_layout(self, a: np.ndarray, b: np.ndarray) -> Layout | None:
         return layouts.find(a, b, self.judge.images)[0]

@@ -9,13 +9,12 @@ import pytest
 from samestep.parity.tests.support.frameworks import keras, tf, torch
 
 # isort: split
-from keras import layers
-from torch import nn
-
 from samestep.migrate import same_training_step
 from samestep.migrate.pair import in_keras, program
 from samestep.migrate.pair.shared import PairError, UserError
 from samestep.migrate.pair.worker import users_traceback
+
+layers, nn = keras.layers, torch.nn
 
 
 def batch() -> Any:

@@ -92,5 +92,5 @@ def test_losses_are_known_by_their_number() -> None:
         found_name = named_losses.name_of(formula.of(labels, output), labels, output)
         assert found_name is not None
         names.add(found_name.name)
-    assert len(names) == 18  # nine formulas; here the mean is the sum over the batch
+    assert len(names) == 10  # five formulas; here the mean is the sum over the batch
     assert named_losses.name_of(123.0, labels, output) is None
