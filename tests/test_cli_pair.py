@@ -1,5 +1,6 @@
 """``samestep pair`` and ``samestep record``: what a person sees, exit codes, mistakes."""
 
+import html
 import json
 import textwrap
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_a_record_is_judged_as_the_model_itself(tmp_path: Path) -> None:
     """As JSON, which is the only thing on standard output."""
     first, second = files(tmp_path, "tanh")
     assert samestep("record", first, "--out", "a.npz", cwd=tmp_path).returncode == 0
-    ended = samestep("pair", "a.npz", second, "--json", cwd=tmp_path)
+    ended = samestep("pair", "a.npz", second, "--json", "--html", "a.html", cwd=tmp_path)
     assert ended.returncode == 1, ended.stderr
     answer = json.loads(ended.stdout)
     assert not answer["same"]
@@ -84,6 +85,10 @@ def test_a_record_is_judged_as_the_model_itself(tmp_path: Path) -> None:
     assert answer["first"]["kind"] == "same input, other output"
     assert "relu in PyTorch" in answer["causes"][0]["text"]
     assert len(answer["map"]) == 4
+    page = (tmp_path / "a.html").read_text()
+    assert "Different: forward, step 1, <code>layers.1 ~ net/dense.activation</code>" in page
+    assert answer["causes"][0]["text"] in html.unescape(page)
+    assert "http" not in page.replace("http-equiv", "")
 
 
 def mistake(ended: Any) -> str:

@@ -48,6 +48,7 @@ def test_wheel_holds_what_is_read_by_name(wheel: Path) -> None:
         "parity/measure/wrong_rules/table.py",
         "report/page/page.html.jinja",
         "report/page/page.css",
+        "report/page/pair.html.jinja",
         "report/page/page.js",
         "reference/dialects/keras.py",
         "py.typed",

@@ -41,7 +41,7 @@ def refused(message: str, **changes: Any) -> PairError:
     return caught.value
 
 
-class Changed(nn.Module):
+class Changed(torch.nn.Module):
     """A network whose forward pass is a given function of itself and the input."""
 
     def __init__(self, run: Callable[[Any, Any], Any]) -> None:

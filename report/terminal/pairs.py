@@ -32,6 +32,7 @@ class Question:
     second: str | None = None
     steps: int = 3
     map: Path | None = None
+    html: Path | None = None
     until_same: bool = False
 
 
@@ -48,6 +49,10 @@ def pair(question: Question, as_json: bool, echo: Echo) -> bool:
         comparison = _compared(question, links, Path(folder))
     if question.map and not question.map.exists():
         maps.write(question.map, comparison.links.values())
+    if question.html:
+        from samestep.report.page import pair as page
+
+        page.write(comparison, question.second or question.first, question.html)
     if as_json:
         echo(json.dumps(comparison.to_dict(), indent=1))
     else:
