@@ -138,13 +138,13 @@ def _of_weights(judge: Judge, judgement: Judgement, finding: Finding) -> Cause |
         return None
     given = judge.given.converted
     assert given is not None
-    text = NONE_KNOWN
-    tried = []
+    equal, tried = [], []
     for name, array in wrong_copies(judge, finding.b):
-        if array.shape == given[finding.b].shape and np.array_equal(array, given[finding.b]):
-            text = f"convert() copies {finding.a} to {finding.b} {name}"
-            break
-        tried.append(name)
+        fits = array.shape == given[finding.b].shape and np.array_equal(array, given[finding.b])
+        (equal if fits else tried).append(name)
+    text = NONE_KNOWN
+    if equal:
+        text = f"convert() copies {finding.a} to {finding.b} {', or '.join(equal)}"
 
     def enter(stack: ExitStack) -> None:
         judge.given.converted = None
@@ -297,9 +297,11 @@ def _of_layer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | N
 
 def _known_cause(judge: Judge, finding: Finding, exchange: Exchange) -> Cause:
     """The cause, with all other layers in which the same two settings meet."""
-    places = [
-        (layer, other) for layer, other in _all_exchanges(judge) if other.text == exchange.text
-    ]
+    by_layer: dict[int, tuple[Any, Exchange]] = {}
+    for layer, other in _all_exchanges(judge):
+        if other.text == exchange.text:
+            by_layer.setdefault(id(layer), (layer, other))
+    places = list(by_layer.values())
     text = exchange.text
     if len(places) > 1:
         text += f" (so it is in {len(places)} layers)"

@@ -11,7 +11,7 @@ from samestep.migrate.pair.causes import NONE_KNOWN
 from samestep.migrate.pair.compare import compare
 from samestep.migrate.pair.program import Program
 from samestep.migrate.pair.recording import record_pytorch
-from samestep.migrate.tests.support.faults import FAULTS
+from samestep.migrate.tests.support.faults import FAULTS, REPORTED
 from samestep.parity.tests.support.require import LEFT_OUT
 
 BY_DAY = tuple(FAULTS)[::4]
@@ -36,6 +36,11 @@ def test_a_fault_is_caught_at_its_place(name: str, full: bool) -> None:
     assert fault.cause in cause["text"]
     if fault.cause:
         assert cause["text"] != NONE_KNOWN
+
+
+def test_reported_faults_are_planted() -> None:
+    assert len(REPORTED) >= 10
+    assert set(REPORTED) <= set(FAULTS)
 
 
 def test_faults_are_planted_in_every_stage() -> None:

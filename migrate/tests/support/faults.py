@@ -149,18 +149,80 @@ def _norm_behind_relu() -> Any:
 
 
 def _counted_rim() -> Any:
-    class Model(f.TorchCnn):
-        def __init__(self) -> None:
-            super().__init__()
-            self.fc1 = nn.Linear(6 * 9, 16)
+    """Average pooling with a rim of zeros, which PyTorch counts."""
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.AvgPool2d(3, stride=1, padding=1), nn.Flatten(),
+        nn.Linear(256, 10),
+    )  # fmt: skip
 
-        def forward(self, x: Any) -> Any:
-            x = functional.max_pool2d(functional.relu(self.bn1(self.conv1(x))), 2)
-            x = functional.relu(self.bn2(self.conv2(x)))
-            x = self.drop(torch.flatten(functional.avg_pool2d(x, 3, 2, 1)[:, :, :3, :3], 1))
-            return self.fc2(functional.relu(self.fc1(x)))
 
-    return Model()
+def _uncounted_rim() -> Any:
+    return keras.Sequential([
+        layers.Input((8, 8, 3)), layers.Conv2D(4, 3, padding="same"),
+        layers.AveragePooling2D(3, 1, padding="same"), layers.Flatten(), layers.Dense(10),
+    ])  # fmt: skip
+
+
+class _UnbiasedNorm(layers.BatchNormalization):
+    """Stores the unbiased variance, as Keras 2 did for images."""
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        before = keras.ops.copy(self.moving_variance.value)
+        outputs = super().call(inputs, training=training, mask=mask)
+        if training:
+            count = int(np.prod(inputs.shape[:-1]))
+            moved = self.moving_variance.value - self.momentum * before
+            self.moving_variance.assign(self.momentum * before + moved * count / (count - 1))
+        return outputs
+
+
+def _unbiased() -> Any:
+    return keras.Sequential([
+        layers.Input((8, 8, 3)), layers.Conv2D(8, 3, padding="same"), _UnbiasedNorm(),
+        layers.ReLU(), layers.MaxPooling2D(), layers.Conv2D(6, 3, padding="same"),
+        layers.BatchNormalization(), layers.ReLU(), layers.AveragePooling2D(2), layers.Flatten(),
+        layers.Dropout(0.3), layers.Dense(16, activation="relu"), layers.Dense(10),
+    ])  # fmt: skip
+
+
+def _convert_cnn(torch_model: Any, keras_model: Any) -> None:
+    norms = [each for each in keras_model.layers if isinstance(each, layers.BatchNormalization)]
+    convs = [each for each in keras_model.layers if isinstance(each, layers.Conv2D)]
+    for source, target in zip((torch_model.conv1, torch_model.conv2), convs, strict=True):
+        kernel = _array(source.weight).transpose(2, 3, 1, 0)
+        target.set_weights([kernel, _array(source.bias)])
+    for source, target in zip((torch_model.bn1, torch_model.bn2), norms, strict=True):
+        arrays = (source.weight, source.bias, source.running_mean, source.running_var)
+        target.set_weights([_array(array) for array in arrays])
+    dense = [each for each in keras_model.layers if isinstance(each, layers.Dense)]
+    rows = _array(torch_model.fc1.weight).reshape(16, 6, 2, 2).transpose(2, 3, 1, 0)
+    dense[0].set_weights([rows.reshape(24, 16), _array(torch_model.fc1.bias)])
+    dense[1].set_weights([_array(torch_model.fc2.weight).T, _array(torch_model.fc2.bias)])
+
+
+def _statistics_exchanged(torch_model: Any, keras_model: Any) -> None:
+    norm = keras_model.layers[1]
+    gamma, beta, mean, variance = norm.get_weights()
+    norm.set_weights([gamma, beta, variance, mean])
+
+
+def _flat_rows(torch_model: Any, keras_model: Any) -> None:
+    dense = next(each for each in keras_model.layers if isinstance(each, layers.Dense))
+    dense.kernel.assign(_array(torch_model.fc1.weight).T)
+
+
+def _convert_conv1d(torch_model: Any, keras_model: Any) -> None:
+    conv, norm, act, _, dense = keras_model.layers
+    conv.set_weights(
+        [_array(torch_model.conv.weight).transpose(2, 1, 0), _array(torch_model.conv.bias)]
+    )
+    norm.set_weights([_array(torch_model.norm.weight), _array(torch_model.norm.bias)])
+    act.set_weights([_array(torch_model.act.weight)[None]])
+    dense.set_weights([_array(torch_model.fc.weight).T, _array(torch_model.fc.bias)])
+
+
+def _nothing(torch_model: Any, keras_model: Any) -> None:
+    """Leave the conversion as it is."""
 
 
 def _shared_layer() -> Any:
@@ -213,6 +275,12 @@ FAULTS: dict[str, Fault] = {
         "gru", _convert(_gru_gates, _convert_rnn), "weights", "weight_ih", "gates"),
     "LSTM's bias is doubled": Fault(
         "lstm", _convert(_lstm_bias_twice, _convert_rnn), "weights", "bias", "bias_ih_l0 twice"),
+    "mean and variance are exchanged": Fault(
+        "cnn", _convert(_statistics_exchanged, _convert_cnn), "weights", "bn1.running", "variance"),
+    "rows of the kernel behind flatten": Fault(
+        "cnn", _convert(_flat_rows, _convert_cnn), "weights", "fc1.weight", "channel, height"),
+    "rows behind the flatten of a Conv1D": Fault(
+        "conv1d", _convert(_nothing, _convert_conv1d), "weights", "fc.weight", "channel, height"),
     # batch
     "pixels times 255": Fault(
         "cnn", _batch(lambda x, y: (255 * x, y)), "batch", "inputs", "255 times"),
@@ -240,6 +308,9 @@ FAULTS: dict[str, Fault] = {
     "the average for the maximum": Fault(
         "cnn", _keras(f.keras_cnn, pool=lambda: layers.MaxPooling2D(2)), "forward", "avg_pool2d",
         "pooling is max"),
+    "the rim of an average": Fault(
+        "cnn", {"torch_model": _counted_rim, **_keras(_uncounted_rim)}, "forward", "1 ~",
+        "rim of zeros"),
     "the kind of GELU": Fault(
         "mlp", _keras(f.keras_mlp, second=lambda x: keras.activations.gelu(x, approximate=True)),
         "forward", "5 ~", "gelu"),
@@ -293,6 +364,10 @@ FAULTS: dict[str, Fault] = {
     "a regularizer": Fault(
         "mlp", _keras(f.keras_mlp, regularizer=keras.regularizers.L2(0.01)), "loss", "loss",
         "regularizers"),
+    "weight decay for a regularizer": Fault(
+        "mlp", {**_keras(f.keras_mlp, regularizer=keras.regularizers.L2(0.01)),
+                **_optimizers("pytorch:SGD(lr=0.1)", "pytorch:SGD(lr=0.1, weight_decay=0.01)")},
+        "loss", "loss", "regularizers"),
     "half the squared error": Fault(
         "unet", {"loss": (lambda o, y: functional.mse_loss(o, y) / 2,
                           lambda y, o: tf.reduce_mean((y - o) ** 2))},
@@ -325,6 +400,23 @@ FAULTS: dict[str, Fault] = {
     # buffers
     "BatchNorm's momentum": Fault(
         "cnn", _keras(f.keras_cnn, {"momentum": 0.9}), "buffers after", "bn1", "momentum is 0.9"),
+    "the variance of Keras 2": Fault(
+        "cnn", _keras(_unbiased), "buffers after", "bn1.running_var", ""),
     "momentum the wrong way round": Fault(
         "cnn", _keras(f.keras_cnn, {"momentum": 0.01}), "buffers after", "bn1", "momentum"),
 }  # fmt: skip
+
+REPORTED = {  # faults that people met, with the report
+    "'same' for padding=1": "keras#16363, tensornets#25, pytorch#67551",
+    "the variance of Keras 2": "keras#19649, keras#20507",
+    "rows behind the flatten of a Conv1D": "keras#22695",
+    "rows of the kernel behind flatten": "keras#22695",
+    "momentum the wrong way round": "transformers#19454",
+    "both biases of the LSTM are trained": "onnx#1127",
+    "mean and variance are exchanged": "pytorch2keras#120",
+    "weight decay for a regularizer": "d2l-en#2034, UGATIT-pytorch#6",
+    "the kind of GELU": "two formulas under one name",
+    "an inverted mask": "True hides in torch.nn.MultiheadAttention",
+    "a sum for the mean": "reductions of losses",
+    "class weights": "the divisor of weighted losses",
+}
