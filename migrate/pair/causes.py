@@ -138,7 +138,8 @@ def _of_weights(judge: Judge, judgement: Judgement, finding: Finding) -> Cause |
         return None
     given = judge.given.converted
     assert given is not None
-    equal, tried = [], []
+    equal: list[str] = []
+    tried: list[str] = []
     for name, array in wrong_copies(judge, finding.b):
         fits = array.shape == given[finding.b].shape and np.array_equal(array, given[finding.b])
         (equal if fits else tried).append(name)
