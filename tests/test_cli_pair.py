@@ -91,6 +91,18 @@ def test_a_record_is_judged_as_the_model_itself(tmp_path: Path) -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
+def test_a_file_that_needs_both_frameworks_gets_both(tmp_path: Path) -> None:
+    """Each process first leaves the other framework out, and starts again where that fails."""
+    shared = "UNITS = int(torch.tensor(6))\nACTIVATION = keras.activations.get('relu').__name__\n"
+    text = IN_PYTORCH + IN_KERAS.format(activation="relu").replace("Net", "KerasNet")
+    text = text.replace("class KerasNet", f"{shared}class KerasNet").replace("optimizer = ", "o = ")
+    text = text.replace('layers.Dense(6, activation="relu")', "layers.Dense(UNITS, ACTIVATION)")
+    (tmp_path / "both.py").write_text(text)
+    ended = samestep("pair", "both.py", "--steps", "1", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "SAME training step" in ended.stdout
+
+
 def mistake(ended: Any) -> str:
     assert ended.returncode == MISTAKE, ended.stdout + ended.stderr
     return str(ended.stderr)

@@ -112,8 +112,10 @@ class Aligner:
         return values
 
     def _rows(self, a: Call, b: Call) -> np.ndarray | None:
-        """Keras' order of the input features of a linear layer behind a flattened image."""
-        if a.kind != "linear" or not a.inputs or not b.inputs or a.inputs[0].ndim != 2:
+        """Keras' order of the input features of a layer behind a flattened image."""
+        if a.kind not in ("linear", "bn", "ln", "rms") or not a.inputs or not b.inputs:
+            return None
+        if a.inputs[0].ndim != 2:
             return None
         layout, _ = layouts.find(a.inputs[0], b.inputs[0], self.images)
         if layout is None or not layout.name.startswith("flattened"):

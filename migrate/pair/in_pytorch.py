@@ -82,6 +82,7 @@ class Recorder(TorchFunctionMode):
         self.step = step
         self.put = put
         self.masks = masks
+        self.step_dtype = next(model.parameters()).dtype
         self.modules = {module: name for name, module in model.named_modules()}
         self.parameters = {id(tensor): name for name, tensor in named_tensors(model)}
         self.depth = 0  # of modules whose inner functions are not looked at
@@ -143,8 +144,10 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Record a function call outside of known modules."""
-        kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
+        args, kwargs = self._widened(args), self._widened(kwargs or {})
+        if name == "float":
+            return args[0].to(self.step_dtype)
         if name in RECURRENT and not self.depth and _is_padded(args):
             return self._recurrent(func, name, args)
         known = kinds.PYTORCH.get(name)
@@ -167,6 +170,14 @@ class Recorder(TorchFunctionMode):
             if rate:
                 return self._end(call, self._drop(args[0], float(rate)))
         return self._end(call, func(*args, **kwargs))
+
+    def _widened(self, values: Any) -> Any:
+        """Arguments with float32, where the user's code names it, as the model's own dtype."""
+        if isinstance(values, dict):
+            return {key: self._widened(value) for key, value in values.items()}
+        if type(values) is tuple:
+            return tuple(self._widened(value) for value in values)
+        return self.step_dtype if values is torch.float32 else values
 
     def _recurrent(self, func: Any, name: str, args: Any) -> Any:
         """One call of each layer and direction of an LSTM or GRU, which torch computes at once."""
@@ -372,7 +383,7 @@ class PytorchSide:
                         "the PyTorch model changes its input in place, so a second pass would see "
                         "another input; let forward() work on a copy (x = x.clone())"
                     )
-            self._note_outputs(step, output)
+            output = self._note_outputs(step, output)
             rest = [self._tensors_of(batch.weights)] if batch.weights is not None else []
             with users_code("the PyTorch loss"):
                 loss = self.loss(output, targets, *rest)
@@ -396,15 +407,19 @@ class PytorchSide:
                 )
         return step
 
-    def _note_outputs(self, step: Step, output: Any) -> None:
+    def _note_outputs(self, step: Step, output: Any) -> Any:
+        """Note the outputs, and give the loss copies, whose gradient is that of the loss alone."""
         named = named_leaves(output, torch.is_tensor)
         tensors = [tensor for _, tensor in named if tensor.is_floating_point()]
         step.structure = structure_of([name for name, t in named if t.is_floating_point()])
         step.outputs = [array_of(tensor) for tensor in tensors]
         step.output_gradients = [None] * len(tensors)
+        copies = {}
         for number, tensor in enumerate(tensors):
             if tensor.requires_grad:
-                tensor.register_hook(_noting(step, number))
+                copies[id(tensor)] = tensor.clone()
+                copies[id(tensor)].register_hook(_noting(step, number))
+        return _replaced(output, copies)
 
     def _tensors_of(self, tree: Any, watched: bool = False) -> Any:
         if isinstance(tree, dict):
@@ -425,6 +440,22 @@ def _noting(step: Step, number: int) -> Callable[[Any], None]:
         step.output_gradients[number] = array_of(gradient)
 
     return note
+
+
+def _replaced(tree: Any, copies: dict[int, Any]) -> Any:
+    """The outputs of a model with copies in place of tensors; other objects stay as they are."""
+    if torch.is_tensor(tree):
+        return copies.get(id(tree), tree)
+    if type(tree) is dict:
+        return {key: _replaced(each, copies) for key, each in tree.items()}
+    if type(tree) in (list, tuple):
+        return type(tree)([_replaced(each, copies) for each in tree])
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_replaced(each, copies) for each in tree))
+    if hasattr(tree, "items") and hasattr(tree, "__setitem__"):
+        for key, each in list(tree.items()):
+            tree[key] = _replaced(each, copies)
+    return tree
 
 
 def _call(model: Any, inputs: Any) -> Any:

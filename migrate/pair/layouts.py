@@ -74,6 +74,8 @@ def _candidates(
     if len(shape) > 3:
         yield Layout("channels last", _channels_last)
     yield SAME
+    if len(shape) > 4:
+        yield Layout("channels last of a video", lambda array: np.moveaxis(array, 2, -1))
     if len(shape) == 3:
         yield Layout("channels last", _channels_last)
         yield Layout("batch first", lambda array: array.swapaxes(0, 1))

@@ -47,8 +47,8 @@ def _bias_size(call: Call, shapes: Shapes) -> int:
 class Twins:
     """A PyTorch call and its Keras twin, with the shapes of all their parameters.
 
-    ``rows`` is Keras' order of the input features of a linear layer, ``columns`` that of its output
-    features; None if it is PyTorch's.
+    ``rows`` is Keras' order of the input features of a linear layer or a norm, ``columns``
+    that of its output features; None if it is PyTorch's.
     """
 
     def __init__(self, a: Call, b: Call, shapes: Shapes, rows: np.ndarray | None = None) -> None:
@@ -168,8 +168,13 @@ def _norm(twins: Twins) -> list[Link]:
         pieces: list[Piece] = []
         if variable in twins.b.parameters and parameter in twins.a.parameters:
             target = twins.shapes[twins.b.parameters[variable]]
-            if target != twins.of(parameter):
+            shape = twins.of(parameter)
+            if len(shape) > 1 and len(shape) == len(target):  # channels go last
+                pieces = [Permute((*range(1, len(shape)), 0))]
+            elif target != shape:
                 pieces = [Reshape(target)]
+            elif twins.rows is not None and len(twins.rows) == shape[0]:
+                pieces = [Take(0, tuple(int(row) for row in twins.rows))]
         links += twins.link(variable, [parameter], *pieces)
     return links
 

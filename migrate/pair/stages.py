@@ -288,7 +288,11 @@ class Judge:
                 continue
             for number, (a, b) in enumerate(zip(*pairs, strict=True)):
                 name = word if len(pairs[0]) == 1 else f"{word} {number}"
-                add.compare((name, name), (np.asarray(a, np.float64), np.asarray(b, np.float64)))
+                b = np.asarray(b, np.float64)
+                raw = leaves(getattr(self.record, word))[number]
+                for candidate in orientations(np.asarray(raw, np.float64)):
+                    a = candidate if is_close(candidate, b) else a
+                add.compare((name, name), (np.asarray(a, np.float64), b))
 
     def _find_head(self) -> None:
         """A softmax or sigmoid at the end that one side leaves to its loss, or that both have.
@@ -755,24 +759,29 @@ def _in_keras(array: np.ndarray, shape: tuple[int | None, ...] | None, consumer:
         return array
     last = np.moveaxis(array, 1, -1)
     if shape is not None:
-        for candidate in (
-            (last, array)
-            if array.ndim > 3 or consumer in kinds.CHANNELS
-            else (
-                array,
-                last,
-            )
-        ):
+        candidates = orientations(array)
+        if array.ndim == 3 and consumer not in kinds.CHANNELS:
+            candidates.reverse()
+        for candidate in candidates:
             if _accepts(shape, candidate.shape):
                 return candidate
-        sizes = shape[1:]
-        known = [size for size in sizes if size is not None]
-        if len(known) == len(sizes) and int(np.prod(known)) == last[0].size:
+        known = [size for size in shape[1:] if size is not None]
+        if len(known) == len(shape) - 1 and int(np.prod(known)) == last[0].size:
             return last.reshape(len(array), *known)
         return last if array.ndim > 3 else array
     if array.ndim > 3 or consumer in kinds.CHANNELS:
         return last
     return array
+
+
+def orientations(array: np.ndarray) -> list[np.ndarray]:
+    """The array with an axis of channels moved to the end: axis 1, axis 2 of videos, or none."""
+    if array.ndim < 3:
+        return [array]
+    moved = [np.moveaxis(array, 1, -1)]
+    if array.ndim > 4:
+        moved.append(np.moveaxis(array, 2, -1))
+    return [*moved, array]
 
 
 def _accepts(shape: tuple[int | None, ...], actual: tuple[int, ...]) -> bool:

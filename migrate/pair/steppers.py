@@ -228,7 +228,7 @@ def _by_slot(states: dict[str, dict[str, np.ndarray]]) -> dict[str, Arrays]:
 def read_clipping(side: str, value: Any) -> Clipping | None:
     """The clipping that a user wrote for a side; PairError says which forms there are.
 
-    A number clips the norm of all gradients together, in the framework's own way.
+    A number clips the norm of all gradients together, in the same way on both sides.
     """
     from samestep.reference.dialects import parts
 
@@ -236,9 +236,7 @@ def read_clipping(side: str, value: Any) -> Clipping | None:
         return value
     try:
         if isinstance(value, int | float):
-            if side == "pytorch":
-                return parts.pytorch.read_clipping("clip_grad_norm_", max_norm=float(value))
-            return parts.keras.read_clipping(global_clipnorm=float(value))
+            return ClipGlobalNorm(limit=float(value))
         name, arguments = _call_of(value)
         if side == "pytorch":
             return parts.pytorch.read_clipping(name, **arguments)

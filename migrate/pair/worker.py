@@ -7,6 +7,7 @@ with exit code 2, and ``a.npz.json`` says which.
 import argparse
 import contextlib
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -24,10 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--whole", action="store_true", help="with both frameworks")
     options = parser.parse_args(arguments)
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            record(options.file, options.steps, options.out)
+            record(options)
         except PairError as error:
             mistake = {"message": str(error), "traceback": users_traceback(error)}
             Path(f"{options.out}.json").write_text(json.dumps(mistake))
@@ -35,22 +37,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def record(file: str, steps: int, out: Path) -> None:
-    """Record without Keras if the file allows that, else with it."""
+def record(options: argparse.Namespace) -> None:
+    """Record without Keras; if that fails for any reason, start again with both frameworks."""
     import torch
 
     torch.set_num_threads(1)
+    if options.whole:
+        recording.record_pytorch(program.read(options.file), options.steps).save(options.out)
+        return
     try:
         with absent(*OTHER_SIDE):
-            recording.record_pytorch(program.read(file), steps).save(out)
+            made = recording.record_pytorch(program.read(options.file), options.steps)
     except Exception:
-        forget(file)
-        recording.record_pytorch(program.read(file), steps).save(out)
-
-
-def forget(file: str) -> None:
-    """Let the user's file be imported anew."""
-    sys.modules.pop(Path(file).stem, None)
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "--whole"])
+    made.save(options.out)
 
 
 def users_traceback(error: BaseException) -> str:

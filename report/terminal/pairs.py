@@ -22,6 +22,7 @@ from samestep.migrate.pair.text import lines
 
 Echo = Callable[[str], None]
 WORKER = "samestep.migrate.pair.worker"
+WHOLE = "SAMESTEP_PAIR_WHOLE"  # the environment variable of a second start, with both frameworks
 
 
 @dataclass
@@ -45,8 +46,19 @@ def record_side(file: str, steps: int, out: Path) -> None:
 def pair(question: Question, as_json: bool, echo: Echo) -> bool:
     """Compare a pair and print the answer; True if it is the same. ValueError for a mistake."""
     links = maps.load(question.map) if question.map and question.map.exists() else {}
-    with tempfile.TemporaryDirectory() as folder:
-        comparison = _compared(question, links, Path(folder))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            comparison = _compared(question, links, Path(folder))
+    except _NeedsBoth:
+        sys.stdout.flush()
+        variables = {**os.environ, WHOLE: "1"}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], variables)
+    _print(comparison, question, as_json, echo)
+    return bool(comparison.same)
+
+
+def _print(comparison: Any, question: Question, as_json: bool, echo: Echo) -> None:
+    """Write the files that the user asks for, and print the answer."""
     if question.map and not question.map.exists():
         maps.write(question.map, comparison.links.values())
     if question.html:
@@ -58,7 +70,10 @@ def pair(question: Question, as_json: bool, echo: Echo) -> bool:
     else:
         for line in lines(comparison):
             echo(line)
-    return bool(comparison.same)
+
+
+class _NeedsBoth(Exception):
+    """The user's file needs PyTorch beside Keras, so the command must start again with both."""
 
 
 def _compared(question: Question, links: Any, folder: Path) -> Any:
@@ -90,8 +105,10 @@ def _compared(question: Question, links: Any, folder: Path) -> Any:
 def _judged(question: Question, links: Any, finish: Callable[[], Record]) -> Any:
     """Import Keras and the user's file while the other process records; then compare."""
     file = question.second or question.first
-    if needs_torch(file):
-        import torch
+    has_torch = importlib.util.find_spec("torch") is not None
+    whole = has_torch and (bool(os.environ.get(WHOLE)) or needs_torch(file))
+    if whole:
+        import torch  # noqa: F401  before TensorFlow
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -102,16 +119,19 @@ def _judged(question: Question, links: Any, finish: Callable[[], Record]) -> Any
     from samestep.migrate.pair.compare import Options, compare
 
     options = Options(links, question.until_same)
+    if whole:
+        return compare(finish(), _read(file), options)
     try:
         with absent("torch"):
             program = _read(file)
-            return compare(finish(), program, options)
-    except Exception:
-        if "torch" in sys.modules:
+            record = finish()
+            return compare(record, program, options)
+    except Mistake:
+        raise
+    except Exception as error:
+        if not has_torch:
             raise
-        import torch  # noqa: F401  the file needs both
-
-        return compare(finish(), _read(file), options)
+        raise _NeedsBoth from error
 
 
 def _read(file: str) -> programs.Program:
