@@ -12,7 +12,7 @@ ALIASES = {
     "bce_with_logits": "binary_cross_entropy",
     "binary_cross_entropy_with_logits": "binary_cross_entropy",
     "crossentropy": "cross_entropy", "CrossEntropyLoss": "cross_entropy", "MSELoss": "mse",
-    "sparse_categorical_crossentropy": "cross_entropy", "smooth_l1": "huber", "nll_loss": "nll",
+    "smooth_l1": "huber", "nll_loss": "nll",
 }  # fmt: skip
 
 

@@ -47,6 +47,11 @@ class Program:
         with users_code(f"{name}()"):
             model = factory() if _is_factory(factory) else _copied(factory, side)
         kind = {"pytorch": "torch.nn.Module", "keras": "keras.Model"}[side]
+        if any(base.__module__.startswith("tf_keras.") for base in type(model).__mro__):
+            raise PairError(
+                f"{name}() of {self.origin} must return a model of Keras 3, got one of tf_keras; "
+                "build it with Keras 3 for the comparison"
+            )
         fits = hasattr(model, "named_parameters" if side == "pytorch" else "trainable_variables")
         if not fits:
             got = type(model)

@@ -201,6 +201,11 @@ class Judge:
         self._weights_stage(judgement)
         self._batch_stage(judgement)
         mover = (self.replaced_stepper or self.make_stepper)()
+        if (mover is None) != (self.record.steps[0].update is None):
+            missing = "Keras" if mover is None else "PyTorch"
+            raise PairError(
+                f"optimizers must be given for both sides or for none, but {missing} has none"
+            )
         for number in range(len(self.record.steps)):
             runs = self._judge_layers(judgement, number)
             if number == 0:
@@ -440,10 +445,9 @@ class Judge:
         runs.update(update, {name: links[name] for name in gradients}, mover.rate)
 
     def _note_what_is_left(self, judgement: Judgement, mover: Stepper | None) -> None:
-        if mover is None or self.record.steps[0].update is None:
-            missing = "PyTorch" if self.record.steps[0].update is None else "Keras"
+        if mover is None:
             judgement.not_compared.append(
-                f"clip, weights after, optimizer state: {missing} has no optimizer in `optimizers`"
+                "clip, weights after, optimizer state: there is no `optimizers`"
             )
 
     def free(self) -> list[tuple[float, float]]:

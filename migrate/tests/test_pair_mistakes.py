@@ -13,6 +13,7 @@ from samestep.migrate import same_training_step
 from samestep.migrate.pair import in_keras, program
 from samestep.migrate.pair.shared import PairError, UserError
 from samestep.migrate.pair.worker import users_traceback
+from samestep.parity.tests.support.require import require
 
 layers, nn = keras.layers, torch.nn
 
@@ -189,6 +190,19 @@ def test_an_unknown_loss_is_refused() -> None:
 def test_an_unknown_entry_is_refused() -> None:
     with pytest.raises(ValueError, match="entries must be some of loss"):
         same_training_step(in_torch, in_keras_model, batch, optimiser="adam")
+
+
+def test_an_optimizer_of_one_side_alone_is_refused() -> None:
+    refused(
+        "both sides or for none, but Keras has none",
+        optimizers={"pytorch": "pytorch:Adam(lr=0.001)"},
+    )
+
+
+def test_a_model_of_keras_2_is_refused() -> None:
+    tf_keras = require("tf_keras")
+    model = tf_keras.Sequential([tf_keras.layers.Dense(3)])
+    refused("must return a model of Keras 3, got one of tf_keras", keras_model=lambda: model)
 
 
 def test_an_optimizer_that_is_none_is_refused() -> None:
