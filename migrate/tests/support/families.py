@@ -447,6 +447,116 @@ def noise(seed: int) -> Any:
     return vectors(seed)[0], images(seed)[0]
 
 
+class TorchSmall(nn.Module):
+    """Convolution, normalization, an activation, the mean, a linear layer."""
+
+    def __init__(self, norm: Any = None, **conv: Any) -> None:
+        super().__init__()
+        options = {"kernel_size": 3, "padding": 1, **conv}
+        self.conv = nn.Conv2d(3, 6, **options)
+        self.norm = norm if norm else nn.BatchNorm2d(6, eps=1e-3, momentum=0.01)
+        self.fc = nn.Linear(6, 10)
+
+    def forward(self, x: Any) -> Any:
+        return self.fc(functional.relu(self.norm(self.conv(x))).mean((2, 3)))
+
+
+def keras_small(
+    *between: Callable[[], Any], norm: Any = layers.BatchNormalization, head: Any = None,
+    pool: Any = layers.GlobalAveragePooling2D, **conv: Any,
+) -> Any:  # fmt: skip
+    """The twin of TorchSmall; ``between`` are further layers before the pooling."""
+    options = {"kernel_size": 3, "padding": "same", **conv}
+    return keras.Sequential([
+        layers.Input((8, 8, 3)), layers.Conv2D(6, **options), norm(), layers.ReLU(),
+        *(make() for make in between), pool(), layers.Dense(10, activation=head),
+    ])  # fmt: skip
+
+
+class TorchSequences(nn.Module):
+    """An encoder whose state starts a decoder; both share the embedding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(12, 6)
+        self.encoder = nn.LSTM(6, 5, batch_first=True)
+        self.decoder = nn.LSTM(6, 5, batch_first=True)
+        self.fc = nn.Linear(5, 12)
+        for rnn in (self.encoder, self.decoder):
+            nn.init.zeros_(rnn.bias_hh_l0)
+            rnn.bias_hh_l0.requires_grad_(False)
+
+    def forward(self, x: Any, y: Any) -> Any:
+        _, state = self.encoder(self.emb(x))
+        return self.fc(self.decoder(self.emb(y), state)[0])
+
+
+class KerasSequences(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.emb = layers.Embedding(12, 6)
+        self.encoder = layers.LSTM(5, return_state=True)
+        self.decoder = layers.LSTM(5, return_sequences=True)
+        self.fc = layers.Dense(12)
+
+    def call(self, inputs: Any) -> Any:
+        x, y = inputs
+        _, h, c = self.encoder(self.emb(x))
+        return self.fc(self.decoder(self.emb(y), initial_state=[h, c]))
+
+
+def two_sentences(seed: int) -> Any:
+    """Sentences, and others that the decoder reads and writes."""
+    x, y = tokens(seed)
+    return (x, y), y
+
+
+class TorchHeads(nn.Module):
+    """Three outputs, two of which the third is made of; the noise is an input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inp, self.mean, self.spread = nn.Linear(20, 8), nn.Linear(8, 3), nn.Linear(8, 3)
+        self.hidden, self.out = nn.Linear(3, 8), nn.Linear(8, 20)
+
+    def forward(self, x: Any, noise: Any) -> Any:
+        h = functional.relu(self.inp(x))
+        mean, spread = self.mean(h), self.spread(h)
+        z = mean + noise * torch.exp(0.5 * spread)
+        return {"y": self.out(functional.relu(self.hidden(z))), "m": mean, "s": spread}
+
+
+class KerasHeads(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inp, self.mean = layers.Dense(8, activation="relu"), layers.Dense(3)
+        self.spread, self.hidden = layers.Dense(3), layers.Dense(8, activation="relu")
+        self.out = layers.Dense(20)
+
+    def call(self, inputs: Any) -> Any:
+        x, noise = inputs
+        h = self.inp(x)
+        mean, spread = self.mean(h), self.spread(h)
+        y = self.out(self.hidden(mean + noise * tf.exp(0.5 * spread)))
+        return {"y": y, "m": mean, "s": spread}
+
+
+def vectors_with_noise(seed: int) -> Any:
+    """Vectors with noise for each; the vectors are to be made again."""
+    x = vectors(seed)[0]
+    return (x, np.random.default_rng(seed + 1).standard_normal((7, 3)).astype("float32")), x
+
+
+def heads_in_torch(outputs: Any, x: Any) -> Any:
+    penalty = outputs["m"].square() + outputs["s"].exp() - outputs["s"]
+    return functional.mse_loss(outputs["y"], x) + penalty.mean()
+
+
+def heads_in_keras(x: Any, outputs: Any) -> Any:
+    penalty = tf.square(outputs["m"]) + tf.exp(outputs["s"]) - outputs["s"]
+    return tf.reduce_mean(tf.square(outputs["y"] - x)) + tf.reduce_mean(penalty)
+
+
 FAMILIES: dict[str, Family] = {
     "mlp": Family(torch_mlp, keras_mlp, vectors),
     "cnn": Family(TorchCnn, keras_cnn, images),
@@ -461,5 +571,8 @@ FAMILIES: dict[str, Family] = {
     "mobile": Family(TorchMobile, keras_mobile, lambda seed: images(seed, 9)),
     "conv1d": Family(TorchConv1d, keras_conv1d, sequences),
     "generator": Family(torch_generator, keras_generator, noise, "mse"),
+    "small": Family(TorchSmall, keras_small, images),
+    "sequences": Family(TorchSequences, KerasSequences, two_sentences),
+    "heads": Family(TorchHeads, KerasHeads, vectors_with_noise, (heads_in_torch, heads_in_keras)),
     "positions": Family(TorchPositions, KerasPositions, tokens),
 }

@@ -13,22 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from . import families as f
-from .families import FAMILIES, Family
 from .faults import PLAIN, SPARSE, Fault
-
-
-class TorchSmall(nn.Module):
-    """Convolution, normalization, an activation, the mean, a linear layer."""
-
-    def __init__(self, norm: Any = None, **conv: Any) -> None:
-        super().__init__()
-        options = {"kernel_size": 3, "padding": 1, **conv}
-        self.conv = nn.Conv2d(3, 6, **options)
-        self.norm = norm if norm else nn.BatchNorm2d(6, eps=1e-3, momentum=0.01)
-        self.fc = nn.Linear(6, 10)
-
-    def forward(self, x: Any) -> Any:
-        return self.fc(functional.relu(self.norm(self.conv(x))).mean((2, 3)))
 
 
 class StopGradient(layers.Layer):
@@ -45,34 +30,20 @@ class TwiceTheGradient(layers.Layer):
         return 2.0 * x - tf.stop_gradient(x)
 
 
-def keras_small(
-    *between: Callable[[], Any], norm: Any = layers.BatchNormalization, head: Any = None,
-    pool: Any = layers.GlobalAveragePooling2D, **conv: Any,
-) -> Any:  # fmt: skip
-    """The twin of TorchSmall; ``between`` are further layers before the pooling."""
-    options = {"kernel_size": 3, "padding": "same", **conv}
-    return keras.Sequential([
-        layers.Input((8, 8, 3)), layers.Conv2D(6, **options), norm(), layers.ReLU(),
-        *(make() for make in between), pool(), layers.Dense(10, activation=head),
-    ])  # fmt: skip
-
-
-SMALL = Family(TorchSmall, keras_small, f.images)
-FAMILIES.setdefault("small", SMALL)
-
-
 def _small(*between: Callable[[], Any], **options: Any) -> dict[str, Any]:
-    return {"keras_model": lambda: keras_small(*between, **options)}
+    return {"keras_model": lambda: f.keras_small(*between, **options)}
 
 
 def _frozen() -> Any:
-    model = keras_small()
+    model = f.keras_small()
     model.layers[0].trainable = False
     return model
 
 
 def _rescaled() -> Any:
-    return keras.Sequential([layers.Input((8, 8, 3)), layers.Rescaling(0.5), *keras_small().layers])
+    return keras.Sequential(
+        [layers.Input((8, 8, 3)), layers.Rescaling(0.5), *f.keras_small().layers]
+    )
 
 
 class TorchMeanGru(f.TorchRnn):
@@ -124,7 +95,7 @@ def _halving() -> Any:
 
 
 def _bounded() -> Any:
-    return keras_small(kernel_constraint=keras.constraints.MaxNorm(0.1))
+    return f.keras_small(kernel_constraint=keras.constraints.MaxNorm(0.1))
 
 
 def _loss(in_pytorch: Any = PLAIN[0], in_keras: Any = PLAIN[1]) -> dict[str, Any]:
@@ -181,5 +152,5 @@ FURTHER: dict[str, Fault] = {
     "a schedule": Fault("small", _live(_sgd, _halving), "weights after", "", ""),
     "a focal loss": Fault("mlp", _loss(in_keras=_focal), "loss", "loss", ""),
     "Huber's delta": Fault(
-        "unet", _loss(nn.HuberLoss(delta=0.5), keras.losses.Huber()), "loss", "loss", ""),
+        "unet", _loss(nn.HuberLoss("mean", 0.5), keras.losses.Huber()), "loss", "loss", ""),
 }  # fmt: skip
