@@ -17,7 +17,7 @@ from . import named_losses
 from .exchanges import Exchange, applied, exchanges_for
 from .limits import Verdict, measure
 from .record import Call, leaves
-from .stages import OTHER_INPUT, Finding, Judge, Judgement
+from .stages import MOVE_TOGETHER, OTHER_INPUT, Finding, Judge, Judgement
 from .steppers import RuleStepper, Stepper
 from .wrong_copies import wrong_copies
 
@@ -233,6 +233,16 @@ def _of_loss(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | No
         )
     elif of_a and of_b and of_a.name != of_b.name:
         text = f"the loss is {of_a.name}, in PyTorch, and {of_b.name}, in Keras"
+    elif of_a and of_b and named_losses.is_of_softmax(b.loss, labels_b, output_a):
+        text = (
+            "Keras applies softmax twice, in the model and in the loss: leave it out of the model, "
+            "or write from_logits=False"
+        )
+    elif of_a and of_b and named_losses.is_of_softmax(a.loss, labels_a, b.outputs[0]):
+        text = (
+            "PyTorch applies softmax twice, in the model and in cross entropy: leave it out of "
+            "the model"
+        )
     if not text and b.loss and (factor := _whole_ratio(a.loss / b.loss)):
         text = f"PyTorch's loss is {factor} times Keras'"
     if not text and labels_a.shape == labels_b.shape and np.any(labels_a != labels_b):
@@ -389,7 +399,7 @@ def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause
     if finding.stage not in BY_OPTIMIZER:
         return None
     link = judge.links.get(finding.b)
-    if finding.stage == "weights after" and link and link.adds:
+    if link and finding.note == MOVE_TOGETHER:
         return Cause(
             f"PyTorch trains {len(link.parameters)} biases whose sum is {finding.b}, so it moves "
             f"{len(link.parameters)} times as far: hold {link.parameters[-1]} at 0 with "
@@ -412,8 +422,7 @@ def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause
         judge.replaced_stepper = changed
         judgement_again = judge.judge()
         judge.replaced_stepper = None
-        differing = [f for f in judgement_again.different if f.stage == finding.stage]
-        if not differing:
+        if not any(each.is_at(finding) for each in judgement_again.different):
             return Cause(
                 text, finding, "clip" if "clip" in text else "", [], _stepping(judge, changed)
             )

@@ -50,10 +50,11 @@ def _huber(labels: np.ndarray, output: np.ndarray) -> np.ndarray:
     return np.where(size < 1, size**2 / 2, size - 0.5)
 
 
+TWICE = "cross entropy of softmax taken as logits"
 _OF_LABELS = {
     "cross entropy of logits": _of_logits,
     "cross entropy of probabilities": _of_probabilities,
-    "cross entropy of softmax taken as logits": _twice_softmax,
+    TWICE: _twice_softmax,
     "cross entropy of labels + 1": lambda y, o: _of_logits(np.minimum(y + 1, o.shape[-1] - 1), o),
     "cross entropy of labels - 1": lambda y, o: _of_logits(np.maximum(y - 1, 0), o),
 }
@@ -127,6 +128,12 @@ def name_of(value: float, labels: np.ndarray, output: np.ndarray) -> NamedLoss |
             if abs(computed - value) <= 2.0**-24 * abs(value):
                 return formula
     return _smoothing(value, labels, output)
+
+
+def is_of_softmax(value: float, labels: np.ndarray, logits: np.ndarray) -> bool:
+    """True if the value is a cross entropy that has applied softmax to the logits twice."""
+    named = name_of(value, labels, logits)
+    return named is not None and named.name.startswith(TWICE)
 
 
 def _smoothing(value: float, labels: np.ndarray, output: np.ndarray) -> NamedLoss | None:

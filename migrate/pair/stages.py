@@ -30,6 +30,7 @@ NOTHING = "nothing"
 HEADS = ("softmax", "log_softmax", "sigmoid")  # activations that a loss may contain
 SAME_INPUT = "same input, other output"
 OTHER_INPUT = "other input"
+MOVE_TOGETHER = "the parts of a sum move alike, so the sum moves as many times as far"
 
 
 @dataclass
@@ -649,12 +650,12 @@ class _Runs:
             self.adder("clip").compare(
                 names, (link.carry_gradient(a.clipped), update.clipped.get(name))
             )
-            if set(link.parameters) <= set(a.after):
-                after = link.carry(a.after)
-                self.adder("weights after").compare(names, (after, update.after[name]))
-            elif link.adds:
-                after = link.carry({**self.a.before, **a.after})
-                self.adder("weights after").compare(names, (after, update.after[name]))
+            if not (link.adds or set(link.parameters) <= set(a.after)):
+                continue
+            after = link.carry({**self.a.before, **a.after})
+            finding = self.adder("weights after").compare(names, (after, update.after[name]))
+            if finding and link.adds and self._moves_together(link, after, update.after[name]):
+                finding.note = MOVE_TOGETHER
         for slot in sorted(set(a.state) & set(update.state)):
             self._state(slot, update, links, rate)
         for slot in sorted(set(a.state) ^ set(update.state)):
@@ -662,6 +663,15 @@ class _Runs:
             note = f"the state {slot} of {side}'s optimizer: the other side has none"
             if note not in self.judgement.not_compared:
                 self.judgement.not_compared.append(note)
+
+    def _moves_together(self, link: Link, after: np.ndarray, of_b: np.ndarray) -> bool:
+        """True if A's sum moves as many times as far as B's variable as it has parts."""
+        before = link.carry(self.a.before)
+        share = before + (after - before) / len(link.parameters)
+        if not _fits((share, of_b)):
+            return False
+        dtype = self.judgement.dtype
+        return limits.measure(share, of_b, 0.0, dtype).verdict is not Verdict.DIFFERENT
 
     def _state(self, slot: str, update: Update, links: dict[str, Link], rate: float | None) -> None:
         assert self.a.update
