@@ -60,6 +60,7 @@ class KerasSide:
         self.mask_layout: MaskLayout = _no_layout
         self.output_gradients: Callable[[int, np.ndarray], np.ndarray | None] | None = None
         self.ignores_added_losses = False
+        self.forward_only = False  # True while the map is looked for
         self.attention_is_whole = True  # False: what is inside attention is looked at
         refuse_random(model)
 
@@ -131,6 +132,8 @@ class KerasSide:
             with recorder.patched(), users_code("the Keras model's forward pass"):
                 output = self.model(inputs, training=True)
             output = self._note_outputs(step, output)
+            if self.forward_only:
+                return step
             with users_code("the Keras loss"):
                 loss = self._reduced(self.loss(targets, output, *rest))
             added = [] if self.ignores_added_losses else self.model.losses
