@@ -79,8 +79,8 @@ def _at_one_layer(judge: Judge, finding: Finding) -> tuple[Call, Any]:
             return call, layer
     raise PairError(
         "no script was written: it would be for a layer of Keras with one input that differs on "
-        f"the same input, but the first difference is {finding.kind!r} in stage {finding.stage!r}, at "
-        f"{finding.place}"
+        f"the same input, but the first difference is {finding.kind!r} in stage "
+        f"{finding.stage!r}, at {finding.place}"
     )
 
 
