@@ -28,7 +28,8 @@ class Net(nn.Module):
 
 def torch_model():
     print("the user's own words")
-    return Net()
+    from helper import made
+    return made(Net)
 
 def batch():
     random = np.random.default_rng(0)
@@ -58,6 +59,7 @@ optimizer = "pytorch:Adam(lr=0.001)"
 
 def files(folder: Path, activation: str = "relu") -> tuple[str, str]:
     """Two files of a pair; the second cannot import PyTorch."""
+    (folder / "helper.py").write_text("def made(kind):\n    return kind()\n")
     (folder / "a.py").write_text(IN_PYTORCH)
     (folder / "b.py").write_text(IN_KERAS.format(activation=activation))
     return "a.py", "b.py"
@@ -97,6 +99,7 @@ def test_a_file_that_needs_both_frameworks_gets_both(tmp_path: Path) -> None:
     text = IN_PYTORCH + IN_KERAS.format(activation="relu").replace("Net", "KerasNet")
     text = text.replace("class KerasNet", f"{shared}class KerasNet").replace("optimizer = ", "o = ")
     text = text.replace('layers.Dense(6, activation="relu")', "layers.Dense(UNITS, ACTIVATION)")
+    files(tmp_path)
     (tmp_path / "both.py").write_text(text)
     ended = samestep("pair", "both.py", "--steps", "1", cwd=tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -110,6 +113,7 @@ def mistake(ended: Any) -> str:
 
 def test_mistakes_end_with_two(tmp_path: Path) -> None:
     """The user's own code with its traceback; the rest in one line."""
+    files(tmp_path)
     file = tmp_path / "broken.py"
     file.write_text(textwrap.dedent(IN_PYTORCH).replace("self.layers(x)", "self.nothing(x)"))
     message = mistake(samestep("record", "broken.py", "--out", "a.npz", cwd=tmp_path))

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from samestep.migrate import map as maps
@@ -160,10 +161,11 @@ def _rule_of_a(record: Record) -> RuleStepper | None:
 
 @dataclass
 class Options:
-    """What a user may ask for: links of a map, and to go on behind the first cause."""
+    """What a user may ask for: links of a map, to go on behind the first cause, and a script."""
 
     links: dict[str, Link] = field(default_factory=dict)
     until_same: bool = False
+    repro: Path | None = None
 
 
 def compare(record: Record, program: Program, options: Options | None = None) -> Comparison:
@@ -190,6 +192,7 @@ def compare(record: Record, program: Program, options: Options | None = None) ->
 def _compare_in(dtype: str, record: Record, program: Program, options: Options) -> Comparison:
     import keras
 
+    from . import repro
     from .causes import explain, explain_all
     from .in_keras import keras_dtype
 
@@ -199,6 +202,11 @@ def _compare_in(dtype: str, record: Record, program: Program, options: Options) 
         judge.find_map()
         judgement = judge.judge()
         free = judge.free()
+        if options.repro and judgement.first:
+            try:
+                repro.write(judge, judgement.first, options.repro)
+            except PairError as error:
+                judgement.not_compared.append(str(error))
         if options.until_same:
             causes, _ = explain_all(judge, judgement)
         else:

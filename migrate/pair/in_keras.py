@@ -54,16 +54,21 @@ class KerasSide:
         self.model = model
         self.loss = loss
         self.dtype: str = keras.config.floatx()
+        self._names: dict[int, str] | None = None  # once the model is built
+        self._floating: dict[str, Any] | None = None
         self.before: Callable[[Call], None] = _nothing  # called before a recorded layer runs
         self.mask_layout: MaskLayout = _no_layout
         self.output_gradients: Callable[[int, np.ndarray], np.ndarray | None] | None = None
         self.ignores_added_losses = False
+        self.forward_only = False  # True while the map is looked for
         self.attention_is_whole = True  # False: what is inside attention is looked at
         refuse_random(model)
 
     @property
     def names(self) -> dict[int, str]:
         """The unique name of each variable, by id: its path, and "#2" for a second of that path."""
+        if self._names is not None:
+            return self._names
         names: dict[int, str] = {}
         counts: dict[str, int] = {}
         for variable in self.model.variables:
@@ -71,10 +76,13 @@ class KerasSide:
             names[id(variable)] = f"{variable.path}#{count}" if count > 1 else variable.path
         return names
 
-    def _floating(self) -> list[tuple[str, Any]]:
+    def _by_name(self) -> dict[str, Any]:
+        """The float variables by name; Keras takes long to collect them, so they are noted."""
+        if self._floating is not None:
+            return self._floating
         names = self.names
         pairs = [(names[id(variable)], variable) for variable in self.model.variables]
-        return [(name, v) for name, v in pairs if "float" in str(v.dtype)]
+        return {name: v for name, v in pairs if "float" in str(v.dtype)}
 
     @property
     def trained(self) -> list[str]:
@@ -84,18 +92,19 @@ class KerasSide:
 
     def state(self) -> dict[str, np.ndarray]:
         """A copy of every float variable by name."""
-        return {name: np.array(variable.numpy()) for name, variable in self._floating()}
+        return {name: np.array(variable.numpy()) for name, variable in self._by_name().items()}
 
     def load(self, state: dict[str, np.ndarray]) -> None:
         """Set those variables that ``state`` has."""
-        for name, variable in self._floating():
-            if name in state:
-                variable.assign(state[name])
+        variables = self._by_name()
+        for name, value in state.items():
+            if name in variables:
+                variables[name].assign(value)
 
     def require_dtype(self) -> None:
         """PairError if a variable is not of Keras' global dtype."""
         expected = keras.config.floatx()
-        for name, variable in self._floating():
+        for name, variable in self._by_name().items():
             if str(variable.dtype) != expected:
                 raise PairError(
                     f"the Keras model must be built in {expected} for the comparison, but {name} "
@@ -106,6 +115,8 @@ class KerasSide:
         """Call the model once, as in evaluation, so that all its variables exist."""
         with _eagerly(), users_code("the Keras model's forward pass"):
             self.model(_tensors_of(batch.inputs), training=False)
+        self._names = self.names
+        self._floating = self._by_name()
 
     def run(self, batch: Batch, put: Putting | None = None, masks: int = 0) -> Step:
         """Forward and backward pass. ``masks`` chooses the masks of dropout."""
@@ -121,6 +132,8 @@ class KerasSide:
             with recorder.patched(), users_code("the Keras model's forward pass"):
                 output = self.model(inputs, training=True)
             output = self._note_outputs(step, output)
+            if self.forward_only:
+                return step
             with users_code("the Keras loss"):
                 loss = self._reduced(self.loss(targets, output, *rest))
             added = [] if self.ignores_added_losses else self.model.losses

@@ -135,12 +135,15 @@ def read(name: str) -> Program:
         if not path.is_file():
             raise PairError(f"{name} must be a Python file, but there is none")
         return Program(vars(_import_file(path)), path.name)
-    try:
-        sys.path.insert(0, str(Path.cwd()))
-        with users_code(f"the import of {name}"):
-            return Program(vars(importlib.import_module(name)), name)
-    finally:
-        sys.path.pop(0)
+    _search(Path.cwd())
+    with users_code(f"the import of {name}"):
+        return Program(vars(importlib.import_module(name)), name)
+
+
+def _search(folder: Path) -> None:
+    """Look for the user's modules in this folder first, also when their functions import later."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -148,13 +151,10 @@ def _import_file(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))
+    _search(path.resolve().parent)
     sys.modules.setdefault(path.stem, module)
-    try:
-        with users_code(f"the import of {path.name}"):
-            spec.loader.exec_module(module)
-    finally:
-        sys.path.pop(0)
+    with users_code(f"the import of {path.name}"):
+        spec.loader.exec_module(module)
     return module
 
 

@@ -186,10 +186,12 @@ class Judge:
         self.side.load(aligner._fitting(aligner.hints.given))
         self.side.before = aligner.before
         self.side.mask_layout = aligner.input_layout
+        self.side.forward_only = True
         try:
             self.walked: Step = self.side.run(self.batch, aligner.put, masks=0)
         finally:
             self.side.before = _ignore
+            self.side.forward_only = False
         self.images = aligner.images
 
     # the judgement

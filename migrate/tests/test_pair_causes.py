@@ -1,5 +1,6 @@
 """Causes are found one after the other, and are exchanged in memory until nothing is left."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from samestep.parity.tests.support.frameworks import keras, torch
 
 # isort: split
+from samestep.frameworks.experiment import process
 from samestep.migrate.pair.compare import Comparison, Options, compare
 from samestep.migrate.pair.program import Program
 from samestep.migrate.pair.recording import record_pytorch
@@ -67,6 +69,34 @@ def test_the_models_have_their_settings_again_afterwards() -> None:
     second = answer(True, keras_model=lambda: model)
     assert [each["text"] for each in first.causes] == [each["text"] for each in second.causes]
     assert first.causes
+
+
+def test_a_script_shows_the_difference_by_itself(tmp_path: Path) -> None:
+    """In a process of its own, without the models; other stages have no script."""
+    keras.backend.clear_session()
+    values: dict[str, Any] = {"torch_model": in_torch, "keras_model": in_keras, "batch": batch}
+    program = Program(values, "mine.py")
+    script = tmp_path / "shown.py"
+    comparison = compare(record_pytorch(program, 1), program, Options(repro=script))
+    first = comparison.judgement.first
+    assert first is not None
+    ended = process.run_python([str(script)], cwd=tmp_path)
+    assert ended.code == 0, ended.message
+    shown = float(ended.stdout.splitlines()[-1].removeprefix("largest distance "))
+    assert shown == first.distance
+    script.unlink()
+    losses = nn.CrossEntropyLoss(reduction="sum"), keras.losses.SparseCategoricalCrossentropy(True)
+    values |= {
+        "torch_model": lambda: nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3, 10)),
+        "keras_model": lambda: keras.Sequential(
+            [layers.Input((8, 8, 3)), layers.GlobalAveragePooling2D(), layers.Dense(10)]
+        ),
+        "loss": losses,
+    }
+    program = Program(values, "mine.py")
+    comparison = compare(record_pytorch(program, 1), program, Options(repro=script))
+    assert "no script was written" in comparison.judgement.not_compared[-1]
+    assert not script.exists()
 
 
 def test_an_unknown_cause_says_what_was_tried() -> None:

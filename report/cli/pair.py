@@ -25,6 +25,9 @@ def pair(
         typer.Option("--map", help="a map of the variables: read it if it exists, else write it"),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="write a page of the answer here")] = None,
+    repro: Annotated[
+        Path | None, typer.Option(help="write a script here that shows a layer's difference")
+    ] = None,
     until_same: Annotated[
         bool, typer.Option("--until-same", help="exchange each cause and go on behind it")
     ] = False,
@@ -33,7 +36,7 @@ def pair(
     silence_tensorflow()
     from samestep.report.terminal import pairs
 
-    question = pairs.Question(first, second, steps, map_file, html, until_same)
+    question = pairs.Question(first, second, steps, map_file, html, repro, until_same)
     try:
         same = pairs.pair(question, as_json, typer.echo)
     except ValueError as error:

@@ -34,6 +34,7 @@ class Question:
     steps: int = 3
     map: Path | None = None
     html: Path | None = None
+    repro: Path | None = None
     until_same: bool = False
 
 
@@ -118,7 +119,7 @@ def _judged(question: Question, links: Any, finish: Callable[[], Record]) -> Any
         )
     from samestep.migrate.pair.compare import Options, compare
 
-    options = Options(links, question.until_same)
+    options = Options(links, question.until_same, question.repro)
     if whole:
         return compare(finish(), _read(file), options)
     try:
