@@ -16,6 +16,7 @@ from pathlib import Path
 from samestep.parity.measure.cases import EVERYDAY, PLAIN
 from samestep.parity.natives.reproductions import REPRODUCTIONS
 from samestep.reference import RULES, Rule, dialects, parts
+from samestep.reference.conventions import CONVENTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "parity" / "lockstep" / "golden.json"
@@ -142,6 +143,17 @@ def deviations() -> Iterator[str]:
         yield _row(f"{item.native} ({item.versions})", cause, size, script)
 
 
+def conventions() -> Iterator[str]:
+    """What differs between Keras and PyTorch: a table for each layer or part of training."""
+    for topic in dict.fromkeys(row.topic for row in CONVENTIONS):
+        yield f"## {topic}\n"
+        yield from _head("matter", "Keras", "PyTorch", "what follows")
+        for row in CONVENTIONS:
+            if row.topic == topic:
+                yield _row(row.matter, row.keras, row.pytorch, row.effect)
+        yield ""
+
+
 def _golden() -> dict[str, dict[str, list[str]]]:
     return json.loads(GOLDEN.read_text())["cases"]
 
@@ -200,6 +212,7 @@ SECTIONS: dict[str, Callable[[], Iterable[str]]] = {
     "left-out": left_out,
     "names": names,
     "deviations": deviations,
+    "conventions": conventions,
 }
 
 

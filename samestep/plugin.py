@@ -1,9 +1,11 @@
-"""The pytest plugin of the installed package: the fixture ``same_steps``.
+"""The pytest plugin of the installed package: the fixtures ``same_steps`` and
+``same_training_step``.
 
 Loading the plugin imports nothing of samestep but this file.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -17,3 +19,14 @@ def same_steps() -> Callable[..., None]:
     from .parity import assert_same_steps
 
     return assert_same_steps
+
+
+@pytest.fixture
+def same_training_step() -> Callable[..., Any]:
+    """The function ``samestep.migrate.same_training_step``.
+
+    It compares a training step of a PyTorch model with that of a Keras model.
+    """
+    from .migrate import same_training_step
+
+    return same_training_step

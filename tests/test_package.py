@@ -27,7 +27,12 @@ def test_wheel_holds_what_users_import_and_nothing_else(wheel: Path) -> None:
     """No tests, benchmarks, planted wrong rules, data or links; wrong_rules is used by limits."""
     names = contents(wheel)
     assert {name.split("/")[0] for name in names} == {"samestep"}
-    left_out = ("samestep/bench", "samestep/parity/tests", "samestep/parity/sensitivity")
+    left_out = (
+        "samestep/bench",
+        "samestep/migrate/tests",
+        "samestep/parity/tests",
+        "samestep/parity/sensitivity",
+    )
     assert not [name for name in names if name.startswith(left_out)]
     assert not [name for name in names if re.search(r"test_|conftest|mutant|audit|\.gz$", name)]
     suffixes = {Path(name).suffix for name in names}
@@ -43,6 +48,7 @@ def test_wheel_holds_what_is_read_by_name(wheel: Path) -> None:
         "parity/measure/wrong_rules/table.py",
         "report/page/page.html.jinja",
         "report/page/page.css",
+        "report/page/pair.html.jinja",
         "report/page/page.js",
         "reference/dialects/keras.py",
         "py.typed",
@@ -55,7 +61,7 @@ def test_every_folder_of_the_package_is_a_link() -> None:
     """In a checkout ``samestep/`` has links to the folders beside it, and no copies."""
     folders = [path for path in (ROOT / "samestep").iterdir() if path.is_dir()]
     links = {path.name: path for path in folders if path.name != "__pycache__"}
-    assert {"reference", "frameworks", "parity", "report", "bench"} <= set(links)
+    assert {"reference", "frameworks", "parity", "migrate", "report", "bench"} <= set(links)
     for name, link in links.items():
         assert link.is_symlink()
         assert link.readlink() == Path("..", name)

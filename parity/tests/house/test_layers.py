@@ -16,8 +16,13 @@ from samestep.frameworks.experiment import process
 from samestep.parity.measure import cases, wrong_rules
 from samestep.reference import RULES, Muon, dialects
 
-FOLDERS = ("reference", "frameworks", "parity", "report", "bench", "samestep")
-NOT_IN_THE_WHEEL = ("samestep.bench", "samestep.parity.tests", "samestep.parity.sensitivity")
+FOLDERS = ("reference", "frameworks", "parity", "migrate", "report", "bench", "samestep")
+NOT_IN_THE_WHEEL = (
+    "samestep.bench",
+    "samestep.migrate.tests",
+    "samestep.parity.tests",
+    "samestep.parity.sensitivity",
+)
 FRAMEWORKS = ("numpy", "pytorch", "tensorflow")
 LIBRARIES = ("numpy", "torch", "tensorflow", "keras", "jax", "scipy", "tf_keras", "optax", "onnx")
 
@@ -76,7 +81,7 @@ def test_imports_are_read_in_every_form() -> None:
 
 def test_installed_modules_import_nothing_that_stays_in_the_checkout() -> None:
     """Benchmarks, tests and planted wrong rules are not in the wheel."""
-    installed = [path for path in sources(*FOLDERS[:4]) if in_the_wheel(path)]
+    installed = [path for path in sources(*FOLDERS[:5]) if in_the_wheel(path)]
     assert not imports(installed, *NOT_IN_THE_WHEEL)
 
 
@@ -92,7 +97,7 @@ def test_benchmarks_and_planted_rules_stand_alone() -> None:
 def test_folders_are_imported_as_parts_of_samestep() -> None:
     """A module called ``report`` or ``parity`` could be anybody's."""
     names = {path.name for path in (ROOT / "samestep").iterdir() if path.is_symlink()}
-    assert not imports(sources(*FOLDERS, "tests", "examples"), *names, "migrate")
+    assert not imports(sources(*FOLDERS, "tests", "examples"), *names)
 
 
 def test_reference_imports_the_standard_library_alone() -> None:
@@ -162,9 +167,8 @@ def test_frameworks_have_the_same_files() -> None:
 
 def test_files_of_tests_have_unique_names_and_no_package() -> None:
     """So pytest imports each by its own name, and two never stand for each other."""
-    files = [
-        path for path in sources("parity/tests", "tests", "bench") if path.name.startswith("test_")
-    ]
+    folders = ("parity/tests", "migrate/tests", "tests", "bench")
+    files = [path for path in sources(*folders) if path.name.startswith("test_")]
     names = sorted(path.name for path in files)
     assert names == sorted(set(names))
     assert not [path for path in files if (path.parent / "__init__.py").exists()]
@@ -182,7 +186,8 @@ def test_tests_are_marked_with_the_rung_of_their_folder() -> None:
 
 def test_test_files_import_frameworks_by_one_module() -> None:
     """Which imports PyTorch first and skips where one is absent: support/frameworks.py."""
-    files = [path for path in sources("parity/tests") if path.name.startswith("test_")]
+    folders = ("parity/tests", "migrate/tests")
+    files = [path for path in sources(*folders) if path.name.startswith("test_")]
     frameworks = ("torch", "tensorflow", "keras")
     lines = []
     for path in files:
@@ -222,9 +227,10 @@ def literal_tolerances(source: str) -> list[int]:
 
 
 def test_no_tolerance_is_set_by_hand() -> None:
-    """Not one in ``parity``: limits are derived."""
+    """Not one in ``parity`` and ``migrate``: limits are derived."""
     assert literal_tolerances("np.allclose(a, b)\nf(x, rtol=1e-3)") == [1, 2]
-    lines = {str(path): literal_tolerances(path.read_text()) for path in sources("parity")}
+    files = sources("parity", "migrate")
+    lines = {str(path): literal_tolerances(path.read_text()) for path in files}
     assert not {path: numbers for path, numbers in lines.items() if numbers}
 
 

@@ -1,0 +1,314 @@
+"""Find for each call of B its twin in A, by what it is and by the values that it is given.
+
+B runs once. The weights of A are copied just before a layer of B runs, once its input has shown
+whose twin it is; and A's output is put in behind it. So everything that follows sees A's values,
+whatever is wrong before, and the order of layers decides nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from samestep.migrate.pieces import Link
+
+from . import kinds, layouts
+from .layouts import Layout, digest, is_close
+from .links import Shapes, Twins, signature
+from .record import Call, Step
+from .shared import Put
+
+OUTPUT = " output"  # the end of the name of a guess about a layer's output
+NO_TWIN = -1  # the guess that a call of B has no twin
+
+
+@dataclass
+class Alignment:
+    """Which call of B is the twin of which call of A, and what was found with them.
+
+    ``twin`` maps the index of B's call to A's, ``layout`` to the way from A's output to B's.
+    ``misfits`` maps those calls of B to A's whose outputs have shapes that do not fit.
+    ``proven`` has the twins whose input had A's values. ``disagreements`` counts calls whose own
+    output or input was not A's: a wrong guess shows in its consumers.
+    """
+
+    twin: dict[int, int] = field(default_factory=dict)
+    layout: dict[int, Layout] = field(default_factory=dict)
+    proven: set[int] = field(default_factory=set)
+    links: dict[str, Link] = field(default_factory=dict)
+    guesses: dict[str, list[int]] = field(default_factory=dict)
+    misfits: dict[int, int] = field(default_factory=dict)
+    disagreements: int = 0
+
+
+@dataclass
+class Hints:
+    """What an alignment starts from.
+
+    ``guess`` chooses among possible twins, by name of B's call. ``given`` are links of the map that
+    need no search: the user's, and those found by shape.
+    """
+
+    guess: dict[str, int] = field(default_factory=dict)
+    given: dict[str, Link] = field(default_factory=dict)
+
+
+class Aligner:
+    """Walks along a run of B: ``before`` and ``put`` are called for each of its calls.
+
+    ``shapes`` are those of all parameters of both sides. ``load`` sets variables of B.
+    """
+
+    def __init__(
+        self,
+        a: Step,
+        shapes: Shapes,
+        load: Callable[[dict[str, np.ndarray]], None],
+        hints: Hints,
+    ) -> None:
+        self.a = a
+        self.shapes = shapes
+        self.load = load
+        self.hints = hints
+        self.alignment = Alignment(links=dict(hints.given))
+        self.images = _images(a)
+        self.digests = [[digest(array) for array in call.inputs] for call in a.calls]
+        self.values = _values(a, self.digests)
+        self.owners: dict[str, str] = {}  # of B's layer: the layer of A
+        self.used: set[int] = set()
+        self.flattened: dict[str, Layout] = {}  # of B's layer: the layout of its output
+        self.pending: dict[int, int] = {}  # id of B's call that runs: index of A's
+
+    def before(self, b: Call) -> None:
+        """Find the twin of a call that is about to run, and copy its weights."""
+        index = self._choose(b)
+        if index == NO_TWIN:
+            return
+        self.pending[id(b)] = index
+        a = self.a.calls[index]
+        if not b.parameters or not a.parameters or b.owner in self.owners:
+            return
+        self.owners[b.owner] = a.owner
+        twins = Twins(a, b, self.shapes, self._rows(a, b))
+        twins.columns = self._columns(a, b)
+        twins.ways_chosen = self.hints.guess
+        self.alignment.guesses |= twins.options()
+        new = {
+            link.variable: link for link in twins.links() if link.variable not in self.hints.given
+        }
+        self.alignment.links |= new
+        self.load(self._fitting({name: self.alignment.links[name] for name in new}))
+
+    def _fitting(self, links: Mapping[str, Link]) -> dict[str, np.ndarray]:
+        """The variables that the links make, where the shapes are right."""
+        values: dict[str, np.ndarray] = {}
+        for name, link in links.items():
+            try:
+                value = link.carry(self.a.before)
+            except ValueError:
+                continue
+            if value.shape == self.shapes[name]:
+                values[name] = value
+        return values
+
+    def _rows(self, a: Call, b: Call) -> np.ndarray | None:
+        """Keras' order of the input features of a layer behind a flattened image."""
+        if a.kind not in ("linear", "bn", "ln", "rms") or not a.inputs or not b.inputs:
+            return None
+        if a.inputs[0].ndim != 2:
+            return None
+        layout, _ = layouts.find(a.inputs[0], b.inputs[0], self.images)
+        if layout is None or not layout.name.startswith("flattened"):
+            return None
+        numbers = np.arange(a.inputs[0].shape[1])[None]
+        return np.ravel(layout.carry(numbers))
+
+    def _columns(self, a: Call, b: Call) -> np.ndarray | None:
+        """Keras' order of the output features of a linear layer before an image is made of them.
+
+        A guess, for what comes behind the layer is not known yet: first PyTorch's own order.
+        """
+        if a.kind != "linear" or a.output.ndim != 2:
+            return None
+        images = self._images_of(a)
+        key = f"{b.owner}{OUTPUT}"
+        if images:
+            self.alignment.guesses[key] = list(range(len(images) + 1))
+        chosen = self.hints.guess.get(key, 0)
+        if not images or not chosen:
+            return None
+        layout = layouts.flattened(images[chosen - 1])
+        self.flattened[b.owner] = layout
+        return np.ravel(layout.carry(np.arange(a.output.shape[1])[None]))
+
+    def _images_of(self, a: Call) -> list[tuple[int, ...]]:
+        """The shapes (channels, height, ...) in which later calls of A are given its output."""
+        own = digest(a.output)
+        shapes: dict[tuple[int, ...], None] = {}
+        for later, digests in zip(self.a.calls, self.digests, strict=True):
+            for array, each in zip(later.inputs, digests, strict=True):
+                if array.ndim > 2 and array.shape[1] > 1 and is_close(each, own):
+                    shapes[array.shape[1:]] = None
+        return list(shapes)
+
+    def _choose(self, b: Call) -> int:
+        """The index of A's twin, or NO_TWIN."""
+        possible = self._possible(b)
+        seen = [digest(array) for array in b.inputs if array.size]
+        proven = [index for index in possible if self._knows(index, seen, any)]
+        if len(proven) > 1 and not b.parameters:
+            proven = [i for i in proven if self._knows(i, seen, all)] or proven
+        able = proven or self._in_order(self._of_one_size(possible, b), b)
+        if not able:
+            return NO_TWIN
+        if len(able) > 1 and b.parameters and b.owner not in self.owners:
+            self.alignment.guesses[b.owner] = able
+        pick = self.hints.guess.get(b.owner, able[0])
+        if pick == NO_TWIN or pick not in able:
+            return NO_TWIN if pick == NO_TWIN else able[0]
+        self.used.add(pick)
+        if proven:
+            self.alignment.proven.add(pick)
+        return pick
+
+    def _possible(self, b: Call) -> list[int]:
+        """Calls of A that could be the twin: of its kind, with its sizes, not yet taken."""
+        free = [index for index in range(len(self.a.calls)) if index not in self.used]
+        if b.owner in self.owners:  # a further call of a layer that has its twin
+            owner = self.owners[b.owner]
+            return [i for i in free if self._is_again(self.a.calls[i], b, owner)]
+        given = self._given_parameters(b)
+        if given:
+            return [i for i in free if self._has_given(self.a.calls[i], b, given)]
+        calls = self.a.calls
+        same = [index for index in free if calls[index].kind == b.kind]
+        if not b.parameters:
+            sizes = [array.size for array in b.inputs]
+            return [i for i in same if not sizes or _has_size(calls[i], sizes)]
+        taken = set(self.owners.values())
+        same = [i for i in same if calls[i].owner not in taken and calls[i].parameters]
+        if b.kind == kinds.UNKNOWN or not same:
+            return [i for i in free if self._has_same_weights(calls[i], b)]
+        return self._of_one_size(same, b) or same
+
+    def _of_one_size(self, possible: list[int], b: Call) -> list[int]:
+        """Those whose weights have the sizes of B's; all of them for a call without weights."""
+        if not b.parameters or b.kind == kinds.UNKNOWN or b.detail == "reverse":
+            return possible
+        own = signature(b, self.shapes)
+        calls = self.a.calls
+        return [
+            index
+            for index in possible
+            if calls[index].kind != b.kind or signature(calls[index], self.shapes) == own
+        ]
+
+    def _has_given(self, a: Call, b: Call, given: set[str]) -> bool:
+        """True for a call with the parameters that given links name, and of B's kind."""
+        fits = a.kind == b.kind or kinds.UNKNOWN in (a.kind, b.kind)
+        return fits and given <= set(a.parameters.values())
+
+    def _is_again(self, a: Call, b: Call, owner: str) -> bool:
+        tied = b.detail == "reverse" and a.kind == "linear"
+        return a.owner == owner or tied
+
+    def _given_parameters(self, b: Call) -> set[str]:
+        """The parameters of A that given links name for this layer."""
+        names: set[str] = set()
+        for variable in b.parameters.values():
+            link = self.hints.given.get(variable)
+            names |= set(link.parameters) if link else set()
+        return names
+
+    def _has_same_weights(self, a: Call, b: Call) -> bool:
+        if a.owner in self.owners.values() or kinds.UNKNOWN not in (a.kind, b.kind):
+            return False
+        of_a = sorted(sorted(self.shapes[name]) for name in a.parameters.values())
+        of_b = sorted(sorted(self.shapes[name]) for name in b.parameters.values())
+        return bool(of_a) and of_a == of_b
+
+    def _in_order(self, possible: list[int], b: Call) -> list[int]:
+        """Without proof by values: those with the same detail; layers with weights of any."""
+        calls = self.a.calls
+        same = [index for index in possible if calls[index].detail == b.detail]
+        return same or (possible if b.parameters else [])
+
+    def _knows(self, index: int, seen: Sequence[np.ndarray], quantity: Callable[..., bool]) -> bool:
+        """True if any or all of the inputs of A's call are among those of B's call."""
+        of_a = self.digests[index]
+        return bool(of_a) and quantity(_is_among(array, seen) for array in of_a)
+
+    def put(self, b: Call) -> Put | None:
+        """What is put in behind a call of B that has run: A's output."""
+        index = self.pending.pop(id(b), NO_TWIN)
+        if index == NO_TWIN:
+            return None
+        a = self.a.calls[index]
+        layout = self._layout(a, b)
+        if layout is None:
+            self.alignment.misfits[b.index] = index
+            self.alignment.disagreements += 1
+            return None
+        value = layout.carry(a.output)
+        differs = not is_close(b.output, value)
+        if differs and _is_among(digest(b.output), self.values):
+            # A has these values elsewhere: the two calls are parts of unlike size
+            self.used.discard(index)
+            self.alignment.proven.discard(index)
+            return None
+        if differs and not b.parameters and index in self.alignment.proven:
+            self.alignment.guesses[b.owner] = [index, NO_TWIN]
+        self.alignment.twin[b.index] = index
+        self.alignment.layout[b.index] = layout
+        self.alignment.disagreements += differs + (index not in self.alignment.proven)
+        return Put(value)
+
+    def _layout(self, a: Call, b: Call) -> Layout | None:
+        if b.owner in self.flattened:
+            return self.flattened[b.owner]
+        if b.kind in kinds.ELEMENTWISE and a.inputs and b.inputs:
+            keeps = a.output.shape == a.inputs[0].shape and b.output.shape == b.inputs[0].shape
+            layout, equal = layouts.find(a.inputs[0], b.inputs[0], self.images)
+            if keeps and equal:
+                return layout
+        layout, equal = layouts.find(a.output, b.output, self.images)
+        if layout and not equal and a.kind in kinds.CHANNELS:
+            fitting = layouts.layouts(a.output.shape, b.output.shape, self.images)
+            channels = [each for each in fitting if each.name.startswith("channels last")]
+            return channels[0] if channels else layout
+        return layout
+
+    def input_layout(self, b: Call) -> tuple[tuple[int, ...], Callable[..., np.ndarray]] | None:
+        """The shape of the input of A's twin, and its way to B's input."""
+        index = self.pending.get(id(b), NO_TWIN)
+        if index == NO_TWIN:
+            return None
+        of_a = self.a.calls[index].inputs[0]
+        layout, _ = layouts.find(of_a, b.inputs[0], self.images)
+        return (of_a.shape, layout.carry) if layout else None
+
+
+def _has_size(call: Call, sizes: Sequence[int]) -> bool:
+    return not call.inputs or any(array.size in sizes for array in call.inputs)
+
+
+def _is_among(array: np.ndarray, others: Sequence[np.ndarray]) -> bool:
+    return any(is_close(array, each) for each in others if each.shape == array.shape)
+
+
+def _values(a: Step, digests: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """The digests of everything that A has between its calls."""
+    collected = [digest(array) for array in a.outputs]
+    for inputs in digests:
+        collected += inputs
+    return [array for array in collected if array.size]
+
+
+def _images(a: Step) -> list[tuple[int, ...]]:
+    """The shapes (channels, height, ...) that tensors of A have."""
+    shapes: dict[tuple[int, ...], None] = {}
+    for call in a.calls:
+        for array in (call.output, *call.inputs):
+            if array.ndim > 2:
+                shapes[array.shape[1:]] = None
+    return list(shapes)

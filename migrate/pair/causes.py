@@ -1,0 +1,470 @@
+"""Why the first difference is there: by exchange, or by telling what a value is.
+
+A cause is reported only if the finding is gone once it is exchanged, or if two formulas are
+identified from their numbers. Otherwise the answer is that none of the known causes explains it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from samestep.reference import Rule
+
+from . import named_losses
+from .exchanges import Exchange, applied, exchanges_for
+from .limits import Verdict, measure
+from .record import Call, leaves
+from .stages import MOVE_TOGETHER, OTHER_INPUT, Finding, Judge, Judgement
+from .steppers import RuleStepper, Stepper
+from .wrong_copies import wrong_copies
+
+NONE_KNOWN = "none that I know"
+BY_LAYER = ("forward", "backward", "parameter gradients", "buffers after")
+BY_OPTIMIZER = ("clip", "weights after", "optimizer state")
+MOST_CAUSES = 10
+
+
+@dataclass
+class Cause:
+    """A cause of a finding, for readers, and what exchanges it.
+
+    ``enter`` puts the exchange in place until the stack is closed; None if it cannot be exchanged.
+    ``tried`` are the texts of exchanges that did not remove the finding.
+    """
+
+    text: str
+    finding: Finding
+    convention: str = ""
+    tried: list[str] = field(default_factory=list)
+    enter: Callable[[ExitStack], None] | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """False if no known cause explains the finding."""
+        return self.text != NONE_KNOWN
+
+    def to_dict(self) -> dict[str, Any]:
+        """The cause as plain values."""
+        distance = self.finding.distance
+        return {
+            "text": self.text,
+            "known": self.is_known,
+            "stage": self.finding.stage,
+            "step": self.finding.step,
+            "a": self.finding.a,
+            "b": self.finding.b,
+            "convention": self.convention,
+            "distance": distance if np.isfinite(distance) else None,
+            "tried": self.tried,
+        }
+
+
+def explain(judge: Judge, judgement: Judgement) -> Cause | None:
+    """The cause of the first difference; None if nothing differs."""
+    finding = judgement.first
+    if finding is None:
+        return None
+    for find in (_of_map, _of_weights, _of_batch, _of_loss, _of_layer, _of_optimizer):
+        cause = find(judge, judgement, finding)
+        if cause is not None:
+            return cause
+    return Cause(NONE_KNOWN, finding)
+
+
+def explain_all(judge: Judge, judgement: Judgement) -> tuple[list[Cause], Judgement]:
+    """Exchange each cause and judge again, until nothing differs or a cause stays unknown."""
+    causes: list[Cause] = []
+    last = judgement
+    with ExitStack() as stack:
+        while len(causes) < MOST_CAUSES:
+            cause = explain(judge, last)
+            if cause is None:
+                break
+            causes.append(cause)
+            if cause.enter is None:
+                break
+            cause.enter(stack)
+            last = judge.judge()
+    return causes, last
+
+
+def _gone(judge: Judge, finding: Finding) -> bool:
+    """True if the finding no longer differs in a fresh judgement of its step."""
+    judgement = judge.judge_step(finding.step - 1)
+    again = [each for each in judgement.findings if each.is_at(finding)]
+    return bool(again) and all(each.verdict is not Verdict.DIFFERENT for each in again)
+
+
+def _of_map(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | None:
+    if finding.stage != "map":
+        return None
+    if finding.kind == "tied":
+        return Cause(
+            f"{finding.a} is one parameter in PyTorch, but {finding.b} are two variables in Keras: "
+            "let the two layers share one variable",
+            finding,
+            "tied-weights",
+        )
+    if finding.kind == "ambiguous":
+        return Cause(
+            f"the map needs a line for {finding.b}: --map map.toml writes what was found, and "
+            "reads what you change",
+            finding,
+        )
+    if finding.kind == "shape":
+        return Cause(f"the shapes differ: {finding.note}", finding)
+    name, side = (
+        (finding.a, "Keras")
+        if finding.kind == "missing in keras"
+        else (
+            finding.b,
+            "PyTorch",
+        )
+    )
+    others = [each for each in judgement.of_stage("map") if each.kind.startswith("missing")]
+    several = f", nor have {len(others) - 1} more parameters" if len(others) > 1 else ""
+    return Cause(
+        f"{name} has no twin in {side}{several}: the models do not have the same layers, or the "
+        "map needs a line (--map map.toml)",
+        finding,
+    )
+
+
+def _of_weights(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | None:
+    if finding.stage != "weights":
+        return None
+    given = judge.given.converted
+    assert given is not None
+    equal: list[str] = []
+    tried: list[str] = []
+    for name, array in wrong_copies(judge, finding.b):
+        fits = array.shape == given[finding.b].shape and np.array_equal(array, given[finding.b])
+        (equal if fits else tried).append(name)
+    text = NONE_KNOWN
+    if equal:
+        text = f"convert() copies {finding.a} to {finding.b} {', or '.join(equal)}"
+
+    def enter(stack: ExitStack) -> None:
+        judge.given.converted = None
+
+    return Cause(text, finding, "", tried if text == NONE_KNOWN else [], enter)
+
+
+def _of_batch(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | None:
+    if finding.stage != "batch":
+        return None
+    from .stages import batch_of_keras
+
+    expected = batch_of_keras(judge.record, judge.side.model)
+    word, _, number = finding.a.partition(" ")
+    index = int(number or 0)
+    a = np.asarray(leaves(getattr(expected, word))[index], np.float64)
+    assert judge.given.batch
+    b = np.asarray(leaves(getattr(judge.given.batch, word))[index], np.float64)
+    raw = np.asarray(leaves(getattr(judge.record, word))[index], np.float64)
+    text = _relation(a, b, raw) or NONE_KNOWN
+
+    def enter(stack: ExitStack) -> None:
+        judge.given.batch = None
+        judge.batch = expected
+
+    return Cause(text, finding, "", [], enter)
+
+
+def _relation(a: np.ndarray, b: np.ndarray, raw: np.ndarray) -> str:
+    """How Keras' array is made of PyTorch's, in words; empty if it cannot be said."""
+    if a.shape != b.shape:
+        return f"the shapes differ: PyTorch's batch makes {a.shape}, Keras' has {b.shape}"
+    if raw.size == b.size and np.array_equal(raw.reshape(b.shape), b):
+        return "Keras' batch is reshaped where it must be transposed"
+    if a.ndim > 1 and np.array_equal(a[..., ::-1], b):
+        return "Keras' channels are in the opposite order (BGR for RGB)"
+    if np.array_equal(np.sort(a, axis=None), np.sort(b, axis=None)):
+        return "Keras' batch has the same values in another order"
+    present = a != 0
+    if not np.any(present):
+        return ""
+    ratios = b[present] / a[present]
+    if np.ptp(ratios) <= 2.0**-20 * abs(np.median(ratios)):
+        return f"Keras' batch is {np.median(ratios):.6g} times PyTorch's"
+    shifts = np.unique(b - a)
+    if len(shifts) == 1:
+        return f"Keras' batch is PyTorch's plus {shifts[0]:.6g}"
+    return _by_channel(a, b) if a.ndim > 1 else ""
+
+
+def _by_channel(a: np.ndarray, b: np.ndarray) -> str:
+    """Scale and shift of each channel, if that explains everything."""
+    flat_a, flat_b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
+    scales, shifts = [], []
+    for channel in range(flat_a.shape[1]):
+        slope, shift = np.polyfit(flat_a[:, channel], flat_b[:, channel], 1)
+        fitted = slope * flat_a[:, channel] + shift
+        size = np.max(np.abs(flat_b[:, channel]))
+        if np.max(np.abs(fitted - flat_b[:, channel])) > 2.0**-18 * size:
+            return ""
+        scales.append(round(float(slope), 6))
+        shifts.append(round(float(shift), 6))
+    return f"Keras' batch is PyTorch's times {scales} plus {shifts}, by channel"
+
+
+def _of_loss(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | None:
+    if finding.stage not in ("loss", "gradient of the output"):
+        return None
+    a, b = judge.record.steps[0], judge.last
+    labels_a, labels_b = _labels(judge.record.targets), _labels(judge.batch.targets)
+    if labels_a is None or labels_b is None or len(a.outputs) != 1 or len(b.outputs) != 1:
+        return None
+    output_a = a.outputs[0]
+    if labels_a.dtype.kind in "iu" and output_a.ndim == labels_a.ndim + 1:
+        last = output_a.shape[:-1] == labels_a.shape
+        output_a = output_a if last else np.moveaxis(output_a, 1, -1)
+    of_a = named_losses.name_of(a.loss, labels_a, output_a)
+    of_b = named_losses.name_of(b.loss, labels_b, b.outputs[0])
+    without = named_losses.name_of(b.loss - b.added_loss, labels_b, b.outputs[0])
+    text = ""
+    if b.added_loss and of_a and without and without.name == of_a.name:
+        text = (
+            f"Keras adds {b.added_loss:.4g} of its layers' own losses (regularizers): add them in "
+            "PyTorch, too, or use weight decay of twice the factor"
+        )
+    elif of_a and of_b and of_a.name != of_b.name:
+        text = f"the loss is {of_a.name}, in PyTorch, and {of_b.name}, in Keras"
+    elif of_a and of_b and named_losses.is_of_softmax(b.loss, labels_b, output_a):
+        text = (
+            "Keras applies softmax twice, in the model and in the loss: leave it out of the model, "
+            "or write from_logits=False"
+        )
+    elif of_a and of_b and named_losses.is_of_softmax(a.loss, labels_a, b.outputs[0]):
+        text = (
+            "PyTorch applies softmax twice, in the model and in cross entropy: leave it out of "
+            "the model"
+        )
+    if not text and b.loss and (factor := _whole_ratio(a.loss / b.loss)):
+        text = f"PyTorch's loss is {factor} times Keras'"
+    if not text and labels_a.shape == labels_b.shape and np.any(labels_a != labels_b):
+        shift = named_losses.shift_of(labels_a, labels_b)
+        text = f"Keras' labels differ from PyTorch's by {shift}"
+    if not text and (of_a or of_b):
+        known = f"PyTorch's is {of_a.name}" if of_a else f"Keras' is {of_b.name}" if of_b else ""
+        return Cause(NONE_KNOWN, finding, "", [f"{known}; the other is none of the known losses"])
+    if not text:
+        return None
+    return Cause(text, finding, "l2" if b.added_loss else "", [], _exchange_loss(judge))
+
+
+def _whole_ratio(ratio: float) -> str:
+    """The ratio in words, if it or its inverse is a whole number above 1; else empty."""
+    for number, text in ((ratio, "{}"), (1 / ratio if ratio else 0.0, "1/{}")):
+        nearest = round(number)
+        if nearest > 1 and abs(number - nearest) <= 2.0**-22 * nearest:
+            return text.format(nearest)
+    return ""
+
+
+def _exchange_loss(judge: Judge) -> Callable[[ExitStack], None]:
+    """Later stages are judged with the gradients that A's loss gives at the output."""
+
+    def enter(stack: ExitStack) -> None:
+        judge.take_loss_of_a = True
+
+    return enter
+
+
+def _labels(targets: Any) -> np.ndarray | None:
+    arrays = leaves(targets)
+    return arrays[0] if len(arrays) == 1 else None
+
+
+def _of_layer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | None:
+    if finding.stage not in BY_LAYER:
+        return None
+    b = _call_of(judge, finding)
+    if b is None:
+        more = judge.without_twin_in_keras_before(len(judge.last.calls))
+        if finding.a == "output" and more and more is judge.last.calls[-1]:
+            text = f"Keras' last layer {more.name} ({more.kind}) has no twin in PyTorch"
+            return Cause(text, finding)
+        return None
+    twins = {**judge.alignment.misfits, **judge.alignment.twin}
+    if b.index not in twins:
+        return None
+    a = judge.record.steps[0].calls[twins[b.index]]
+    layer = judge.layer_of(b)
+    tried: list[str] = []
+    if row := _padding_row(judge, finding, a):
+        return Cause(row, finding, "embedding")
+    if layer is not None:
+        for exchange in exchanges_for(a, b, layer):
+            if _removes(judge, finding, layer, exchange):
+                return _known_cause(judge, finding, exchange)
+            tried.append(exchange.text.partition(":")[0])
+    text = _without_exchange(judge, finding, (a, b))
+    return Cause(text or NONE_KNOWN, finding, "", [] if text else tried)
+
+
+def _known_cause(judge: Judge, finding: Finding, exchange: Exchange) -> Cause:
+    """The cause, with all other layers in which the same two settings meet."""
+    by_layer: dict[int, tuple[Any, Exchange]] = {}
+    for layer, other in _all_exchanges(judge):
+        if other.text == exchange.text:
+            by_layer.setdefault(id(layer), (layer, other))
+    places = list(by_layer.values())
+    text = exchange.text
+    if len(places) > 1:
+        text += f" (so it is in {len(places)} layers)"
+
+    def enter(stack: ExitStack) -> None:
+        for layer, other in places:
+            stack.enter_context(applied(layer, other))
+
+    return Cause(text, finding, exchange.convention, [], enter)
+
+
+def _all_exchanges(judge: Judge) -> Iterator[tuple[Any, Exchange]]:
+    """Every exchange of every layer that has a twin."""
+    seen: set[int] = set()
+    for j, i in judge.alignment.twin.items():
+        layer = judge.layer_of(judge.last.calls[j])
+        if layer is None or id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        for exchange in exchanges_for(judge.record.steps[0].calls[i], judge.last.calls[j], layer):
+            yield layer, exchange
+
+
+def _removes(judge: Judge, finding: Finding, layer: Any, exchange: Exchange) -> bool:
+    """True if the finding is gone under the exchange; one that fails on this layer is no cause."""
+    try:
+        with applied(layer, exchange):
+            return _gone(judge, finding)
+    except Exception:
+        return False
+
+
+def _call_of(judge: Judge, finding: Finding) -> Call | None:
+    """B's call that a finding is about: its own, or that of the variable's layer."""
+    calls = judge.last.calls
+    if finding.call is not None and finding.call < len(calls):
+        return calls[finding.call]
+    for call in calls:
+        if finding.b in call.parameters.values() and call.index in judge.alignment.twin:
+            return call
+    return None
+
+
+def _padding_row(judge: Judge, finding: Finding, a: Call) -> str:
+    """The row of an embedding that PyTorch never moves, if the gradients differ in it alone."""
+    row = a.settings.get("padding_idx")
+    if finding.stage != "parameter gradients" or a.kind != "embedding" or row is None:
+        return ""
+    gradient = judge.links[finding.b].carry_gradient(judge.record.steps[0].gradients)
+    theirs = judge.last.gradients.get(finding.b)
+    if gradient is None or theirs is None:
+        return ""
+    theirs = theirs.copy()
+    theirs[row] = gradient[row]
+    if measure(gradient, theirs, 0.0).verdict is Verdict.DIFFERENT:
+        return ""
+    return f"padding_idx={row} in PyTorch: that row has no gradient and never moves; Keras' does"
+
+
+def _without_exchange(judge: Judge, finding: Finding, calls: tuple[Call, Call]) -> str:
+    """What can be said of a finding at a layer that no exchange explains."""
+    a, b = calls
+    if finding.kind.startswith("missing"):
+        side = "Keras" if finding.kind == "missing in keras" else "PyTorch"
+        return (
+            f"{side} has no gradient there: it stops the gradient, or holds the weight fixed, and "
+            "the other side does not"
+        )
+    if finding.stage == "forward" and finding.kind == OTHER_INPUT:
+        lost = judge.without_twin_before(a)
+        if lost:
+            return f"PyTorch's {lost.name} ({lost.kind}) before it has no twin in Keras"
+        more = judge.without_twin_in_keras_before(b.index)
+        if more:
+            return f"Keras' {more.name} ({more.kind}) before it has no twin in PyTorch"
+        return (
+            f"its input is not what {a.name} gets in PyTorch: the order of layers, or something "
+            "between them, differs"
+        )
+    return ""
+
+
+def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | None:
+    if finding.stage not in BY_OPTIMIZER:
+        return None
+    link = judge.links.get(finding.b)
+    if link and finding.note == MOVE_TOGETHER:
+        return Cause(
+            f"PyTorch trains {len(link.parameters)} biases whose sum is {finding.b}, so it moves "
+            f"{len(link.parameters)} times as far: hold {link.parameters[-1]} at 0 with "
+            "requires_grad_(False)",
+            finding,
+            "lstm-two-biases",
+        )
+    rates = judge.rates.get(finding.step, (None, None))
+    made = judge.make_stepper()
+    if finding.step > 1 and None not in rates and rates[0] != rates[1]:
+        text = f"the learning rate of step {finding.step} is {rates[1]} in Keras and {rates[0]}"
+        return Cause(f"{text} in PyTorch: their schedules differ", finding)
+    mine = made.claimed() if made else None
+    theirs = judge.stepper_of_a
+    if mine is None or theirs is None:
+        advice = "give optimizers as calls, such as 'keras:Adam(learning_rate=0.001)'"
+        return Cause(NONE_KNOWN, finding, "", [f"{advice}; then their fields are compared"])
+    tried = []
+    for text, changed in _rules_between(mine, theirs):
+        judge.replaced_stepper = changed
+        judgement_again = judge.judge()
+        judge.replaced_stepper = None
+        if not any(each.is_at(finding) for each in judgement_again.different):
+            return Cause(
+                text, finding, "clip" if "clip" in text else "", [], _stepping(judge, changed)
+            )
+        tried.append(text)
+    return Cause(NONE_KNOWN, finding, "", tried)
+
+
+def _stepping(judge: Judge, make: Callable[[], Stepper]) -> Callable[[ExitStack], None]:
+    def enter(stack: ExitStack) -> None:
+        judge.replaced_stepper = make
+
+    return enter
+
+
+def _rules_between(
+    mine: RuleStepper, theirs: RuleStepper
+) -> Iterator[tuple[str, Callable[[], Stepper]]]:
+    """Keras' stepper with one thing taken from PyTorch's, then with all fields of the rule."""
+    if mine.clipping != theirs.clipping:
+        text = f"clipping is {mine.clipping} in Keras and {theirs.clipping} in PyTorch"
+        yield text, lambda: RuleStepper(mine.rule, theirs.clipping)
+    if type(mine.rule) is not type(theirs.rule):
+        text = f"the rule is {mine.rule!r} in Keras and {theirs.rule!r} in PyTorch"
+        yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
+        return
+    differing = [name for name in mine.rule.names() if _differs(name, mine.rule, theirs.rule)]
+    for name in differing:
+        ours = getattr(theirs.rule, name)
+        changed = mine.rule.replace(**{name: ours})
+        text = f"{name} is {getattr(mine.rule, name)} in Keras and {ours} in PyTorch"
+        yield text, _rule_maker(changed, mine)
+    if len(differing) > 1:
+        texts = [f"{n} {getattr(mine.rule, n)} / {getattr(theirs.rule, n)}" for n in differing]
+        text = f"the optimizers differ in several fields (Keras / PyTorch): {', '.join(texts)}"
+        yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
+
+
+def _differs(name: str, mine: Rule, theirs: Rule) -> bool:
+    """True if a field differs and has an effect in one of the rules."""
+    active = mine.is_active(name) or theirs.is_active(name)
+    return active and getattr(mine, name) != getattr(theirs, name)
+
+
+def _rule_maker(rule: Any, mine: RuleStepper) -> Callable[[], Stepper]:
+    return lambda: RuleStepper(rule, mine.clipping)

@@ -1,0 +1,69 @@
+"""Record the PyTorch side in a process of its own.
+
+``python -m samestep.migrate.pair.worker FILE.py --out a.npz --steps 3``. A mistake of the user ends
+with exit code 2, and ``a.npz.json`` says which.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from . import program, recording
+from .absent import absent
+from .shared import PairError, UserError
+
+OTHER_SIDE = ("tensorflow", "keras", "tf_keras")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Record, and write the record; the exit code."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--whole", action="store_true", help="with both frameworks")
+    options = parser.parse_args(arguments)
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            record(options)
+        except PairError as error:
+            mistake = {"message": str(error), "traceback": users_traceback(error)}
+            Path(f"{options.out}.json").write_text(json.dumps(mistake))
+            return 2
+    return 0
+
+
+def record(options: argparse.Namespace) -> None:
+    """Record without Keras; if that fails for any reason, start again with both frameworks."""
+    import torch
+
+    torch.set_num_threads(1)
+    if options.whole:
+        recording.record_pytorch(program.read(options.file), options.steps).save(options.out)
+        return
+    try:
+        with absent(*OTHER_SIDE):
+            made = recording.record_pytorch(program.read(options.file), options.steps)
+    except Exception:
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "--whole"])
+    made.save(options.out)
+
+
+def users_traceback(error: BaseException) -> str:
+    """The traceback of the user's own exception, without the frames of this package; may be ''."""
+    cause = error.__cause__
+    if not isinstance(error, UserError) or cause is None:
+        return ""
+    frames = traceback.extract_tb(cause.__traceback__)
+    own = [frame for frame in frames if "/migrate/pair/" not in frame.filename]
+    lines = ["Traceback of your code:\n", *traceback.format_list(own)]
+    return "".join([*lines, *traceback.format_exception_only(cause)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Pairs of models for the tests: right ones, and ones with a planted fault."""

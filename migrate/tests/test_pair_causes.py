@@ -1,0 +1,113 @@
+"""Causes are found one after the other, and are exchanged in memory until nothing is left."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samestep.parity.tests.support.frameworks import keras, torch
+
+# isort: split
+from samestep.frameworks.experiment import process
+from samestep.migrate.pair.compare import Comparison, Options, compare
+from samestep.migrate.pair.program import Program
+from samestep.migrate.pair.recording import record_pytorch
+
+layers, nn = keras.layers, torch.nn
+
+
+def batch() -> Any:
+    random = np.random.default_rng(0)
+    return random.standard_normal((6, 3, 8, 8)).astype("float32"), random.integers(0, 10, 6)
+
+
+def in_torch() -> Any:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1),
+        nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
+    )  # fmt: skip
+
+
+def in_keras() -> Any:
+    return keras.Sequential([
+        layers.Input((8, 8, 3)), layers.Conv2D(4, 3, padding="same"), layers.BatchNormalization(),
+        layers.ReLU(), layers.Conv2D(4, 3, padding="same"), layers.BatchNormalization(),
+        layers.ReLU(), layers.Flatten(), layers.Dense(10),
+    ])  # fmt: skip
+
+
+def answer(until_same: bool, **changes: Any) -> Comparison:
+    keras.backend.clear_session()
+    values = {"torch_model": in_torch, "keras_model": in_keras, "batch": batch, **changes}
+    program = Program(values, "mine.py")
+    return compare(record_pytorch(program, 2), program, Options({}, until_same))
+
+
+ADAMS = ("pytorch:Adam(lr=0.001)", "keras:Adam(learning_rate=0.001, epsilon=1e-4)")
+
+
+def test_until_same_finds_all_three_causes_of_two_default_layers() -> None:
+    """Epsilon and momentum of BatchNorm, each in two layers, and Adam's epsilon."""
+    causes = [each["text"] for each in answer(True, optimizers=ADAMS).causes]
+    assert len(causes) == 3
+    assert causes[0].startswith("epsilon is 0.001 in Keras and 1e-05 in PyTorch")
+    assert "in 2 layers" in causes[0]
+    assert "the optimizers differ in several fields" in causes[1]
+    assert causes[2].startswith("momentum is 0.99 in Keras and 0.1 in PyTorch")
+
+
+def test_without_it_only_the_first_is_named() -> None:
+    (cause,) = answer(False, optimizers=ADAMS).causes
+    assert cause["convention"] == "batchnorm-defaults"
+    assert cause["stage"] == "forward"
+
+
+def test_the_models_have_their_settings_again_afterwards() -> None:
+    """An exchange is undone, so a second judgement finds the same."""
+    model = in_keras()
+    first = answer(True, keras_model=lambda: model)
+    second = answer(True, keras_model=lambda: model)
+    assert [each["text"] for each in first.causes] == [each["text"] for each in second.causes]
+    assert first.causes
+
+
+def test_a_script_shows_the_difference_by_itself(tmp_path: Path) -> None:
+    """In a process of its own, without the models; other stages have no script."""
+    keras.backend.clear_session()
+    values: dict[str, Any] = {"torch_model": in_torch, "keras_model": in_keras, "batch": batch}
+    program = Program(values, "mine.py")
+    script = tmp_path / "shown.py"
+    comparison = compare(record_pytorch(program, 1), program, Options(repro=script))
+    first = comparison.judgement.first
+    assert first is not None
+    ended = process.run_python([str(script)], cwd=tmp_path)
+    assert ended.code == 0, ended.message
+    shown = float(ended.stdout.splitlines()[-1].removeprefix("largest distance "))
+    assert shown == first.distance
+    script.unlink()
+    losses = nn.CrossEntropyLoss(reduction="sum"), keras.losses.SparseCategoricalCrossentropy(True)
+    values |= {
+        "torch_model": lambda: nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3, 10)),
+        "keras_model": lambda: keras.Sequential(
+            [layers.Input((8, 8, 3)), layers.GlobalAveragePooling2D(), layers.Dense(10)]
+        ),
+        "loss": losses,
+    }
+    program = Program(values, "mine.py")
+    comparison = compare(record_pytorch(program, 1), program, Options(repro=script))
+    assert "no script was written" in comparison.judgement.not_compared[-1]
+    assert not script.exists()
+
+
+def test_an_unknown_cause_says_what_was_tried() -> None:
+    def other() -> Any:
+        model = in_keras()
+        model.layers[0].__dict__["call"] = lambda x: (
+            1.5 * type(model.layers[0]).call(model.layers[0], x)
+        )
+        return model
+
+    (cause,) = answer(False, keras_model=other).causes
+    assert cause["text"] == "none that I know"
+    assert not cause["known"]
+    assert cause["tried"]

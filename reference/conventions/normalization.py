@@ -1,0 +1,107 @@
+"""Conventions of layers that normalize."""
+
+from .convention import Convention
+
+NORMALIZATION = (
+    Convention(
+        name="batchnorm-defaults",
+        topic="BatchNormalization",
+        matter="defaults, and the meaning of momentum",
+        keras="momentum 0.99 is the share of the old statistics; epsilon 0.001",
+        pytorch="momentum 0.1 is the share of the new statistics; eps 1e-05",
+        effect="PyTorch's momentum is 1 minus Keras'",
+        facts={
+            "keras momentum": 0.99,
+            "keras epsilon": 0.001,
+            "pytorch momentum": 0.1,
+            "pytorch epsilon": 1e-05,
+            "keras mean after momentum 0.75": 2.0,
+            "pytorch mean after momentum 0.75": 6.0,
+        },
+    ),
+    Convention(
+        name="batchnorm-variance",
+        topic="BatchNormalization",
+        matter="the variance that is stored",
+        keras="biased: divided by n, the number of elements of a channel",
+        pytorch="unbiased: divided by n - 1",
+        effect="the stored variances differ by the factor n / (n - 1); outputs in training are "
+        "equal, outputs in evaluation are not",
+        facts={"keras": 7.0, "pytorch": 8.0},
+    ),
+    Convention(
+        name="batchnorm-keras2",
+        topic="BatchNormalization",
+        matter="the variance that Keras 2 stores",
+        keras="Keras 2 (tf_keras): unbiased for inputs of rank 4, biased for others; Keras 3: "
+        "biased for all",
+        pytorch="unbiased for all",
+        effect="a network for images has other statistics in Keras 3 than in Keras 2",
+        facts={"rank 4": 8.0, "rank 2": 7.0},
+        needs=("tf_keras",),
+    ),
+    Convention(
+        name="batchnorm-frozen",
+        topic="BatchNormalization",
+        matter="a layer that is frozen",
+        keras="trainable=False: it normalizes with the stored statistics and leaves them alone",
+        pytorch="requires_grad=False: it normalizes with the batch, and the statistics go on",
+        effect="freeze the layer in PyTorch with eval(), after every call of train()",
+        facts={"keras statistics move": False, "pytorch statistics move": True},
+    ),
+    Convention(
+        name="batchnorm-cumulative",
+        topic="BatchNormalization",
+        matter="the cumulative average",
+        keras="there is none",
+        pytorch="momentum=None: the plain average of all batches, counted by num_batches_tracked",
+        effect="it cannot be carried to Keras",
+        facts={"pytorch mean after batches of 2 and 6": 4.0, "pytorch batches": 2},
+    ),
+    Convention(
+        name="batchnorm-half",
+        topic="BatchNormalization",
+        matter="half precision",
+        keras="the statistics are computed in float32, and the output is cast back",
+        pytorch="autocast keeps the statistics in float32",
+        effect="the statistics have float32 in both",
+        facts={"keras variance of 300 and -300": 90000.0, "pytorch dtype": "float32"},
+    ),
+    Convention(
+        name="batchnorm-order",
+        topic="BatchNormalization",
+        matter="the order of the variables",
+        keras="gamma, beta, moving_mean, moving_variance",
+        pytorch="weight, bias, running_mean, running_var",
+        effect="the order is the same; only the names differ",
+        facts={
+            "keras": ("gamma", "beta", "moving_mean", "moving_variance"),
+            "pytorch": ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"),
+        },
+    ),
+    Convention(
+        name="batchnorm-called-with-training",
+        topic="BatchNormalization",
+        matter="base(x, training=False) inside a functional model",
+        keras="fit's training=True wins: the statistics move. Only trainable=False stops them",
+        pytorch="eval() stops them",
+        effect="a frozen base parts from PyTorch's after it was unfrozen",
+        facts={"keras statistics move": True},
+    ),
+    Convention(
+        name="norm-epsilon",
+        topic="LayerNormalization, GroupNormalization, RMSNormalization",
+        matter="the default of epsilon",
+        keras="0.001, 0.001 and 1e-06",
+        pytorch="1e-05, 1e-05 and the machine epsilon of the dtype",
+        effect="write epsilon in both; where inputs are small, outputs differ by half",
+        facts={
+            "keras LayerNormalization": 0.001,
+            "keras GroupNormalization": 0.001,
+            "keras RMSNormalization": 1e-06,
+            "pytorch LayerNorm": 1e-05,
+            "pytorch GroupNorm": 1e-05,
+            "pytorch RMSNorm": None,
+        },
+    ),
+)
