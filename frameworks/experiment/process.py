@@ -59,6 +59,25 @@ def last_lines(text: str) -> str:
     return "\n".join(lines[-LAST_LINES:])
 
 
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Leave out of this process's standard error what TensorFlow logs when it is imported."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        usual = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(usual, 2)
+            os.close(usual)
+            log.seek(0)
+            for line in log:
+                if not CHATTER.match(line):
+                    sys.stderr.write(line)
+
+
 def environment(threads: int = 1) -> dict[str, str]:
     """The environment of a child process.
 

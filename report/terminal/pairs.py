@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samestep.frameworks.experiment.process import Child
+from samestep.frameworks.experiment.process import Child, without_chatter
 from samestep.migrate import map as maps
 from samestep.migrate.pair import program as programs
 from samestep.migrate.pair import record as records
@@ -110,7 +110,11 @@ def _judged(question: Question, links: Any, finish: Callable[[], Record]) -> Any
     whole = has_torch and (bool(os.environ.get(WHOLE)) or needs_torch(file))
     if whole:
         import torch  # noqa: F401  before TensorFlow
-    import keras
+    with without_chatter():
+        import keras
+        import tensorflow as tf
+
+        tf.zeros(1)  # with which it looks for devices
 
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
