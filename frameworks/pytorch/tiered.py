@@ -1,6 +1,7 @@
 """The steps of one optimizer that compiles by itself when that pays."""
 
 import functools
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,10 @@ class TieredStepper(Stepper):
         def build(moves: Sequence[Move], _: Tensors) -> Way:
             nonlocal is_first
             is_first = not inductor.is_loaded()
-            return self._compiled(moves)
+            # torch warns about itself; where warnings are errors, loading the compiler would fail.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self._compiled(moves)
 
         def note(measured: Expected) -> None:
             notes.add(key, is_first, measured)

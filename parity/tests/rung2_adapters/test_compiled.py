@@ -29,7 +29,7 @@ pytestmark = [
         compiler() is None, reason="compiled steps need a C++ compiler; none was found"
     ),
     pytest.mark.skipif(
-        not torch.__version__.startswith(inductor.TESTED),
+        not inductor.tested(),
         reason=f"the faster way is for torch {', '.join(inductor.TESTED)}; others go by "
         "public functions",
     ),

@@ -368,7 +368,7 @@ step()
 
 
 def test_a_forked_process_stays_eager() -> None:
-    """A compiled step's threads were not forked, so it is not called there; the parent's goes on."""
+    """A compiled step's threads were not forked, so it is not called; the parent's goes on."""
     assert child(FORKED).stdout.splitlines() == [
         "True compiled, after 0",
         "True eager, for a forked process does not compile",
@@ -462,3 +462,11 @@ print(expected[0].step > 0, optimizer.how().startswith("compiled, after"))
     assert said == ["False True\n", "True True\n"]
     names = sorted(path.name for path in (tmp_path / "samestep" / "SGD").iterdir())
     assert (len(names), names[-1]) == (2, "latest.json")
+
+
+def test_where_warnings_are_errors_compiling_goes_on() -> None:
+    """torch's own, about what it loads, are not the user's."""
+    code = "import torch, warnings" + TRAINING.replace(
+        "ends = []", "warnings.simplefilter('error')\nends = []"
+    )
+    assert child(code).stdout.startswith("True compiled, after 0")
