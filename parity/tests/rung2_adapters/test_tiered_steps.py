@@ -281,6 +281,23 @@ def test_what_torch_compile_traces_has_no_switch() -> None:
     assert is_compiled(both_ways(work, Adam(), ((5,), (2, 3))))
 
 
+def test_less_is_expected_as_soon_as_another_optimizer_has_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Loading the compiler is a large part of the first time."""
+    loaded: list[int] = []
+    monkeypatch.setattr(inductor, "is_loaded", lambda: bool(loaded))
+    monkeypatch.setattr(Notes, "expected", lambda *x: Expected(100.0 if x[2] else 2.0))
+    _, optimizer = made(Adam(), None)
+    ways = []
+    for t in range(6):
+        loaded += [t] * (t == 4)
+        give(optimizer, t)
+        optimizer.step()
+        ways.append(is_compiled(optimizer))
+    assert ways == [False] * 4 + [True] * 2
+
+
 def test_true_and_false_force_one_way() -> None:
     """Whatever the clock says; what was asked for is said."""
     for compiled, how in ((True, "compiled, for compiled=True says so"),
