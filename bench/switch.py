@@ -3,7 +3,8 @@
 ``python -m samestep.bench.switch [Adam SGD ...]`` in a checkout, one thread. For each rule: the
 ratio of an eager step and of a compiled one to a step of torch's default implementation, the
 seconds until the switch, and what ``how()`` says. Where there is no switch within a minute of
-steps, both ratios are of eager steps.
+steps, both ratios are of eager steps. The first line bounds what eager steps of SGD can reach: they
+round the product and the difference, and torch's default rounds once.
 """
 
 import sys
@@ -21,17 +22,36 @@ from samestep.reference import dialects
 
 SECONDS = 0.3  # of a comparison
 PATIENCE = 60.0  # seconds of steps without a switch
+ELEMENTS = 784 * 128
 WARM = 20  # compiled steps before the comparison, among them those that the optimizer times
 
 
 def main(names: Sequence[str]) -> None:
     """Print a line a rule; of those names alone, if there are any."""
     torch.set_num_threads(1)
-    print(f"instructions: {torch.backends.cpu.get_cpu_capability()}")
+    print(f"instructions: {torch.backends.cpu.get_cpu_capability()}; {bound()}", flush=True)
     for call in calls():
         dialect, name, _ = dialects.parse(call)
         if dialect == "pytorch" and (not names or name in names):
             print(f"{name:10}", *measured(call), sep="  ", flush=True)
+
+
+@torch.no_grad()
+def bound() -> str:
+    """SGD's two operations against torch's one, on the experiment's largest tensor."""
+    theta, gradient, rate = torch.ones(ELEMENTS), torch.full((ELEMENTS,), 1e-9), torch.tensor(0.01)
+    buffer = torch.empty(ELEMENTS)
+
+    def two() -> None:
+        torch.mul(gradient, rate, out=buffer)
+        torch.sub(theta, buffer, out=theta)
+
+    ratio = pairs.compare(two, lambda: theta.add_(gradient, alpha=-0.01), SECONDS)
+    gigabytes = 4 * 5 * ELEMENTS / ratio.a / 1e9  # read, write; read twice, write
+    return (
+        f"two operations against one {ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}], "
+        f"at {gigabytes:.0f} GB/s"
+    )
 
 
 def measured(call: str) -> Iterator[Any]:

@@ -1,6 +1,7 @@
 """The steps of one optimizer that compiles by itself when that pays."""
 
 import functools
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class TieredStepper(Stepper):
         super().__init__(apply, alone)
         self.eager = eager
         self.tiers: dict[Any, Tier] = {}
+        self.is_first = True  # nothing had been compiled in this process when times were expected
         self.tier: Tier | None = None  # of the last step
         self.reason = "no step has been taken"  # why steps are eager where no tier decides
 
@@ -38,6 +40,8 @@ class TieredStepper(Stepper):
         if reason := self.ban or (is_forked() and "a forked process does not compile"):
             self._eagerly(reason)
         elif {type(x.theta) for x in moves} | {type(x.gradient) for x in moves} <= PLAIN_TYPES:
+            if self.is_first and inductor.is_loaded():
+                self._expect_less()
             return super().take(moves)
         else:
             self._eagerly("some tensors are of a class of their own")
@@ -60,7 +64,7 @@ class TieredStepper(Stepper):
         if key not in self.tiers:
             if len(self.tiers) == MOST_TIERS:
                 del self.tiers[next(iter(self.tiers))]
-            self.tiers[key] = self._new_tier(moves, digest(torch.__version__, key))
+            self.tiers[key] = self._new_tier(key)
         tier = self.tier = self.tiers[key]
         return lambda moves, tensors: tier.take(moves, tensors)
 
@@ -89,18 +93,37 @@ class TieredStepper(Stepper):
             return "some tensors share memory"
         return ""
 
-    def _new_tier(self, moves: Sequence[Move], key: str) -> Tier:
-        # Some rules take ten times as long to compile as others.
-        kind = type(moves[0].rule).__name__
-        notes = Notes(Path(inductor.cache_folder()) / "samestep" / kind)
-        is_first = not inductor.is_loaded()
+    def _expect_less(self) -> None:
+        """The compiler has been loaded meanwhile, perhaps by another optimizer."""
+        self.is_first = False
+        for key, tier in self.tiers.items():
+            notes, name = _notes_of(key)
+            tier.expected = notes.expected(name, self.is_first)
+
+    def _new_tier(self, key: Any) -> Tier:
+        notes, name = _notes_of(key)
+        is_first = self.is_first
 
         def build(moves: Sequence[Move], _: Tensors) -> Way:
             nonlocal is_first
             is_first = not inductor.is_loaded()
-            return self._compiled(moves)
+            # torch warns about itself; where warnings are errors, loading the compiler would fail.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self._compiled(moves)
 
         def note(measured: Expected) -> None:
-            notes.add(key, is_first, measured)
+            notes.add(name, is_first, measured)
 
-        return Tier(self.each, build, notes.expected(key, is_first), note)
+        return Tier(self.each, build, notes.expected(name, is_first), note)
+
+
+def _notes_of(key: Any) -> tuple[Notes, str]:
+    """Where it is noted what compiling took for a trace of that key, and the name there.
+
+    Some rules take ten times as long to compile as others, so each has a folder.
+    """
+    _, forms, *_ = key
+    kind = forms[0][0].__name__
+    folder = Path(inductor.cache_folder()) / "samestep" / kind
+    return Notes(folder), digest(torch.__version__, key)

@@ -144,6 +144,8 @@ def test_what_was_measured_is_expected_the_next_time(tmp_path: Path) -> None:
     assert notes.expected("one", True) == Expected(tiers.SECONDS["first warm"], 0.5)
     assert notes.expected("other", True) == Expected(20.0, 0.0)
     notes.add("one", True, Expected(4.0, 0.25))
+    notes.add("other", True, Expected(30.0, 0.5))
+    notes.add("other", True, Expected(8.0, 0.5))
     assert Notes(notes.folder).expected("one", True) == Expected(4.0, 0.25)
     assert notes.expected("one", False) == Expected(tiers.SECONDS["later warm"], 0.25)
 
