@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("reference", "frameworks", "parity", "report", "bench")
+FOLDERS = ("reference", "frameworks", "parity", "migrate", "report", "bench")
 
 
 def main() -> int:

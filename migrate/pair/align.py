@@ -14,7 +14,7 @@ from samestep.migrate.pieces import Link
 
 from . import kinds, layouts
 from .layouts import Layout, digest, is_close
-from .links import Shapes, Twins, signature
+from .links import Shapes, Twins, signature, ways
 from .record import Call, Step
 from .shared import Put
 
@@ -70,7 +70,8 @@ class Aligner:
         self.shapes = shapes
         self.load = load
         self.hints = hints
-        self.alignment = Alignment(links=dict(hints.given))
+        given = {name: self._completed(link) for name, link in hints.given.items()}
+        self.alignment = Alignment(links=given)
         self.images = _images(a)
         self.digests = [[digest(array) for array in call.inputs] for call in a.calls]
         self.values = _values(a, self.digests)
@@ -93,11 +94,25 @@ class Aligner:
         twins.columns = self._columns(a, b)
         twins.ways_chosen = self.hints.guess
         self.alignment.guesses |= twins.options()
-        new = {
-            link.variable: link for link in twins.links() if link.variable not in self.hints.given
-        }
+        new = {link.variable: link for link in twins.links() if self._is_free(link)}
         self.alignment.links |= new
         self.load(self._fitting({name: self.alignment.links[name] for name in new}))
+
+    def given_values(self) -> dict[str, np.ndarray]:
+        """The variables that given links make, before anything runs."""
+        return self._fitting({name: self.alignment.links[name] for name in self.hints.given})
+
+    def _is_free(self, link: Link) -> bool:
+        """False for a variable whose link is given with its pieces, or from other parameters."""
+        given = self.hints.given.get(link.variable)
+        return given is None or (not given.pieces and given.parameters == link.parameters)
+
+    def _completed(self, link: Link) -> Link:
+        """A given link without pieces gets those that its shapes need."""
+        if link.pieces or len(link.parameters) != 1:
+            return link
+        options = ways(self.shapes[link.parameters[0]], self.shapes[link.variable])
+        return Link(link.variable, link.parameters, options[0] if options else (), link.evidence)
 
     def _fitting(self, links: Mapping[str, Link]) -> dict[str, np.ndarray]:
         """The variables that the links make, where the shapes are right."""

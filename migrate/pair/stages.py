@@ -183,7 +183,7 @@ class Judge:
     def _align(self, aligner: Aligner) -> None:
         self.side.load(self.start)
         aligner.load = self.side.load
-        self.side.load(aligner._fitting(aligner.hints.given))
+        self.side.load(aligner.given_values())
         self.side.before = aligner.before
         self.side.mask_layout = aligner.input_layout
         self.side.forward_only = True

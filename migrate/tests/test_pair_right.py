@@ -50,6 +50,20 @@ def test_a_right_pair_has_findings_in_every_stage() -> None:
     }  # fmt: skip
 
 
+def test_a_map_that_is_given_is_used() -> None:
+    """Pieces that the shapes need are added; a wrong line is reported where it shows."""
+    names = {"sequential/dense/kernel": "0.weight", "sequential/dense_1/kernel": "2.weight"}
+    right = judged({**FAMILIES["mlp"].values(), "map": names})
+    assert right.same
+    for name, parameter in names.items():
+        assert right.links[name].parameters == (parameter,)
+        assert str(right.links[name].pieces[0]) == "permute 1 0"
+    wrong = judged({**FAMILIES["mlp"].values(), "map": {"sequential/dense/bias": "2.bias"}})
+    first = wrong.judgement.first
+    assert first is not None
+    assert (first.stage, first.a) == ("map", "0.bias")
+
+
 def test_a_wrong_map_is_disproved_by_its_consumers() -> None:
     """Equal layers in another order need guesses; the links come out right by values."""
     comparison = judged(FAMILIES["hand attention"].values())

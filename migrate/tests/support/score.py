@@ -19,9 +19,11 @@ from samestep.migrate.pair import layouts
 from samestep.migrate.pair.causes import NONE_KNOWN
 from samestep.migrate.pair.compare import compare, keras_judge
 from samestep.migrate.pair.in_keras import keras_dtype
+from samestep.migrate.pair.limits import Verdict
 from samestep.migrate.pair.program import Program
 from samestep.migrate.pair.recording import record_pytorch
 
+from .families import FAMILIES
 from .faults import FAULTS, Fault
 
 
@@ -60,6 +62,7 @@ def main() -> None:
     """Print the figures, and each fault that is not answered as expected."""
     warnings.simplefilter("ignore")
     counts: Counter[str] = Counter()
+    nearest = np.inf
     for name, fault in FAULTS.items():
         keras.backend.clear_session()
         program = Program(fault.values(), "mine.py")
@@ -68,6 +71,8 @@ def main() -> None:
         stage = first is not None and first.stage == fault.stage
         place = first is not None and fault.place in first.place
         cause = comparison.causes[0]["text"] if comparison.causes else ""
+        if first is not None:
+            nearest = min(nearest, first.roundings)
         counts["caught"] += not comparison.same
         counts["right stage"] += stage
         counts["right place"] += place
@@ -78,6 +83,20 @@ def main() -> None:
             sys.stdout.write(f"not as expected: {name}: {first}, {cause}\n")
     for what, count in counts.items():
         sys.stdout.write(f"{what}: {count} of {len(FAULTS)}\n")
+    sys.stdout.write(f"the nearest fault is {nearest:.3g} roundings away\n")
+    sys.stdout.write(f"right pairs are at most {largest():.1f} roundings away\n")
+
+
+def largest() -> float:
+    """The largest distance in right pairs, in roundings, but for constants in float32."""
+    farthest = 0.0
+    for family in FAMILIES.values():
+        keras.backend.clear_session()
+        program = Program(family.values(), "mine.py")
+        findings = compare(record_pytorch(program, 1), program).judgement.findings
+        same = [each.roundings for each in findings if each.verdict is Verdict.SAME]
+        farthest = max(farthest, *same)
+    return farthest
 
 
 if __name__ == "__main__":
