@@ -112,7 +112,8 @@ def _without_repeats(proposals: Iterable[FittedRule]) -> Iterator[FittedRule]:
 def _judge_fitted(fitted: FittedRule, evidence: Evidence) -> Judgement:
     """The first of the ways to write a fitted rule that holds, else the nearest."""
     judgement = _judge_ways(fitted, evidence)
-    return _judge_closely(judgement, evidence) if judgement.holds else judgement
+    fits_probes = len(judgement.results) > 1
+    return _judge_closely(judgement, evidence) if fits_probes else judgement
 
 
 def _judge_ways(fitted: FittedRule, evidence: Evidence) -> Judgement:
@@ -131,19 +132,20 @@ def _judge_ways(fitted: FittedRule, evidence: Evidence) -> Judgement:
 
 
 def _judge_closely(judgement: Judgement, evidence: Evidence) -> Judgement:
-    """The judgement on a rule that holds, with a trial of its own, or that on another epsilon."""
+    """The judgement on a rule with a trial of its own, or that on another epsilon if it fails."""
     rule = judgement.rule
     observations = _with_close_look(rule, evidence)
     if observations == evidence.observations:
         return judgement
-    first = judge(rule, evidence.dialect, observations, judgement.fitted)
-    if first.holds or faint(rule, evidence.dtypes[0]) is None:
-        return first
-    for other in with_other_epsilons(rule, observations[-1]):
-        second = judge(other, evidence.dialect, observations, judgement.fitted)
+    if judgement.holds:
+        judgement = judge(rule, evidence.dialect, observations, judgement.fitted)
+    if judgement.holds or faint(rule, evidence.dtypes[0]) is None:
+        return judgement
+    for changed in with_other_epsilons(rule, observations[-1]):
+        second = judge(changed, evidence.dialect, observations, judgement.fitted)
         if second.holds:
             return second
-    return first
+    return judgement
 
 
 def _with_close_look(rule: Rule, evidence: Evidence) -> list[Observation]:
