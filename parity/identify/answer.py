@@ -141,10 +141,12 @@ def _judge_closely(judgement: Judgement, evidence: Evidence) -> Judgement:
         judgement = judge(rule, evidence.dialect, observations, judgement.fitted)
     if judgement.holds or faint(rule, evidence.dtypes[0]) is None:
         return judgement
-    for changed in with_other_epsilons(rule, observations[-1]):
-        second = judge(changed, evidence.dialect, observations, judgement.fitted)
-        if second.holds:
-            return second
+    closest = observations[-1:]
+    for changed in with_other_epsilons(rule, closest[0]):
+        if judge(changed, evidence.dialect, closest).holds:
+            second = judge(changed, evidence.dialect, observations, judgement.fitted)
+            if second.holds:
+                return second
     return judgement
 
 

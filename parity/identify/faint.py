@@ -28,7 +28,8 @@ LARGEST = 10.0
 STEPS = 70
 SHAPE = (4, 3)
 SEED = 61
-EPSILONS = np.logspace(-34, 1, 141)
+EPSILONS = np.logspace(-34, 1, 701)  # dense: Muon's error has many valleys
+NEAR = 1e-4  # the error of a fit that may be right
 
 
 def faint(rule: Rule, dtype: str) -> Trial | None:
@@ -52,7 +53,7 @@ def with_other_epsilons(rule: Rule, observation: Observation) -> Iterator[Rule]:
     """The rule with the epsilons that fit its steps on the trial of ``faint``, the nearest first,
     each from coarse to fine decimals.
     """
-    fitted = [each for each in _fits(rule, observation) if each]
+    fitted = [each for each in _fits(rule, observation) if each and each.error <= NEAR]
     for nearest in sorted(fitted, key=lambda each: each.error):
         yield from round_values(nearest.rule, nearest.names)
 
