@@ -25,7 +25,7 @@ FLOOR = Epsilon.FLOOR
         (Muon(epsilon=2.3e-6, epsilon_at=FLOOR), {"epsilon": 0.0}),
         (Muon(epsilon=2.3e-11), {"epsilon": 1e-3, "epsilon_at": FLOOR}),
         (
-            Muon(epsilon=7e-8, epsilon_at=FLOOR, weight_decay=0.1, decay=Decay.COUPLED),
+            Muon(epsilon=7e-6, epsilon_at=FLOOR, weight_decay=1e-5, decay=Decay.COUPLED),
             {"epsilon": 1e-7, "epsilon_at": Epsilon.OUTSIDE},
         ),
     ],
