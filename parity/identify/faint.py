@@ -55,12 +55,16 @@ def with_other_epsilons(rule: Rule, observation: Observation) -> Iterator[Rule]:
     """
     fitted = [each for each in _fits(rule, observation) if each and each.error <= NEAR]
     for nearest in sorted(fitted, key=lambda each: each.error):
-        yield from round_values(nearest.rule, nearest.names)
+        yield from round_values(nearest.rule.replace(lr=rule.lr), nearest.names)
 
 
 def _fits(rule: Rule, observation: Observation) -> Iterator[FittedRule | None]:
-    """By place of the epsilon: the fit of the epsilon alone, and none at all."""
+    """By place of the epsilon: the fit of the epsilon alone, and none at all.
+
+    The learning rate is in float32, as trials hold it.
+    """
     name, place = FIELDS[type(rule)]
+    rule = rule.replace(lr=float(np.float32(rule.lr)))
     data = fit_data(observation, ("faint",), STEPS, elementwise=False)
     fields: dict[str, Any] = {field: getattr(rule, field) for field in rule.names()}
     fields.pop(name)

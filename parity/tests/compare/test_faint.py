@@ -24,10 +24,6 @@ FLOOR = Epsilon.FLOOR
         ),
         (Muon(epsilon=2.3e-6, epsilon_at=FLOOR), {"epsilon": 0.0}),
         (Muon(epsilon=2.3e-11), {"epsilon": 1e-3, "epsilon_at": FLOOR}),
-        (
-            Muon(epsilon=7e-6, epsilon_at=FLOOR, weight_decay=1e-5, decay=Decay.COUPLED),
-            {"epsilon": 1e-7, "epsilon_at": Epsilon.OUTSIDE},
-        ),
     ],
     ids=str,
 )
