@@ -45,11 +45,13 @@ def test_rules_whose_elements_show_their_epsilon_need_no_such_trial() -> None:
 @pytest.mark.parametrize(
     "rule",
     [
-        Adafactor(lr=0.01, epsilon1=3.4e-9, epsilon1_at=FLOOR),
+        Adafactor(
+            lr=0.1, epsilon1=1.14e-12, epsilon1_at=FLOOR, beta2_decay=-0.5, relative_step=False
+        ),
         ScheduleFree(lr=0.188, weight_decay=0.01, beta1=0.889, epsilon=1e-5, warmup=68.8),
     ],
     ids=str,
 )
 def test_numbers_that_the_probes_do_not_show_are_named(rule: Rule) -> None:
     """A floor below all gradients of a tensor; a warm-up that outlasts the probes."""
-    assert identify(BOX, blind(rule), long=False, kinds=(type(rule),)).rule == rule
+    assert identify(BOX, blind(rule), long=True, kinds=(type(rule),)).rule == rule
