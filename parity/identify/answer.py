@@ -13,6 +13,7 @@ from samestep.reference import RULES, Adagrad, Rule, ScheduleFree
 
 from .decimals import replace_if_allowed, round_values, simplify, text_length
 from .equivalents import indistinguishable, rewrite
+from .faint import faint, with_other_epsilons
 from .family import TINY
 from .faulty import explanation_by_a_fault
 from .fit import FittedRule
@@ -110,13 +111,16 @@ def _without_repeats(proposals: Iterable[FittedRule]) -> Iterator[FittedRule]:
 
 def _judge_fitted(fitted: FittedRule, evidence: Evidence) -> Judgement:
     """The first of the ways to write a fitted rule that holds, else the nearest."""
+    judgement = _judge_ways(fitted, evidence)
+    fits_probes = len(judgement.results) > 1
+    return _judge_closely(judgement, evidence) if fits_probes else judgement
+
+
+def _judge_ways(fitted: FittedRule, evidence: Evidence) -> Judgement:
     dialect = evidence.dialect
     observations = evidence.observations
     if not fitted.names:
-        judgement = judge(fitted.rule, dialect, observations)
-        if judgement.holds:
-            return judge(fitted.rule, dialect, _with_edges(fitted.rule, evidence))
-        return judgement
+        return judge(fitted.rule, dialect, observations)
     limits = rounding_limits(Interpretation(fitted.rule), observations[0])
     judgements = []
     for rule in _ways_to_write(fitted, dialect):
@@ -127,12 +131,31 @@ def _judge_fitted(fitted: FittedRule, evidence: Evidence) -> Judgement:
     return max(judgements, key=_progress)
 
 
-def _with_edges(rule: Rule, evidence: Evidence) -> list[Observation]:
-    """All observations, and one that tells the numbers of a rule that steps by a sign."""
-    trial = edges(rule)
+def _judge_closely(judgement: Judgement, evidence: Evidence) -> Judgement:
+    """The judgement on a rule with a trial of its own, or that on another epsilon if it fails."""
+    rule = judgement.rule
+    observations = _with_close_look(rule, evidence)
+    if observations == evidence.observations:
+        return judgement
+    if judgement.holds:
+        judgement = judge(rule, evidence.dialect, observations, judgement.fitted)
+    if judgement.holds or faint(rule, evidence.dtypes[0]) is None:
+        return judgement
+    closest = observations[-1:]
+    for changed in with_other_epsilons(rule, closest[0]):
+        if judge(changed, evidence.dialect, closest).holds:
+            second = judge(changed, evidence.dialect, observations, judgement.fitted)
+            if second.holds:
+                return second
+    return judgement
+
+
+def _with_close_look(rule: Rule, evidence: Evidence) -> list[Observation]:
+    """All observations, and one that tells the numbers of this rule which those hardly show."""
+    dtype = evidence.dtypes[0]
+    trial = edges(rule) or faint(rule, dtype)
     if trial is None:
         return evidence.observations
-    dtype = evidence.dtypes[0]
     seen = Observation(trial, dtype, evidence.box.trajectory(trial, dtype))
     return [*evidence.observations, seen]
 
@@ -169,7 +192,7 @@ def _without_negligible(rules: Sequence[Rule], names: Sequence[str]) -> Iterator
 
 def _identified(evidence: Evidence, judgement: Judgement) -> Identity:
     """The identity of an optimizer for which a rule holds."""
-    allows = AcceptedRule(judgement, _with_edges(judgement.rule, evidence)).allows
+    allows = AcceptedRule(judgement, _with_close_look(judgement.rule, evidence)).allows
     simple = simplify(judgement.rule, allows, evidence.dialect)
     final = judge(simple, evidence.dialect, evidence.observations)
     if not final.holds:  # it is within the limits of the first rule, but not within its own

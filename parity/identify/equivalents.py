@@ -12,11 +12,14 @@ from samestep.parity.natives.interpretations import MACHINE_EPSILON
 from samestep.reference import ASGD, Adafactor, Adagrad, Decay, Epsilon, Muon, Rule, ScheduleFree
 
 from .decimals import known_defaults, replace_if_allowed, round_values, shortest_decimal
+from .refine import RATE_UNITS
 from .trials import PROBE_STEPS
 
 FACTOR = 2.0  # a number is multiplied by it to see whether it makes a difference
 SPLIT_DIGITS = 3  # digits of each of two numbers of which only the sum is known
 LONG_WARMUPS = (100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0)
+WARMUP_DIGITS = 3  # of another one, and of the learning rate at its end
+SAME_SLOPE = 1e-10  # ratios of both this close (relative) are taken to be equal
 USUAL_SCALES = (1.0, 0.2)  # of Muon's steps
 SUM_ACCURACY = 1e-12  # the relative accuracy of that sum
 FALL_ACCURACY = 1e-5  # to which a fit finds how fast ASGD's rate falls (relative)
@@ -77,10 +80,26 @@ def rewrite(rule: Rule, dialect: str) -> Iterator[Rule]:
 def _rewrite_long_warmup(rule: ScheduleFree) -> Iterator[Rule]:
     """While a warm-up lasts, only lr / warmup matters: the trial of many steps tells it."""
     shrink = rule.lr * rule.weight_decay
-    for warmup in LONG_WARMUPS:
-        lr = rule.lr * warmup / rule.warmup
+    slope = rule.lr / rule.warmup
+    usual = [(slope * warmup, warmup) for warmup in LONG_WARMUPS]
+    for lr, warmup in [*usual, *_rates_that_rise(slope)]:
         decay = {} if rule.decay is Decay.COUPLED else {"weight_decay": shrink / (lr or 1.0)}
         yield from round_values(rule.replace(lr=lr, warmup=warmup, **decay))
+
+
+def _rates_that_rise(slope: float) -> Iterator[tuple[float, float]]:
+    """Learning rates and warm-ups, both short decimals, with this ratio.
+
+    The rate is in float32, where its last digits tell which decimal it was.
+    """
+    rates = np.arange(1, 10**WARMUP_DIGITS)[:, None] * RATE_UNITS
+    with np.errstate(all="ignore"):
+        warmups = rates.astype(np.float32).astype(np.float64) / slope
+    long = (warmups > PROBE_STEPS) & (warmups < LONG_WARMUPS[-1])
+    for rate, warmup in zip(rates[long].tolist(), warmups[long].tolist(), strict=True):
+        decimal = float(f"{warmup:.{WARMUP_DIGITS - 1}e}")
+        if abs(decimal - warmup) <= SAME_SLOPE * warmup:
+            yield float(f"{rate:.{WARMUP_DIGITS - 1}e}"), decimal
 
 
 def _rewrite_muon(rule: Muon) -> Iterator[Rule]:

@@ -356,7 +356,7 @@ def likely_variants(features: Features) -> list[Variant]:
     SGD is fitted last even where it is impossible: it may be the nearest rule.
     """
     families = list(BY_GRADIENT)
-    if not features.linear:
+    if not features.linear or not features.longest:  # Adafactor may leave zeros where they are
         families = [family for family in BY_SIZE if family.elementwise is features.elementwise]
         families += SGD_FAMILIES
     if features.elementwise and features.shape_matters:

@@ -39,6 +39,7 @@ UNKNOWN = [
     *(f"tensorflow:{name}" for name in tensorflow.WRONG),
 ]
 SHARE = 12  # one of so many is tried without --full
+LATE = ("pytorch:wrong_strays_late", "tensorflow:wrong_strays_late")  # in the long run alone
 RULES_IN_DISGUISE = {  # those that are a rule of ours after all
     "pytorch:wrong_signed_momentum": "RMSprop whose rho is 0 steps by signs",
     "tensorflow:wrong_momentum_of_signs": "the same",
@@ -48,7 +49,7 @@ RULES_IN_DISGUISE = {  # those that are a rule of ours after all
 def identity_of(name: str, full: bool) -> Identity:
     """The identity of an unknown optimizer; without ``full`` few rules are considered."""
     spec = specs.read(f"samestep.parity.tests.unknown_optimizers.{name}")
-    return identify(spec, here, long=full, kinds=RULES if full else FEW_KINDS)
+    return identify(spec, here, long=full or name in LATE, kinds=RULES if full else FEW_KINDS)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_hyperparameters_with_infinite_limits_are_not_accepted() -> None:
     assert not compare_on_trial(Interpretation(runaway), trial).holds
 
 
-@pytest.mark.parametrize("name", ["pytorch:wrong_strays_late", "tensorflow:wrong_strays_late"])
+@pytest.mark.parametrize("name", LATE)
 def test_what_strays_after_many_steps_is_caught(name: str) -> None:
     """Up to step 149 it is Adam, and the trial of many steps goes on to step 1200."""
     spec = specs.read(f"samestep.parity.tests.unknown_optimizers.{name}")
