@@ -15,7 +15,7 @@ from samestep.migrate.pieces import Link
 from . import kinds, layouts
 from .layouts import Layout, digest, is_close
 from .links import Shapes, Twins, signature, ways
-from .record import Call, Step
+from .record import Call, Record, Step, leaves
 from .shared import Put
 
 OUTPUT = " output"  # the end of the name of a guess about a layer's output
@@ -61,18 +61,18 @@ class Aligner:
 
     def __init__(
         self,
-        a: Step,
+        record: Record,
         shapes: Shapes,
         load: Callable[[dict[str, np.ndarray]], None],
         hints: Hints,
     ) -> None:
-        self.a = a
+        a = self.a = record.steps[0]
         self.shapes = shapes
         self.load = load
         self.hints = hints
         given = {name: self._completed(link) for name, link in hints.given.items()}
         self.alignment = Alignment(links=given)
-        self.images = _images(a)
+        self.images = _images(record)
         self.digests = [[digest(array) for array in call.inputs] for call in a.calls]
         self.values = _values(a, self.digests)
         self.owners: dict[str, str] = {}  # of B's layer: the layer of A
@@ -319,11 +319,13 @@ def _values(a: Step, digests: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray
     return [array for array in collected if array.size]
 
 
-def _images(a: Step) -> list[tuple[int, ...]]:
-    """The shapes (channels, height, ...) that tensors of A have."""
+def _images(record: Record) -> list[tuple[int, ...]]:
+    """The shapes (channels, height, ...) that tensors of A have, its batch among them."""
     shapes: dict[tuple[int, ...], None] = {}
-    for call in a.calls:
-        for array in (call.output, *call.inputs):
-            if array.ndim > 2:
-                shapes[array.shape[1:]] = None
+    arrays = [np.asarray(array) for array in leaves(record.inputs)]
+    for call in record.steps[0].calls:
+        arrays += [call.output, *call.inputs]
+    for array in arrays:
+        if array.ndim > 2:
+            shapes[array.shape[1:]] = None
     return list(shapes)

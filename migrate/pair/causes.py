@@ -269,6 +269,7 @@ def _exchange_loss(judge: Judge) -> Callable[[ExitStack], None]:
     """Later stages are judged with the gradients that A's loss gives at the output."""
 
     def enter(stack: ExitStack) -> None:
+        stack.callback(setattr, judge, "take_loss_of_a", judge.take_loss_of_a)
         judge.take_loss_of_a = True
 
     return enter
@@ -419,9 +420,9 @@ def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause
         return Cause(NONE_KNOWN, finding, "", [f"{advice}; then their fields are compared"])
     tried = []
     for text, changed in _rules_between(mine, theirs):
-        judge.replaced_stepper = changed
+        before, judge.replaced_stepper = judge.replaced_stepper, changed
         judgement_again = judge.judge()
-        judge.replaced_stepper = None
+        judge.replaced_stepper = before
         if not any(each.is_at(finding) for each in judgement_again.different):
             return Cause(
                 text, finding, "clip" if "clip" in text else "", [], _stepping(judge, changed)
@@ -432,6 +433,7 @@ def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause
 
 def _stepping(judge: Judge, make: Callable[[], Stepper]) -> Callable[[ExitStack], None]:
     def enter(stack: ExitStack) -> None:
+        stack.callback(setattr, judge, "replaced_stepper", judge.replaced_stepper)
         judge.replaced_stepper = make
 
     return enter

@@ -47,7 +47,7 @@ class Finder:
     def align(self, hints: Hints) -> Alignment:
         """Run B once with these hints."""
         self.tries += 1
-        aligner = Aligner(self.record.steps[0], self.shapes, _nothing, hints)
+        aligner = Aligner(self.record, self.shapes, _nothing, hints)
         self.run(aligner)
         self.last = aligner.alignment
         return aligner.alignment

@@ -312,6 +312,7 @@ class Judge:
         a = self.record.steps[0]
         self.has_head = False
         self.head_of_b: int | None = None
+        self.logits: int | None = None  # the place of A's call that gives what goes into the head
         if not a.calls or not self.walked.calls or len(a.outputs) != 1:
             return
         last_a, last_b = a.calls[-1], self.walked.calls[-1]
@@ -324,6 +325,9 @@ class Judge:
         elif of_a and last_a.index not in self.alignment.twin.values():
             self.has_head = self._are_equal(last_a.inputs[0], self.walked.outputs[0])
         self.head_of_b = last_b.index if of_b and self.has_head else None
+        logits = last_a.inputs[0] if of_a else a.outputs[0]
+        below = [index for index, call in enumerate(a.calls) if is_close(call.output, logits)]
+        self.logits = below[-1] if below else None
 
     def _is_output(self, call: Call, step: Step) -> bool:
         return len(step.outputs) == 1 and is_close(call.output, step.outputs[0])
@@ -627,7 +631,9 @@ class _Runs:
         """The gradient that arrives at each layer's output, from the last layer to the first."""
         add = self.adder("backward")
         for a, b, layout in reversed(list(self._twins())):
-            if b.index == self.judge.head_of_b:
+            if b.index == self.judge.head_of_b or (
+                self.judge.take_loss_of_a and self.judge.has_head and a.index == self.judge.logits
+            ):  # none of A's gradients is put in at the head, so B's loss still acts there
                 continue
             gradient = None if a.gradient is None else layout.carry(a.gradient)
             finding = add.compare((a.name, b.name), (gradient, b.gradient), a.gradient_response)

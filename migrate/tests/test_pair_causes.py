@@ -111,3 +111,70 @@ def test_an_unknown_cause_says_what_was_tried() -> None:
     assert cause["text"] == "none that I know"
     assert not cause["known"]
     assert cause["tried"]
+
+
+class Recurrent(nn.Module):
+    """An LSTM of which both biases are trained, as by default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(5, 4, batch_first=True)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.rnn(x)[0][:, -1])
+
+
+def recurrent(keras_adam: str) -> list[str]:
+    """The causes between Recurrent and its twin, under Adam of each framework."""
+    random = np.random.default_rng(0)
+    sequences = random.standard_normal((5, 6, 5)).astype("float32"), random.integers(0, 3, 5)
+    comparison = answer(
+        True,
+        torch_model=Recurrent,
+        keras_model=lambda: keras.Sequential(
+            [layers.Input((6, 5)), layers.LSTM(4), layers.Dense(3)]
+        ),
+        batch=lambda: sequences,
+        optimizers=("pytorch:Adam(lr=0.01)", keras_adam),
+    )
+    return [cause["text"] for cause in comparison.causes]
+
+
+def test_two_causes_of_one_stage_are_told_apart() -> None:
+    """Adam's epsilon moves every weight; the biases of an LSTM move twice as far besides."""
+    both = "2 biases whose sum is sequential/lstm/lstm_cell/bias, so it moves 2 times as far"
+    epsilon, biases = recurrent("keras:Adam(learning_rate=0.01, epsilon=1e-8)")
+    assert epsilon == "epsilon_at is Epsilon.HAT in Keras and Epsilon.OUTSIDE in PyTorch"
+    assert both in biases
+    (alone,) = recurrent("pytorch:Adam(lr=0.01)")
+    assert both in alone
+
+
+def test_softmax_twice_is_named_with_its_side_and_the_rest_is_judged() -> None:
+    """In the model and in the loss; then the learning rates, which differ as well."""
+    torch_loss = nn.CrossEntropyLoss()
+    keras_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def in_torch_with(*head: Any) -> Any:
+        return nn.Sequential(nn.Flatten(), nn.Linear(192, 10), *head)
+
+    def in_keras_with(activation: str | None) -> Any:
+        return keras.Sequential(
+            [layers.Input((8, 8, 3)), layers.Flatten(), layers.Dense(10, activation=activation)]
+        )
+
+    for side, head, activation in (
+        ("Keras", [], "softmax"),
+        ("PyTorch", [nn.Softmax(-1)], None),
+    ):
+        comparison = answer(
+            True,
+            torch_model=lambda head=head: in_torch_with(*head),
+            keras_model=lambda activation=activation: in_keras_with(activation),
+            loss=(torch_loss, lambda targets, output: keras_loss(targets, output)),
+            optimizers=("pytorch:SGD(lr=0.1)", "keras:SGD(learning_rate=0.2)"),
+        )
+        softmax, rate = (cause["text"] for cause in comparison.causes)
+        assert softmax.startswith(f"{side} applies softmax twice")
+        assert rate == "lr is 0.2 in Keras and 0.1 in PyTorch"

@@ -557,8 +557,21 @@ def heads_in_keras(x: Any, outputs: Any) -> Any:
     return tf.reduce_mean(tf.square(outputs["y"] - x)) + tf.reduce_mean(penalty)
 
 
+def torch_flat() -> Any:
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, 12), nn.ReLU(), nn.Linear(12, 10))
+
+
+def keras_flat() -> Any:
+    """The images of several channels are flattened before anything else."""
+    return keras.Sequential([
+        layers.Input((8, 8, 3)), layers.Flatten(), layers.Dense(12, activation="relu"),
+        layers.Dense(10),
+    ])  # fmt: skip
+
+
 FAMILIES: dict[str, Family] = {
     "mlp": Family(torch_mlp, keras_mlp, vectors),
+    "flat": Family(torch_flat, keras_flat, images),
     "cnn": Family(TorchCnn, keras_cnn, images),
     "depthwise": Family(torch_depthwise, keras_depthwise, images),
     "unet": Family(TorchUnet, KerasUnet, pictures, "mse"),
