@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.tests.support.frameworks import keras, torch
+from samestep.parity.tests.support.frameworks import keras
 
 # isort: split
+from keras import layers
+from torch import nn
+
 from samestep.frameworks.experiment import process
 from samestep.migrate.pair.compare import Comparison, Options, compare
 from samestep.migrate.pair.program import Program
 from samestep.migrate.pair.recording import record_pytorch
-
-layers, nn = keras.layers, torch.nn
 
 
 def batch() -> Any:
