@@ -202,7 +202,7 @@ def test_nothing_is_written_where_nothing_differs(tmp_path: Path) -> None:
 
 SGD, HAT = "SGD(lr=0.25, momentum=0.5)", "keras:Adam(learning_rate=0.001)"
 PLANTED = [  # a mutant, what is compared in its house, and what the answer says
-    ("state is never written", "frameworks/pytorch/optimizer.py", (SGD, f"adapter:pytorch:{SGD}"),
+    ("state is never written", "frameworks/pytorch/recorded.py", (SGD, f"adapter:pytorch:{SGD}"),
      ["step 1, ", "in the state b", "except that it begins every step with a new b"]),
     ("learning rate is the rule's for ever", "frameworks/tensorflow/coefficients.py",
      (SGD, f"adapter:tensorflow:graph:{SGD}"),

@@ -232,9 +232,11 @@ def test_memory_that_a_step_takes_is_seen() -> None:
 def collected(*arguments: str) -> dict[str, int]:
     """How many benchmarks pytest would run, by file."""
     command = [sys.executable, "-m", "pytest", "bench", "--benchmark-only", "--collect-only", "-qq"]
+    alone = {name: x for name, x in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     listed = subprocess.run(
-        [*command, *arguments], cwd=SEARCH_PATH, check=True, text=True, capture_output=True
-    )
+        [*command, *arguments],
+        cwd=SEARCH_PATH, check=True, text=True, capture_output=True, env=alone,
+    )  # fmt: skip
     rows = [
         line.rpartition(": ") for line in listed.stdout.splitlines() if line.startswith("bench")
     ]

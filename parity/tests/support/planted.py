@@ -9,8 +9,8 @@ from samestep.parity.measure.wrong_rules.patch import patches_of
 
 FAULTS_OF_ADAPTERS = (
     *patches_of(
-        "frameworks/pytorch/optimizer.py",
-        ("state is never written", "        state[name].copy_(value)", "        pass"),
+        "frameworks/pytorch/recorded.py",
+        ("state is never written", '{"theta": theta, **new}', '{"theta": theta}'),
     ),
     *patches_of(
         "frameworks/tensorflow/coefficients.py",
