@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from samestep.parity.tests.support.frameworks import keras
+from samestep.parity.tests.support.frameworks import keras, torch
 
 # isort: split
-from keras import layers
-from torch import nn
-
 from samestep.frameworks.experiment import process
 from samestep.migrate.pair.compare import Comparison, Options, compare
 from samestep.migrate.pair.program import Program
 from samestep.migrate.pair.recording import record_pytorch
+from samestep.migrate.tests.support.families import Recurrent
+
+layers, nn = keras.layers, torch.nn
 
 
 def batch() -> Any:
@@ -112,18 +112,6 @@ def test_an_unknown_cause_says_what_was_tried() -> None:
     assert cause["text"] == "none that I know"
     assert not cause["known"]
     assert cause["tried"]
-
-
-class Recurrent(nn.Module):
-    """An LSTM of which both biases are trained, as by default."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rnn = nn.LSTM(5, 4, batch_first=True)
-        self.head = nn.Linear(4, 3)
-
-    def forward(self, x: Any) -> Any:
-        return self.head(self.rnn(x)[0][:, -1])
 
 
 def recurrent(keras_adam: str) -> list[str]:

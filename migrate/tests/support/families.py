@@ -557,6 +557,18 @@ def heads_in_keras(x: Any, outputs: Any) -> Any:
     return tf.reduce_mean(tf.square(outputs["y"] - x)) + tf.reduce_mean(penalty)
 
 
+class Recurrent(nn.Module):
+    """An LSTM of which both biases are trained, as by default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(5, 4, batch_first=True)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.rnn(x)[0][:, -1])
+
+
 def torch_flat() -> Any:
     return nn.Sequential(nn.Flatten(), nn.Linear(192, 12), nn.ReLU(), nn.Linear(12, 10))
 
