@@ -34,6 +34,8 @@ IDENTIFIED = (  # by ``samestep identify``, which does not know what is expected
 SAME_STEPS = {
     "planted_pytorch:decay_of_matrices": r"^Adam\(lr=0.01\) on vectors, but on matrices of "
     r"Adam\(lr=0.01, weight_decay=0.5, decay=Decay.DECOUPLED\)",
+    "planted_tensorflow:decay_of_matrices": r"^Adam\(lr=0.0099\d+, epsilon=1e-07\) on vectors, but "
+    r"on matrices of Adam\(lr=0.0099\d+, weight_decay=0.5, decay=Decay.DECOUPLED, epsilon=1e-07\)",
     "planted_pytorch:vectors_by_descent": r"^SGD\(lr=0.01\) on vectors, but on matrices of "
     r"Adam\(lr=0.01\)",
 }
