@@ -475,8 +475,8 @@ for _ in range(tiers.WATCHED + 2):
     expected.append(optimizer._tiered.tier.expected)
 print(expected[0].step > 0, optimizer.how().startswith("compiled, after"))
 """
-    said = [child(code, TORCHINDUCTOR_CACHE_DIR=str(tmp_path)).stdout for _ in range(2)]
-    assert said == ["False True\n", "True True\n"]
+    printed = [child(code, TORCHINDUCTOR_CACHE_DIR=str(tmp_path)).stdout for _ in range(2)]
+    assert printed == ["False True\n", "True True\n"]
     names = sorted(path.name for path in (tmp_path / "samestep" / "SGD").iterdir())
     assert (len(names), names[-1]) == (2, "latest.json")
 
