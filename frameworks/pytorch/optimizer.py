@@ -2,17 +2,19 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 
 from samestep import reference
-from samestep.reference import LAMB, Adafactor, Muon, Rule
+from samestep.reference import Rule
 from samestep.reference.arguments import WrongArgument, shown
 from samestep.reference.checks import require, require_no_others, require_rule
+from samestep.reference.views import COUPLED, View, views_from
 
 from . import namespace
+from .frames import copied_to_frame, in_frame, plain_views, views_of, warn_of_layout, warn_of_vain
 from .groups import BETAS, Agreement, betas, has_betas
 from .hooks import hooked
 from .recorded import EagerSteps
@@ -20,9 +22,6 @@ from .state import Loading
 from .stepper import Stepper, for_compiler
 from .tiered import TieredStepper
 from .trace import Move, compute_dtype, rule_form
-
-# The rules in which elements of a tensor act on each other.
-COUPLED = (LAMB, Adafactor, Muon)
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
 
@@ -45,11 +44,22 @@ class Optimizer(torch.optim.Optimizer):
     the first on, and with ``compiled=False`` never; neither are they, by default, where the
     environment variable SAMESTEP_COMPILED is 0. ``torch.compile(optimizer.step)`` works, too.
 
+    ``views`` maps names of parameters to the frames in which LAMB, Adafactor and Muon see them, as
+    ``samestep.frameworks.pytorch.views(model)`` gives them for Keras' steps; ``params`` are then
+    ``model.named_parameters()``. Other rules go element by element and need none. Groups and state
+    dicts keep them. ``views={}``: as stored, without a warning.
+
     Raises ValueError for complex or integer parameters and for hyperparameters out of range.
     """
 
     def __init__(
-        self, params: Any, rule: Any = None, *, compiled: bool | None = None, **others: Any
+        self,
+        params: Any,
+        rule: Any = None,
+        *,
+        compiled: bool | None = None,
+        views: Mapping[str, Any] | None = None,
+        **others: Any,
     ) -> None:
         require_no_others(others, rule)
         require_rule(rule, params)
@@ -61,19 +71,30 @@ class Optimizer(torch.optim.Optimizer):
                 "model.parameters()"
             )
         require("params", params, Iterable, "tensors such as model.parameters()")
+        given = None if views is None else views_from(views)
         self.compiled = compiled
         defaults = {"rule": type(rule).__name__, **rule.to_dict()}
         if has_betas(type(rule).__name__):
             defaults["betas"] = (defaults["beta1"], defaults["beta2"])
         super().__init__(params, defaults)
+        if given is not None:
+            for group in self.param_groups:
+                group["views"] = plain_views(group, given)
+            warn_of_vain(given, self.param_groups)
+        elif isinstance(rule, COUPLED):
+            warn_of_layout(rule, self.param_groups)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters; options that the group does not set come from the rule.
 
         A group may have hyperparameters of its own, also as a whole: ``{"params": ..., "rule":
-        Adam(lr=0.1)}``. ValueError for an option that the rule does not have, and for a rule of
-        another class.
+        Adam(lr=0.1)}``, and "views" by the names of its parameters. ValueError for an option that
+        the rule does not have, and for a rule of another class.
         """
+        given = None
+        if "views" in param_group:
+            param_group = dict(param_group)
+            given = views_from(param_group.pop("views"))
         if "rule" in param_group:
             options = _options(param_group["rule"], self.defaults["rule"])
             param_group = {**options, **param_group, "rule": self.defaults["rule"]}
@@ -96,6 +117,8 @@ class Optimizer(torch.optim.Optimizer):
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         try:
+            if given is not None:
+                group["views"] = plain_views(group, given)
             self.agree()
             _rule(group)
             for parameter in group["params"]:
@@ -233,9 +256,9 @@ class Optimizer(torch.optim.Optimizer):
             if known is rule:
                 continue
             if known is None or rule_form(known) != rule_form(rule):
-                for theta in group["params"]:
+                for theta, view in zip(group["params"], views_of(group), strict=True):
                     if state := self.state.get(theta):
-                        _begin(state, theta, rule)
+                        _begin(state, in_frame(theta, view), rule)
             self._rules[index] = rule
         return rules
 
@@ -290,12 +313,16 @@ def moves_of(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
     for group, rule in zip(optimizer.param_groups, optimizer._rules_now(), strict=True):
         lr = float(group["lr"])
         coefficients: dict[int, Any] = {}  # by step number, which most tensors share
-        for theta in group["params"]:
+        frames = views_of(group) if isinstance(rule, COUPLED) else None
+        for place, theta in enumerate(group["params"]):
             if (gradient := theta.grad) is None:
                 continue
             if gradient.layout is not torch.strided:
                 gradient = dense(gradient)
-            state = optimizer.state[theta] or _begin(optimizer.state[theta], theta, rule)
+            state = optimizer.state[theta]
+            if frames and (view := frames[place]):
+                theta, gradient = seen_by_rule(theta, gradient, view)
+            state = state or _begin(state, theta, rule)
             state["step"] = t = state["step"] + 1
             if t not in coefficients:
                 coefficients[t] = rule.coefficients(t, lr)
@@ -304,6 +331,14 @@ def moves_of(optimizer: Optimizer, compiling: bool = False) -> list[Move]:
             move = Move(theta, gradient, arrays, rule, coefficients[t])
             moves.append(for_compiler(*move) if compiling else move)
     return moves
+
+
+@torch.no_grad()
+def seen_by_rule(
+    theta: torch.Tensor, gradient: torch.Tensor, view: View
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Theta, in its own memory, and the gradient in the frame that the view is."""
+    return in_frame(theta, view), copied_to_frame(gradient, view)
 
 
 @torch.compiler.disable

@@ -10,8 +10,10 @@ from samestep.reference import Rule
 from samestep.reference.dialects.saved_natives import refusal_of_native
 from samestep.reference.former_names import present_names
 from samestep.reference.saved_state import STEP, check_saved, count_of
+from samestep.reference.views import COUPLED, View
 
 from . import namespace
+from .frames import Plain, views_of
 from .groups import RULES, Agreement
 from .trace import compute_dtype
 
@@ -57,11 +59,18 @@ def checked_state_dict(groups: Groups, saved: Any) -> dict[str, Any]:
             zip(groups, saved["param_groups"], strict=True)
         )
     ]
+    frames_by_key: dict[int, View | None] = {}
+    for group in new_groups:
+        frames_by_key.update(zip(group["params"], views_of(group), strict=True))
     states = dict(saved["state"])
     new_states = {}
     for label, theta, rule, key in _places(groups, new_groups):
         state = states.pop(key, {})
-        check_saved(label, rule, torch.empty_like(theta, device="meta"), state, namespace)
+        seen = frames_by_key.get(key)
+        shape = seen.shape_of(theta.shape) if seen and isinstance(rule, COUPLED) else theta.shape
+        check_saved(
+            label, rule, torch.empty(shape, dtype=theta.dtype, device="meta"), state, namespace
+        )
         if state:
             new_states[key] = _converted(label, theta, state)
     if states:
@@ -128,10 +137,33 @@ def _checked_group(index: int, group: dict[str, Any], saved: dict[str, Any]) -> 
             "that were saved"
         )
     names, saved_names = group.get("param_names"), new.get("param_names")
+    by_key = dict(zip(new["params"], new.get("views") or [], strict=False))
     if names and saved_names:
         new["params"] = _by_name(label, names, dict(zip(saved_names, new["params"], strict=True)))
         new["param_names"] = list(names)
+    _take_views(label, group, new, by_key)
     return new
+
+
+def _take_views(
+    label: str, group: dict[str, Any], new: dict[str, Any], by_key: dict[int, Plain]
+) -> None:
+    """Give a saved group the views of its parameters, by their keys in the state.
+
+    ValueError if both sides have views, they differ, and the rule depends on them.
+    """
+    saved = [by_key.get(key) for key in new["params"]] if "views" in new else None
+    if "views" not in group:
+        if saved is not None:
+            new["views"] = saved
+        return
+    ours = group["views"]
+    if issubclass(RULES[new["rule"]], COUPLED) and ours != (saved or [None] * len(ours)):
+        raise ValueError(
+            f"{label}: the saved state must be of the same views as the optimizer's, {ours}, got "
+            f"{saved or 'none'}; build the optimizer with the views that were saved"
+        )
+    new["views"] = ours
 
 
 def _by_name(label: str, names: list[str], saved: dict[str, int]) -> list[int]:

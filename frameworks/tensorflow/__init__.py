@@ -20,6 +20,7 @@ import keras  # noqa: E402
 _check(keras.backend.backend())  # which a configuration file may have chosen
 
 from . import parts  # noqa: E402
+from .frames import views  # noqa: E402
 from .optimizer import Optimizer  # noqa: E402
 
-__all__ = ["Optimizer", "parts"]
+__all__ = ["Optimizer", "parts", "views"]

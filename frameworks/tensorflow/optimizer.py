@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -13,8 +13,10 @@ from samestep import reference
 from samestep.reference import Rule
 from samestep.reference.checks import require_rule
 from samestep.reference.former_names import present_names
+from samestep.reference.views import COUPLED, View, views_from
 
 from . import coefficients, exclusions, guarded, namespace
+from .frames import chosen_views, from_frame, to_frame
 from .options import check_options
 from .orientation import warn_of_orientation
 from .state import (
@@ -43,6 +45,11 @@ class Optimizer(keras.optimizers.Optimizer):
     (``clipnorm``, ``use_ema``, ``gradient_accumulation_steps``, ...) and are left to Keras. Works
     eagerly, in graphs and under XLA, with the same bits.
 
+    ``views`` maps paths of variables to the frames in which LAMB, Adafactor and Muon see them, as
+    ``samestep.frameworks.tensorflow.views(model)`` gives them for PyTorch's steps. Other rules go
+    element by element and need none. Configs and files keep them. ``views={}``: as stored, without
+    a warning.
+
     Raises ValueError for complex variables, and for ``weight_decay``, which is the rule's.
     """
 
@@ -51,6 +58,7 @@ class Optimizer(keras.optimizers.Optimizer):
         rule: Any = None,
         learning_rate: Any = None,
         name: str = "samestep",
+        views: Mapping[str, Any] | None = None,
         **keras_options: Any,
     ) -> None:
         require_rule(rule)
@@ -73,6 +81,10 @@ class Optimizer(keras.optimizers.Optimizer):
                 (), _constant(float(learning_rate)), "float64", name="learning_rate"
             )
         self.rule = rule
+        given = None if views is None else views_from(views)
+        # A dict or list that TensorFlow tracked could not be saved.
+        self.__dict__["_views"] = given
+        self.__dict__["_frames"] = None  # the view of each variable that the rule sees by one
         # During evaluation, variables with copies of what they were. A list that TensorFlow
         # tracked could not be saved.
         self.__dict__["_points"] = []
@@ -88,6 +100,8 @@ class Optimizer(keras.optimizers.Optimizer):
             dtype = tf.as_dtype(variable.dtype)
             if dtype.is_complex:
                 raise ValueError(f"variables must be real, got {dtype.name} in {variable.name}")
+        frames = chosen_views(self._views, variables)
+        self.__dict__["_frames"] = frames if isinstance(self.rule, COUPLED) else None
         super().build(variables)
         self._steps = self.add_variable((len(variables),), dtype="int64", name="steps")
         numbers = functools.cache(functools.partial(self._numbers, len(variables)))
@@ -96,7 +110,8 @@ class Optimizer(keras.optimizers.Optimizer):
         ]
         self._signature.check_pending()
         exclusions.warn_of_nothing(self.excluded_from_weight_decay(), variables)
-        warn_of_orientation(self.rule, variables)
+        if self._views is None:
+            warn_of_orientation(self.rule, variables)
 
     def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
         """As in Keras, but what excludes no variable is warned of, and a config keeps it."""
@@ -171,22 +186,24 @@ class Optimizer(keras.optimizers.Optimizer):
         for index, (gradient, variable) in zip(moved, pairs, strict=True):
             rule = self._rule_for(variable)
             c = coefficients_of(rule, compute_dtype(variable.dtype), index)
-            move = functools.partial(self._move, rule, c, self._states[index])
+            move = functools.partial(self._move, rule, c, self._slots(index))
             update(variable, move, args=(gradient,))
 
-    def _move(
-        self, rule: Rule, c: Any, slots: dict[str, Any], variable: Any, gradient: Any
-    ) -> None:
+    def _move(self, rule: Rule, c: Any, slots: "_Slots", variable: Any, gradient: Any) -> None:
         """One step of one variable and its state."""
-        wide = compute_dtype(variable.dtype)
-        theta = tf.cast(variable, wide)
-        gradient = tf.cast(dense(gradient), wide)
-        state = {name: tf.cast(slot.value, wide) for name, slot in slots.items()}
+        wide, view = compute_dtype(variable.dtype), slots.view
+        theta = to_frame(tf.cast(variable, wide), view)
+        gradient = to_frame(tf.cast(dense(gradient), wide), view)
+        state = {name: tf.cast(slot.value, wide) for name, slot in slots.states.items()}
         update = _update_eagerly if tf.executing_eagerly() else _update_in_graph
         theta, new = update(rule, c, theta, gradient, state)
         for name, value in new.items():
-            self.assign(slots[name], value)
-        self.assign(variable, theta)
+            self.assign(slots.states[name], value)
+        self.assign(variable, from_frame(theta, view, variable.shape))
+
+    def _slots(self, index: int) -> "_Slots":
+        """The state of a variable, and the view under which it stands."""
+        return _Slots(self._states[index], self._frames[index] if self._frames else None)
 
     def eval(self) -> None:
         """Put the averages that ScheduleFree and ASGD keep into the variables, for evaluation.
@@ -257,6 +274,8 @@ class Optimizer(keras.optimizers.Optimizer):
         """The rule as a name and numbers, and the present learning rate or its schedule."""
         config = super().get_config()
         del config["weight_decay"]  # the rule's
+        if self._views is not None:
+            config["views"] = {path: view.to_plain() for path, view in self._views.items()}
         if patterns := self._exclusions.as_patterns():
             config["excluded_from_weight_decay"] = patterns
         return {**config, "rule": type(self.rule).__name__, "hyperparameters": self.rule.to_dict()}
@@ -289,8 +308,10 @@ class Optimizer(keras.optimizers.Optimizer):
         Starting values are initializers, since ``model.fit`` loses what build() assigns.
         """
 
+        view = self._frames[index] if self._frames else None
+
         def slot(name: str, value: np.ndarray) -> Any:
-            if value.shape == tuple(variable.shape):
+            if view is None and value.shape == tuple(variable.shape):
                 return self.add_variable_from_reference(variable, name, _constant(value))
             if not value.shape:
                 return _Element(numbers(name, variable.dtype, float(value)), index)
@@ -298,7 +319,8 @@ class Optimizer(keras.optimizers.Optimizer):
             return self.add_variable(value.shape, _constant(value), variable.dtype, name=full_name)
 
         wide = compute_dtype(tf.as_dtype(variable.dtype)).as_numpy_dtype
-        start = self.rule.start(np.zeros(variable.shape, wide), np)
+        shape = view.shape_of(variable.shape) if view else variable.shape
+        start = self.rule.start(np.zeros(shape, wide), np)
         return {name: slot(name, value) for name, value in start.items()}
 
     def _numbers(self, count: int, name: str, dtype: str, start: float) -> Any:
@@ -314,6 +336,13 @@ class Optimizer(keras.optimizers.Optimizer):
             return self.rule
         decays = [name for name in self.rule.names() if name.endswith("weight_decay")]
         return self.rule.replace(**dict.fromkeys(decays, 0.0))
+
+
+class _Slots(NamedTuple):
+    """Of one variable: the variables of its state, by name, and the frame in which they stand."""
+
+    states: dict[str, Any]
+    view: View | None
 
 
 class _Element(NamedTuple):

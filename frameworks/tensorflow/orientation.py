@@ -13,6 +13,7 @@ from samestep.reference import Adafactor, Muon, Rule
 
 from .exclusions import path_of
 
+REMEDY = "give Optimizer(rule, views=samestep.frameworks.tensorflow.views(model))"
 KERNELS = ("kernel", "recurrent_kernel", "pointwise_kernel", "depthwise_kernel")
 
 
@@ -45,7 +46,7 @@ def difference(rule: Rule, shape: tuple[int, ...]) -> str:
         return (
             "Adafactor takes means over rows and columns of the last two dimensions. These are "
             f"{_matrices(shape)} here and {_matrices(there)} in PyTorch, so the steps differ; for "
-            "equal steps use a rule that goes element by element. Adafactor of Keras does as here"
+            f"equal steps {REMEDY}. Adafactor of Keras does as here"
         )
     return ""
 
@@ -65,8 +66,8 @@ def _difference_of_muon(rule: Muon, shape: tuple[int, ...], there: tuple[int, ..
     return (
         f"Muon multiplies a step by sqrt(max(1, rows / columns)). This kernel is {_size(shape)} "
         f"here and {_size(there)} in PyTorch, so the factor is {ours:.4g} here and {theirs:.4g} "
-        f"there, and a step is {ours / theirs:.4g} times PyTorch's; for equal steps use a "
-        "shape_scale that is the same both ways (LONGER_SIDE, ONE). Muon of Keras does as here"
+        f"there, and a step is {ours / theirs:.4g} times PyTorch's; for equal steps {REMEDY}. "
+        "Muon of Keras does as here"
     )
 
 

@@ -23,11 +23,13 @@ SHOWN = 8  # names in a message
 class Contents(NamedTuple):
     """Whose variables a file has: the rule's name, and the paths of the variables that it moves.
 
-    There are none while the optimizer is not built.
+    There are none while the optimizer is not built. ``views`` are those under which the rule sees
+    the variables, in plain form, or None.
     """
 
     rule: str
     paths: list[str]
+    views: list[Any] | None = None
 
     def to_array(self) -> np.ndarray:
         """The contents as bytes, an array that every file can hold."""
@@ -38,7 +40,8 @@ def contents_from(data: Any) -> Contents:
     """The inverse of ``to_array``; ValueError for anything else."""
     try:
         values = json.loads(np.asarray(data, np.uint8).tobytes())
-        return Contents(str(values["rule"]), [str(path) for path in values["paths"]])
+        paths = [str(path) for path in values["paths"]]
+        return Contents(str(values["rule"]), paths, values.get("views"))
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"the file's entry {CONTENTS!r} must be that of samestep's optimizer, got {data!r:.80}"
@@ -77,7 +80,9 @@ class Signature(tf.train.experimental.PythonState):
 def contents_of(optimizer: Any) -> Contents:
     """What a file of this optimizer has now."""
     paths = [getattr(variable, "path", variable.name) for variable in trained_by(optimizer)]
-    return Contents(type(optimizer.rule).__name__, paths)
+    frames = optimizer._frames or []
+    views = [None if view is None else view.to_plain() for view in frames]
+    return Contents(type(optimizer.rule).__name__, paths, views if any(views) else None)
 
 
 def trained_by(optimizer: Any) -> list[Any]:
@@ -99,6 +104,16 @@ def check_contents(ours: Contents, saved: Contents) -> None:
             f"the saved state must be of {len(ours.paths)} variables, as the optimizer has, got "
             f"{len(saved.paths)}: {_listed(saved.paths)}; build the optimizer with these"
         )
+    _check_order(ours, saved)
+    if saved.views != ours.views:
+        raise ValueError(
+            f"the saved state must be of the same views as the optimizer's, {_views(ours)}, got "
+            f"{_views(saved)}; build the optimizer with the views that were saved"
+        )
+
+
+def _check_order(ours: Contents, saved: Contents) -> None:
+    """ValueError if names show that the saved variables stand in another order."""
     our_paths, saved_paths = _without_common_start(ours.paths), _without_common_start(saved.paths)
     unique = len(set(our_paths)) == len(our_paths)
     if not unique or sorted(saved_paths) != sorted(our_paths):
@@ -110,6 +125,12 @@ def check_contents(ours: Contents, saved: Contents) -> None:
                 f"{saved_path!r} at place {place}, where the optimizer has {path!r}; build the "
                 f"optimizer with its variables in the order {_listed(saved_paths)}"
             )
+
+
+def _views(contents: Contents) -> str:
+    """The views in a message, by path."""
+    pairs = zip(contents.paths, contents.views or [], strict=False)
+    return str({path: view for path, view in pairs if view}) if contents.views else "none"
 
 
 def _without_common_start(paths: list[str]) -> list[str]:

@@ -28,8 +28,9 @@ from samestep.parity.tests.support.bits import (
     in_numpy,
     setting,
 )
+from samestep.parity.tests.support.products import supply_products
 from samestep.parity.tests.support.require import LEFT_OUT, compiler
-from samestep.reference import LAMB, Adafactor, Adam, Muon, Rule, dialects, sums
+from samestep.reference import LAMB, Adafactor, Adam, Muon, Rule, dialects
 
 pytestmark = pytest.mark.rung(2)
 
@@ -184,15 +185,7 @@ def test_compiled_step_has_the_bits_of_numpy(dtype: str, call: str, full: bool) 
 @pytest.fixture
 def products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Supplies every framework with matrix products whose sums have one order."""
-    numpy, pytorch, tensorflow = (
-        samestep.frameworks.numpy,
-        samestep.frameworks.pytorch,
-        samestep.frameworks.tensorflow,
-    )
-    for xp in (numpy.namespace, pytorch.namespace, tensorflow.namespace, tensorflow.guarded):
-        monkeypatch.setattr(
-            xp, "matmul", lambda x, y, xp=xp: sums.total(x[:, None] * xp.transpose(y), xp)[..., 0]
-        )
+    supply_products(monkeypatch)
 
 
 @pytest.mark.usefixtures("products")
