@@ -398,4 +398,118 @@ REPRODUCTIONS = (
         got="0.0255",
         expected="0.0258",
     ),
+    Reproduction(
+        name="torch_load_casts",
+        native="torch.optim.ASGD, NAdam, load_state_dict",
+        versions=TORCH,
+        cause=(
+            "states are cast to the dtype of the weights; ASGD's eta and mu and NAdam's "
+            "mu_product are kept in float32 beside weights of half precision"
+        ),
+        measure="dtype of eta beside a bfloat16 weight after save and load",
+        got="torch.bfloat16",
+        expected="torch.float32",
+    ),
+    Reproduction(
+        name="torch_load_replaces_options",
+        native="torch.optim, load_state_dict",
+        versions=TORCH,
+        cause=(
+            "the hyperparameters of the file take the place of the constructor's, of another "
+            "class, too"
+        ),
+        measure="weight decay of AdamW(weight_decay=0.1) after the state of Adam was loaded",
+        got="0",
+        expected="0.1",
+    ),
+    Reproduction(
+        name="torch_load_ignores_names",
+        native="torch.optim, load_state_dict with named parameters",
+        versions=TORCH,
+        cause="states go by position, whatever the names are, and the names are overwritten",
+        measure="first mean of b after a gradient of 2, loaded from a file of (a, b) into (b, a)",
+        got="0.1",
+        expected="0.2",
+    ),
+    Reproduction(
+        name="torch_scheduler_after_load",
+        native="torch.optim.lr_scheduler.LambdaLR and others",
+        versions=TORCH,
+        cause=(
+            "a scheduler that is made sets the first rate, and loading its state does not set the"
+            " present one"
+        ),
+        measure=(
+            "rate of the next step at step 1 of 0.1 / (1 + step), made after the optimizer was "
+            "loaded"
+        ),
+        got="0.1",
+        expected="0.05",
+    ),
+    Reproduction(
+        name="keras_load_unbuilt",
+        native="keras.optimizers, load_weights before the optimizer is built",
+        versions=KERAS,
+        cause=(
+            "the optimizer's state is left out with a warning, as when a compiled model that was "
+            "never trained loads a file"
+        ),
+        measure="step number of Adam after the state of step 1 was loaded",
+        got="0",
+        expected="1",
+    ),
+    Reproduction(
+        name="keras_load_other_class",
+        native="keras.optimizers, load_weights",
+        versions=KERAS,
+        cause=(
+            "states go by position, and the class is not compared: Adam's file is taken by Ftrl, "
+            "Lamb, Adadelta, Adamax and others as theirs"
+        ),
+        measure="step number of Ftrl after the state of Adam was loaded",
+        got="1",
+        expected="0",
+    ),
+    Reproduction(
+        name="keras_load_average",
+        native="keras.optimizers, load_weights with use_ema",
+        versions=KERAS,
+        cause=(
+            "states go by position, and the options are not compared: a velocity becomes the "
+            "average of the weights"
+        ),
+        measure="average of a weight near 1 after the state of SGD with momentum was loaded",
+        got="-0.01",
+        expected="1.00",
+    ),
+    Reproduction(
+        name="keras_load_partial",
+        native="keras.optimizers, load_own_variables",
+        versions=KERAS,
+        cause="variables are overwritten one after another, until the shape of one is refused",
+        measure="step number after a state of step 1 was refused",
+        got="1",
+        expected="0",
+    ),
+    Reproduction(
+        name="keras_dropout_seed",
+        native="keras.layers.Dropout, save and load_model",
+        versions=KERAS,
+        cause="the state of its random numbers is in no file, so that a loaded run drops others",
+        measure="number of different masks that the saved and the loaded model draw next",
+        got="2",
+        expected="1",
+    ),
+    Reproduction(
+        name="keras_fit_twice",
+        native="keras.optimizers, any with use_ema, under fit",
+        versions=KERAS,
+        cause=(
+            "the average overwrites the weights at the end of each call of fit, so that training "
+            "in two calls starts the second from the average"
+        ),
+        measure="a weight after four steps, in two calls of fit and in one",
+        got="0.639",
+        expected="0.619",
+    ),
 )
