@@ -12,6 +12,22 @@ import samestep
 
 PACKAGES = ("numpy", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx")
 
+# The files that take longest, in this order. They are run first: the tests of a file share a
+# worker, and a long file that begins late would run alone at the end.
+LONGEST = (
+    "parity/tests/rung2_adapters/test_adapters.py",
+    "parity/tests/rung5_training/test_training.py",
+    "parity/tests/compare/test_causes.py",
+    "tests/test_cli_compare.py",
+    "parity/tests/compare/test_identify.py",
+    "parity/tests/rung2_adapters/test_tiered_steps.py",
+    "parity/tests/compare/test_identify_unknown.py",
+    "parity/tests/compare/test_same_steps.py",
+    "tests/test_docs.py",
+    "parity/tests/rung3_natives/test_natives.py",
+    "migrate/tests/test_pair_right.py",
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that chooses how much is run."""
@@ -40,8 +56,13 @@ def pytest_configure_node(node: object) -> None:
     node.workerinput["samestep"] = samestep.__file__  # type: ignore[attr-defined]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the rung of each test into the JUnit XML file, from which the report counts them."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the longest files first, and the rung of each test into the JUnit XML file.
+
+    The report counts the rungs there.
+    """
+    places = {config.rootpath / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
     for item in items:
         mark = item.get_closest_marker("rung")
         if mark:

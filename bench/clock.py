@@ -12,7 +12,6 @@ import numpy as np
 from samestep.bench import sizes
 from samestep.frameworks.experiment import record
 from samestep.frameworks.experiment.run import options
-from samestep.parity.tests.support.require import require
 from samestep.reference import dialects
 
 WARM_STEPS = 3  # the first builds the state and compiles
@@ -34,6 +33,8 @@ def load(framework: str, threads: int, module: str) -> ModuleType:
 
     Skips the test where the framework is not installed.
     """
+    from samestep.parity.tests.support.require import require  # it needs pytest
+
     if framework == "numpy":
         require("threadpoolctl")  # which binds NumPy's threads
     require(f"samestep.frameworks.{framework}.train").set_threads(threads)

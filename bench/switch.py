@@ -16,7 +16,7 @@ import torch
 
 from samestep.bench import clock, pairs, sizes
 from samestep.bench.frameworks import pytorch as home
-from samestep.bench.test_steps import calls
+from samestep.bench.subjects import calls
 from samestep.frameworks.pytorch import Optimizer, model
 from samestep.reference import dialects
 

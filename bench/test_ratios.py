@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 
 from samestep.bench import clock, memory, pairs, sizes
 from samestep.bench.options import Options
-from samestep.bench.test_steps import DEVICES, FRAMEWORKS, MODES, Step, calls, skip_impossible
-from samestep.reference import Rule, dialects
+from samestep.bench.subjects import AXPY_BYTES, bytes_moved, calls
+from samestep.bench.test_steps import DEVICES, FRAMEWORKS, MODES, Step, skip_impossible
+from samestep.reference import dialects
 
 OURS = {"pytorch": ("compiled", "eager"), "tensorflow": ("xla", "graph")}
-AXPY_BYTES = 12  # a float32 parameter's part of y <- y + x / 2: two read, one written
 SAMPLES = 15  # of each native, to find the quickest
 
 
@@ -131,13 +130,3 @@ def natives(
         steppers.seconds[mode] = pairs.best(each.step, SAMPLES)
     assert steppers.seconds, f"{call} must have a native that runs on {device}"
     return steppers
-
-
-def bytes_moved(rule: Rule, size: str) -> float:
-    """Bytes that a step must move for each parameter.
-
-    The parameter and its state are read and written, the gradient is read.
-    """
-    weights = sizes.weights(size)
-    state = sum(array.nbytes for weight in weights for array in rule.start(weight, np).values())
-    return 3 * 4 + 2 * state / sizes.parameters(size)

@@ -8,7 +8,7 @@ import pytest
 
 from samestep.bench import clock, sizes
 from samestep.bench.options import Options
-from samestep.parity.measure import cases
+from samestep.bench.subjects import calls
 from samestep.reference import dialects
 
 DEVICES = ("cpu", "cuda")
@@ -19,22 +19,6 @@ MODES = {
     ("tensorflow", "ours"): ("eager", "graph", "xla"),
     ("tensorflow", "native"): ("eager", "graph", "xla"),
 }
-
-
-# The steps of these rules are shares of the weights, which would outgrow float32 at usual rates.
-RELATIVE = ("LAMB", "Adafactor")
-RATE = 1e-6  # at which they do not
-
-
-def calls() -> Iterator[str]:
-    """The plain calls of every rule, at rates with which weights stay finite for any step count."""
-    for rule, plain_calls in {**cases.PLAIN, **cases.MATRIX}.items():
-        for call in plain_calls:
-            dialect, name, arguments = dialects.parse(call)
-            if rule in RELATIVE:
-                given_rates = arguments.keys() & {"lr", "learning_rate"}
-                arguments = arguments | dict.fromkeys(given_rates, RATE)
-            yield f"{dialect}:{dialects.Call(name, arguments)}"
 
 
 class Step(NamedTuple):

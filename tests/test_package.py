@@ -213,6 +213,18 @@ def test_importing_parity_loads_neither_numpy_nor_a_framework() -> None:
     assert not {"numpy", "torch", "tensorflow", "keras"} & set(ended.stdout.split())
 
 
+def test_natives_are_read_without_their_frameworks() -> None:
+    """Only the process that runs one loads its framework: the command itself starts in no time."""
+    texts = ["native:pytorch:Adam()", "native:keras:Adam()"]
+    code = (
+        "import sys, samestep.parity.compare.answer; from samestep.parity.runners import specs; "
+        f"[specs.read(text) for text in {texts}]; print(*sys.modules)"
+    )
+    ended = process.run_python(["-c", code])
+    assert ended.code == 0, ended.message
+    assert not {"torch", "tensorflow", "keras"} & set(ended.stdout.split())
+
+
 @pytest.mark.parametrize(
     "module",
     [reference, reference.parts, reference.dialects, reference.dialects.parts],

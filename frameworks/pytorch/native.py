@@ -4,13 +4,8 @@ from typing import Any
 
 import torch
 
+from samestep.frameworks.natives import FUSED, IMPLEMENTATIONS, UNVARIED
 from samestep.reference.dialects import Call
-
-IMPLEMENTATIONS = ("for-loop", "foreach", "fused")
-# The optimizers of torch.optim with one implementation; their calls choose none.
-UNVARIED = ("Muon",)
-# The optimizers of torch.optim with a fused implementation.
-FUSED = ("SGD", "Adagrad", "Adam", "AdamW")
 
 
 def optimizer(params: Any, call: Call, implementation: str = "for-loop") -> torch.optim.Optimizer:

@@ -12,7 +12,7 @@ from samestep.parity.measure.limits import SAFETY
 from samestep.parity.measure.trial import Trial
 from samestep.parity.measure.verdict import Agreement, Verdict, judge, measure_gaps, paths
 from samestep.parity.runners.specs import OptimizerSpec
-from samestep.parity.runners.worker import run_all
+from samestep.parity.runners.worker import Workshops
 
 from . import causes, difference, remedies, repro
 from .causes import Cause
@@ -56,14 +56,21 @@ class Answer:
 
 
 def compare(
-    a: OptimizerSpec, b: OptimizerSpec, trial: Trial, dtype: str = "float32", run: Run = run_all
+    a: OptimizerSpec,
+    b: OptimizerSpec,
+    trial: Trial,
+    dtype: str = "float32",
+    run: Run | None = None,
 ) -> Answer:
     """Run both optimizers over the trial, compare them, and say where they differ, why and what to
     change.
 
-    ``run`` is how an optimizer runs: in a process of its own, unless a test knows better.
+    ``run`` is how an optimizer runs: each in a process of its own, unless a test knows better.
     ValueError if one cannot run.
     """
+    if run is None:
+        with Workshops() as workshops:
+            return compare(a, b, trial, dtype, workshops.run_all)
     comparison = run_both(a, b, trial, dtype, run)
     trial = comparison.trial
     verdict = judge(trial, comparison.a.trajectory, comparison.b.trajectory, comparison.limits)

@@ -23,7 +23,7 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.parity.measure.verdict import judge
 from samestep.parity.natives.reproductions import REPRODUCTIONS
-from samestep.parity.runners import runner_of
+from samestep.parity.runners import LIBRARIES
 from samestep.parity.runners.specs import Kind
 from samestep.reference import Rule
 
@@ -175,7 +175,7 @@ def _known_scripts(side: Side) -> str:
     call = side.spec.call
     if call is None:
         return ""
-    title = f"{runner_of(side.spec.home).TITLE}.{call.name}"
+    title = f"{LIBRARIES[side.spec.home].title}.{call.name}"
     scripts = [reproduction.name for reproduction in REPRODUCTIONS if reproduction.native == title]
     return f"; known of this native: samestep reproduce {' '.join(scripts)}" if scripts else ""
 

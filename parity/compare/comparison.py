@@ -13,7 +13,6 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.parity.runners.result import RunResult
 from samestep.parity.runners.specs import OptimizerSpec
-from samestep.parity.runners.worker import run_all
 from samestep.reference import Rule
 
 DTYPES = ("float32", "float64")
@@ -69,9 +68,7 @@ class Comparison:
         return side.rule or second.rule
 
 
-def run_both(
-    a: OptimizerSpec, b: OptimizerSpec, trial: Trial, dtype: str, run: Run = run_all
-) -> Comparison:
+def run_both(a: OptimizerSpec, b: OptimizerSpec, trial: Trial, dtype: str, run: Run) -> Comparison:
     """Run both optimizers, each twice as often again if neither has a rule, and derive or measure
     the limits.
 

@@ -10,7 +10,6 @@ from samestep.frameworks.experiment import facts
 from samestep.parity.measure import trial
 from samestep.parity.measure.verdict import Agreement
 from samestep.parity.runners.specs import OptimizerSpec
-from samestep.parity.runners.worker import run_all
 
 from . import mnist_worker
 from .answer import Answer, compare
@@ -63,7 +62,7 @@ def train(
     b: OptimizerSpec,
     steps: int,
     train_both: TrainBoth = mnist_worker.train_both,
-    run: Run = run_all,
+    run: Run | None = None,
 ) -> MnistAnswer:
     """Train both for so many steps; where they differ, train again up to there and look.
 

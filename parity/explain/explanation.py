@@ -22,6 +22,7 @@ from .suspect import Suspect
 
 LATER = 4  # steps after the first that differs, at which a hypothesis is checked again
 MUCH = 4  # times as near must a hypothesis be, for a full check
+FEW = 3  # steps on which all known rules are tried
 MOST = 0.8  # of the elements that differ
 
 RunAlone = Callable[[Trial], Trajectory]
@@ -84,7 +85,10 @@ def _by_two(observed: Observed, suspect: Suspect) -> Explanation | None:
 
 def known_rule(observed: Observed, lr: float, home: str = "") -> Rule | None:
     """The rule of a known call, at this learning rate, whose steps the optimizer takes."""
+    begin = observed.first(FEW)
     for rule in rules_of_calls(lr):
+        if not _takes_steps_of(rule, begin, home):
+            continue
         try:
             against = against_rule(rule, observed)
         except ValueError:  # it cannot take a step on this trial
@@ -94,6 +98,20 @@ def known_rule(observed: Observed, lr: float, home: str = "") -> Rule | None:
         if _first_that_holds(against, suspect, [plain]) is not None:
             return rule
     return None
+
+
+def _takes_steps_of(rule: Rule, observed: Observed, home: str) -> bool:
+    """True if the optimizer takes the rule's steps, as its framework may carry them out.
+
+    A limit at a step depends on no later step, so a rule that fails on the first fails on all.
+    """
+    suspect = Suspect(rule, observed.trial, observed.dtype, 1, home=home)
+    plain = Hypothesis("", "", rule, observed.trial)
+    for interpretation in suspect.interpretations():
+        hypothesis = plain.carried_out(interpretation)
+        if hypothesis and hypothesis.has_trajectory(observed.actual, observed.dtype):
+            return True
+    return False
 
 
 def against_rule(rule: Rule, observed: Observed) -> Observed:

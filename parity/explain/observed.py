@@ -54,6 +54,21 @@ class Observed:
         """The tensors that have an element beyond its limit after a step, from 0."""
         return [name for name in self.trial.start if (self.excess(name)[step] > 1).any()]
 
+    def first(self, steps: int) -> "Observed":
+        """The same of the first steps alone, without states."""
+
+        def cut(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: array[:steps] for name, array in arrays.items()}
+
+        stateless: dict[str, dict[str, np.ndarray]] = {name: {} for name in self.trial.start}
+        return dataclasses.replace(
+            self,
+            trial=self.trial.first(steps),
+            expected=self.expected._replace(thetas=cut(self.expected.thetas), states=stateless),
+            limits=Limits(cut(self.limits.thetas), stateless, self.limits.source),
+            actual=self.actual._replace(thetas=cut(self.actual.thetas), states=stateless),
+        )
+
     def only(self, names: list[str]) -> "Observed":
         """The same of these tensors alone."""
         return dataclasses.replace(self, trial=self.trial.only(names))

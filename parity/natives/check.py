@@ -53,7 +53,7 @@ class NativeCase:
     @property
     def title(self) -> str:
         """The native's library and mode, as the report prints them."""
-        return f"{runner_of(self.dialect).TITLE} {self.mode}"
+        return f"{LIBRARIES[self.dialect].title} {self.mode}"
 
     @property
     def command(self) -> str:
@@ -95,7 +95,7 @@ def every(dialect: str) -> Iterator[NativeCase]:
         of_call, name, _ = dialects.parse(call)
         if of_call != dialect:
             continue
-        for mode in runner_of(dialect).modes(name):
+        for mode in LIBRARIES[dialect].modes(name):
             for dtype in DTYPES:
                 yield NativeCase(call, mode, dtype)
 

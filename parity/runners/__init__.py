@@ -4,10 +4,9 @@ The optimizer may be ours (a rule in NumPy, or an adapter), a native, or the use
 ``specs`` reads which one is meant from a line of text; ``worker`` runs it in a process of its
 own.
 
-Every module of a library has the same names: ``NEEDS`` are the packages that must be installed,
-``TITLE`` is what the report calls the library's optimizers, ``modes(name)`` are the implementations
-or modes of one native, and ``run_native(native, trial, dtype, each_step="")`` gives the native's
-trajectory. ``pytorch`` and ``keras`` also have ``run``, for any optimizer of theirs.
+Every module of a library has ``run_native(native, trial, dtype, each_step="")``, which gives the
+native's trajectory. ``pytorch`` and ``keras`` also have ``run``, for any optimizer of theirs. What
+is known of a library without loading it is in ``libraries``.
 """
 
 import importlib
@@ -18,8 +17,7 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.reference.dialects import Call
 
-# the dialects that have natives
-LIBRARIES = ("pytorch", "keras", "tf_keras", "tensorflow1", "optax", "onnx")
+from .libraries import LIBRARIES
 
 
 class Native(NamedTuple):
@@ -34,13 +32,6 @@ class Native(NamedTuple):
 class Runner(Protocol):
     """What the module of each library has."""
 
-    NEEDS: tuple[str, ...]
-    TITLE: str
-
-    def modes(self, name: str) -> list[str]:
-        """The implementations or modes of the native called ``name``."""
-        ...
-
     def run_native(
         self, native: Native, trial: Trial, dtype: str, each_step: str = ""
     ) -> Trajectory:
@@ -51,7 +42,7 @@ class Runner(Protocol):
 
 
 def runner_of(dialect: str) -> Runner:
-    """The runner of a dialect's natives."""
+    """The runner of a dialect's natives; loads the library, or its framework."""
     return cast(Runner, importlib.import_module(f"{__name__}.{dialect}"))
 
 
@@ -60,5 +51,5 @@ def missing_package(dialect: str) -> str | None:
     are.
     """
     return next(
-        (name for name in runner_of(dialect).NEEDS if importlib.util.find_spec(name) is None), None
+        (name for name in LIBRARIES[dialect].needs if importlib.util.find_spec(name) is None), None
     )

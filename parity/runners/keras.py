@@ -20,8 +20,6 @@ from samestep.reference.dialects import keras as dialect
 from . import Native
 from .result import RunOptions, RunResult
 
-NEEDS = ("tensorflow", "keras")
-TITLE = "keras.optimizers"
 MODES = ("eager", "graph")  # of the user's optimizers: as ``model.fit`` runs them, and eagerly
 # natives that move weights of Keras' global dtype alone: reproductions/keras_muon_dtype.py
 NEEDS_FLOATX = ("Muon",)
@@ -29,11 +27,6 @@ NEEDS_FLOATX = ("Muon",)
 EAGERLY = RunOptions("eager")
 
 Make = Callable[[], Any]  # builds the optimizer
-
-
-def modes(name: str) -> list[str]:
-    """The modes of a native: eager, graph, XLA."""
-    return list(natives.MODES)
 
 
 def is_optimizer(candidate: Any) -> bool:

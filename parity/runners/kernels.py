@@ -14,8 +14,6 @@ from samestep.reference.rule import Buffer
 
 from .one_tensor import OneTensor, run_each
 
-MODE = "kernel"
-
 
 def run(rule: Rule, trial: Trial, dtype: str) -> Trajectory:
     """The trajectory of the kernel that follows the rule."""

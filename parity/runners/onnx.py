@@ -13,16 +13,9 @@ from samestep.reference.dialects.onnx import FIRST_T
 from . import Native
 from .one_tensor import OneTensor, run_each
 
-NEEDS = ("onnx",)
-TITLE = f"onnx.reference {dialect.prefix}"
 # The state tensors of each operator, in the order of its inputs.
 STATES = {"Momentum": ["V"], "Adagrad": ["H"], "Adam": ["V", "H"]}
 INPUTS = ("R", "T")  # arguments that are inputs of an operator, not attributes
-
-
-def modes(name: str) -> list[str]:
-    """The modes of an operator: there is only the evaluator."""
-    return ["evaluator"]
 
 
 def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:

@@ -15,14 +15,7 @@ from samestep.reference.dialects import Call
 from . import Native
 from .one_tensor import OneTensor, run_each
 
-NEEDS = ("optax", "jax")
-TITLE = "optax"
 RATE_ONCE = ("rprop",)  # natives that take no schedule and use the learning rate only at the start
-
-
-def modes(name: str) -> list[str]:
-    """The modes of a native: eager and compiled."""
-    return ["eager", "jit"]
 
 
 def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:

@@ -21,25 +21,15 @@ from samestep.reference.dialects import pytorch as dialect
 from samestep.reference.dialects.pytorch import DECOUPLES, PAIRS
 
 from . import Native
+from .libraries import WITHOUT_BFLOAT16
 from .result import GradientWritten, RunOptions, RunResult
 
-NEEDS = ("torch",)
-TITLE = "torch.optim"
 MODES = ("eager",)  # of the user's optimizers
-# a native that converts matrices to bfloat16, kept from it
-WITHOUT_BFLOAT16 = "for-loop without bfloat16"
 RULES = {rule.__name__: rule for rule in reference.RULES}
 
 PLAINLY = RunOptions()
 
 Make = Callable[[list[torch.nn.Parameter]], Any]  # builds the optimizer of a list of parameters
-
-
-def modes(name: str) -> list[str]:
-    """The implementations of a native: for-loop, foreach, and fused where there is one."""
-    if name in natives.UNVARIED:
-        return ["for-loop", WITHOUT_BFLOAT16]
-    return [kind for kind in natives.IMPLEMENTATIONS if kind != "fused" or name in natives.FUSED]
 
 
 def is_optimizer(candidate: Any) -> bool:

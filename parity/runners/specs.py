@@ -23,7 +23,7 @@ from samestep import reference
 from samestep.reference import Rule, dialects
 from samestep.reference.dialects import Call
 
-from . import LIBRARIES, missing_package, runner_of
+from . import LIBRARIES, missing_package
 
 RULES = {rule.__name__: rule for rule in reference.RULES}
 CHOICES = {  # the classes whose members may be named in a rule, such as Epsilon.HAT
@@ -205,7 +205,7 @@ def _native(text: str, rest: str) -> OptimizerSpec:
         )
     _, name, arguments = dialects.parse(call_text)
     meaning = _rule_of_call(call_text)
-    modes = runner_of(dialect).modes(name)
+    modes = LIBRARIES[dialect].modes(name)
     mode = given_mode or modes[0]
     if mode not in modes:
         raise ValueError(

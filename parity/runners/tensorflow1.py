@@ -10,20 +10,8 @@ from samestep.reference.dialects import Call
 from samestep.reference.dialects import tensorflow1 as dialect
 
 from . import Native, kernels
+from .libraries import KERNEL
 from .one_tensor import OneTensor, run_each
-
-NEEDS = ("tensorflow",)
-TITLE = "tf.compat.v1.train"
-
-
-def modes(name: str) -> list[str]:
-    """The modes of a native: eager, in a session, and its kernel.
-
-    Ftrl has no eager mode here, because its learning rate cannot change between eager steps.
-    """
-    if name == "FtrlOptimizer":
-        return ["session", kernels.MODE]
-    return ["eager", "session", kernels.MODE]
 
 
 def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:
@@ -32,7 +20,7 @@ def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") ->
     ``each_step`` is code of ours that sets epsilon before each step; only in eager mode.
     """
     rule = dialect.read(native.call.name, **native.call.arguments)
-    if native.mode == kernels.MODE:
+    if native.mode == KERNEL:
         return kernels.run(rule, trial, dtype)
     if native.mode == "session":
         return run_each(

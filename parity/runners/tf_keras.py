@@ -7,16 +7,8 @@ from samestep.parity.measure.trial import Trial
 from samestep.reference.dialects import tf_keras as dialect
 
 from . import Native, kernels
+from .libraries import KERNEL
 from .one_tensor import OneTensor, run_each
-
-NEEDS = ("tensorflow", "tf_keras")
-TITLE = "tf_keras.optimizers.legacy"
-WITHOUT_KERNEL = ("Nadam", "RMSprop")  # optimizers that Keras 2 computes by itself
-
-
-def modes(name: str) -> list[str]:
-    """The modes of a native: eager, in a graph, and its kernel if Keras 2 uses one."""
-    return ["eager", "graph"] if name in WITHOUT_KERNEL else ["eager", "graph", kernels.MODE]
 
 
 def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") -> Trajectory:
@@ -25,7 +17,7 @@ def run_native(native: Native, trial: Trial, dtype: str, each_step: str = "") ->
     ``each_step`` is code of ours that changes the optimizer before each step; only in eager mode.
     """
     rule = dialect.read(native.call.name, **native.call.arguments)
-    if native.mode == kernels.MODE:
+    if native.mode == KERNEL:
         return kernels.run(rule, trial, dtype)
     return run_each(
         rule.lr, trial, dtype, lambda tensor: _run_tensor(native, dtype, each_step, tensor)

@@ -1,20 +1,21 @@
 """Run an optimizer in a process of its own: two frameworks never meet, and a crash is the
 optimizer's alone.
 
-``python -m samestep.parity.runners.worker REQUEST`` takes one JSON argument, ``{"text": ...,
-"runs": [{"trial": path, "dtype": ..., "disturbance": seed or null, "out": path}, ...]}``. It writes
-each trajectory to its path and prints one JSON object: the framework, the rule that the optimizer
-says it follows, and its learning rate. A mistake of the user's ends it with exit code 2 and one
-line on standard error. Without an argument it answers requests that come as lines on standard
-input, each with a line; a mistake is then answered with ``{"error": ...}``.
+``python -m samestep.parity.runners.worker`` answers requests that come as lines on standard input,
+each with a line. A request is a JSON object, ``{"text": ..., "runs": [{"trial": path, "dtype": ...,
+"disturbance": seed or null, "out": path}, ...]}``. It writes each trajectory to its path. Its
+answer is a JSON object: the framework, the rule that the optimizer says it follows, and its
+learning rate. A mistake of the user's is answered with ``{"error": ...}``.
 """
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +34,6 @@ USAGE_ERROR = 2  # the exit code of a user's mistake
 RUNNERS = {"pytorch": "pytorch", "keras": "keras", "tensorflow": "keras"}  # of natives and adapters
 
 
-def run(spec: OptimizerSpec, given: Trial, dtype: str) -> RunResult:
-    """Run an optimizer over a trial: a rule here, anything else in a process of its own.
-
-    ValueError if it cannot run.
-    """
-    return run_all(spec, [(given, Job(dtype))])[0]
-
-
-def run_all(spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
-    """Run an optimizer over several trials, one after the other in one process, built anew for
-    each.
-    """
-    return _run_with(_ask_once, spec, jobs)
-
-
 class Workshop:
     """One process that runs optimizers of one framework, request after request.
 
@@ -64,11 +50,27 @@ class Workshop:
         self._end()
 
     def run_all(self, spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
-        """As ``run_all`` of this module does, but in the one process.
+        """Run an optimizer over several trials, one after the other, built anew for each; a rule
+        here.
 
-        After a crash the next request gets a new process.
+        After a crash the next request gets a new process. ValueError if it cannot run.
         """
-        return _run_with(self._ask, spec, jobs)
+        if spec.kind is Kind.RULE and spec.rule:
+            return [run_rule(spec.rule, given, job.dtype) for given, job in jobs]
+        with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
+            request: dict[str, Any] = {"text": spec.text, "runs": []}
+            for index, (given, job) in enumerate(jobs):
+                path = trial.write(given, Path(folder) / f"trial{index}.npz")
+                out = Path(folder) / f"trajectory{index}.npz"
+                request["runs"].append({"trial": str(path), **job._asdict(), "out": str(out)})
+            answer = self._ask(request)
+            rule = spec.rule or (specs.rule(answer["rule"]) if answer["rule"] else None)
+            return [
+                RunResult(
+                    trajectory.read(Path(entry["out"]), given), answer["home"], rule, answer["rate"]
+                )
+                for entry, (given, _) in zip(request["runs"], jobs, strict=True)
+            ]
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._child is None:
@@ -90,35 +92,35 @@ class Workshop:
         return child.wait() if child else None
 
 
-def _ask_once(request: dict[str, Any]) -> dict[str, Any]:
-    """The answer of a new process to one request."""
-    output = output_of("samestep.parity.runners.worker", request)
-    answer: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return answer
+class Workshops:
+    """A process for each optimizer, request after request; several may run at the same time.
 
+    Use it in a ``with`` statement.
+    """
 
-def _run_with(
-    ask: Callable[[dict[str, Any]], dict[str, Any]],
-    spec: OptimizerSpec,
-    jobs: Sequence[tuple[Trial, Job]],
-) -> list[RunResult]:
-    """Run an optimizer over several trials in the process that ``ask`` asks; a rule here."""
-    if spec.kind is Kind.RULE and spec.rule:
-        return [run_rule(spec.rule, given, job.dtype) for given, job in jobs]
-    with tempfile.TemporaryDirectory(prefix="samestep-") as folder:
-        request: dict[str, Any] = {"text": spec.text, "runs": []}
-        for index, (given, job) in enumerate(jobs):
-            path = trial.write(given, Path(folder) / f"trial{index}.npz")
-            out = Path(folder) / f"trajectory{index}.npz"
-            request["runs"].append({"trial": str(path), **job._asdict(), "out": str(out)})
-        answer = ask(request)
-        rule = spec.rule or (specs.rule(answer["rule"]) if answer["rule"] else None)
-        return [
-            RunResult(
-                trajectory.read(Path(entry["out"]), given), answer["home"], rule, answer["rate"]
-            )
-            for entry, (given, _) in zip(request["runs"], jobs, strict=True)
-        ]
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._workshops: dict[int, tuple[OptimizerSpec, Workshop]] = {}  # by id of the spec
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "Workshops":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._stack.close()
+
+    def run_all(self, spec: OptimizerSpec, jobs: Sequence[tuple[Trial, Job]]) -> list[RunResult]:
+        """As ``Workshop.run_all``, in the process of this ``spec`` object.
+
+        Two specs have two processes, also where they mean the same optimizer: nothing that one
+        run changes in its framework reaches the other.
+        """
+        with self._lock:
+            if id(spec) not in self._workshops:
+                workshop = self._stack.enter_context(Workshop())
+                self._workshops[id(spec)] = (spec, workshop)
+            _, workshop = self._workshops[id(spec)]
+        return workshop.run_all(spec, jobs)
 
 
 def output_of(module: str, request: dict[str, Any]) -> str:
@@ -183,7 +185,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     return {"home": result.home, "rule": rule, "rate": result.rate}
 
 
-def _serve() -> None:
+def serve() -> None:
     """Answer requests from standard input, a line each.
 
     What an optimizer prints goes to standard error, and what it reads is empty.
@@ -207,19 +209,5 @@ def _forget_compiled() -> None:
         sys.modules["torch"].compiler.reset()
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The worker's process; the exit code."""
-    if not arguments:
-        _serve()
-        return 0
-    try:
-        answer = _answer(json.loads(arguments[0]))
-    except (ValueError, ImportError) as error:
-        print(str(error).splitlines()[0], file=sys.stderr)
-        return USAGE_ERROR
-    print(json.dumps(answer), flush=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    serve()

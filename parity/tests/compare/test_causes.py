@@ -30,6 +30,8 @@ IDENTIFIED = (  # by ``samestep identify``, which does not know what is expected
     "planted_pytorch:leaking", "planted_tensorflow:from_two", "planted_tensorflow:shared_count",
     "planted_tensorflow:clipped", "planted_tensorflow:leaking",
 )  # fmt: skip
+# As above in PyTorch: what identify makes of the steps does not hang on the framework.
+TWINS = ("planted_tensorflow:from_two", "planted_tensorflow:clipped", "planted_tensorflow:leaking")
 # What has the same steps, in the words of identify, which does not know what is expected.
 SAME_STEPS = {
     "planted_pytorch:decay_of_matrices": r"^Adam\(lr=0.01\) on vectors, but on matrices of "
@@ -101,8 +103,10 @@ def test_the_assertion_names_the_cause(name: str, full: bool) -> None:
 
 
 @pytest.mark.parametrize("name", IDENTIFIED)
-def test_identify_names_the_fault(name: str) -> None:
+def test_identify_names_the_fault(name: str, full: bool) -> None:
     """What is no rule at any numbers is a usual rule with the planted fault."""
+    if not full and name in TWINS:
+        pytest.skip(LEFT_OUT)
     identity = identity_of(name)
     assert identity.rule is None
     assert re.search(CASES[name][2], identity.explanation), identity

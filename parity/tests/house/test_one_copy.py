@@ -38,3 +38,11 @@ def test_spawned_process_imports_what_its_parent_imports() -> None:
     """As executors of ``concurrent.futures`` start their workers."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         assert executor.submit(imported).result() == imported()
+
+
+def test_files_that_are_run_first_exist(pytestconfig: pytest.Config) -> None:
+    """Under a name that is no file's the order would be lost without a word."""
+    (plugin,) = (
+        each for each in pytestconfig.pluginmanager.get_plugins() if hasattr(each, "LONGEST")
+    )
+    assert [name for name in plugin.LONGEST if not (pytestconfig.rootpath / name).is_file()] == []

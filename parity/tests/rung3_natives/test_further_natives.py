@@ -28,7 +28,7 @@ def installed(dialect: str) -> Runner:
     """The dialect's natives; skips the test with the reason where they are not installed, in CI an
     error.
     """
-    for module in runner_of(dialect).NEEDS:
+    for module in LIBRARIES[dialect].needs:
         require(module)
     return runner_of(dialect)
 
@@ -41,7 +41,8 @@ def test_native_agrees_with_its_dialect_or_deviates_as_recorded(
     """Strictly: a deviation must be there, have its recorded cause, and be no larger than
     recorded.
     """
-    modes = installed(dialect).modes(dialects.parse(call)[1])
+    installed(dialect)
+    modes = LIBRARIES[dialect].modes(dialects.parse(call)[1])
     for mode in modes:
         row = natives.check(
             NativeCase(call, mode, dtype), nearest_wrong.LONG if full else nearest_wrong.STEPS
@@ -174,7 +175,8 @@ def test_natives_that_are_not_installed_fail_in_ci_and_are_left_out_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A skip that says why, an error in CI, a reason for the command."""
-    monkeypatch.setattr(runner_of("optax"), "NEEDS", ("no_such_module",))
+    without = LIBRARIES["optax"]._replace(needs=("no_such_module",))
+    monkeypatch.setitem(LIBRARIES, "optax", without)
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="no_such_module is not installed"):
         installed("optax")

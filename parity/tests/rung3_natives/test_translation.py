@@ -92,10 +92,10 @@ def run_call(dialect: str, call: Call, trial: Trial, each_step: str = "") -> Tra
     known = dialects.find(dialect).natives.get(call.name)
     if dialect not in LIBRARIES or (known and known.rule in DEVIANT):
         return run_rule(dialects.find(dialect).read(call.name, **call.arguments), trial, "float64")
-    for module in runner_of(dialect).NEEDS:
+    for module in LIBRARIES[dialect].needs:
         require(module)
-    runner = runner_of(dialect)
-    return runner.run_native(Native(call, runner.modes(call.name)[0]), trial, "float64", each_step)
+    native = Native(call, LIBRARIES[dialect].modes(call.name)[0])
+    return runner_of(dialect).run_native(native, trial, "float64", each_step)
 
 
 def compare(rule: Rule, trial: Trial, first: Trajectory, second: Trajectory) -> Verdict:
