@@ -1,5 +1,5 @@
-"""The pytest plugin of the installed package: the fixtures ``same_steps`` and
-``same_training_step``.
+"""The pytest plugin of the installed package: the fixtures ``same_steps``,
+``same_training_step`` and ``same_after_resume``.
 
 Loading the plugin imports nothing of samestep but this file.
 """
@@ -30,3 +30,14 @@ def same_training_step() -> Callable[..., Any]:
     from .migrate import same_training_step
 
     return same_training_step
+
+
+@pytest.fixture
+def same_after_resume() -> Callable[..., Any]:
+    """The function ``samestep.migrate.same_after_resume``.
+
+    It compares a run that was saved and loaded with the unbroken run.
+    """
+    from .migrate import same_after_resume
+
+    return same_after_resume
