@@ -106,6 +106,37 @@ def test_a_file_that_needs_both_frameworks_gets_both(tmp_path: Path) -> None:
     assert "SAME training step" in ended.stdout
 
 
+OF_BATCH = IN_PYTORCH[IN_PYTORCH.index("def batch") : IN_PYTORCH.index("optimizer =")]
+
+
+def test_a_record_of_keras_is_the_reference(tmp_path: Path) -> None:
+    """PyTorch's file imports no Keras; its own batch is compared."""
+    first, second = files(tmp_path, "tanh")
+    text = (tmp_path / second).read_text()
+    (tmp_path / second).write_text(f"import numpy as np\n{text}\n{OF_BATCH}")
+    ended = samestep("record", second, "--side", "keras", "--out", "b.npz", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    ended = samestep("pair", "b.npz", first, "--json", cwd=tmp_path)
+    assert ended.returncode == 1, ended.stderr
+    answer = json.loads(ended.stdout)
+    assert answer["facts"]["reference"] == "keras"
+    assert answer["first"]["stage"] == "forward"
+    assert (answer["first"]["a"], answer["first"]["b"]) == ("net/dense.activation", "layers.1")
+    assert "tanh in Keras and relu in PyTorch" in answer["causes"][0]["text"]
+    wrong = samestep("pair", "b.npz", first, "--reference", "pytorch", cwd=tmp_path)
+    assert "--reference must be the side of the record, which is keras" in mistake(wrong)
+
+
+@pytest.mark.parametrize(("activation", "code"), [("relu", 0), ("tanh", 1)])
+def test_keras_can_be_the_reference(tmp_path: Path, activation: str, code: int) -> None:
+    text = IN_PYTORCH + IN_KERAS.format(activation=activation).replace("Net", "KerasNet")
+    files(tmp_path)
+    (tmp_path / "both.py").write_text(text)
+    ended = samestep("pair", "both.py", "--reference", "keras", "--steps", "2", cwd=tmp_path)
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    assert ("SAME training step" if code == 0 else "DIFFERENT: forward") in ended.stdout
+
+
 def mistake(ended: Any) -> str:
     assert ended.returncode == MISTAKE, ended.stdout + ended.stderr
     return str(ended.stderr)

@@ -14,10 +14,14 @@ import numpy as np
 from samestep.reference import Rule
 
 from . import named_losses
-from .exchanges import Exchange, applied, exchanges_for
+from .batches import batch_of_other
+from .direction import Direction
+from .exchange import Exchange, applied
+from .findings import MOVE_TOGETHER, OTHER_INPUT, Finding, Judgement
+from .judge import Judge
 from .limits import Verdict, measure
 from .record import Call, leaves
-from .stages import MOVE_TOGETHER, OTHER_INPUT, Finding, Judge, Judgement
+from .shared import Batch
 from .steppers import RuleStepper, Stepper
 from .wrong_copies import wrong_copies
 
@@ -156,20 +160,19 @@ def _of_weights(judge: Judge, judgement: Judgement, finding: Finding) -> Cause |
 def _of_batch(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | None:
     if finding.stage != "batch":
         return None
-    from .stages import batch_of_keras
-
-    expected = batch_of_keras(judge.record, judge.side.model)
     word, _, number = finding.a.partition(" ")
     index = int(number or 0)
-    a = np.asarray(leaves(getattr(expected, word))[index], np.float64)
-    assert judge.given.batch
-    b = np.asarray(leaves(getattr(judge.given.batch, word))[index], np.float64)
-    raw = np.asarray(leaves(getattr(judge.record, word))[index], np.float64)
+
+    def array_of(batch: Batch) -> np.ndarray:
+        return np.asarray(leaves(getattr(batch, word))[index], np.float64)
+
+    of_pytorch, of_keras = judge.batches()
+    a, b, raw = array_of(judge.expected_batch()), array_of(of_keras), array_of(of_pytorch)
     text = _relation(a, b, raw) or NONE_KNOWN
 
     def enter(stack: ExitStack) -> None:
         judge.given.batch = None
-        judge.batch = expected
+        judge.batch = batch_of_other(judge.record, judge.side.model)
 
     return Cause(text, finding, "", [], enter)
 
@@ -214,8 +217,8 @@ def _by_channel(a: np.ndarray, b: np.ndarray) -> str:
 def _of_loss(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | None:
     if finding.stage not in ("loss", "gradient of the output"):
         return None
-    a, b = judge.record.steps[0], judge.last
-    labels_a, labels_b = _labels(judge.record.targets), _labels(judge.batch.targets)
+    a, b = judge.direction.sides(judge.record.steps[0], judge.last)
+    labels_a, labels_b = (_labels(batch.targets) for batch in judge.batches())
     if labels_a is None or labels_b is None or len(a.outputs) != 1 or len(b.outputs) != 1:
         return None
     output_a = a.outputs[0]
@@ -285,25 +288,22 @@ def _of_layer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | N
         return None
     b = _call_of(judge, finding)
     if b is None:
-        more = judge.without_twin_in_keras_before(len(judge.last.calls))
-        if finding.a == "output" and more and more is judge.last.calls[-1]:
-            text = f"Keras' last layer {more.name} ({more.kind}) has no twin in PyTorch"
-            return Cause(text, finding)
-        return None
-    twins = {**judge.alignment.misfits, **judge.alignment.twin}
+        text = _lost_last(judge) if finding.a == "output" else ""
+        return Cause(text, finding) if text else None
+    twins = judge.twins_of_b()
     if b.index not in twins:
         return None
-    a = judge.record.steps[0].calls[twins[b.index]]
+    calls = judge.direction.sides(judge.record.steps[0].calls[twins[b.index]], b)
     layer = judge.layer_of(b)
     tried: list[str] = []
-    if row := _padding_row(judge, finding, a):
+    if row := _padding_row(judge, finding, calls[0]):
         return Cause(row, finding, "embedding")
     if layer is not None:
-        for exchange in exchanges_for(a, b, layer):
+        for exchange in judge.side.known_differences(*calls, layer):
             if _removes(judge, finding, layer, exchange):
                 return _known_cause(judge, finding, exchange)
             tried.append(exchange.text.partition(":")[0])
-    text = _without_exchange(judge, finding, (a, b))
+    text = _without_exchange(judge, finding, calls)
     return Cause(text or NONE_KNOWN, finding, "", [] if text else tried)
 
 
@@ -333,7 +333,8 @@ def _all_exchanges(judge: Judge) -> Iterator[tuple[Any, Exchange]]:
         if layer is None or id(layer) in seen:
             continue
         seen.add(id(layer))
-        for exchange in exchanges_for(judge.record.steps[0].calls[i], judge.last.calls[j], layer):
+        calls = judge.record.steps[0].calls[i], judge.last.calls[j]
+        for exchange in judge.side.known_differences(*judge.direction.sides(*calls), layer):
             yield layer, exchange
 
 
@@ -351,10 +352,24 @@ def _call_of(judge: Judge, finding: Finding) -> Call | None:
     calls = judge.last.calls
     if finding.call is not None and finding.call < len(calls):
         return calls[finding.call]
+    link = judge.links.get(finding.b)
+    names = set(judge.direction.made_by(link)) if link else {finding.b}
     for call in calls:
-        if finding.b in call.parameters.values() and call.index in judge.alignment.twin:
+        if names & set(call.parameters.values()) and call.index in judge.alignment.twin:
             return call
     return None
+
+
+def _lost_last(judge: Judge) -> str:
+    """Whose last layer has no twin, in words."""
+    for side, other in (("keras", "pytorch"), ("pytorch", "keras")):
+        calls = judge.last.calls if side == judge.side.name else judge.record.steps[0].calls
+        lost = judge.lost_before(side, len(calls))
+        if lost and lost is calls[-1]:
+            own = {"keras": "Keras'", "pytorch": "PyTorch's"}[side]
+            title = {"keras": "Keras", "pytorch": "PyTorch"}[other]
+            return f"{own} last layer {lost.name} ({lost.kind}) has no twin in {title}"
+    return ""
 
 
 def _padding_row(judge: Judge, finding: Finding, a: Call) -> str:
@@ -362,8 +377,9 @@ def _padding_row(judge: Judge, finding: Finding, a: Call) -> str:
     row = a.settings.get("padding_idx")
     if finding.stage != "parameter gradients" or a.kind != "embedding" or row is None:
         return ""
-    gradient = judge.links[finding.b].carry_gradient(judge.record.steps[0].gradients)
-    theirs = judge.last.gradients.get(finding.b)
+    in_pytorch, in_keras = judge.direction.sides(judge.record.steps[0], judge.last)
+    gradient = judge.links[finding.b].carry_gradient(in_pytorch.gradients)
+    theirs = in_keras.gradients.get(finding.b)
     if gradient is None or theirs is None:
         return ""
     theirs = theirs.copy()
@@ -383,10 +399,10 @@ def _without_exchange(judge: Judge, finding: Finding, calls: tuple[Call, Call]) 
             "the other side does not"
         )
     if finding.stage == "forward" and finding.kind == OTHER_INPUT:
-        lost = judge.without_twin_before(a)
+        lost = judge.lost_before("pytorch", a.index)
         if lost:
             return f"PyTorch's {lost.name} ({lost.kind}) before it has no twin in Keras"
-        more = judge.without_twin_in_keras_before(b.index)
+        more = judge.lost_before("keras", b.index)
         if more:
             return f"Keras' {more.name} ({more.kind}) before it has no twin in PyTorch"
         return (
@@ -419,7 +435,7 @@ def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause
         advice = "give optimizers as calls, such as 'keras:Adam(learning_rate=0.001)'"
         return Cause(NONE_KNOWN, finding, "", [f"{advice}; then their fields are compared"])
     tried = []
-    for text, changed in _rules_between(mine, theirs):
+    for text, changed in _rules_between(mine, theirs, judge.direction):
         before, judge.replaced_stepper = judge.replaced_stepper, changed
         judgement_again = judge.judge()
         judge.replaced_stepper = before
@@ -440,24 +456,32 @@ def _stepping(judge: Judge, make: Callable[[], Stepper]) -> Callable[[ExitStack]
 
 
 def _rules_between(
-    mine: RuleStepper, theirs: RuleStepper
+    mine: RuleStepper, theirs: RuleStepper, way: Direction
 ) -> Iterator[tuple[str, Callable[[], Stepper]]]:
-    """Keras' stepper with one thing taken from PyTorch's, then with all fields of the rule."""
+    """B's stepper with one thing taken from A's, then with all fields of the rule."""
+
+    def in_words(of_a: Any, of_b: Any) -> str:
+        in_pytorch, in_keras = way.sides(of_a, of_b)
+        return f"{in_keras} in Keras and {in_pytorch} in PyTorch"
+
     if mine.clipping != theirs.clipping:
-        text = f"clipping is {mine.clipping} in Keras and {theirs.clipping} in PyTorch"
+        text = f"clipping is {in_words(theirs.clipping, mine.clipping)}"
         yield text, lambda: RuleStepper(mine.rule, theirs.clipping)
     if type(mine.rule) is not type(theirs.rule):
-        text = f"the rule is {mine.rule!r} in Keras and {theirs.rule!r} in PyTorch"
+        text = f"the rule is {in_words(repr(theirs.rule), repr(mine.rule))}"
         yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
         return
     differing = [name for name in mine.rule.names() if _differs(name, mine.rule, theirs.rule)]
     for name in differing:
         ours = getattr(theirs.rule, name)
         changed = mine.rule.replace(**{name: ours})
-        text = f"{name} is {getattr(mine.rule, name)} in Keras and {ours} in PyTorch"
+        text = f"{name} is {in_words(ours, getattr(mine.rule, name))}"
         yield text, _rule_maker(changed, mine)
     if len(differing) > 1:
-        texts = [f"{n} {getattr(mine.rule, n)} / {getattr(theirs.rule, n)}" for n in differing]
+        texts = []
+        for name in differing:
+            p, k = way.sides(getattr(theirs.rule, name), getattr(mine.rule, name))
+            texts.append(f"{name} {k} / {p}")
         text = f"the optimizers differ in several fields (Keras / PyTorch): {', '.join(texts)}"
         yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
 

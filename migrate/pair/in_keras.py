@@ -17,15 +17,19 @@ from keras.src.layers.layer import Layer
 from keras.src.ops.operation import Operation
 
 from . import kinds
+from .exchange import Exchange
 from .kinds import Kind
 from .record import Call, Step, shared_uniform
 from .shared import (
     Batch,
+    MaskLayout,
     PairError,
     Put,
     Putting,
     described,
     named_leaves,
+    no_layout,
+    nothing,
     structure_of,
     users_code,
 )
@@ -41,14 +45,12 @@ FUSED = ("linear", "conv", "convt")  # kinds whose own activation is told apart
 SEPARABLE = ("SeparableConv1D", "SeparableConv2D")
 PARTS = (".activation", ".depthwise", ".pointwise")
 Part = tuple[str, dict[str, str]]  # the end of the name, and variables by role
-MaskLayout = Callable[[Call], "tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]] | None"]
 
 
 class KerasSide:
     """A Keras model with its loss, ready to run steps."""
 
     name = "keras"
-    parts = PARTS
 
     def __init__(self, model: Any, loss: Callable[..., Any]) -> None:
         self.model = model
@@ -56,8 +58,8 @@ class KerasSide:
         self.dtype: str = keras.config.floatx()
         self._names: dict[int, str] | None = None  # once the model is built
         self._floating: dict[str, Any] | None = None
-        self.before: Callable[[Call], None] = _nothing  # called before a recorded layer runs
-        self.mask_layout: MaskLayout = _no_layout
+        self.before: Callable[[Call], None] = nothing  # called before a recorded layer runs
+        self.mask_layout: MaskLayout = no_layout
         self.output_gradients: Callable[[int, np.ndarray], np.ndarray | None] | None = None
         self.ignores_added_losses = False
         self.forward_only = False  # True while the map is looked for
@@ -150,6 +152,22 @@ class KerasSide:
         step.after_forward = self.state()
         self._require_one_dtype(step, str(loss.dtype.name))
         return step
+
+    def layer_of(self, call: Call) -> Any:
+        """The live layer of a call; None for an operation that is none."""
+        path = call.owner
+        for part in PARTS:
+            path = path.removesuffix(part)
+        for layer in self.model._flatten_layers():
+            if (layer.path or layer.name) == path:
+                return layer
+        return None
+
+    def known_differences(self, in_pytorch: Call, in_keras: Call, layer: Any) -> Iterator[Exchange]:
+        """What could make a layer the same as PyTorch's."""
+        from .exchanges import exchanges_for
+
+        return exchanges_for(in_pytorch, in_keras, layer)
 
     def free_loss(self, batch: Batch, masks: int) -> float:
         """The loss of a plain forward pass, with the masks of dropout that both sides draw."""
@@ -382,14 +400,6 @@ def _split_groups(layer: Any) -> Iterator[None]:
         yield
     finally:
         del layer.__dict__["convolution_op"]
-
-
-def _nothing(call: Call) -> None:
-    """Do nothing before a layer runs."""
-
-
-def _no_layout(call: Call) -> None:
-    """The mask of dropout lies as the layer's own input."""
 
 
 def _same(array: np.ndarray) -> np.ndarray:

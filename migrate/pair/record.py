@@ -5,6 +5,7 @@ A record is an .npz file with one JSON text and arrays. Nothing in it is execute
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,12 @@ def _restored(value: Any, arrays: Arrays) -> Any:
 def _digest(array: np.ndarray) -> str:
     head = f"{array.dtype.str}{array.shape}".encode()
     return hashlib.blake2b(head + array.tobytes(), digest_size=16).hexdigest()
+
+
+def unchanged(step: Step, names: Iterable[str]) -> list[str]:
+    """Those of the names whose arrays a forward pass leaves as they are."""
+    before, after = step.before, step.after_forward
+    return [name for name in names if np.array_equal(before[name], after[name])]
 
 
 def leaves(tree: Any) -> list[np.ndarray]:

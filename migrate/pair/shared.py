@@ -8,9 +8,25 @@ import numpy as np
 
 from .record import Call
 
+TITLES = {"pytorch": "PyTorch", "keras": "Keras"}
+NONE_TRAINED = {
+    "pytorch": "the PyTorch model must have at least one parameter that is trained, but it has "
+    "none",
+    "keras": "the Keras model must have at least one variable that is trained, but it has none",
+}
+
 
 class PairError(ValueError):
     """A pair that cannot be compared: the message says what must hold, what came, what to do."""
+
+
+def require_tensorflow(keras: Any) -> None:
+    """PairError if Keras runs on another backend than TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        raise PairError(
+            "Keras must run on its tensorflow backend, but it runs on "
+            f"{keras.backend.backend()}; set the environment variable KERAS_BACKEND=tensorflow"
+        )
 
 
 class UserError(PairError):
@@ -25,6 +41,15 @@ class Put(NamedTuple):
 
 
 Putting = Callable[[Call], Put | None]
+MaskLayout = Callable[[Call], "tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]] | None"]
+
+
+def nothing(call: Call) -> None:
+    """Do nothing before a layer runs."""
+
+
+def no_layout(call: Call) -> None:
+    """The mask of dropout lies as the layer's own input."""
 
 
 class Batch(NamedTuple):

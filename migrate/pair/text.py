@@ -5,6 +5,7 @@ from typing import Any
 
 from .compare import Comparison
 from .limits import MOST_ROUNDINGS, Verdict
+from .shared import TITLES
 
 FLOAT32 = 2.0**29  # roundings of float64 in one of float32
 SHOWN = 12  # attempts that are listed
@@ -15,7 +16,7 @@ def lines(comparison: Comparison) -> Iterator[str]:
     plain = comparison.to_dict()
     facts = plain["facts"]
     yield (
-        f"PyTorch: {facts['parameters']:,} parameters; {len(plain['map'])} variables of Keras "
+        f"{TITLES[facts['reference']]}: {facts['parameters']:,} parameters; {len(plain['map'])} variables of Keras "
         f"mapped; {len(plain['free'])} steps"
     )
     yield ""
