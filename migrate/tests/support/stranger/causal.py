@@ -48,7 +48,7 @@ def smooth(outputs: Any, targets: Any) -> Any:
 
 
 def huber(targets: Any, outputs: Any) -> Any:
-    return keras.losses.Huber(delta=0.5)(targets, outputs)
+    return keras.losses.Huber(0.5)(targets, outputs)
 
 
 def huber_over_delta(targets: Any, outputs: Any) -> Any:

@@ -3,6 +3,7 @@
 IGNORED = "a label of -100, which PyTorch ignores, stops the search for the loss with an IndexError"
 TOKEN = "a fault behind it makes the map of a parameter of the user's own module ambiguous"
 TWIN = "a function that TensorFlow has outside of layers is said to have no twin in Keras"
+LOOP = "nn.RNN is mapped by its shapes alone, so a fault makes its map ambiguous"
 POOL = "a pooling that has its twin, but another input or padding, is said to have no twin"
 
 MISSED = {
@@ -32,6 +33,9 @@ MISSED = {
     "language: scores are masked with 0": TWIN,
     "noisy: the variance for the deviation": TWIN,
     "causal: first time instead of last": "an index is said to have no twin, which has one",
+    "pooled: softmax over the features": LOOP,
+    "pooled: ReLU in the loop": LOOP,
+    "pooled: mean over time": LOOP,
     "squeezed: zeros around the maximum": POOL,
     "squeezed: ReLU of the sum": POOL,
     "squeezed: zeros count in the average": POOL,

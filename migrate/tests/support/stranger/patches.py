@@ -123,7 +123,7 @@ FAULTS = {
         ("norm", "order", "before", "behind"),
     ),
     "patches: mean instead of the class token": Fault(
-        planned(mean=True), ("forward",), ("head", "dense_4"), ("mean", "token", "first"),
+        planned(mean=True), ("forward",), ("head", "dense_4"), ("mean", "first"),
     ),
     "patches: class token last": Fault(
         planned(**{"token last": True}), ("forward",), ("norm1", "layer_normalization"),
