@@ -22,7 +22,8 @@ def batch_of_other(record: Record, model: Any) -> Batch:
         return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if is_image else array
 
     targets = [
-        np.moveaxis(array, -1, 1) if array.ndim > 3 else array for array in leaves(record.targets)
+        np.moveaxis(array, -1, 1) if _has_channels(step, array) else array
+        for array in leaves(record.targets)
     ]
     moved = [in_pytorch(array) for array in leaves(record.inputs)]
     return Batch(
@@ -87,10 +88,22 @@ def _targets(record: Record, step: Step) -> Any:
     """Targets of the shape of an output that has channels on axis 1 get them last."""
     shapes = [output.shape for output in step.outputs]
     moved = [
-        np.moveaxis(array, 1, -1) if array.ndim > 3 and array.shape in shapes else array
+        np.moveaxis(array, 1, -1) if array.shape in shapes and _has_channels(step, array) else array
         for array in leaves(record.targets)
     ]
     return _rebuilt(record.targets, iter(moved))
+
+
+def _has_channels(step: Step, target: np.ndarray) -> bool:
+    """True for images and videos, and for sequences if the output of their shape has channels."""
+    if target.ndim != 3:
+        return target.ndim > 3
+    for output in step.outputs:
+        if output.shape == target.shape:
+            calls = [call for call in step.calls if call.kind not in kinds.ELEMENTWISE]
+            makers = [call for call in calls if call.output.shape == output.shape]
+            return bool(makers) and makers[-1].kind in kinds.CHANNELS
+    return False
 
 
 def _input_shapes(model: Any) -> list[tuple[int | None, ...]]:

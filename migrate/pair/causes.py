@@ -4,7 +4,7 @@ A cause is reported only if the finding is gone once it is exchanged, or if two 
 identified from their numbers. Otherwise the answer is that none of the known causes explains it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +19,10 @@ from .direction import Direction
 from .exchange import Exchange, applied
 from .findings import MOVE_TOGETHER, OTHER_INPUT, Finding, Judgement
 from .judge import Judge
+from .layouts import digest, is_close
 from .limits import Verdict, measure
 from .record import Call, leaves
-from .shared import Batch
+from .shared import TITLES, Batch
 from .steppers import RuleStepper, Stepper
 from .wrong_copies import wrong_copies
 
@@ -365,11 +366,22 @@ def _lost_last(judge: Judge) -> str:
     for side, other in (("keras", "pytorch"), ("pytorch", "keras")):
         calls = judge.last.calls if side == judge.side.name else judge.record.steps[0].calls
         lost = judge.lost_before(side, len(calls))
-        if lost and lost is calls[-1]:
-            own = {"keras": "Keras'", "pytorch": "PyTorch's"}[side]
-            title = {"keras": "Keras", "pytorch": "PyTorch"}[other]
-            return f"{own} last layer {lost.name} ({lost.kind}) has no twin in {title}"
+        theirs = judge.record.steps[0] if side == judge.side.name else judge.last
+        if lost and lost is calls[-1] and _is_given(theirs.outputs, lost.inputs):
+            return f"{TITLES[side]} has {_in_words(lost)} at its end, {TITLES[other]} has not"
     return ""
+
+
+def _is_given(of_one: Sequence[np.ndarray], of_other: Sequence[np.ndarray]) -> bool:
+    """True if both have an array of the same values, in any order."""
+    digests = [digest(array) for array in of_other]
+    return any(is_close(digest(array), each) for array in of_one for each in digests)
+
+
+def _in_words(call: Call) -> str:
+    """A call by its name, and by what it does where the name does not say it."""
+    detail = call.detail or call.kind
+    return call.name if detail in call.name.lower() else f"{call.name} ({detail})"
 
 
 def _padding_row(judge: Judge, finding: Finding, a: Call) -> str:
@@ -400,11 +412,11 @@ def _without_exchange(judge: Judge, finding: Finding, calls: tuple[Call, Call]) 
         )
     if finding.stage == "forward" and finding.kind == OTHER_INPUT:
         lost = judge.lost_before("pytorch", a.index)
-        if lost:
-            return f"PyTorch's {lost.name} ({lost.kind}) before it has no twin in Keras"
+        if lost and _is_given(b.inputs, lost.inputs):
+            return f"Keras has no {_in_words(lost)} before it, which PyTorch has"
         more = judge.lost_before("keras", b.index)
-        if more:
-            return f"Keras' {more.name} ({more.kind}) before it has no twin in PyTorch"
+        if more and _is_given(a.inputs, more.inputs):
+            return f"PyTorch has no {_in_words(more)} before it, which Keras has"
         return (
             f"its input is not what {a.name} gets in PyTorch: the order of layers, or something "
             "between them, differs"

@@ -4,7 +4,7 @@ Each exchange is tried alone. It is the cause only if the finding is gone under 
 ``samestep.reference.conventions`` are named where there is one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -109,6 +109,8 @@ def _activation(a: Call, b: Call, layer: Any) -> Iterator[Exchange]:
     of_keras = b.detail if b.owner.endswith(".activation") else type(layer).__name__
     if type(layer).__name__ == "Activation":
         of_keras = b.detail
+    elif of_keras == "ReLU":
+        of_keras = _relu_in_words(b.settings)
     functions = dict(ACTIVATIONS)
     slope = a.settings.get("negative_slope")
     if a.detail == "leaky_relu" and isinstance(slope, float):
@@ -116,11 +118,20 @@ def _activation(a: Call, b: Call, layer: Any) -> Iterator[Exchange]:
     ordered = sorted(functions, key=lambda name: not name.startswith(a.detail))
     row = {"gelu": "gelu-kind", "leaky_relu": "leaky-relu-slope"}.get(a.detail, "")
     for name in ordered:
+        if name == of_keras.lower():
+            continue  # it would say nothing
         text = f"the activation is {of_keras} in Keras and {name} in PyTorch: use one of them"
         if b.owner.endswith(".activation") or type(layer).__name__ == "Activation":
             yield Exchange(text, {"activation": functions[name]}, row)
         else:
             yield Exchange(text, {"call": _of_input(functions[name])}, row)
+
+
+def _relu_in_words(settings: Mapping[str, Any]) -> str:
+    """Keras' ReLU with the arguments that make it another function."""
+    usual = {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}
+    given = [f"{k}={settings[k]}" for k, v in usual.items() if settings.get(k, v) not in (v, 0)]
+    return f"ReLU({', '.join(given)})" if given else "ReLU"
 
 
 def _of_input(function: Callable[[Any], Any]) -> Callable[..., Any]:

@@ -27,6 +27,7 @@ from .shared import (
     Put,
     Putting,
     described,
+    in_order,
     named_leaves,
     no_layout,
     nothing,
@@ -61,6 +62,7 @@ class KerasSide:
         self.before: Callable[[Call], None] = nothing  # called before a recorded layer runs
         self.mask_layout: MaskLayout = no_layout
         self.output_gradients: Callable[[int, np.ndarray], np.ndarray | None] | None = None
+        self.output_order: list[str] = []  # of the names of outputs, as the other side has them
         self.ignores_added_losses = False
         self.forward_only = False  # True while the map is looked for
         self.attention_is_whole = True  # False: what is inside attention is looked at
@@ -200,7 +202,9 @@ class KerasSide:
     def _note_outputs(self, step: Step, output: Any) -> Any:
         named = named_leaves(output, tf.is_tensor)
         floating = [(name, tensor) for name, tensor in named if tensor.dtype.is_floating]
-        step.structure = structure_of([name for name, _ in floating])
+        floating = in_order(floating, self.output_order)
+        step.output_names = [name for name, _ in floating]
+        step.structure = structure_of(step.output_names)
         step.outputs = [_array(tensor) for _, tensor in floating]
         step.output_gradients = [None] * len(floating)
         noted = {}
@@ -376,7 +380,9 @@ class _Recorder:
         if not listed:
             return new
         rest = list(output[1:])
-        if call.kind in ("lstm", "gru") and rest:  # so that its gradient arrives at the output
+        if (
+            call.kind in ("lstm", "gru", "rnn") and rest
+        ):  # so that its gradient arrives at the output
             rest[0] = new if new.shape.rank == 2 else new[:, -1]
         return type(output)([new, *rest])
 
@@ -519,7 +525,7 @@ def refuse_random(model: Any) -> None:
         elif kind == "MultiHeadAttention" and layer._dropout:
             what = f"dropout inside the attention of {layer.path}"
         elif getattr(layer, "recurrent_dropout", 0) or (
-            kind in ("LSTM", "GRU") and getattr(layer, "dropout", 0)
+            kind in ("LSTM", "GRU", "SimpleRNN") and getattr(layer, "dropout", 0)
         ):
             what = f"dropout inside {layer.path}"
         if what:

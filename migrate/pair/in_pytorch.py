@@ -5,6 +5,7 @@ Nothing is attached to the model: module calls are seen by global hooks, functio
 """
 
 import contextlib
+import inspect
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from .shared import (
     PairError,
     Putting,
     described,
+    in_order,
     named_leaves,
     no_layout,
     nothing,
@@ -39,7 +41,7 @@ SETTINGS = (
     "threshold", "mode", "scale_factor", "align_corners", "padding_mode", "num_groups", "dim",
     "normalized_shape", "in_features", "out_features",
 )  # fmt: skip
-RECURRENT = ("lstm", "gru")
+RECURRENT = {"lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn", "rnn_relu": "rnn"}  # kinds, by call
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
@@ -190,7 +192,7 @@ class Recorder(TorchFunctionMode):
         return self.step_dtype if values is torch.float32 else values
 
     def _recurrent(self, func: Any, name: str, args: Any) -> Any:
-        """One call of each layer and direction of an LSTM or GRU, which torch computes at once."""
+        """One call of each layer and direction of a recurrent module, which torch computes at once."""
         x, start, weights, biased, layers, rate, train, both_ways, batch_first = args
         if rate and train and layers > 1:
             raise PairError(
@@ -220,7 +222,7 @@ class Recorder(TorchFunctionMode):
         names = [self.parameters[id(weight)] for weight in job.weights]
         end = names[0].rpartition(".weight_ih")[2]
         owner = f"{names[0].rpartition('.')[0]}{end.replace('_', '.', 1)}"
-        call = self._begin(Kind(job.name), owner, [x])
+        call = self._begin(Kind(RECURRENT[job.name]), owner, [x])
         roles = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         call.parameters = dict(zip(roles, names, strict=False))
         call.settings = {"reverse": reverse, "batch_first": bool(batch_first)}
@@ -281,7 +283,7 @@ class Recorder(TorchFunctionMode):
 
 
 class _Direction(NamedTuple):
-    """A layer and direction of an LSTM or GRU."""
+    """A layer and direction of a recurrent module."""
 
     function: Any
     name: str
@@ -368,6 +370,7 @@ class PytorchSide:
         self.before: Callable[[Call], None] = nothing  # called before a recorded layer runs
         self.mask_layout: MaskLayout = no_layout
         self.output_gradients: Callable[[int, np.ndarray], np.ndarray | None] | None = None
+        self.output_order: list[str] = []  # of the names of outputs, as the other side has them
         self.ignores_added_losses = False  # PyTorch's layers have none
         self.forward_only = False  # True while the map is looked for
         self.attention_is_whole = True
@@ -465,8 +468,11 @@ class PytorchSide:
     def _note_outputs(self, step: Step, output: Any) -> Any:
         """Note the outputs, and give the loss copies, whose gradient is that of the loss alone."""
         named = named_leaves(output, torch.is_tensor)
-        tensors = [tensor for _, tensor in named if tensor.is_floating_point()]
-        step.structure = structure_of([name for name, t in named if t.is_floating_point()])
+        floating = [(name, tensor) for name, tensor in named if tensor.is_floating_point()]
+        floating = in_order(floating, self.output_order)
+        tensors = [tensor for _, tensor in floating]
+        step.output_names = [name for name, _ in floating]
+        step.structure = structure_of(step.output_names)
         step.outputs = [array_of(tensor) for tensor in tensors]
         step.output_gradients = [None] * len(tensors)
         copies = {}
@@ -527,8 +533,17 @@ def _replaced(tree: Any, copies: dict[int, Any]) -> Any:
 
 def _call(model: Any, inputs: Any) -> Any:
     if isinstance(inputs, dict):
-        return model(**inputs)
+        return model(**inputs) if _takes_keywords(model, inputs) else model(inputs)
     return model(*inputs) if isinstance(inputs, list) else model(inputs)
+
+
+def _takes_keywords(model: Any, names: Any) -> bool:
+    """True if ``forward`` has arguments of these names; else it is given the dict itself."""
+    try:
+        inspect.signature(model.forward).bind(**dict.fromkeys(names))
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _all_tensors(tree: Any) -> list[Any]:

@@ -59,6 +59,7 @@ class Judge:
         side.require_dtype()
         if not side.trained:
             raise PairError(NONE_TRAINED[side.name])
+        side.output_order = record.steps[0].output_names
         self.start = side.state()
         shapes = {name: array.shape for name, array in record.steps[0].before.items()}
         self.shapes = shapes | {name: array.shape for name, array in self.start.items()}
@@ -153,6 +154,7 @@ class Judge:
             if mover and runs.a.update:
                 self._optimizer_stages(runs, mover)
             runs.buffers()
+            self._look_at_the_whole(judgement, runs)
         if mover is None:
             judgement.not_compared.append(
                 "clip, weights after, optimizer state: there is no `optimizers`"
@@ -387,6 +389,29 @@ class Judge:
         runs.backward()
         runs.parameter_gradients()
         return runs
+
+    def _look_at_the_whole(self, judgement: Judgement, runs: Runs) -> None:
+        """Acquit layers that differ where the step as a whole does not.
+
+        Two layers may stand in another order, or do together what one does on the other side. Then
+        the step from the same weights, with nothing put in, has the same outputs, loss, gradients
+        and buffers.
+        """
+        own = [each for each in judgement.different if each.step == runs.number + 1]
+        if not own or any(each.stage not in ("forward", "backward") for each in own):
+            return
+        self.side.load(self.loaded(runs.number))
+        self.side.mask_layout = self._mask_layout(runs.a)
+        whole = Judgement(dtype=self.dtype, reference=self.direction.reference)
+        step: Step = self.side.run(self.batch, None, masks=runs.number)
+        Runs(self, whole, runs.number, (runs.a, step)).whole()
+        if not whole.findings or whole.different:
+            return
+        for finding in own:
+            judgement.findings.remove(finding)
+            note = f"{finding.place}: it differs by itself, but the step as a whole is the same"
+            if note not in judgement.not_compared:
+                judgement.not_compared.append(note)
 
     def layer_of(self, call: Call) -> Any:
         """The live layer of a call of B; None for an operation that is none."""

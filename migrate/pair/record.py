@@ -61,12 +61,13 @@ class Step:
     """One training step. ``before`` and ``buffers`` are float parameters and buffers by name.
 
     ``structure`` is what the model returns, such as "tensor" or "dict(logits)"; ``outputs`` are its
-    tensors in order, ``losses`` what layers add to the loss. The responses are those of the
+    tensors in order, ``output_names`` their places, ``losses`` what layers add to the loss. The responses are those of the
     loss, the outputs, the output gradients, the gradients and the buffers.
     """
 
     calls: list[Call] = field(default_factory=list)
     structure: str = ""
+    output_names: list[str] = field(default_factory=list)
     outputs: list[np.ndarray] = field(default_factory=list)
     output_gradients: list[np.ndarray | None] = field(default_factory=list)
     loss: float = 0.0

@@ -89,6 +89,14 @@ def named_leaves(
     return collected
 
 
+def in_order(named: list[tuple[str, Any]], order: list[str]) -> list[tuple[str, Any]]:
+    """The outputs in this order of names, if they have just these names; else as they are."""
+    by_name = dict(named)
+    if set(by_name) != set(order) or len(named) != len(order):
+        return named
+    return [(name, by_name[name]) for name in order]
+
+
 def structure_of(names: list[str]) -> str:
     """What a model returns, in words: one tensor, or the places of its tensors."""
     return "one tensor" if names == [""] else f"tensors {', '.join(names)}"

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from .judge import Judge
 
 
+BIASED = (
+    "that PyTorch keeps n / (n - 1) times the variance of a batch of n, and Keras the variance "
+    "itself: no setting changes it"
+)
+
+
 class Runs:
     """The stages of a step of A, ``a``, and of B, ``b``."""
 
@@ -58,11 +64,26 @@ class Runs:
             return
         if self.judge.has_head and self.judge.head_of_b not in self.alignment.twin:
             return  # logits on one side, probabilities on the other
+        self._whole_outputs()
+
+    def _whole_outputs(self) -> None:
+        """The model's outputs."""
+        add = self.adder("forward")
         responses = self.a.responses["outputs"]
         for number, name, pair in self._outputs():
             way, _ = self.direction.find(*self.direction.sides(*pair), self.judge.images)
             add.compare((name, name), (way.carry(pair[0]) if way else pair[0], pair[1]),
                         responses[number])  # fmt: skip
+
+    def whole(self) -> None:
+        """Outputs, loss, gradients and buffers of a step of B in which nothing was put in."""
+        if len(self.in_pytorch.outputs) != len(self.in_keras.outputs):
+            self.adder("forward").missing("output", "output", "structure")
+            return
+        self._whole_outputs()
+        self.loss()
+        self.parameter_gradients()
+        self.buffers()
 
     def _outputs(self) -> list[tuple[int, str, tuple[np.ndarray, np.ndarray]]]:
         """Number, name, and both outputs of the model."""
@@ -225,12 +246,23 @@ class Runs:
         if not calls or np.array_equal(after, before):
             return after, ""
         momentum = calls[0].settings.get("momentum")
-        count = calls[0].output.size // calls[0].output.shape[1]
-        if momentum is None or len(calls) > 1 or count < 2:
+        if momentum is None:
             return after, ""
-        stays = (1 - momentum) * before
+        of_pytorch = of_keras = before
+        for call in calls:  # each moves the average on
+            x = call.inputs[0]
+            count = x.size // x.shape[1]
+            if count < 2:
+                return after, ""
+            variance = np.var(x, axis=(0, *range(2, x.ndim)))
+            of_keras = (1 - momentum) * of_keras + momentum * variance
+            of_pytorch = (1 - momentum) * of_pytorch + momentum * variance * count / (count - 1)
+        if not is_close(of_pytorch, after):  # not what this batch has made
+            return after, ""
+        if BIASED not in self.judgement.not_compared:
+            self.judgement.not_compared.append(BIASED)
         note = "Keras stores the biased variance, PyTorch n / (n - 1) times as much"
-        return stays + (after - stays) * (count - 1) / count, note
+        return after + of_keras - of_pytorch, note
 
 
 def same_input(a: Call, b: Call) -> bool:
