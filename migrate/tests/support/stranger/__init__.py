@@ -1,9 +1,11 @@
 """Pairs by somebody who has not read how samestep finds a cause, and the faults in them.
 
 Each fault was written down with its stage, its layer and what a true cause must say before it was
-run. Three were corrected after: a frozen embedding shows in *backward*, which comes first; zeros
-around a pooling and a forgotten activation show at the next layer. One was no fault: Keras'
-functional models override ``training=False``, so the pair is the same.
+run. What was too narrow was widened after: a frozen embedding shows in *backward*, which comes
+first; a forgotten activation, and zeros around a pooling, at the next layer; a softmax too many in
+the loss, which is said best; axes that are exchanged may be called "height and width" or "another
+order". What was too wide was narrowed, where an untrue sentence had one of its words. One fault
+was none: Keras' functional models override ``training=False``, so the pair is the same.
 """
 
 from . import (
