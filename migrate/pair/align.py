@@ -293,7 +293,8 @@ class Aligner:
             return None
         value = self.direction.put(layout, a.output, b.output)
         differs = not is_close(b.output, value)
-        if differs and _is_among(digest(b.output), self.values):
+        reordered = is_close(digest(b.output), digest(a.output))
+        if differs and not reordered and _is_among(digest(b.output), self.values):
             # A has these values elsewhere: the two calls are parts of unlike size
             self.used.discard(index)
             self.alignment.proven.discard(index)
@@ -304,6 +305,14 @@ class Aligner:
         self.alignment.layout[b.index] = layout
         self.alignment.disagreements += differs + (index not in self.alignment.proven)
         return Put(value)
+
+    def look_at_outputs(self, of_b: Sequence[np.ndarray]) -> None:
+        """Count outputs of B that are not A's, where there are several: they may be mixed up."""
+        if len(of_b) == 1 or len(of_b) != len(self.a.outputs):
+            return
+        for pair in zip(self.a.outputs, of_b, strict=True):
+            _, equal = self.direction.find(*pair, self.images)
+            self.alignment.disagreements += not equal
 
     def _layout(self, a: Call, b: Call) -> Layout | None:
         if b.owner in self.flattened:

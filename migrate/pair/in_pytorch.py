@@ -192,7 +192,7 @@ class Recorder(TorchFunctionMode):
         return self.step_dtype if values is torch.float32 else values
 
     def _recurrent(self, func: Any, name: str, args: Any) -> Any:
-        """One call of each layer and direction of a recurrent module, which torch computes at once."""
+        """One call of each layer and direction of what torch computes at once."""
         x, start, weights, biased, layers, rate, train, both_ways, batch_first = args
         if rate and train and layers > 1:
             raise PairError(

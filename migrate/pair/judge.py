@@ -128,6 +128,7 @@ class Judge:
         finally:
             self.side.before = nothing
             self.side.forward_only = False
+        aligner.look_at_outputs(self.walked.outputs)
         self.images = aligner.images
 
     # the judgement

@@ -94,7 +94,7 @@ def formulas(labels: np.ndarray, output: np.ndarray) -> Iterator[NamedLoss]:
             yield from _reduced(name, of_each)
             if not counts.all():
                 yield NamedLoss(
-                    f"{name}, mean over the labels that are classes",
+                    f"{name}, mean without the ignored labels",
                     _composed(of_each, lambda each: float(each.sum() / counts.sum())),
                 )
     if labels.shape == output.shape or labels.size == output.size:

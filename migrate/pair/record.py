@@ -61,8 +61,9 @@ class Step:
     """One training step. ``before`` and ``buffers`` are float parameters and buffers by name.
 
     ``structure`` is what the model returns, such as "tensor" or "dict(logits)"; ``outputs`` are its
-    tensors in order, ``output_names`` their places, ``losses`` what layers add to the loss. The responses are those of the
-    loss, the outputs, the output gradients, the gradients and the buffers.
+    tensors in order, ``output_names`` their places, ``losses`` what layers add to the loss. The
+    responses are those of the loss, the outputs, the output gradients, the gradients and the
+    buffers.
     """
 
     calls: list[Call] = field(default_factory=list)
