@@ -13,7 +13,7 @@ import numpy as np
 
 from samestep.reference import Rule
 
-from . import named_losses
+from . import named_losses, words
 from .batches import batch_of_other
 from .direction import Direction
 from .exchange import Exchange, applied
@@ -26,7 +26,7 @@ from .shared import TITLES, Batch
 from .steppers import RuleStepper, Stepper
 from .wrong_copies import wrong_copies
 
-NONE_KNOWN = "none that I know"
+NONE_KNOWN = "none known"
 BY_LAYER = ("forward", "backward", "parameter gradients", "buffers after")
 BY_OPTIMIZER = ("clip", "weights after", "optimizer state")
 MOST_CAUSES = 10
@@ -317,7 +317,7 @@ def _known_cause(judge: Judge, finding: Finding, exchange: Exchange) -> Cause:
     places = list(by_layer.values())
     text = exchange.text
     if len(places) > 1:
-        text += f" (so it is in {len(places)} layers)"
+        text += f" (in {len(places)} layers)"
 
     def enter(stack: ExitStack) -> None:
         for layer, other in places:
@@ -477,24 +477,28 @@ def _rules_between(
         return f"{in_keras} in Keras and {in_pytorch} in PyTorch"
 
     if mine.clipping != theirs.clipping:
-        text = f"clipping is {in_words(theirs.clipping, mine.clipping)}"
+        of_a, of_b = (words.of_clipping(each.clipping) for each in (theirs, mine))
+        text = f"clipping is {in_words(of_a, of_b)}"
         yield text, lambda: RuleStepper(mine.rule, theirs.clipping)
+    advice = words.remedy(*way.sides(theirs.rule, mine.rule))
     if type(mine.rule) is not type(theirs.rule):
-        text = f"the rule is {in_words(repr(theirs.rule), repr(mine.rule))}"
+        text = f"the rule is {in_words(repr(theirs.rule), repr(mine.rule))}: {advice}"
         yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
         return
     differing = [name for name in mine.rule.names() if _differs(name, mine.rule, theirs.rule)]
     for name in differing:
         ours = getattr(theirs.rule, name)
         changed = mine.rule.replace(**{name: ours})
-        text = f"{name} is {in_words(ours, getattr(mine.rule, name))}"
+        both = in_words(words.of_value(ours), words.of_value(getattr(mine.rule, name)))
+        text = f"{name} is {both}: {advice}"
         yield text, _rule_maker(changed, mine)
     if len(differing) > 1:
         texts = []
         for name in differing:
             p, k = way.sides(getattr(theirs.rule, name), getattr(mine.rule, name))
-            texts.append(f"{name} {k} / {p}")
-        text = f"the optimizers differ in several fields (Keras / PyTorch): {', '.join(texts)}"
+            texts.append(f"{name} {words.of_value(k)} / {words.of_value(p)}")
+        fields = ", ".join(texts)
+        text = f"the optimizers differ in several fields (Keras / PyTorch), {fields}: {advice}"
         yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
 
 

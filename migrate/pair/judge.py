@@ -194,7 +194,9 @@ class Judge:
         for name, link in self.links.items():
             shape = self._made_shape(link)
             if shape != self.shapes[name]:
-                note = f"PyTorch's makes {shape}, Keras' has {self.shapes[name]}"
+                of_pytorch = " and ".join(str(self.shapes[each]) for each in link.parameters)
+                made = f"makes {shape}" if shape else f"has {of_pytorch}"
+                note = f"PyTorch's {made}, Keras' has {self.shapes[name]}"
                 add.missing(names_of(link), name, "shape", note)
 
     def plain(self) -> Step:

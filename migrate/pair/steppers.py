@@ -297,7 +297,10 @@ def _of_text(side: Any, text: str, clipping: Clipping | None) -> Stepper:
                 return PytorchStepper(side, lambda params: kind(params, **arguments), clipping)
             return KerasStepper(side, lambda: kind(**arguments), clipping)
         own = None
-        if ":" in text.partition("(")[0] or "." in text.partition("(")[0]:
+        named = ":" in text.partition("(")[0] or "." in text.partition("(")[0]
+        if not named and side.name == "keras" and any(f"{key}=" in text for key in KEYS):
+            text, named = f"keras:{text}", True  # only Keras' calls clip
+        if named:
             text, own = _without_clipping(text)
         spec = specs.read(text)
         if spec.rule is None:
