@@ -21,7 +21,7 @@ from .findings import MOVE_TOGETHER, OTHER_INPUT, Finding, Judgement
 from .judge import Judge
 from .limits import Verdict, measure
 from .record import Call, leaves
-from .shared import Batch
+from .shared import Batch, PairError, UserError
 from .steppers import RuleStepper, Stepper
 from .wrong_copies import wrong_copies
 
@@ -300,23 +300,32 @@ def _of_layer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | N
         return Cause(row, finding, "embedding")
     if layer is not None:
         for exchange in judge.side.known_differences(*calls, layer):
-            if _removes(judge, finding, layer, exchange):
-                return _known_cause(judge, finding, exchange)
-            tried.append(exchange.text.partition(":")[0])
+            failure = ""
+            try:
+                if _removes(judge, finding, layer, exchange):
+                    return _known_cause(judge, judgement, finding, exchange)
+            except UserError as error:
+                failure = f" (could not be tried: {error})"
+            tried.append(exchange.text.partition(":")[0] + failure)
     text = _without_exchange(judge, finding, calls)
     return Cause(text or NONE_KNOWN, finding, "", [] if text else tried)
 
 
-def _known_cause(judge: Judge, finding: Finding, exchange: Exchange) -> Cause:
-    """The cause, with all other layers in which the same two settings meet."""
+def _known_cause(judge: Judge, judgement: Judgement, finding: Finding, exchange: Exchange) -> Cause:
+    """The cause, with all other layers in which the same two settings meet.
+
+    Those in which something differs at this stage are counted.
+    """
     by_layer: dict[int, tuple[Any, Exchange]] = {}
     for layer, other in _all_exchanges(judge):
         if other.text == exchange.text:
             by_layer.setdefault(id(layer), (layer, other))
     places = list(by_layer.values())
     text = exchange.text
-    if len(places) > 1:
-        text += f" (so it is in {len(places)} layers)"
+    differing = _layers_that_differ(judge, judgement, finding)
+    count = len(differing & set(by_layer))
+    if count > 1:
+        text += f" (so it is in {count} layers)"
 
     def enter(stack: ExitStack) -> None:
         for layer, other in places:
@@ -338,13 +347,37 @@ def _all_exchanges(judge: Judge) -> Iterator[tuple[Any, Exchange]]:
             yield layer, exchange
 
 
+def _layers_that_differ(judge: Judge, judgement: Judgement, finding: Finding) -> set[int]:
+    """The ids of live layers that differ where the finding does: at its stage and step."""
+    ids = set()
+    for each in judgement.different:
+        call = _call_of(judge, each)
+        if call is not None and (each.stage, each.step) == (finding.stage, finding.step):
+            ids.add(id(judge.layer_of(call)))
+    return ids
+
+
 def _removes(judge: Judge, finding: Finding, layer: Any, exchange: Exchange) -> bool:
-    """True if the finding is gone under the exchange; one that fails on this layer is no cause."""
+    """True if the finding is gone under the exchange.
+
+    One that does not fit the layer's shapes, or changes which calls are made, is no cause. Any
+    other failure inside the model is raised as UserError.
+    """
     try:
         with applied(layer, exchange):
             return _gone(judge, finding)
-    except Exception:
+    except UserError as error:
+        if _is_about_shapes(error.__cause__):
+            return False
+        raise
+    except PairError:
         return False
+
+
+def _is_about_shapes(error: BaseException | None) -> bool:
+    """True for what PyTorch, Keras and TensorFlow raise where shapes or sizes do not fit."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"ValueError", "RuntimeError", "OpError"})
 
 
 def _call_of(judge: Judge, finding: Finding) -> Call | None:

@@ -16,8 +16,8 @@ def lines(comparison: Comparison) -> Iterator[str]:
     plain = comparison.to_dict()
     facts = plain["facts"]
     yield (
-        f"{TITLES[facts['reference']]}: {facts['parameters']:,} parameters; {len(plain['map'])} variables of Keras "
-        f"mapped; {len(plain['free'])} steps"
+        f"{TITLES[facts['reference']]}: {facts['parameters']:,} parameters; "
+        f"{len(plain['map'])} variables of Keras mapped; {len(plain['free'])} steps"
     )
     yield ""
     for stage, counts in plain["stages"].items():
