@@ -35,31 +35,36 @@ class State:
     steps: dict[str, int | None]
     arrays: dict[str, Arrays] = field(default_factory=dict)
 
-    def restated(self, rule: Rule) -> "State":
+    def restated(self, rule: Rule, rate: float | None = None) -> "State":
         """The same state as ``rule`` keeps it. ValueError if a buffer cannot be restated.
 
         Momentum of steps is momentum of gradients times the learning rate: exact while the rate
-        stays. Adagrad's epsilon inside the root goes into the sum, and Muon's mean of gradients
-        is a share of their sum.
+        stays. ``rate`` is that of the side that keeps steps, by default this state's. Adagrad's
+        epsilon inside the root goes into the sum, and Muon's mean of gradients is a share of their
+        sum.
         """
         if self.rule is None or type(self.rule) is not type(rule):
             return self
         arrays = dict(self.arrays)
         own = getattr(self.rule, "buffer", None)
         if getattr(rule, "buffer", None) is not own and "b" in arrays:
-            if not self.rate:
+            rate = self.rate if rate is None else rate
+            if not rate:
                 raise ValueError(
                     "the learning rate must not be 0 to make momentum of steps one of gradients, "
-                    f"got {self.rate}; read the state before the rate is 0"
+                    f"got {rate}; read the state before the rate is 0"
                 )
             into_steps = getattr(rule, "buffer", None) is Buffer.STEPS
-            arrays["b"] = _scaled(arrays["b"], self.rate if into_steps else 1 / self.rate)
+            arrays["b"] = _scaled(arrays["b"], rate if into_steps else 1 / rate)
         if isinstance(self.rule, Adagrad) and isinstance(rule, Adagrad) and "G" in arrays:
             arrays["G"] = _moved(arrays["G"], _inside(self.rule) - _inside(rule))
         if isinstance(self.rule, Muon) and isinstance(rule, Muon) and "m" in arrays:
             share = 1 - self.rule.momentum
-            if self.rule.mean is not rule.mean:
-                arrays["m"] = _scaled(arrays["m"], share if rule.mean else 1 / share)
+            if self.rule.ema is not rule.ema:  # what has v, too, moves by Adam
+                by_adam = arrays.get("v", {})
+                sums = {name: array for name, array in arrays["m"].items() if name not in by_adam}
+                scaled = _scaled(sums, share if rule.ema else 1 / share)
+                arrays["m"] = {**arrays["m"], **scaled}
         return replace(self, rule=rule, arrays=arrays)
 
 
@@ -102,6 +107,25 @@ def write(optimizer: Any, named: Mapping[str, Any], state: State) -> None:
         _write_pytorch(optimizer, named, state)
     else:
         _write_keras(optimizer, named, state)
+
+
+def take_over(optimizer: Any, named: Mapping[str, Any], given: State) -> None:
+    """Put those arrays of a state into an optimizer that it keeps, too; its step counts stay.
+
+    Nothing is put in where the two rules are not known to be of one class.
+    """
+    own = read(optimizer, named)
+    if own.rule is None or type(own.rule) is not type(given.rule):
+        return
+    keeps_steps = getattr(own.rule, "buffer", None) is Buffer.STEPS
+    arrays: dict[str, Arrays] = {}
+    restated = given.restated(own.rule, own.rate if keeps_steps else given.rate)
+    for slot, of_slot in restated.arrays.items():
+        mine = own.arrays.get(slot, {})
+        same = [name for name in of_slot if name in mine]
+        fitting = [name for name in same if mine[name].shape == of_slot[name].shape]
+        arrays[slot] = {**mine, **{name: of_slot[name] for name in fitting}}
+    write(optimizer, named, replace(own, arrays={**own.arrays, **arrays}))
 
 
 def _require_shape(slot: str, name: str, array: np.ndarray, named: Mapping[str, Any]) -> None:

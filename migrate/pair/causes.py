@@ -459,7 +459,8 @@ def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause
         )
     rates = judge.rates.get(finding.step, (None, None))
     made = judge.make_stepper()
-    if finding.step > 1 and None not in rates and rates[0] != rates[1]:
+    scheduled = made is not None and getattr(made, "schedule", None) is not None
+    if finding.step > 1 and None not in rates and rates[0] != rates[1] and not scheduled:
         text = f"the learning rate of step {finding.step} is {rates[1]} in Keras and {rates[0]}"
         return Cause(f"{text} in PyTorch: their schedules differ", finding)
     mine = made.claimed() if made else None
@@ -499,10 +500,13 @@ def _rules_between(
 
     if mine.clipping != theirs.clipping:
         text = f"clipping is {in_words(theirs.clipping, mine.clipping)}"
-        yield text, lambda: RuleStepper(mine.rule, theirs.clipping)
+        yield text, lambda: RuleStepper(mine.rule, theirs.clipping, mine.schedule)
+    if mine.schedule != theirs.schedule:
+        text = f"the schedule is {in_words(theirs.schedule, mine.schedule)}"
+        yield text, lambda: RuleStepper(mine.rule, mine.clipping, theirs.schedule)
     if type(mine.rule) is not type(theirs.rule):
         text = f"the rule is {in_words(repr(theirs.rule), repr(mine.rule))}"
-        yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
+        yield text, lambda: RuleStepper(theirs.rule, mine.clipping, mine.schedule)
         return
     differing = [name for name in mine.rule.names() if _differs(name, mine.rule, theirs.rule)]
     for name in differing:
@@ -516,7 +520,7 @@ def _rules_between(
             p, k = way.sides(getattr(theirs.rule, name), getattr(mine.rule, name))
             texts.append(f"{name} {k} / {p}")
         text = f"the optimizers differ in several fields (Keras / PyTorch): {', '.join(texts)}"
-        yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
+        yield text, lambda: RuleStepper(theirs.rule, mine.clipping, mine.schedule)
 
 
 def _differs(name: str, mine: Rule, theirs: Rule) -> bool:
@@ -526,4 +530,4 @@ def _differs(name: str, mine: Rule, theirs: Rule) -> bool:
 
 
 def _rule_maker(rule: Any, mine: RuleStepper) -> Callable[[], Stepper]:
-    return lambda: RuleStepper(rule, mine.clipping)
+    return lambda: RuleStepper(rule, mine.clipping, mine.schedule)

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from samestep.reference.parts import Schedule
+
 from . import losses
 from .record import leaves
 from .shared import Batch, PairError, users_code
@@ -98,7 +100,7 @@ class Program:
                 continue
             if isinstance(value, dict) and set(value) <= set(SIDES):
                 return value.get(side)
-            if isinstance(value, tuple | list) and len(value) == 2:
+            if isinstance(value, tuple | list) and len(value) == 2 and not _is_scheduled(value):
                 return value[SIDES.index(side)]
             return value
         return None
@@ -138,6 +140,11 @@ def read(name: str) -> Program:
     _search(Path.cwd())
     with users_code(f"the import of {name}"):
         return Program(vars(importlib.import_module(name)), name)
+
+
+def _is_scheduled(pair: Any) -> bool:
+    """True for one optimizer with its schedule, in a file of one side."""
+    return isinstance(pair[1], Schedule)
 
 
 def _search(folder: Path) -> None:

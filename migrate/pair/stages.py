@@ -194,12 +194,23 @@ class Runs:
                 continue
             values = link.carry(p), k[name]
             names = (f"{slot} of {names_of(link)}", f"{slot} of {name}")
-            finding = add.compare(names, values)
+            response = self._response_of_state(slot, link)
+            finding = add.compare(names, values, response)
             if finding and finding.verdict is Verdict.DIFFERENT and rate and _fits(values):
-                scaled = limits.measure(values[0] * rate, values[1], 0.0, add.dtype)
+                scaled = limits.measure(values[0] * rate, values[1], response * rate, add.dtype)
                 if scaled.verdict is not Verdict.DIFFERENT:
                     finding.distance, finding.limit, finding.roundings, finding.verdict = scaled
                     finding.note = "Keras stores it multiplied by the learning rate"
+
+    def _response_of_state(self, slot: str, link: Link) -> float:
+        """How far a state moves at most if the one before it is nudged: both may cancel."""
+        if not self.number:
+            return 0.0
+        update = self.judge.record.steps[self.number - 1].update
+        before = update.state.get(slot, {}) if update else {}
+        arrays = [before[name] for name in self.direction.made_of(link) if name in before]
+        sizes = [float(np.max(np.abs(array), initial=0)) for array in arrays]
+        return limits.NUDGE * max(sizes, default=0.0)
 
     def buffers(self) -> None:
         """Buffers after the forward pass, such as moving averages."""
