@@ -211,11 +211,9 @@ def compare(record: Record, program: Program, options: Options | None = None) ->
 
 
 def _with_keras_in(dtype: str, record: Record, program: Program, options: Options) -> Comparison:
-    import keras
+    from .libraries import clear_session, keras_dtype
 
-    from .in_keras import keras_dtype
-
-    keras.backend.clear_session()  # or the names of layers count on
+    clear_session()  # or the names of layers count on
     with keras_dtype(dtype):
         return _compare(keras_judge(record, program, options.links), options)
 

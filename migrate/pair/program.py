@@ -49,11 +49,6 @@ class Program:
         with users_code(f"{name}()"):
             model = factory() if _is_factory(factory) else _copied(factory, side)
         kind = {"pytorch": "torch.nn.Module", "keras": "keras.Model"}[side]
-        if any(base.__module__.startswith("tf_keras.") for base in type(model).__mro__):
-            raise PairError(
-                f"{name}() of {self.origin} must return a model of Keras 3, got one of tf_keras; "
-                "build it with Keras 3 for the comparison"
-            )
         fits = hasattr(model, "named_parameters" if side == "pytorch" else "trainable_variables")
         if not fits:
             got = type(model)
@@ -169,10 +164,11 @@ def seed_everything() -> None:
     """Put every random generator that is loaded to the seed, so that both sides see one batch."""
     random.seed(SEED)
     np.random.seed(SEED)  # the user's code may use it
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(SEED)
-    if "tensorflow" in sys.modules:
-        sys.modules["tensorflow"].random.set_seed(SEED)
+    torch, tensorflow = sys.modules.get("torch"), sys.modules.get("tensorflow")
+    if torch is not None:
+        torch.manual_seed(SEED)
+    if tensorflow is not None:
+        tensorflow.random.set_seed(SEED)
 
 
 def _is_factory(value: Any) -> bool:

@@ -87,9 +87,9 @@ def record_keras(program: Program, steps: int) -> Record:
     """
     import keras
 
-    from .in_keras import keras_dtype
+    from .libraries import clear_session, keras_dtype
 
-    keras.backend.clear_session()  # or the names of layers count on
+    clear_session()  # or the names of layers count on
     with keras_dtype(DTYPE):
         batch = program.batch("keras")
         side = keras_side(program, batch.targets)

@@ -141,9 +141,16 @@ class Runs:
                 finding.call = twin.b.index
 
     def _response(self, link: Link, what: str) -> float:
-        """The largest response of A's arrays that a link is made of."""
+        """The largest response of A's arrays that a link is made of.
+
+        Parts of one packed parameter of PyTorch share it: the gradient of a key's bias is 0.
+        """
         responses = self.a.responses[what]
-        return max(responses.get(name, 0.0) for name in self.direction.made_of(link))
+        links = [each for each in self.judge.links.values() if _share(each, link)]
+        names: list[str] = []
+        for each in links:
+            names += self.direction.made_of(each)
+        return max(responses.get(name, 0.0) for name in names)
 
     def parameter_gradients(self) -> None:
         """The gradient of each variable."""
@@ -226,6 +233,11 @@ class Runs:
             if finding:
                 finding.note = finding.note or note
 
+    def _is_fused(self, variable: str) -> bool:
+        """True for the fused BatchNorm of Keras 2, which stores the unbiased variance, too."""
+        calls = [c for c in self.in_keras.calls if variable in c.parameters.values()]
+        return any(call.settings.get("fused") for call in calls)
+
     def _expected_buffer(self, link: Link) -> tuple[np.ndarray, str]:
         """What Keras must have: PyTorch's, but for the variance that Keras stores biased."""
         p = self.in_pytorch
@@ -237,7 +249,7 @@ class Runs:
             return after, ""
         momentum = calls[0].settings.get("momentum")
         count = calls[0].output.size // calls[0].output.shape[1]
-        if momentum is None or len(calls) > 1 or count < 2:
+        if momentum is None or len(calls) > 1 or count < 2 or self._is_fused(link.variable):
             return after, ""
         stays = (1 - momentum) * before
         note = "Keras stores the biased variance, PyTorch n / (n - 1) times as much"
@@ -249,6 +261,10 @@ def same_input(a: Call, b: Call) -> bool:
     of_b = [digest(array) for array in b.inputs]
     of_a = [digest(array) for array in a.inputs]
     return all(any(is_close(x, y) for y in of_b) for x in of_a)
+
+
+def _share(first: Link, second: Link) -> bool:
+    return bool(set(first.parameters) & set(second.parameters))
 
 
 def names_of(link: Link) -> str:

@@ -15,7 +15,6 @@ from samestep.migrate.pair.compare import compare
 from samestep.migrate.pair.recording import record_keras, record_pytorch
 from samestep.migrate.pair.shared import PairError, UserError
 from samestep.migrate.pair.worker import users_traceback
-from samestep.parity.tests.support.require import require
 from samestep.reference.parts import Cosine
 
 layers, nn = keras.layers, torch.nn
@@ -200,12 +199,6 @@ def test_an_optimizer_of_one_side_alone_is_refused() -> None:
         "both sides or for none, but Keras has none",
         optimizers={"pytorch": "pytorch:Adam(lr=0.001)"},
     )
-
-
-def test_a_model_of_keras_2_is_refused() -> None:
-    tf_keras = require("tf_keras")
-    model = tf_keras.Sequential([tf_keras.layers.Dense(3)])
-    refused("must return a model of Keras 3, got one of tf_keras", keras_model=lambda: model)
 
 
 def test_an_optimizer_that_is_none_is_refused() -> None:

@@ -132,7 +132,7 @@ def test_a_native_goes_on_in_a_new_one(side: str, name: str) -> None:
     assert goes_on((kind, kind), (make, make)), "a fresh optimizer goes on as well: no proof"
 
 
-OURS = {
+OURS: dict[str, tuple[Any, Any]] = {
     "numpy": (InNumpy, lambda rule: lambda parameters: ours_in_numpy.Optimizer(parameters, rule)),
     "pytorch": (
         InPytorch,

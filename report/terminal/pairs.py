@@ -207,7 +207,7 @@ def _judged(
 
 def _read(file: str) -> programs.Program:
     """Read the user's file anew, with Keras in the dtype of the comparison."""
-    from samestep.migrate.pair.in_keras import keras_dtype
+    from samestep.migrate.pair.libraries import keras_dtype
     from samestep.migrate.pair.recording import DTYPE
 
     with keras_dtype(DTYPE):
