@@ -2,12 +2,13 @@
 
 import html
 import json
+import os
 import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report_checkout import MISTAKE, samestep
+from report_checkout import MISTAKE, ROOT, samestep
 
 pytest.importorskip("typer", reason="the command line is the extra 'report'")
 pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -153,6 +154,27 @@ def test_mistakes_end_with_two(tmp_path: Path) -> None:
     assert "no_such.py must be a Python file" in mistake(samestep("pair", "no_such.py"))
     (tmp_path / "b.npz").write_bytes(b"no record")
     assert "must be judged against a file" in mistake(samestep("pair", "b.npz", cwd=tmp_path))
+
+
+@pytest.mark.parametrize(("missing", "side"), [("torch", "pytorch"), ("keras", "keras")])
+def test_a_missing_framework_can_be_replaced_by_a_record(
+    tmp_path: Path, missing: str, side: str
+) -> None:
+    """The message has the two commands; the record is judged where the framework is missing."""
+    first, second = files(tmp_path)
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
+    env = {"PYTHONPATH": f"{hidden}{os.pathsep}{ROOT}"}
+    text = mistake(samestep("pair", first, second, cwd=tmp_path, env=env))
+    assert f"needs {missing}, which is not installed" in text
+    assert f"samestep record FILE.py --side {side} --out a.npz" in text
+    assert "samestep pair a.npz OTHER.py" in text
+    if side == "pytorch":
+        steps = ("--steps", "1")
+        samestep("record", first, "--out", "a.npz", *steps, cwd=tmp_path)
+        ended = samestep("pair", "a.npz", second, cwd=tmp_path, env=env)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_another_backend_of_keras_is_refused(tmp_path: Path) -> None:

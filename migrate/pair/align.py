@@ -134,7 +134,9 @@ class Aligner:
     def _fitting(self, links: Mapping[str, Link]) -> dict[str, np.ndarray]:
         """The variables that the links make, where the shapes are right."""
         fitting = {name: link for name, link in links.items() if self._fits(link)}
-        names = [name for link in fitting.values() for name in self.direction.made_by(link)]
+        names: list[str] = []
+        for link in fitting.values():
+            names += self.direction.made_by(link)
         made = self.direction.weights(fitting, self.a.before, {**self.zeros(names), **self.made})
         self.made |= {name: made[name] for name in names}
         return {name: made[name] for name in names}

@@ -40,12 +40,13 @@ def moved_batch(batch: Batch, record: Record) -> Batch:
         fitting = [each for each in orientations(array) if each.shape == recorded.shape]
         return fitting[0] if fitting else array
 
-    trees = []
-    for tree, recorded in ((batch.inputs, record.inputs), (batch.targets, record.targets)):
+    def moved(tree: Any, recorded: Any) -> Any:
         pairs = zip(leaves(tree), leaves(recorded), strict=False)
-        moved = [in_keras(*pair) for pair in pairs]
-        trees.append(_rebuilt(tree, iter(moved)) if len(moved) == len(leaves(tree)) else tree)
-    return Batch(*trees, batch.weights)
+        arrays = [in_keras(*pair) for pair in pairs]
+        return _rebuilt(tree, iter(arrays)) if len(arrays) == len(leaves(tree)) else tree
+
+    inputs, targets = moved(batch.inputs, record.inputs), moved(batch.targets, record.targets)
+    return Batch(inputs, targets, batch.weights)
 
 
 def batch_for_keras(batch: Batch, model: Any) -> Batch:

@@ -22,7 +22,7 @@ from .judge import Judge
 from .layouts import digest, is_close
 from .limits import Verdict, measure
 from .record import Call, leaves
-from .shared import TITLES, Batch
+from .shared import TITLES, Batch, PairError, UserError
 from .steppers import RuleStepper, Stepper
 from .wrong_copies import wrong_copies
 
@@ -301,23 +301,32 @@ def _of_layer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | N
         return Cause(row, finding, "embedding")
     if layer is not None:
         for exchange in judge.side.known_differences(*calls, layer):
-            if _removes(judge, finding, layer, exchange):
-                return _known_cause(judge, finding, exchange)
-            tried.append(exchange.text.partition(":")[0])
+            failure = ""
+            try:
+                if _removes(judge, finding, layer, exchange):
+                    return _known_cause(judge, judgement, finding, exchange)
+            except UserError as error:
+                failure = f" (could not be tried: {error})"
+            tried.append(exchange.text.partition(":")[0] + failure)
     text = _without_exchange(judge, finding, calls)
     return Cause(text or NONE_KNOWN, finding, "", [] if text else tried)
 
 
-def _known_cause(judge: Judge, finding: Finding, exchange: Exchange) -> Cause:
-    """The cause, with all other layers in which the same two settings meet."""
+def _known_cause(judge: Judge, judgement: Judgement, finding: Finding, exchange: Exchange) -> Cause:
+    """The cause, with all other layers in which the same two settings meet.
+
+    Those in which something differs at this stage are counted.
+    """
     by_layer: dict[int, tuple[Any, Exchange]] = {}
     for layer, other in _all_exchanges(judge):
         if other.text == exchange.text:
             by_layer.setdefault(id(layer), (layer, other))
     places = list(by_layer.values())
     text = exchange.text
-    if len(places) > 1:
-        text += f" (in {len(places)} layers)"
+    differing = _layers_that_differ(judge, judgement, finding)
+    count = len(differing & set(by_layer))
+    if count > 1:
+        text += f" (in {count} layers)"
 
     def enter(stack: ExitStack) -> None:
         for layer, other in places:
@@ -339,13 +348,37 @@ def _all_exchanges(judge: Judge) -> Iterator[tuple[Any, Exchange]]:
             yield layer, exchange
 
 
+def _layers_that_differ(judge: Judge, judgement: Judgement, finding: Finding) -> set[int]:
+    """The ids of live layers that differ where the finding does: at its stage and step."""
+    ids = set()
+    for each in judgement.different:
+        call = _call_of(judge, each)
+        if call is not None and (each.stage, each.step) == (finding.stage, finding.step):
+            ids.add(id(judge.layer_of(call)))
+    return ids
+
+
 def _removes(judge: Judge, finding: Finding, layer: Any, exchange: Exchange) -> bool:
-    """True if the finding is gone under the exchange; one that fails on this layer is no cause."""
+    """True if the finding is gone under the exchange.
+
+    One that does not fit the layer's shapes, or changes which calls are made, is no cause. Any
+    other failure inside the model is raised as UserError.
+    """
     try:
         with applied(layer, exchange):
             return _gone(judge, finding)
-    except Exception:
+    except UserError as error:
+        if _is_about_shapes(error.__cause__):
+            return False
+        raise
+    except PairError:
         return False
+
+
+def _is_about_shapes(error: BaseException | None) -> bool:
+    """True for what PyTorch, Keras and TensorFlow raise where shapes or sizes do not fit."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"ValueError", "RuntimeError", "OpError"})
 
 
 def _call_of(judge: Judge, finding: Finding) -> Call | None:
@@ -437,8 +470,9 @@ def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause
             "lstm-two-biases",
         )
     rates = judge.rates.get(finding.step, (None, None))
-    made = judge.make_stepper()
-    if finding.step > 1 and None not in rates and rates[0] != rates[1]:
+    made = (judge.replaced_stepper or judge.make_stepper)()
+    scheduled = made is not None and getattr(made, "schedule", None) is not None
+    if finding.step > 1 and None not in rates and rates[0] != rates[1] and not scheduled:
         text = f"the learning rate of step {finding.step} is {rates[1]} in Keras and {rates[0]}"
         return Cause(f"{text} in PyTorch: their schedules differ", finding)
     mine = made.claimed() if made else None
@@ -479,11 +513,14 @@ def _rules_between(
     if mine.clipping != theirs.clipping:
         of_a, of_b = (words.of_clipping(each.clipping) for each in (theirs, mine))
         text = f"clipping is {in_words(of_a, of_b)}"
-        yield text, lambda: RuleStepper(mine.rule, theirs.clipping)
+        yield text, lambda: RuleStepper(mine.rule, theirs.clipping, mine.schedule)
+    if mine.schedule != theirs.schedule:
+        text = f"the schedule is {in_words(theirs.schedule, mine.schedule)}"
+        yield text, lambda: RuleStepper(mine.rule, mine.clipping, theirs.schedule)
     advice = words.remedy(*way.sides(theirs.rule, mine.rule))
     if type(mine.rule) is not type(theirs.rule):
         text = f"the rule is {in_words(repr(theirs.rule), repr(mine.rule))}: {advice}"
-        yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
+        yield text, lambda: RuleStepper(theirs.rule, mine.clipping, mine.schedule)
         return
     differing = [name for name in mine.rule.names() if _differs(name, mine.rule, theirs.rule)]
     for name in differing:
@@ -499,7 +536,7 @@ def _rules_between(
             texts.append(f"{name} {words.of_value(k)} / {words.of_value(p)}")
         fields = ", ".join(texts)
         text = f"the optimizers differ in several fields (Keras / PyTorch), {fields}: {advice}"
-        yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
+        yield text, lambda: RuleStepper(theirs.rule, mine.clipping, mine.schedule)
 
 
 def _differs(name: str, mine: Rule, theirs: Rule) -> bool:
@@ -509,4 +546,4 @@ def _differs(name: str, mine: Rule, theirs: Rule) -> bool:
 
 
 def _rule_maker(rule: Any, mine: RuleStepper) -> Callable[[], Stepper]:
-    return lambda: RuleStepper(rule, mine.clipping)
+    return lambda: RuleStepper(rule, mine.clipping, mine.schedule)

@@ -98,7 +98,9 @@ def keras_judge(record: Record, program: Program, links: dict[str, Link]) -> Jud
     return judge
 
 
-def pytorch_judge(record: Record, program: Program, links: dict[str, Link]) -> Judge:
+def pytorch_judge(
+    record: Record, program: Program, links: dict[str, Link], dtype: str = "float64"
+) -> Judge:
     """The live PyTorch side of a program, to be judged against a record of the Keras side."""
     if program.has("convert"):
         raise PairError(
@@ -108,7 +110,7 @@ def pytorch_judge(record: Record, program: Program, links: dict[str, Link]) -> J
     own = program.batch("pytorch") if program.has("batch") else None
     batch = own or batch_of_other(record, None)
     given = Given(own, None, links or _links_of(program))
-    judge = _judge(record, program, pytorch_side(program, batch), given)
+    judge = _judge(record, program, pytorch_side(program, batch, dtype), given)
     if program.has("keras_model") and not record.facts.get("own batch"):
         given.batch = None  # the record has the same batch, in the layout of Keras
     return judge
@@ -166,7 +168,10 @@ def _rule_of_a(record: Record) -> RuleStepper | None:
     clipping = None
     if record.facts["clipping"]:
         clipping = restore(record.facts["clipping"])
-    return RuleStepper(specs.rule(record.facts["rule"]), clipping)
+    schedule = None
+    if record.facts["schedule"]:
+        schedule = restore(record.facts["schedule"])
+    return RuleStepper(specs.rule(record.facts["rule"]), clipping, schedule)
 
 
 @dataclass
@@ -181,34 +186,40 @@ class Options:
 def compare(record: Record, program: Program, options: Options | None = None) -> Comparison:
     """Judge the other side of a program against a record of one side.
 
-    In float64; in float32 if the Keras model cannot run in float64, and then the answer says so.
+    In float64; in float32 if a model cannot run in float64, and then the answer says so.
     PairError if the two cannot be compared.
     """
     options = options or Options()
-    if record.side == "keras":
-        return _compare(pytorch_judge(record, program, options.links), options)
-    try:
-        return _compare_in("float64", record, program, options)
-    except PairError as error:
+    compare_in = {"pytorch": _with_keras_in, "keras": _with_pytorch_in}[record.side]
+    reason = record.facts.get("why float32", "")
+    if not reason:
         try:
-            comparison = _compare_in("float32", record, program, options)
-        except PairError:
-            raise error from error.__cause__
-        comparison.judgement.not_compared.append(
-            "differences of less than 2^-17.5 of a value: the Keras model cannot run in float64 "
-            f"and was judged in float32 ({str(error).partition(chr(10))[0]})"
-        )
-        return comparison
+            return compare_in("float64", record, program, options)
+        except PairError as error:
+            reason, first = str(error), error
+    try:
+        comparison = compare_in("float32", record, program, options)
+    except PairError:
+        if record.facts.get("why float32"):
+            raise
+        raise first from first.__cause__
+    comparison.judgement.not_compared.append(
+        "differences of less than 2^-17.5 of a value: a model cannot run in float64, so the pair "
+        f"was judged in float32 ({reason.partition(chr(10))[0]})"
+    )
+    return comparison
 
 
-def _compare_in(dtype: str, record: Record, program: Program, options: Options) -> Comparison:
-    import keras
+def _with_keras_in(dtype: str, record: Record, program: Program, options: Options) -> Comparison:
+    from .libraries import clear_session, keras_dtype
 
-    from .in_keras import keras_dtype
-
-    keras.backend.clear_session()  # or the names of layers count on
+    clear_session()  # or the names of layers count on
     with keras_dtype(dtype):
         return _compare(keras_judge(record, program, options.links), options)
+
+
+def _with_pytorch_in(dtype: str, record: Record, program: Program, options: Options) -> Comparison:
+    return _compare(pytorch_judge(record, program, options.links, dtype), options)
 
 
 def _compare(judge: Judge, options: Options) -> Comparison:

@@ -22,6 +22,7 @@ from .kinds import Kind
 from .record import Call, Step, shared_uniform
 from .shared import (
     Batch,
+    LeavesDtype,
     MaskLayout,
     PairError,
     Putting,
@@ -450,8 +451,8 @@ class PytorchSide:
         }
         step.after_forward = self.state()
         for call in step.calls:
-            if call.output.dtype != np.float64:
-                raise PairError(
+            if self.dtype == "float64" and call.output.dtype != np.float64:
+                raise LeavesDtype(
                     f"the PyTorch model must run in float64 for the comparison, but {call.name} "
                     f"gives {call.output.dtype}; take explicit casts such as .float() out of it"
                 )

@@ -5,13 +5,14 @@ answers for itself, forward and backward, whatever is wrong elsewhere.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from samestep.migrate.pieces import Link
+from samestep.migrate.state import State
 
 from . import direction
 from .align import Aligner, Alignment, Twin, mask_layout
@@ -456,6 +457,8 @@ class Judge:
         gradients = self.direction.gradients(links, a.gradients, runs.b.before)
         gradients = {name: array for name, array in gradients.items() if name in trained}
         weights = {name: runs.b.before[name] for name in self.side.trained}
+        if runs.number:
+            mover.take_over(self._state_of_a(runs.number, links))
         update = mover.step(weights, gradients)
         rates = self.direction.sides(a.update.rate, mover.rate)
         self.rates[runs.number + 1] = rates
@@ -465,6 +468,29 @@ class Judge:
             if set(self.direction.made_by(link)) & set(gradients)
         }
         runs.update(update, moved, rates[1])
+
+    def _state_of_a(self, number: int, links: dict[str, Link]) -> State:
+        """A's optimizer state before a step, in B's layout: what has the shape of its weight."""
+        before, now = (self.record.steps[n].update for n in (number - 1, number))
+        assert before
+        assert now
+        arrays: dict[str, Arrays] = {}
+        for slot, of_a in before.state.items():
+            usable = {
+                name: link
+                for name, link in links.items()
+                if not link.adds and self._has_state(of_a, self.direction.made_of(link))
+            }
+            names: list[str] = []
+            for link in usable.values():
+                names += self.direction.made_by(link)
+            start = {name: np.zeros(self.shapes[name]) for name in names}
+            arrays[slot] = self.direction.weights(usable, of_a, start)
+        rule = self.stepper_of_a.rule if self.stepper_of_a else None
+        return State(self.record.facts["optimizer"], rule, now.rate, {}, arrays)
+
+    def _has_state(self, arrays: Arrays, names: Sequence[str]) -> bool:
+        return all(name in arrays and arrays[name].shape == self.shapes[name] for name in names)
 
     def free(self) -> list[tuple[float, float]]:
         """PyTorch's and Keras' losses from A's weights, with nothing put in, for each step."""

@@ -2,6 +2,7 @@
 
 import copy
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from .shared import (
     NONE_TRAINED,
     TITLES,
     Batch,
+    LeavesDtype,
     PairError,
     Put,
     refuse_nan,
@@ -25,12 +27,12 @@ from .steppers import Stepper, stepper
 DTYPE = "float64"
 
 
-def pytorch_side(program: Program, batch: Batch) -> Any:
-    """The PyTorch model of a program, in float64."""
+def pytorch_side(program: Program, batch: Batch, dtype: str = DTYPE) -> Any:
+    """The PyTorch model of a program, in a dtype."""
     from .in_pytorch import PytorchSide
 
     loss, _ = program.loss("pytorch", batch.targets)
-    return PytorchSide(program.model("pytorch"), loss, DTYPE)
+    return PytorchSide(program.model("pytorch"), loss, dtype)
 
 
 def keras_side(program: Program, targets: Any) -> Any:
@@ -55,11 +57,23 @@ def _in_dtype(loss: Any, dtype: str) -> Any:
 
 
 def record_pytorch(program: Program, steps: int) -> Record:
-    """Run the PyTorch side for some steps, and note what is needed to judge the other side."""
+    """Run the PyTorch side for some steps, and note what is needed to judge the other side.
+
+    In float64; in float32 if the model leaves float64, and then the record says so.
+    """
+    try:
+        return _record_pytorch(program, steps, DTYPE)
+    except LeavesDtype as error:
+        record = _record_pytorch(program, steps, "float32")
+        record.facts["why float32"] = str(error)
+        return record
+
+
+def _record_pytorch(program: Program, steps: int, dtype: str) -> Record:
     import torch
 
     batch = program.batch("pytorch")
-    side = pytorch_side(program, batch)
+    side = pytorch_side(program, batch, dtype)
     record = _record(program, side, batch, steps)
     record.facts["torch"] = torch.__version__
     record.facts["parameters"] = sum(parameter.numel() for parameter in side.model.parameters())
@@ -73,9 +87,9 @@ def record_keras(program: Program, steps: int) -> Record:
     """
     import keras
 
-    from .in_keras import keras_dtype
+    from .libraries import clear_session, keras_dtype
 
-    keras.backend.clear_session()  # or the names of layers count on
+    clear_session()  # or the names of layers count on
     with keras_dtype(DTYPE):
         batch = program.batch("keras")
         side = keras_side(program, batch.targets)
@@ -93,7 +107,7 @@ def _record(program: Program, side: Any, batch: Batch, steps: int) -> Record:
     if not side.trained:
         raise PairError(NONE_TRAINED[side.name])
     mover = stepper(side, program.optimizer(side.name), program.of_side(side.name, "clip"))
-    record = Record(side.name, DTYPE, batch.inputs, batch.targets, batch.weights)
+    record = Record(side.name, side.dtype, batch.inputs, batch.targets, batch.weights)
     record.trained = side.trained
     follows = mover.claimed() if mover else None
     record.facts = {
@@ -103,6 +117,7 @@ def _record(program: Program, side: Any, batch: Batch, steps: int) -> Record:
         "optimizer": mover.title if mover else "",
         "rule": repr(follows.rule) if follows else "",
         "clipping": follows.clipping.to_dict() if follows and follows.clipping else None,
+        "schedule": follows.schedule.to_dict() if follows and follows.schedule else None,
         "own batch": program.has_own_batch(side.name),
     }
     for number in range(steps if mover else 1):
@@ -136,43 +151,52 @@ def _after(step: Step) -> dict[str, np.ndarray]:
 def _note_responses(side: Any, batch: Batch, step: Step, number: int) -> None:
     """Run again with weights, outputs and gradients nudged, and note how far each value moves."""
     random = np.random.default_rng(number)
-    side.load({name: limits.nudged(array, random) for name, array in step.before.items()})
+
+    def nudged(array: np.ndarray) -> np.ndarray:
+        return limits.nudged(array, random, side.dtype)
+
+    def moved(before: Any, after: Any) -> float:
+        return limits.moved(before, after, side.dtype)
+
+    side.load({name: nudged(array) for name, array in step.before.items()})
 
     def put(call: Any) -> Put | None:
         plain = require_same_call(TITLES[side.name], call, step.calls)
-        gradient = None if plain.gradient is None else limits.nudged(plain.gradient, random)
-        return Put(limits.nudged(plain.output, random), gradient)
+        gradient = None if plain.gradient is None else nudged(plain.gradient)
+        return Put(nudged(plain.output), gradient)
 
-    inputs = _nudged_tree(batch.inputs, random)
+    inputs = _nudged_tree(batch.inputs, nudged)
     again: Step = side.run(batch._replace(inputs=inputs), put, number)
     side.load(step.before)
     require_same_count(TITLES[side.name], again.calls, step.calls)
-    for plain, moved in zip(step.calls, again.calls, strict=True):
-        plain.output_response = limits.moved(plain.output, moved.output)
-        plain.gradient_response = limits.moved(plain.gradient, moved.gradient)
+    for plain, after in zip(step.calls, again.calls, strict=True):
+        plain.output_response = moved(plain.output, after.output)
+        plain.gradient_response = moved(plain.gradient, after.gradient)
     step.responses = {
-        "loss": abs(step.loss - again.loss),
-        "outputs": _moved_each(step.outputs, again.outputs),
-        "output gradients": _moved_each(step.output_gradients, again.output_gradients),
-        "gradients": _moved_by_name(step.gradients, again.gradients),
-        "after forward": _moved_by_name(step.after_forward, again.after_forward),
+        "loss": moved(np.array(step.loss), np.array(again.loss)),
+        "outputs": _moved_each(moved, step.outputs, again.outputs),
+        "output gradients": _moved_each(moved, step.output_gradients, again.output_gradients),
+        "gradients": _moved_by_name(moved, step.gradients, again.gradients),
+        "after forward": _moved_by_name(moved, step.after_forward, again.after_forward),
     }
 
 
-def _nudged_tree(tree: Any, random: np.random.Generator) -> Any:
+def _nudged_tree(tree: Any, nudged: Callable[[np.ndarray], np.ndarray]) -> Any:
     if isinstance(tree, dict):
-        return {key: _nudged_tree(each, random) for key, each in tree.items()}
+        return {key: _nudged_tree(each, nudged) for key, each in tree.items()}
     if isinstance(tree, list):
-        return [_nudged_tree(each, random) for each in tree]
+        return [_nudged_tree(each, nudged) for each in tree]
     if tree is None:
         return None
-    wide = tree.astype(np.float64) if tree.dtype.kind == "f" else tree
-    return limits.nudged(wide, random)
+    return nudged(tree.astype(np.float64) if tree.dtype.kind == "f" else tree)
 
 
-def _moved_each(before: list[Any], after: list[Any]) -> list[float]:
-    return [limits.moved(*pair) for pair in zip(before, after, strict=True)]
+Moved = Callable[[Any, Any], float]
 
 
-def _moved_by_name(before: dict[str, Any], after: dict[str, Any]) -> dict[str, float]:
-    return {name: limits.moved(array, after.get(name)) for name, array in before.items()}
+def _moved_each(moved: Moved, before: list[Any], after: list[Any]) -> list[float]:
+    return [moved(*pair) for pair in zip(before, after, strict=True)]
+
+
+def _moved_by_name(moved: Moved, before: dict[str, Any], after: dict[str, Any]) -> dict[str, float]:
+    return {name: moved(array, after.get(name)) for name, array in before.items()}

@@ -29,6 +29,10 @@ def require_tensorflow(keras: Any) -> None:
         )
 
 
+class LeavesDtype(PairError):
+    """A model computes in another dtype than float64, to which it was set."""
+
+
 class UserError(PairError):
     """The user's own code failed; ``__cause__`` is its exception."""
 

@@ -162,9 +162,16 @@ class Runs:
                 finding.call = twin.b.index
 
     def _response(self, link: Link, what: str) -> float:
-        """The largest response of A's arrays that a link is made of."""
+        """The largest response of A's arrays that a link is made of.
+
+        Parts of one packed parameter of PyTorch share it: the gradient of a key's bias is 0.
+        """
         responses = self.a.responses[what]
-        return max(responses.get(name, 0.0) for name in self.direction.made_of(link))
+        links = [each for each in self.judge.links.values() if _share(each, link)]
+        names: list[str] = []
+        for each in links:
+            names += self.direction.made_of(each)
+        return max(responses.get(name, 0.0) for name in names)
 
     def parameter_gradients(self) -> None:
         """The gradient of each variable."""
@@ -215,12 +222,23 @@ class Runs:
                 continue
             values = link.carry(p), k[name]
             names = (f"{slot} of {names_of(link)}", f"{slot} of {name}")
-            finding = add.compare(names, values)
+            response = self._response_of_state(slot, link)
+            finding = add.compare(names, values, response)
             if finding and finding.verdict is Verdict.DIFFERENT and rate and _fits(values):
-                scaled = limits.measure(values[0] * rate, values[1], 0.0, add.dtype)
+                scaled = limits.measure(values[0] * rate, values[1], response * rate, add.dtype)
                 if scaled.verdict is not Verdict.DIFFERENT:
                     finding.distance, finding.limit, finding.roundings, finding.verdict = scaled
                     finding.note = "Keras stores it multiplied by the learning rate"
+
+    def _response_of_state(self, slot: str, link: Link) -> float:
+        """How far a state moves at most if the one before it is nudged: both may cancel."""
+        if not self.number:
+            return 0.0
+        update = self.judge.record.steps[self.number - 1].update
+        before = update.state.get(slot, {}) if update else {}
+        arrays = [before[name] for name in self.direction.made_of(link) if name in before]
+        sizes = [float(np.max(np.abs(array), initial=0)) for array in arrays]
+        return limits.NUDGE * max(sizes, default=0.0)
 
     def buffers(self) -> None:
         """Buffers after the forward pass, such as moving averages."""
@@ -236,6 +254,11 @@ class Runs:
             if finding:
                 finding.note = finding.note or note
 
+    def _is_fused(self, variable: str) -> bool:
+        """True for the fused BatchNorm of Keras 2, which stores the unbiased variance, too."""
+        calls = [c for c in self.in_keras.calls if variable in c.parameters.values()]
+        return any(call.settings.get("fused") for call in calls)
+
     def _expected_buffer(self, link: Link) -> tuple[np.ndarray, str]:
         """What Keras must have: PyTorch's, but for the variance that Keras stores biased."""
         p = self.in_pytorch
@@ -246,7 +269,7 @@ class Runs:
         if not calls or np.array_equal(after, before):
             return after, ""
         momentum = calls[0].settings.get("momentum")
-        if momentum is None:
+        if momentum is None or self._is_fused(link.variable):
             return after, ""
         of_pytorch = of_keras = before
         for call in calls:  # each moves the average on
@@ -270,6 +293,10 @@ def same_input(a: Call, b: Call) -> bool:
     of_b = [digest(array) for array in b.inputs]
     of_a = [digest(array) for array in a.inputs]
     return all(any(is_close(x, y) for y in of_b) for x in of_a)
+
+
+def _share(first: Link, second: Link) -> bool:
+    return bool(set(first.parameters) & set(second.parameters))
 
 
 def names_of(link: Link) -> str:

@@ -71,7 +71,7 @@ def _in_keras(options: argparse.Namespace) -> Record:
         import keras
 
     shared.require_tensorflow(keras)
-    from .in_keras import keras_dtype
+    from .libraries import keras_dtype
 
     with keras_dtype(recording.DTYPE):
         own = program.read(options.file)

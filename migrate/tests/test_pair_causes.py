@@ -171,3 +171,35 @@ def test_softmax_twice_is_named_with_its_side_and_the_rest_is_judged() -> None:
         softmax, rate = (cause["text"] for cause in comparison.causes)
         assert softmax.startswith(f"{side} applies softmax twice")
         assert rate == "lr is 0.2 in Keras and 0.1 in PyTorch"
+
+
+def accumulators(in_keras: float) -> Any:
+    """Adagrad with another start of its sum in Keras: a fault before the first step."""
+    return (
+        lambda params: torch.optim.Adagrad(params, 0.01, initial_accumulator_value=0.5),
+        lambda: keras.optimizers.Adagrad(0.01, in_keras, epsilon=1e-10),
+    )
+
+
+def test_each_step_starts_from_the_state_of_the_reference() -> None:
+    """So a wrong start of the state is a finding of the first step alone."""
+    small = {"torch_model": lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 10)),
+             "keras_model": lambda: keras.Sequential([layers.Flatten(), layers.Dense(10)]),
+             }  # fmt: skip
+    wrong = answer(False, optimizers=accumulators(0.25), **small).judgement
+    assert {(each.stage, each.step) for each in wrong.different} == {
+        ("weights after", 1),
+        ("optimizer state", 1),
+    }
+    assert answer(False, optimizers=accumulators(0.5), **small).same
+
+
+def test_momentum_of_steps_goes_on_from_momentum_of_gradients() -> None:
+    """Keras' SGD stores it multiplied by the learning rate; three steps are the same."""
+    both = (
+        lambda params: torch.optim.SGD(params, 0.1, momentum=0.9),
+        lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+    )
+    comparison = answer(False, optimizers=both)
+    stages = {each.stage for each in comparison.judgement.different}
+    assert not stages & {"weights after", "optimizer state"}

@@ -207,7 +207,7 @@ def _judged(
 
 def _read(file: str) -> programs.Program:
     """Read the user's file anew, with Keras in the dtype of the comparison."""
-    from samestep.migrate.pair.in_keras import keras_dtype
+    from samestep.migrate.pair.libraries import keras_dtype
     from samestep.migrate.pair.recording import DTYPE
 
     with keras_dtype(DTYPE):
@@ -223,9 +223,11 @@ def needs_torch(file: str) -> bool:
 def require(package: str, extra: str) -> None:
     """ValueError if a package is not installed."""
     if importlib.util.find_spec(package) is None:
+        side = "pytorch" if extra == "pytorch" else "keras"
         raise ValueError(
-            f"samestep pair needs {package}, which is not installed; pip install "
-            f"'samestep[{extra}]', or record each side where it is: samestep record"
+            f"samestep pair needs {package}, which is not installed: pip install "
+            f"'samestep[{extra}]'. Or record that side where it is installed, with samestep record "
+            f"FILE.py --side {side} --out a.npz, and compare here with samestep pair a.npz OTHER.py"
         )
 
 

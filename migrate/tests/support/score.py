@@ -19,7 +19,7 @@ from samestep.parity.tests.support.frameworks import keras, tf, torch
 from samestep.migrate.pair import layouts
 from samestep.migrate.pair.causes import NONE_KNOWN
 from samestep.migrate.pair.compare import Comparison, compare, keras_judge
-from samestep.migrate.pair.in_keras import keras_dtype
+from samestep.migrate.pair.libraries import keras_dtype
 from samestep.migrate.pair.limits import Verdict
 from samestep.migrate.pair.program import Program
 from samestep.migrate.pair.recording import record_pytorch
