@@ -57,6 +57,17 @@ def test_until_same_finds_all_three_causes_of_two_default_layers() -> None:
     assert causes[2].startswith("momentum is 0.99 in Keras and 0.1 in PyTorch")
 
 
+def test_a_second_cause_of_the_optimizer_is_behind_the_first() -> None:
+    """With what to write; clipping is exchanged first, and stays so."""
+    adagrads = "Adagrad(lr=0.001)", "Adagrad(learning_rate=0.001, clipnorm=0.01)"
+    causes = [each["text"] for each in answer(True, optimizers=adagrads).causes]
+    clipping, fields = causes[1:3]
+    assert clipping == (
+        "clipping is each tensor to the norm 0.01 (clipnorm) in Keras and none in PyTorch"
+    )
+    assert "initial_accumulator 0.1 / 0.0: write Adagrad(lr=0.001, initial_acc" in fields
+
+
 def test_without_it_only_the_first_is_named() -> None:
     (cause,) = answer(False, optimizers=ADAMS).causes
     assert cause["convention"] == "batchnorm-defaults"
