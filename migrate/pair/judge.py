@@ -333,8 +333,8 @@ class Judge:
                 return None
             if twin.gradient is None or call.index == self.head_of_b:
                 return Put(value)
-            zeros = np.zeros(call.output.shape)
-            return Put(value, self.direction.put(layout, twin.gradient, zeros))
+            gradient = self.direction.put_gradient(layout, twin.gradient, call.output)
+            return Put(value, gradient)
 
         self.side.output_gradients = self._output_gradients(a)
         self.side.ignores_added_losses = self.take_loss_of_a
@@ -354,7 +354,7 @@ class Judge:
             gradient = a.output_gradients[number]
             if layout is None or gradient is None:
                 return None
-            return self.direction.put(layout, gradient, np.zeros(output.shape))
+            return self.direction.put_gradient(layout, gradient, output)
 
         return gradient_of
 
