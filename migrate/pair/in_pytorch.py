@@ -75,11 +75,17 @@ def kind_of(module: nn.Module) -> Kind | None:
     for base in type(module).__mro__:
         known = kinds.PYTORCH.get(base.__name__)
         if known and base.__module__.startswith("torch.nn."):
-            does_more = known.kind == "embedding" and type(module).forward is not base.forward
+            does_more = known.kind == "embedding" and _forward_of(type(module)) is not _forward_of(
+                base
+            )
             return None if does_more else known
     if isinstance(module, nn.RNNBase) or any(True for _ in module.children()):
         return None
     return Kind(kinds.UNKNOWN, type(module).__name__)
+
+
+def _forward_of(kind: Any) -> Any:
+    return kind.forward
 
 
 class Recorder(TorchFunctionMode):

@@ -201,10 +201,10 @@ def test_momentum_of_steps_goes_on_from_momentum_of_gradients() -> None:
     assert not stages & {"weights after", "optimizer state"}
 
 
-class Positions(nn.Module):
+class Positions(torch.nn.Module):
     """Embedded tokens, scaled inside the layer, and positions for each sample."""
 
-    class Scaled(nn.Embedding):
+    class Scaled(torch.nn.Embedding):
         """An embedding that does more than its class."""
 
         def forward(self, ids: Any) -> Any:

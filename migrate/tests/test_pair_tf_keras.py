@@ -62,7 +62,7 @@ class KerasBlock(tf_keras.Model):
         return self.last(self.first(self.rnn(self.norm(x + self.attention(x, x)))))
 
 
-class TorchBlock(nn.Module):
+class TorchBlock(torch.nn.Module):
     """The same in PyTorch."""
 
     def __init__(self) -> None:
