@@ -60,6 +60,7 @@ class Comparison:
                 for link in self.links.values()
             ],
             "not_compared": self.judgement.not_compared,
+            "notes": self.judgement.notes,
             "free": [{"pytorch": a, "keras": b} for a, b in self.free],
             "facts": self.facts,
         }

@@ -39,6 +39,10 @@ class FromPytorch:
         """A's value in B's layout; ``own`` is B's array, which gives the shape."""
         return layout.carry(value)
 
+    def put_gradient(self, layout: Layout, gradient: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """A's gradient in B's layout, for an output of B of the shape of ``own``."""
+        return layout.carry_gradient(gradient)
+
     def weights(self, links: Mapping[str, Link], of_a: Arrays, start: Arrays) -> Arrays:
         """B's arrays made of A's by the links; those without a link are those of ``start``."""
         return {**start, **{name: link.carry(of_a) for name, link in links.items()}}
@@ -83,7 +87,13 @@ class FromKeras(FromPytorch):
             return value
         made = np.array(own, value.dtype)
         made.reshape(-1)[places] = value
+        if layout.adds:
+            made[...] = value
         return made
+
+    def put_gradient(self, layout: Layout, gradient: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """Of equal copies, the first has the gradient."""
+        return FromKeras.put(self, layout._replace(adds=False), gradient, np.zeros(own.shape))
 
     def weights(self, links: Mapping[str, Link], of_a: Arrays, start: Arrays) -> Arrays:
         """Of a sum, the first part has the value, and the others are 0."""

@@ -53,10 +53,15 @@ class Finding:
 
 @dataclass
 class Judgement:
-    """Everything that was compared, and what could not be."""
+    """Everything that was compared, and what could not be.
+
+    ``notes`` are differences that are no fault: layers that differ while the step does not, and
+    what no setting changes.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     dtype: str = "float64"
     reference: str = "pytorch"
 

@@ -314,7 +314,7 @@ class _Recorder:
         if layer.use_bias:
             axes = [1] * z.shape.rank
             axes[-1 if layer.data_format == "channels_last" else 1] = -1
-            z = z + tf.reshape(layer.bias.value, axes)
+            z = z + tf.reshape(self.side.library.tensor_of(layer.bias), axes)
         z = self.end(call, z)
         return self.activation(layer, layer.activation, z) if _has_activation(layer) else z
 
@@ -497,6 +497,8 @@ def refuse_random(model: Any, library: Library | None = None) -> None:
         kind = type(layer).__name__
         path = library.path_of(layer)
         what = ""
+        if getattr(layer, "rate", None) == 0:
+            continue
         if kind in kinds.RANDOM_KERAS:
             what = f"the layer {path} ({kind})"
         elif kind == "Dropout" and layer.noise_shape:

@@ -68,16 +68,26 @@ class _PutIn(torch.autograd.Function):
 
 
 def kind_of(module: nn.Module) -> Kind | None:
-    """The kind of a module by the nearest class of torch.nn above it; None for a container."""
+    """The kind of a module by the nearest class of torch.nn above it; None for a container.
+
+    An embedding with a ``forward`` of its own, such as a scaled one, is looked into.
+    """
     if isinstance(module, nn.modules.dropout._DropoutNd) and module.p == 0:
         return Kind("identity")
     for base in type(module).__mro__:
         known = kinds.PYTORCH.get(base.__name__)
         if known and base.__module__.startswith("torch.nn."):
-            return known
+            does_more = known.kind == "embedding" and _forward_of(type(module)) is not _forward_of(
+                base
+            )
+            return None if does_more else known
     if isinstance(module, nn.RNNBase) or any(True for _ in module.children()):
         return None
     return Kind(kinds.UNKNOWN, type(module).__name__)
+
+
+def _forward_of(kind: Any) -> Any:
+    return kind.forward
 
 
 class Recorder(TorchFunctionMode):

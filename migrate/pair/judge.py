@@ -338,8 +338,8 @@ class Judge:
                 return None
             if twin.gradient is None or call.index == self.head_of_b:
                 return Put(value)
-            zeros = np.zeros(call.output.shape)
-            return Put(value, self.direction.put(layout, twin.gradient, zeros))
+            gradient = self.direction.put_gradient(layout, twin.gradient, call.output)
+            return Put(value, gradient)
 
         self.side.output_gradients = self._output_gradients(a)
         self.side.ignores_added_losses = self.take_loss_of_a
@@ -359,7 +359,7 @@ class Judge:
             gradient = a.output_gradients[number]
             if layout is None or gradient is None:
                 return None
-            return self.direction.put(layout, gradient, np.zeros(output.shape))
+            return self.direction.put_gradient(layout, gradient, output)
 
         return gradient_of
 
@@ -414,8 +414,8 @@ class Judge:
         for finding in own:
             judgement.findings.remove(finding)
             note = f"{finding.place}: it differs by itself, but the step as a whole is the same"
-            if note not in judgement.not_compared:
-                judgement.not_compared.append(note)
+            if note not in judgement.notes:
+                judgement.notes.append(note)
 
     def layer_of(self, call: Call) -> Any:
         """The live layer of a call of B; None for an operation that is none."""

@@ -49,7 +49,8 @@ class Program:
         with users_code(f"{name}()"):
             model = factory() if _is_factory(factory) else _copied(factory, side)
         kind = {"pytorch": "torch.nn.Module", "keras": "keras.Model"}[side]
-        fits = hasattr(model, "named_parameters" if side == "pytorch" else "trainable_variables")
+        known = "named_parameters" if side == "pytorch" else "trainable_variables"
+        fits = hasattr(type(model), known)  # of the class: a model of tf_keras may not be built yet
         if not fits:
             got = type(model)
             raise PairError(

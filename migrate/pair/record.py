@@ -68,7 +68,6 @@ class Step:
 
     calls: list[Call] = field(default_factory=list)
     structure: str = ""
-    output_names: list[str] = field(default_factory=list)
     outputs: list[np.ndarray] = field(default_factory=list)
     output_gradients: list[np.ndarray | None] = field(default_factory=list)
     loss: float = 0.0
@@ -78,6 +77,7 @@ class Step:
     after_forward: Arrays = field(default_factory=dict)
     responses: dict[str, Any] = field(default_factory=dict)
     update: Update | None = None
+    output_names: list[str] = field(default_factory=list)
 
 
 @dataclass

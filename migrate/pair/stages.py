@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 BIASED = (
-    "that PyTorch keeps n / (n - 1) times the variance of a batch of n, and Keras the variance "
-    "itself: no setting changes it"
+    "PyTorch's normalization keeps n / (n - 1) times the variance of a batch of n, and Keras' the "
+    "variance itself; no setting changes it, so it is no difference here"
 )
 
 
@@ -140,7 +140,7 @@ class Runs:
             if way is None:
                 continue
             of_p = self.in_pytorch.output_gradients[number]
-            gradients = None if of_p is None else way.carry(of_p)
+            gradients = None if of_p is None else way.carry_gradient(of_p)
             response = self.a.responses["output gradients"][number]
             of_k = self.in_keras.output_gradients[number]
             add.compare((name, name), (gradients, of_k), response)
@@ -149,17 +149,41 @@ class Runs:
         """The gradient that arrives at each layer's output, from the last layer to the first."""
         add = self.adder("backward")
         judge = self.judge
+        beyond = self._responses_beyond()
         for twin in reversed(list(judge.twins(self.a, self.b))):
             if twin.b.index == judge.head_of_b or (
                 judge.take_loss_of_a and judge.has_head and twin.a.index == judge.logits
             ):  # none of A's gradients is put in at the head, so B's loss still acts there
                 continue
             p, k = twin.in_pytorch, twin.in_keras
-            gradient = None if p.gradient is None else twin.layout.carry(p.gradient)
-            response = twin.a.gradient_response
+            gradient = None if p.gradient is None else twin.layout.carry_gradient(p.gradient)
+            response = max(twin.a.gradient_response, beyond.get(twin.a.index, 0.0))
             finding = add.compare((p.name, k.name), (gradient, k.gradient), response)
             if finding:
                 finding.call = twin.b.index
+
+    def _responses_beyond(self) -> dict[int, float]:
+        """The largest gradient response of calls without twin that use a call of A, by its index.
+
+        B goes through them without A's gradient, so what cancels there is not B's to answer for.
+        """
+        lost = self._calls_without_twin()
+        users: dict[bytes, list[Call]] = {}
+        for call in lost:
+            for array in call.inputs:
+                users.setdefault(_key(array), []).append(call)
+        beyond: dict[int, float] = {}
+        for call in reversed(self.a.calls if lost else []):
+            of_users = [
+                max(user.gradient_response, beyond.get(user.index, 0.0))
+                for user in users.get(_key(call.output), [])
+            ]
+            beyond[call.index] = max(of_users, default=0.0)
+        return beyond
+
+    def _calls_without_twin(self) -> list[Call]:
+        known = set(self.judge.twins_of_b().values())
+        return [call for call in self.a.calls if call.index not in known]
 
     def _response(self, link: Link, what: str) -> float:
         """The largest response of A's arrays that a link is made of.
@@ -282,8 +306,8 @@ class Runs:
             of_pytorch = (1 - momentum) * of_pytorch + momentum * variance * count / (count - 1)
         if not is_close(of_pytorch, after):  # not what this batch has made
             return after, ""
-        if BIASED not in self.judgement.not_compared:
-            self.judgement.not_compared.append(BIASED)
+        if BIASED not in self.judgement.notes:
+            self.judgement.notes.append(BIASED)
         note = "Keras stores the biased variance, PyTorch n / (n - 1) times as much"
         return after + of_keras - of_pytorch, note
 
@@ -293,6 +317,11 @@ def same_input(a: Call, b: Call) -> bool:
     of_b = [digest(array) for array in b.inputs]
     of_a = [digest(array) for array in a.inputs]
     return all(any(is_close(x, y) for y in of_b) for x in of_a)
+
+
+def _key(array: np.ndarray) -> bytes:
+    """Equal for arrays of the same values in any order and layout."""
+    return digest(array).tobytes()
 
 
 def _share(first: Link, second: Link) -> bool:

@@ -27,6 +27,8 @@ def lines(comparison: Comparison) -> Iterator[str]:
     yield from _verdict_lines(comparison)
     for cause in plain["causes"]:
         yield from _cause_lines(cause)
+    for text in plain["notes"]:
+        yield f"note: {text}"
     for text in plain["not_compared"]:
         yield f"not compared: {text}"
     for number, (a, b) in enumerate(comparison.free, 1):

@@ -181,7 +181,9 @@ def test_softmax_twice_is_named_with_its_side_and_the_rest_is_judged() -> None:
         )
         softmax, rate = (cause["text"] for cause in comparison.causes)
         assert softmax.startswith(f"{side} applies softmax twice")
-        assert rate == "lr is 0.2 in Keras and 0.1 in PyTorch"
+        assert rate.startswith(
+            "lr is 0.2 in Keras and 0.1 in PyTorch: write SGD(lr=0.2) in PyTorch"
+        )
 
 
 def accumulators(in_keras: float) -> Any:
@@ -214,3 +216,46 @@ def test_momentum_of_steps_goes_on_from_momentum_of_gradients() -> None:
     comparison = answer(False, optimizers=both)
     stages = {each.stage for each in comparison.judgement.different}
     assert not stages & {"weights after", "optimizer state"}
+
+
+class Positions(torch.nn.Module):
+    """Embedded tokens, scaled inside the layer, and positions for each sample."""
+
+    class Scaled(torch.nn.Embedding):
+        """An embedding that does more than its class."""
+
+        def forward(self, ids: Any) -> Any:
+            return super().forward(ids) * 2.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens, self.places = self.Scaled(9, 8), nn.Embedding(5, 8)
+        self.norm = nn.LayerNorm(8, eps=1e-3)
+
+    def forward(self, ids: Any) -> Any:
+        return self.norm(self.tokens(ids) + self.places(torch.arange(5).expand(len(ids), 5)))
+
+
+class KerasPositions(keras.Model):
+    """The same with positions that are embedded once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens, self.places = layers.Embedding(9, 8), layers.Embedding(5, 8)
+        self.norm = layers.LayerNormalization()
+
+    def call(self, ids: Any) -> Any:
+        return self.norm(self.tokens(ids) * 2.0 + self.places(keras.ops.arange(5)))
+
+
+def test_parts_of_unlike_size_are_no_difference() -> None:
+    """Nor is a gradient that cancels: the mean square of what LayerNorm gives hardly moves."""
+    random = np.random.default_rng(0)
+    ids = random.integers(0, 9, (6, 5)), np.zeros(1, np.float32)
+    losses = (lambda y, t: (y**2).mean(), lambda t, y: keras.ops.mean(y**2))
+    changes = {"torch_model": Positions, "keras_model": KerasPositions, "batch": lambda: ids}
+    comparison = answer(False, loss=losses, **changes)
+    assert [each.place for each in comparison.judgement.different] == []
+    assert comparison.judgement.not_compared == [
+        "clip, weights after, optimizer state: there is no `optimizers`"
+    ]

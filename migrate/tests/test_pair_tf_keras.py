@@ -19,7 +19,9 @@ from samestep.migrate.pair.recording import record_keras, record_pytorch
 from samestep.migrate.tests.support import families as f
 from samestep.parity.tests.support.require import require
 
-tf_keras = require("tf_keras")
+require("tf_keras")
+import tf_keras  # noqa: E402
+
 layers, nn = tf_keras.layers, torch.nn
 RECORDS = {"pytorch": record_pytorch, "keras": record_keras}
 
@@ -45,7 +47,7 @@ def keras_cnn(epsilon: float = 1e-3, dtype: str | None = None) -> Any:
     ])  # fmt: skip
 
 
-class KerasBlock(tf_keras.Model):  # type: ignore[misc]
+class KerasBlock(tf_keras.Model):
     """Attention, LayerNorm and an LSTM in a subclassed model, with two layers of one name."""
 
     def __init__(self) -> None:
@@ -60,7 +62,7 @@ class KerasBlock(tf_keras.Model):  # type: ignore[misc]
         return self.last(self.first(self.rnn(self.norm(x + self.attention(x, x)))))
 
 
-class TorchBlock(nn.Module):
+class TorchBlock(torch.nn.Module):
     """The same in PyTorch."""
 
     def __init__(self) -> None:
