@@ -172,6 +172,11 @@ class Link:
         """True if parameters are added: then state and single parameters cannot be carried."""
         return any(isinstance(piece, Sum) for piece in self.pieces)
 
+    @property
+    def takes_a_part(self) -> bool:
+        """True if only a part of a parameter is taken."""
+        return any(isinstance(piece, Take) for piece in self.pieces)
+
     def carry_gradient(self, gradients: Arrays) -> np.ndarray | None:
         """The variable's gradient; of a sum it is that of any part. None if there is none."""
         if not self.adds:

@@ -2,12 +2,13 @@
 
 import html
 import json
+import os
 import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report_checkout import MISTAKE, samestep
+from report_checkout import MISTAKE, ROOT, samestep
 
 pytest.importorskip("typer", reason="the command line is the extra 'report'")
 pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -106,6 +107,37 @@ def test_a_file_that_needs_both_frameworks_gets_both(tmp_path: Path) -> None:
     assert "SAME training step" in ended.stdout
 
 
+OF_BATCH = IN_PYTORCH[IN_PYTORCH.index("def batch") : IN_PYTORCH.index("optimizer =")]
+
+
+def test_a_record_of_keras_is_the_reference(tmp_path: Path) -> None:
+    """PyTorch's file imports no Keras; its own batch is compared."""
+    first, second = files(tmp_path, "tanh")
+    text = (tmp_path / second).read_text()
+    (tmp_path / second).write_text(f"import numpy as np\n{text}\n{OF_BATCH}")
+    ended = samestep("record", second, "--side", "keras", "--out", "b.npz", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    ended = samestep("pair", "b.npz", first, "--json", cwd=tmp_path)
+    assert ended.returncode == 1, ended.stderr
+    answer = json.loads(ended.stdout)
+    assert answer["facts"]["reference"] == "keras"
+    assert answer["first"]["stage"] == "forward"
+    assert (answer["first"]["a"], answer["first"]["b"]) == ("net/dense.activation", "layers.1")
+    assert "tanh in Keras and relu in PyTorch" in answer["causes"][0]["text"]
+    wrong = samestep("pair", "b.npz", first, "--reference", "pytorch", cwd=tmp_path)
+    assert "--reference must be the side of the record, which is keras" in mistake(wrong)
+
+
+@pytest.mark.parametrize(("activation", "code"), [("relu", 0), ("tanh", 1)])
+def test_keras_can_be_the_reference(tmp_path: Path, activation: str, code: int) -> None:
+    text = IN_PYTORCH + IN_KERAS.format(activation=activation).replace("Net", "KerasNet")
+    files(tmp_path)
+    (tmp_path / "both.py").write_text(text)
+    ended = samestep("pair", "both.py", "--reference", "keras", "--steps", "2", cwd=tmp_path)
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    assert ("SAME training step" if code == 0 else "DIFFERENT: forward") in ended.stdout
+
+
 def mistake(ended: Any) -> str:
     assert ended.returncode == MISTAKE, ended.stdout + ended.stderr
     return str(ended.stderr)
@@ -122,6 +154,27 @@ def test_mistakes_end_with_two(tmp_path: Path) -> None:
     assert "no_such.py must be a Python file" in mistake(samestep("pair", "no_such.py"))
     (tmp_path / "b.npz").write_bytes(b"no record")
     assert "must be judged against a file" in mistake(samestep("pair", "b.npz", cwd=tmp_path))
+
+
+@pytest.mark.parametrize(("missing", "side"), [("torch", "pytorch"), ("keras", "keras")])
+def test_a_missing_framework_can_be_replaced_by_a_record(
+    tmp_path: Path, missing: str, side: str
+) -> None:
+    """The message has the two commands; the record is judged where the framework is missing."""
+    first, second = files(tmp_path)
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
+    env = {"PYTHONPATH": f"{hidden}{os.pathsep}{ROOT}"}
+    text = mistake(samestep("pair", first, second, cwd=tmp_path, env=env))
+    assert f"needs {missing}, which is not installed" in text
+    assert f"samestep record FILE.py --side {side} --out a.npz" in text
+    assert "samestep pair a.npz OTHER.py" in text
+    if side == "pytorch":
+        steps = ("--steps", "1")
+        samestep("record", first, "--out", "a.npz", *steps, cwd=tmp_path)
+        ended = samestep("pair", "a.npz", second, cwd=tmp_path, env=env)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_another_backend_of_keras_is_refused(tmp_path: Path) -> None:

@@ -7,19 +7,33 @@ whatever is wrong before, and the order of layers decides nothing.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from samestep.migrate.pieces import Link
 
-from . import kinds, layouts
+from . import direction, kinds, layouts
 from .layouts import Layout, digest, is_close
 from .links import Shapes, Twins, signature, ways
-from .record import Call, Record, Step, leaves
+from .record import Call, Record, Step
 from .shared import Put
 
 OUTPUT = " output"  # the end of the name of a guess about a layer's output
 NO_TWIN = -1  # the guess that a call of B has no twin
+
+
+class Twin(NamedTuple):
+    """A call of PyTorch and its twin in Keras, which are also a call of A and one of B.
+
+    ``layout`` leads from PyTorch's output to Keras'.
+    """
+
+    in_pytorch: Call
+    in_keras: Call
+    layout: Layout
+    a: Call
+    b: Call
 
 
 @dataclass
@@ -66,19 +80,21 @@ class Aligner:
         load: Callable[[dict[str, np.ndarray]], None],
         hints: Hints,
     ) -> None:
+        self.direction = direction.of_record(record)
         a = self.a = record.steps[0]
         self.shapes = shapes
         self.load = load
         self.hints = hints
         given = {name: self._completed(link) for name, link in hints.given.items()}
         self.alignment = Alignment(links=given)
-        self.images = _images(record)
+        self.images = self.direction.images(record)
         self.digests = [[digest(array) for array in call.inputs] for call in a.calls]
         self.values = _values(a, self.digests)
         self.owners: dict[str, str] = {}  # of B's layer: the layer of A
         self.used: set[int] = set()
         self.flattened: dict[str, Layout] = {}  # of B's layer: the layout of its output
         self.pending: dict[int, int] = {}  # id of B's call that runs: index of A's
+        self.made: dict[str, np.ndarray] = {}  # of B, of A's weights so far
 
     def before(self, b: Call) -> None:
         """Find the twin of a call that is about to run, and copy its weights."""
@@ -90,7 +106,8 @@ class Aligner:
         if not b.parameters or not a.parameters or b.owner in self.owners:
             return
         self.owners[b.owner] = a.owner
-        twins = Twins(a, b, self.shapes, self._rows(a, b))
+        in_pytorch, in_keras = self.direction.sides(a, b)
+        twins = Twins(in_pytorch, in_keras, self.shapes, self._rows(in_pytorch, in_keras))
         twins.columns = self._columns(a, b)
         twins.ways_chosen = self.hints.guess
         self.alignment.guesses |= twins.options()
@@ -116,15 +133,25 @@ class Aligner:
 
     def _fitting(self, links: Mapping[str, Link]) -> dict[str, np.ndarray]:
         """The variables that the links make, where the shapes are right."""
-        values: dict[str, np.ndarray] = {}
-        for name, link in links.items():
-            try:
-                value = link.carry(self.a.before)
-            except ValueError:
-                continue
-            if value.shape == self.shapes[name]:
-                values[name] = value
-        return values
+        fitting = {name: link for name, link in links.items() if self._fits(link)}
+        names: list[str] = []
+        for link in fitting.values():
+            names += self.direction.made_by(link)
+        made = self.direction.weights(fitting, self.a.before, {**self.zeros(names), **self.made})
+        self.made |= {name: made[name] for name in names}
+        return {name: made[name] for name in names}
+
+    def zeros(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Arrays of zeros in the shapes of the parameters of these names."""
+        return {name: np.zeros(self.shapes[name]) for name in names}
+
+    def _fits(self, link: Link) -> bool:
+        """True if the link makes an array of the variable's shape."""
+        try:
+            made = link.carry(self.zeros(link.parameters))
+        except ValueError:
+            return False
+        return made.shape == self.shapes[link.variable]
 
     def _rows(self, a: Call, b: Call) -> np.ndarray | None:
         """Keras' order of the input features of a layer behind a flattened image."""
@@ -162,8 +189,9 @@ class Aligner:
         shapes: dict[tuple[int, ...], None] = {}
         for later, digests in zip(self.a.calls, self.digests, strict=True):
             for array, each in zip(later.inputs, digests, strict=True):
-                if array.ndim > 2 and array.shape[1] > 1 and is_close(each, own):
-                    shapes[array.shape[1:]] = None
+                image = self.direction.image(array.shape)
+                if array.ndim > 2 and image[0] > 1 and is_close(each, own):
+                    shapes[image] = None
         return list(shapes)
 
     def _choose(self, b: Call) -> int:
@@ -201,7 +229,8 @@ class Aligner:
             sizes = [array.size for array in b.inputs]
             return [i for i in same if not sizes or _has_size(calls[i], sizes)]
         taken = set(self.owners.values())
-        same = [i for i in same if calls[i].owner not in taken and calls[i].parameters]
+        same = [i for i in same if calls[i].parameters]
+        same = [i for i in same if calls[i].owner not in taken or calls[i].detail == "reverse"]
         if b.kind == kinds.UNKNOWN or not same:
             return [i for i in free if self._has_same_weights(calls[i], b)]
         return self._of_one_size(same, b) or same
@@ -264,9 +293,10 @@ class Aligner:
             self.alignment.misfits[b.index] = index
             self.alignment.disagreements += 1
             return None
-        value = layout.carry(a.output)
+        value = self.direction.put(layout, a.output, b.output)
         differs = not is_close(b.output, value)
-        if differs and _is_among(digest(b.output), self.values):
+        reordered = is_close(digest(b.output), digest(a.output))
+        if differs and not reordered and _is_among(digest(b.output), self.values):
             # A has these values elsewhere: the two calls are parts of unlike size
             self.used.discard(index)
             self.alignment.proven.discard(index)
@@ -278,17 +308,26 @@ class Aligner:
         self.alignment.disagreements += differs + (index not in self.alignment.proven)
         return Put(value)
 
+    def look_at_outputs(self, of_b: Sequence[np.ndarray]) -> None:
+        """Count outputs of B that are not A's, where there are several: they may be mixed up."""
+        if len(of_b) == 1 or len(of_b) != len(self.a.outputs):
+            return
+        for pair in zip(self.a.outputs, of_b, strict=True):
+            _, equal = self.direction.find(*pair, self.images)
+            self.alignment.disagreements += not equal
+
     def _layout(self, a: Call, b: Call) -> Layout | None:
         if b.owner in self.flattened:
             return self.flattened[b.owner]
         if b.kind in kinds.ELEMENTWISE and a.inputs and b.inputs:
             keeps = a.output.shape == a.inputs[0].shape and b.output.shape == b.inputs[0].shape
-            layout, equal = layouts.find(a.inputs[0], b.inputs[0], self.images)
+            layout, equal = self.direction.find(a.inputs[0], b.inputs[0], self.images)
             if keeps and equal:
                 return layout
-        layout, equal = layouts.find(a.output, b.output, self.images)
+        layout, equal = self.direction.find(a.output, b.output, self.images)
         if layout and not equal and a.kind in kinds.CHANNELS:
-            fitting = layouts.layouts(a.output.shape, b.output.shape, self.images)
+            shapes = self.direction.sides(a.output.shape, b.output.shape)
+            fitting = layouts.layouts(*shapes, self.images)
             channels = [each for each in fitting if each.name.startswith("channels last")]
             return channels[0] if channels else layout
         return layout
@@ -299,8 +338,20 @@ class Aligner:
         if index == NO_TWIN:
             return None
         of_a = self.a.calls[index].inputs[0]
-        layout, _ = layouts.find(of_a, b.inputs[0], self.images)
-        return (of_a.shape, layout.carry) if layout else None
+        return mask_layout(self.direction, (of_a, b.inputs[0]), self.images)
+
+
+def mask_layout(
+    way: direction.Direction,
+    inputs: tuple[np.ndarray, np.ndarray],
+    images: Sequence[tuple[int, ...]],
+) -> tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]] | None:
+    """The shape of A's input of dropout, and the way from there to B's; None if there is none."""
+    of_a, of_b = inputs
+    layout, _ = way.find(of_a, of_b, images)
+    if layout is None:
+        return None
+    return of_a.shape, lambda array: way.put(layout, array, np.zeros(of_b.shape))
 
 
 def _has_size(call: Call, sizes: Sequence[int]) -> bool:
@@ -317,15 +368,3 @@ def _values(a: Step, digests: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray
     for inputs in digests:
         collected += inputs
     return [array for array in collected if array.size]
-
-
-def _images(record: Record) -> list[tuple[int, ...]]:
-    """The shapes (channels, height, ...) that tensors of A have, its batch among them."""
-    shapes: dict[tuple[int, ...], None] = {}
-    arrays = [np.asarray(array) for array in leaves(record.inputs)]
-    for call in record.steps[0].calls:
-        arrays += [call.output, *call.inputs]
-    for array in arrays:
-        if array.ndim > 2:
-            shapes[array.shape[1:]] = None
-    return list(shapes)

@@ -4,7 +4,7 @@ A cause is reported only if the finding is gone once it is exchanged, or if two 
 identified from their numbers. Otherwise the answer is that none of the known causes explains it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,15 +13,20 @@ import numpy as np
 
 from samestep.reference import Rule
 
-from . import named_losses
-from .exchanges import Exchange, applied, exchanges_for
+from . import named_losses, words
+from .batches import batch_of_other
+from .direction import Direction
+from .exchange import Exchange, applied
+from .findings import MOVE_TOGETHER, OTHER_INPUT, Finding, Judgement
+from .judge import Judge
+from .layouts import digest, is_close
 from .limits import Verdict, measure
 from .record import Call, leaves
-from .stages import MOVE_TOGETHER, OTHER_INPUT, Finding, Judge, Judgement
+from .shared import TITLES, Batch, PairError, UserError
 from .steppers import RuleStepper, Stepper
 from .wrong_copies import wrong_copies
 
-NONE_KNOWN = "none that I know"
+NONE_KNOWN = "none known"
 BY_LAYER = ("forward", "backward", "parameter gradients", "buffers after")
 BY_OPTIMIZER = ("clip", "weights after", "optimizer state")
 MOST_CAUSES = 10
@@ -156,20 +161,19 @@ def _of_weights(judge: Judge, judgement: Judgement, finding: Finding) -> Cause |
 def _of_batch(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | None:
     if finding.stage != "batch":
         return None
-    from .stages import batch_of_keras
-
-    expected = batch_of_keras(judge.record, judge.side.model)
     word, _, number = finding.a.partition(" ")
     index = int(number or 0)
-    a = np.asarray(leaves(getattr(expected, word))[index], np.float64)
-    assert judge.given.batch
-    b = np.asarray(leaves(getattr(judge.given.batch, word))[index], np.float64)
-    raw = np.asarray(leaves(getattr(judge.record, word))[index], np.float64)
+
+    def array_of(batch: Batch) -> np.ndarray:
+        return np.asarray(leaves(getattr(batch, word))[index], np.float64)
+
+    of_pytorch, of_keras = judge.batches()
+    a, b, raw = array_of(judge.expected_batch()), array_of(of_keras), array_of(of_pytorch)
     text = _relation(a, b, raw) or NONE_KNOWN
 
     def enter(stack: ExitStack) -> None:
         judge.given.batch = None
-        judge.batch = expected
+        judge.batch = batch_of_other(judge.record, judge.side.model)
 
     return Cause(text, finding, "", [], enter)
 
@@ -214,8 +218,8 @@ def _by_channel(a: np.ndarray, b: np.ndarray) -> str:
 def _of_loss(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | None:
     if finding.stage not in ("loss", "gradient of the output"):
         return None
-    a, b = judge.record.steps[0], judge.last
-    labels_a, labels_b = _labels(judge.record.targets), _labels(judge.batch.targets)
+    a, b = judge.direction.sides(judge.record.steps[0], judge.last)
+    labels_a, labels_b = (_labels(batch.targets) for batch in judge.batches())
     if labels_a is None or labels_b is None or len(a.outputs) != 1 or len(b.outputs) != 1:
         return None
     output_a = a.outputs[0]
@@ -285,38 +289,44 @@ def _of_layer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause | N
         return None
     b = _call_of(judge, finding)
     if b is None:
-        more = judge.without_twin_in_keras_before(len(judge.last.calls))
-        if finding.a == "output" and more and more is judge.last.calls[-1]:
-            text = f"Keras' last layer {more.name} ({more.kind}) has no twin in PyTorch"
-            return Cause(text, finding)
-        return None
-    twins = {**judge.alignment.misfits, **judge.alignment.twin}
+        text = _lost_last(judge) if finding.a == "output" else ""
+        return Cause(text, finding) if text else None
+    twins = judge.twins_of_b()
     if b.index not in twins:
         return None
-    a = judge.record.steps[0].calls[twins[b.index]]
+    calls = judge.direction.sides(judge.record.steps[0].calls[twins[b.index]], b)
     layer = judge.layer_of(b)
     tried: list[str] = []
-    if row := _padding_row(judge, finding, a):
+    if row := _padding_row(judge, finding, calls[0]):
         return Cause(row, finding, "embedding")
     if layer is not None:
-        for exchange in exchanges_for(a, b, layer):
-            if _removes(judge, finding, layer, exchange):
-                return _known_cause(judge, finding, exchange)
-            tried.append(exchange.text.partition(":")[0])
-    text = _without_exchange(judge, finding, (a, b))
+        for exchange in judge.side.known_differences(*calls, layer):
+            failure = ""
+            try:
+                if _removes(judge, finding, layer, exchange):
+                    return _known_cause(judge, judgement, finding, exchange)
+            except UserError as error:
+                failure = f" (could not be tried: {error})"
+            tried.append(exchange.text.partition(":")[0] + failure)
+    text = _without_exchange(judge, finding, calls)
     return Cause(text or NONE_KNOWN, finding, "", [] if text else tried)
 
 
-def _known_cause(judge: Judge, finding: Finding, exchange: Exchange) -> Cause:
-    """The cause, with all other layers in which the same two settings meet."""
+def _known_cause(judge: Judge, judgement: Judgement, finding: Finding, exchange: Exchange) -> Cause:
+    """The cause, with all other layers in which the same two settings meet.
+
+    Those in which something differs at this stage are counted.
+    """
     by_layer: dict[int, tuple[Any, Exchange]] = {}
     for layer, other in _all_exchanges(judge):
         if other.text == exchange.text:
             by_layer.setdefault(id(layer), (layer, other))
     places = list(by_layer.values())
     text = exchange.text
-    if len(places) > 1:
-        text += f" (so it is in {len(places)} layers)"
+    differing = _layers_that_differ(judge, judgement, finding)
+    count = len(differing & set(by_layer))
+    if count > 1:
+        text += f" (in {count} layers)"
 
     def enter(stack: ExitStack) -> None:
         for layer, other in places:
@@ -333,17 +343,42 @@ def _all_exchanges(judge: Judge) -> Iterator[tuple[Any, Exchange]]:
         if layer is None or id(layer) in seen:
             continue
         seen.add(id(layer))
-        for exchange in exchanges_for(judge.record.steps[0].calls[i], judge.last.calls[j], layer):
+        calls = judge.record.steps[0].calls[i], judge.last.calls[j]
+        for exchange in judge.side.known_differences(*judge.direction.sides(*calls), layer):
             yield layer, exchange
 
 
+def _layers_that_differ(judge: Judge, judgement: Judgement, finding: Finding) -> set[int]:
+    """The ids of live layers that differ where the finding does: at its stage and step."""
+    ids = set()
+    for each in judgement.different:
+        call = _call_of(judge, each)
+        if call is not None and (each.stage, each.step) == (finding.stage, finding.step):
+            ids.add(id(judge.layer_of(call)))
+    return ids
+
+
 def _removes(judge: Judge, finding: Finding, layer: Any, exchange: Exchange) -> bool:
-    """True if the finding is gone under the exchange; one that fails on this layer is no cause."""
+    """True if the finding is gone under the exchange.
+
+    One that does not fit the layer's shapes, or changes which calls are made, is no cause. Any
+    other failure inside the model is raised as UserError.
+    """
     try:
         with applied(layer, exchange):
             return _gone(judge, finding)
-    except Exception:
+    except UserError as error:
+        if _is_about_shapes(error.__cause__):
+            return False
+        raise
+    except PairError:
         return False
+
+
+def _is_about_shapes(error: BaseException | None) -> bool:
+    """True for what PyTorch, Keras and TensorFlow raise where shapes or sizes do not fit."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"ValueError", "RuntimeError", "OpError"})
 
 
 def _call_of(judge: Judge, finding: Finding) -> Call | None:
@@ -351,10 +386,35 @@ def _call_of(judge: Judge, finding: Finding) -> Call | None:
     calls = judge.last.calls
     if finding.call is not None and finding.call < len(calls):
         return calls[finding.call]
+    link = judge.links.get(finding.b)
+    names = set(judge.direction.made_by(link)) if link else {finding.b}
     for call in calls:
-        if finding.b in call.parameters.values() and call.index in judge.alignment.twin:
+        if names & set(call.parameters.values()) and call.index in judge.alignment.twin:
             return call
     return None
+
+
+def _lost_last(judge: Judge) -> str:
+    """Whose last layer has no twin, in words."""
+    for side, other in (("keras", "pytorch"), ("pytorch", "keras")):
+        calls = judge.last.calls if side == judge.side.name else judge.record.steps[0].calls
+        lost = judge.lost_before(side, len(calls))
+        theirs = judge.record.steps[0] if side == judge.side.name else judge.last
+        if lost and lost is calls[-1] and _is_given(theirs.outputs, lost.inputs):
+            return f"{TITLES[side]} has {_in_words(lost)} at its end, {TITLES[other]} has not"
+    return ""
+
+
+def _is_given(of_one: Sequence[np.ndarray], of_other: Sequence[np.ndarray]) -> bool:
+    """True if both have an array of the same values, in any order."""
+    digests = [digest(array) for array in of_other]
+    return any(is_close(digest(array), each) for array in of_one for each in digests)
+
+
+def _in_words(call: Call) -> str:
+    """A call by its name, and by what it does where the name does not say it."""
+    detail = call.detail or call.kind
+    return call.name if detail in call.name.lower() else f"{call.name} ({detail})"
 
 
 def _padding_row(judge: Judge, finding: Finding, a: Call) -> str:
@@ -362,8 +422,9 @@ def _padding_row(judge: Judge, finding: Finding, a: Call) -> str:
     row = a.settings.get("padding_idx")
     if finding.stage != "parameter gradients" or a.kind != "embedding" or row is None:
         return ""
-    gradient = judge.links[finding.b].carry_gradient(judge.record.steps[0].gradients)
-    theirs = judge.last.gradients.get(finding.b)
+    in_pytorch, in_keras = judge.direction.sides(judge.record.steps[0], judge.last)
+    gradient = judge.links[finding.b].carry_gradient(in_pytorch.gradients)
+    theirs = in_keras.gradients.get(finding.b)
     if gradient is None or theirs is None:
         return ""
     theirs = theirs.copy()
@@ -383,12 +444,12 @@ def _without_exchange(judge: Judge, finding: Finding, calls: tuple[Call, Call]) 
             "the other side does not"
         )
     if finding.stage == "forward" and finding.kind == OTHER_INPUT:
-        lost = judge.without_twin_before(a)
-        if lost:
-            return f"PyTorch's {lost.name} ({lost.kind}) before it has no twin in Keras"
-        more = judge.without_twin_in_keras_before(b.index)
-        if more:
-            return f"Keras' {more.name} ({more.kind}) before it has no twin in PyTorch"
+        lost = judge.lost_before("pytorch", a.index)
+        if lost and _is_given(b.inputs, lost.inputs):
+            return f"Keras has no {_in_words(lost)} before it, which PyTorch has"
+        more = judge.lost_before("keras", b.index)
+        if more and _is_given(a.inputs, more.inputs):
+            return f"PyTorch has no {_in_words(more)} before it, which Keras has"
         return (
             f"its input is not what {a.name} gets in PyTorch: the order of layers, or something "
             "between them, differs"
@@ -409,8 +470,9 @@ def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause
             "lstm-two-biases",
         )
     rates = judge.rates.get(finding.step, (None, None))
-    made = judge.make_stepper()
-    if finding.step > 1 and None not in rates and rates[0] != rates[1]:
+    made = (judge.replaced_stepper or judge.make_stepper)()
+    scheduled = made is not None and getattr(made, "schedule", None) is not None
+    if finding.step > 1 and None not in rates and rates[0] != rates[1] and not scheduled:
         text = f"the learning rate of step {finding.step} is {rates[1]} in Keras and {rates[0]}"
         return Cause(f"{text} in PyTorch: their schedules differ", finding)
     mine = made.claimed() if made else None
@@ -419,7 +481,7 @@ def _of_optimizer(judge: Judge, judgement: Judgement, finding: Finding) -> Cause
         advice = "give optimizers as calls, such as 'keras:Adam(learning_rate=0.001)'"
         return Cause(NONE_KNOWN, finding, "", [f"{advice}; then their fields are compared"])
     tried = []
-    for text, changed in _rules_between(mine, theirs):
+    for text, changed in _rules_between(mine, theirs, judge.direction):
         before, judge.replaced_stepper = judge.replaced_stepper, changed
         judgement_again = judge.judge()
         judge.replaced_stepper = before
@@ -440,26 +502,41 @@ def _stepping(judge: Judge, make: Callable[[], Stepper]) -> Callable[[ExitStack]
 
 
 def _rules_between(
-    mine: RuleStepper, theirs: RuleStepper
+    mine: RuleStepper, theirs: RuleStepper, way: Direction
 ) -> Iterator[tuple[str, Callable[[], Stepper]]]:
-    """Keras' stepper with one thing taken from PyTorch's, then with all fields of the rule."""
+    """B's stepper with one thing taken from A's, then with all fields of the rule."""
+
+    def in_words(of_a: Any, of_b: Any) -> str:
+        in_pytorch, in_keras = way.sides(of_a, of_b)
+        return f"{in_keras} in Keras and {in_pytorch} in PyTorch"
+
     if mine.clipping != theirs.clipping:
-        text = f"clipping is {mine.clipping} in Keras and {theirs.clipping} in PyTorch"
-        yield text, lambda: RuleStepper(mine.rule, theirs.clipping)
+        of_a, of_b = (words.of_clipping(each.clipping) for each in (theirs, mine))
+        text = f"clipping is {in_words(of_a, of_b)}"
+        yield text, lambda: RuleStepper(mine.rule, theirs.clipping, mine.schedule)
+    if mine.schedule != theirs.schedule:
+        text = f"the schedule is {in_words(theirs.schedule, mine.schedule)}"
+        yield text, lambda: RuleStepper(mine.rule, mine.clipping, theirs.schedule)
+    advice = words.remedy(*way.sides(theirs.rule, mine.rule))
     if type(mine.rule) is not type(theirs.rule):
-        text = f"the rule is {mine.rule!r} in Keras and {theirs.rule!r} in PyTorch"
-        yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
+        text = f"the rule is {in_words(repr(theirs.rule), repr(mine.rule))}: {advice}"
+        yield text, lambda: RuleStepper(theirs.rule, mine.clipping, mine.schedule)
         return
     differing = [name for name in mine.rule.names() if _differs(name, mine.rule, theirs.rule)]
     for name in differing:
         ours = getattr(theirs.rule, name)
         changed = mine.rule.replace(**{name: ours})
-        text = f"{name} is {getattr(mine.rule, name)} in Keras and {ours} in PyTorch"
+        both = in_words(words.of_value(ours), words.of_value(getattr(mine.rule, name)))
+        text = f"{name} is {both}: {advice}"
         yield text, _rule_maker(changed, mine)
     if len(differing) > 1:
-        texts = [f"{n} {getattr(mine.rule, n)} / {getattr(theirs.rule, n)}" for n in differing]
-        text = f"the optimizers differ in several fields (Keras / PyTorch): {', '.join(texts)}"
-        yield text, lambda: RuleStepper(theirs.rule, mine.clipping)
+        texts = []
+        for name in differing:
+            p, k = way.sides(getattr(theirs.rule, name), getattr(mine.rule, name))
+            texts.append(f"{name} {words.of_value(k)} / {words.of_value(p)}")
+        fields = ", ".join(texts)
+        text = f"the optimizers differ in several fields (Keras / PyTorch), {fields}: {advice}"
+        yield text, lambda: RuleStepper(theirs.rule, mine.clipping, mine.schedule)
 
 
 def _differs(name: str, mine: Rule, theirs: Rule) -> bool:
@@ -469,4 +546,4 @@ def _differs(name: str, mine: Rule, theirs: Rule) -> bool:
 
 
 def _rule_maker(rule: Any, mine: RuleStepper) -> Callable[[], Stepper]:
-    return lambda: RuleStepper(rule, mine.clipping)
+    return lambda: RuleStepper(rule, mine.clipping, mine.schedule)

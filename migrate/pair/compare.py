@@ -1,6 +1,5 @@
 """Compare a pair: read the programs, record A, judge B, look for causes."""
 
-import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,16 @@ from samestep.migrate import map as maps
 from samestep.migrate.pieces import Link
 from samestep.reference.parts.part import restore
 
+from . import repro
+from .batches import batch_of_other
+from .causes import explain, explain_all
+from .findings import STAGES, Finding, Judgement
+from .judge import Given, Judge
 from .limits import Verdict
 from .program import Program
 from .record import Arrays, Record
+from .recording import keras_side, pytorch_side
 from .shared import PairError, users_code
-from .stages import STAGES, Finding, Given, Judge, Judgement
 from .steppers import RuleStepper, stepper
 
 
@@ -38,10 +42,12 @@ class Comparison:
         return {
             "same": self.same,
             "verdict": str(self.judgement.verdict),
-            "first": _plain(first) if first else None,
+            "first": self._plain(first) if first else None,
             "stages": {stage: self._of_stage(stage) for stage in STAGES},
             "findings": [
-                _plain(each) for each in self.judgement.findings if each.verdict is not Verdict.SAME
+                self._plain(each)
+                for each in self.judgement.findings
+                if each.verdict is not Verdict.SAME
             ],
             "causes": self.causes,
             "map": [
@@ -54,9 +60,21 @@ class Comparison:
                 for link in self.links.values()
             ],
             "not_compared": self.judgement.not_compared,
+            "notes": self.judgement.notes,
             "free": [{"pytorch": a, "keras": b} for a, b in self.free],
             "facts": self.facts,
         }
+
+    def _plain(self, finding: Finding) -> dict[str, Any]:
+        """A finding as plain values; ``a`` is the place in the reference."""
+        plain = {name: value for name, value in vars(finding).items() if name != "call"}
+        for name in ("distance", "limit", "roundings"):
+            value = float(plain[name])
+            plain[name] = value if value < float("inf") else None
+        plain["verdict"] = str(finding.verdict)
+        if self.judgement.reference == "keras":
+            plain["a"], plain["b"] = finding.b, finding.a
+        return plain
 
     def _of_stage(self, stage: str) -> dict[str, Any]:
         findings = self.judgement.of_stage(stage)
@@ -70,47 +88,42 @@ class Comparison:
         }
 
 
-def _plain(finding: Finding) -> dict[str, Any]:
-    plain = {name: value for name, value in vars(finding).items() if name != "call"}
-    for name in ("distance", "limit", "roundings"):
-        value = float(plain[name])
-        plain[name] = value if value < float("inf") else None
-    plain["verdict"] = str(finding.verdict)
-    return plain
-
-
 def keras_judge(record: Record, program: Program, links: dict[str, Link]) -> Judge:
     """The live Keras side of a program in Keras' global dtype, to be judged against a record."""
-    import keras
-
-    from .in_keras import KerasSide
-
-    loss, _ = program.loss("keras", record.targets)
-    model = program.model("keras")
-    side = KerasSide(model, _in_dtype(loss, keras.config.floatx()))
+    side = keras_side(program, record.targets)
     own = program.batch("keras") if _has_own_batch(program, record) else None
-    given = Given(own, None, links or _links_of(program))
-
-    def make() -> Any:
-        return stepper(side, program.optimizer("keras"), program.of_side("keras", "clip"))
-
-    judge = Judge(record, side, make, given)
-    judge.stepper_of_a = _rule_of_a(record)
+    judge = _judge(record, program, side, Given(own, None, links or _links_of(program)))
     if program.has("convert"):
-        given.converted = _converted(record, program, side)
+        judge.given.converted = _converted(record, program, side)
         side.load(judge.start)
     return judge
 
 
-def _in_dtype(loss: Any, dtype: str) -> Any:
-    """A Keras loss object computes in the dtype in which it was made; the copy has ``dtype``."""
-    if not hasattr(loss, "_dtype_policy"):
-        return loss
-    import keras
+def pytorch_judge(
+    record: Record, program: Program, links: dict[str, Link], dtype: str = "float64"
+) -> Judge:
+    """The live PyTorch side of a program, to be judged against a record of the Keras side."""
+    if program.has("convert"):
+        raise PairError(
+            "convert() makes Keras' weights of PyTorch's, so it is judged with PyTorch as the "
+            "reference: leave --reference keras out, or convert() out of the file"
+        )
+    own = program.batch("pytorch") if program.has("batch") else None
+    batch = own or batch_of_other(record, None)
+    given = Given(own, None, links or _links_of(program))
+    judge = _judge(record, program, pytorch_side(program, batch, dtype), given)
+    if program.has("keras_model") and not record.facts.get("own batch"):
+        given.batch = None  # the record has the same batch, in the layout of Keras
+    return judge
 
-    changed = copy.copy(loss)
-    changed._dtype_policy = keras.dtype_policies.get(dtype)
-    return changed
+
+def _judge(record: Record, program: Program, side: Any, given: Given) -> Judge:
+    def make() -> Any:
+        return stepper(side, program.optimizer(side.name), program.of_side(side.name, "clip"))
+
+    judge = Judge(record, side, make, given)
+    judge.stepper_of_a = _rule_of_a(record)
+    return judge
 
 
 def _links_of(program: Program) -> dict[str, Link]:
@@ -156,7 +169,10 @@ def _rule_of_a(record: Record) -> RuleStepper | None:
     clipping = None
     if record.facts["clipping"]:
         clipping = restore(record.facts["clipping"])
-    return RuleStepper(specs.rule(record.facts["rule"]), clipping)
+    schedule = None
+    if record.facts["schedule"]:
+        schedule = restore(record.facts["schedule"])
+    return RuleStepper(specs.rule(record.facts["rule"]), clipping, schedule)
 
 
 @dataclass
@@ -169,50 +185,59 @@ class Options:
 
 
 def compare(record: Record, program: Program, options: Options | None = None) -> Comparison:
-    """Judge the Keras side of a program against a record of the PyTorch side.
+    """Judge the other side of a program against a record of one side.
 
-    In float64; in float32 if the Keras model cannot run in float64, and then the answer says so.
+    In float64; in float32 if a model cannot run in float64, and then the answer says so.
     PairError if the two cannot be compared.
     """
     options = options or Options()
-    try:
-        return _compare_in("float64", record, program, options)
-    except PairError as error:
+    compare_in = {"pytorch": _with_keras_in, "keras": _with_pytorch_in}[record.side]
+    reason = record.facts.get("why float32", "")
+    if not reason:
         try:
-            comparison = _compare_in("float32", record, program, options)
-        except PairError:
-            raise error from error.__cause__
-        comparison.judgement.not_compared.append(
-            "differences of less than 2^-17.5 of a value: the Keras model cannot run in float64 "
-            f"and was judged in float32 ({str(error).partition(chr(10))[0]})"
-        )
-        return comparison
+            return compare_in("float64", record, program, options)
+        except PairError as error:
+            reason, first = str(error), error
+    try:
+        comparison = compare_in("float32", record, program, options)
+    except PairError:
+        if record.facts.get("why float32"):
+            raise
+        raise first from first.__cause__
+    comparison.judgement.not_compared.append(
+        "differences of less than 2^-17.5 of a value: a model cannot run in float64, so the pair "
+        f"was judged in float32 ({reason.partition(chr(10))[0]})"
+    )
+    return comparison
 
 
-def _compare_in(dtype: str, record: Record, program: Program, options: Options) -> Comparison:
-    import keras
+def _with_keras_in(dtype: str, record: Record, program: Program, options: Options) -> Comparison:
+    from .libraries import clear_session, keras_dtype
 
-    from . import repro
-    from .causes import explain, explain_all
-    from .in_keras import keras_dtype
-
-    keras.backend.clear_session()  # or the names of layers count on
+    clear_session()  # or the names of layers count on
     with keras_dtype(dtype):
-        judge = keras_judge(record, program, options.links)
-        judge.find_map()
-        judgement = judge.judge()
-        free = judge.free()
-        if options.repro and judgement.first:
-            try:
-                repro.write(judge, judgement.first, options.repro)
-            except PairError as error:
-                judgement.not_compared.append(str(error))
-        if options.until_same:
-            causes, _ = explain_all(judge, judgement)
-        else:
-            cause = explain(judge, judgement)
-            causes = [cause] if cause else []
+        return _compare(keras_judge(record, program, options.links), options)
+
+
+def _with_pytorch_in(dtype: str, record: Record, program: Program, options: Options) -> Comparison:
+    return _compare(pytorch_judge(record, program, options.links, dtype), options)
+
+
+def _compare(judge: Judge, options: Options) -> Comparison:
+    judge.find_map()
+    judgement = judge.judge()
+    free = judge.free()
+    if options.repro and judgement.first:
+        try:
+            repro.write(judge, judgement.first, options.repro)
+        except PairError as error:
+            judgement.not_compared.append(str(error))
+    if options.until_same:
+        causes, _ = explain_all(judge, judgement)
+    else:
+        cause = explain(judge, judgement)
+        causes = [cause] if cause else []
     comparison = Comparison(judgement, judge.links, [each.to_dict() for each in causes], free)
-    comparison.facts = {**record.facts, "tries": judge.search.tries, "seconds": judge.seconds}
-    comparison.facts["dtype"] = dtype
+    facts = {**judge.record.facts, "tries": judge.search.tries, "seconds": judge.seconds}
+    comparison.facts = {**facts, "dtype": judge.dtype}
     return comparison

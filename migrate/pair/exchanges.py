@@ -4,40 +4,15 @@ Each exchange is tried alone. It is the cause only if the finding is gone under 
 ``samestep.reference.conventions`` are named where there is one.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from .exchange import Exchange
 from .record import Call
-
-
-class Exchange(NamedTuple):
-    """What is set on a layer. ``text`` says what differs, and what to write in either framework."""
-
-    text: str
-    values: dict[str, Any]
-    convention: str = ""
-    part: str = ""  # the attribute of the layer that is changed itself, such as "cell"
-
-
-@contextlib.contextmanager
-def applied(layer: Any, exchange: Exchange) -> Iterator[None]:
-    """Set the values in the layer's own dictionary, past Keras' tracking; undone at the end."""
-    target = getattr(layer, exchange.part) if exchange.part else layer
-    before = {name: target.__dict__.get(name, ...) for name in exchange.values}
-    target.__dict__.update(exchange.values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is ...:
-                target.__dict__.pop(name, None)
-            else:
-                target.__dict__[name] = value
 
 
 def exchanges_for(a: Call, b: Call, layer: Any) -> Iterator[Exchange]:
@@ -134,6 +109,8 @@ def _activation(a: Call, b: Call, layer: Any) -> Iterator[Exchange]:
     of_keras = b.detail if b.owner.endswith(".activation") else type(layer).__name__
     if type(layer).__name__ == "Activation":
         of_keras = b.detail
+    elif of_keras == "ReLU":
+        of_keras = _relu_in_words(b.settings)
     functions = dict(ACTIVATIONS)
     slope = a.settings.get("negative_slope")
     if a.detail == "leaky_relu" and isinstance(slope, float):
@@ -141,11 +118,20 @@ def _activation(a: Call, b: Call, layer: Any) -> Iterator[Exchange]:
     ordered = sorted(functions, key=lambda name: not name.startswith(a.detail))
     row = {"gelu": "gelu-kind", "leaky_relu": "leaky-relu-slope"}.get(a.detail, "")
     for name in ordered:
+        if name == of_keras.lower():
+            continue  # it would say nothing
         text = f"the activation is {of_keras} in Keras and {name} in PyTorch: use one of them"
         if b.owner.endswith(".activation") or type(layer).__name__ == "Activation":
             yield Exchange(text, {"activation": functions[name]}, row)
         else:
             yield Exchange(text, {"call": _of_input(functions[name])}, row)
+
+
+def _relu_in_words(settings: Mapping[str, Any]) -> str:
+    """Keras' ReLU with the arguments that make it another function."""
+    usual = {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}
+    given = [f"{k}={settings[k]}" for k, v in usual.items() if settings.get(k, v) not in (v, 0)]
+    return f"ReLU({', '.join(given)})" if given else "ReLU"
 
 
 def _of_input(function: Callable[[Any], Any]) -> Callable[..., Any]:

@@ -1,8 +1,8 @@
 """One training step of a Keras model on TensorFlow, eager, with every call recorded.
 
-``Layer.__call__`` and ``Operation.__call__`` are patched while a step runs, so that sequential,
-functional, nested and subclassed models are seen alike. An activation that belongs to a layer is a
-call of its own.
+The calls of layers and operations are patched while a step runs, so that sequential, functional,
+nested and subclassed models are seen alike, those of tf_keras as well. An activation that belongs
+to a layer is a call of its own.
 """
 
 import contextlib
@@ -13,19 +13,23 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.layers.layer import Layer
-from keras.src.ops.operation import Operation
 
 from . import kinds
+from .exchange import Exchange
 from .kinds import Kind
+from .libraries import Library, dtype_of, library_of
 from .record import Call, Step, shared_uniform
 from .shared import (
     Batch,
+    MaskLayout,
     PairError,
     Put,
     Putting,
     described,
+    in_order,
     named_leaves,
+    no_layout,
+    nothing,
     structure_of,
     users_code,
 )
@@ -36,33 +40,34 @@ SETTINGS = (
     "go_backwards", "return_sequences", "reset_after", "data_format", "depth_multiplier", "units",
     "filters", "max_value", "threshold", "alpha", "interpolation", "size", "scale", "center",
     "output_padding", "recurrent_activation", "mask_zero", "input_dim", "output_dim", "rms_scaling",
+    "fused",
 )  # fmt: skip
 FUSED = ("linear", "conv", "convt")  # kinds whose own activation is told apart
 SEPARABLE = ("SeparableConv1D", "SeparableConv2D")
 PARTS = (".activation", ".depthwise", ".pointwise")
 Part = tuple[str, dict[str, str]]  # the end of the name, and variables by role
-MaskLayout = Callable[[Call], "tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]] | None"]
 
 
 class KerasSide:
     """A Keras model with its loss, ready to run steps."""
 
     name = "keras"
-    parts = PARTS
 
     def __init__(self, model: Any, loss: Callable[..., Any]) -> None:
         self.model = model
         self.loss = loss
         self.dtype: str = keras.config.floatx()
+        self.library = library_of(model)
         self._names: dict[int, str] | None = None  # once the model is built
         self._floating: dict[str, Any] | None = None
-        self.before: Callable[[Call], None] = _nothing  # called before a recorded layer runs
-        self.mask_layout: MaskLayout = _no_layout
+        self.before: Callable[[Call], None] = nothing  # called before a recorded layer runs
+        self.mask_layout: MaskLayout = no_layout
         self.output_gradients: Callable[[int, np.ndarray], np.ndarray | None] | None = None
+        self.output_order: list[str] = []  # of the names of outputs, as the other side has them
         self.ignores_added_losses = False
         self.forward_only = False  # True while the map is looked for
         self.attention_is_whole = True  # False: what is inside attention is looked at
-        refuse_random(model)
+        refuse_random(model, self.library)
 
     @property
     def names(self) -> dict[int, str]:
@@ -72,8 +77,9 @@ class KerasSide:
         names: dict[int, str] = {}
         counts: dict[str, int] = {}
         for variable in self.model.variables:
-            count = counts[variable.path] = counts.get(variable.path, 0) + 1
-            names[id(variable)] = f"{variable.path}#{count}" if count > 1 else variable.path
+            name = self.library.name_of(variable)
+            count = counts[name] = counts.get(name, 0) + 1
+            names[id(variable)] = f"{name}#{count}" if count > 1 else name
         return names
 
     def _by_name(self) -> dict[str, Any]:
@@ -105,10 +111,10 @@ class KerasSide:
         """PairError if a variable is not of Keras' global dtype."""
         expected = keras.config.floatx()
         for name, variable in self._by_name().items():
-            if str(variable.dtype) != expected:
+            if dtype_of(variable) != expected:
                 raise PairError(
                     f"the Keras model must be built in {expected} for the comparison, but {name} "
-                    f"is {variable.dtype}; leave the layer's dtype to the global policy"
+                    f"is {dtype_of(variable)}; leave the layer's dtype to the global policy"
                 )
 
     def build(self, batch: Batch) -> None:
@@ -128,7 +134,9 @@ class KerasSide:
         watched = [t for t in tf.nest.flatten(inputs) if t.dtype.is_floating]
         with _eagerly(), tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(watched)
-            tape.watch([variable.value for variable in self.model.trainable_variables])
+            variables = list(self.model.trainable_variables)
+            tensors = [self.library.tensor_of(variable) for variable in variables]
+            tape.watch(tensors)
             with recorder.patched(), users_code("the Keras model's forward pass"):
                 output = self.model(inputs, training=True)
             output = self._note_outputs(step, output)
@@ -140,8 +148,7 @@ class KerasSide:
             extra = [tf.cast(each, loss.dtype) for each in added]
             step.added_loss = float(sum(extra)) if extra else 0.0
             loss = tf.add_n([loss, *extra])
-        variables = self.model.trainable_variables
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        gradients = tape.gradient(loss, tensors)
         step.loss = float(loss)
         names = self.names
         for variable, gradient in zip(variables, gradients, strict=True):
@@ -150,6 +157,22 @@ class KerasSide:
         step.after_forward = self.state()
         self._require_one_dtype(step, str(loss.dtype.name))
         return step
+
+    def layer_of(self, call: Call) -> Any:
+        """The live layer of a call; None for an operation that is none."""
+        path = call.owner
+        for part in PARTS:
+            path = path.removesuffix(part)
+        for layer in self.model._flatten_layers():
+            if self.library.path_of(layer) == path:
+                return layer
+        return None
+
+    def known_differences(self, in_pytorch: Call, in_keras: Call, layer: Any) -> Iterator[Exchange]:
+        """What could make a layer the same as PyTorch's."""
+        from .exchanges import exchanges_for
+
+        return exchanges_for(in_pytorch, in_keras, layer)
 
     def free_loss(self, batch: Batch, masks: int) -> float:
         """The loss of a plain forward pass, with the masks of dropout that both sides draw."""
@@ -182,7 +205,9 @@ class KerasSide:
     def _note_outputs(self, step: Step, output: Any) -> Any:
         named = named_leaves(output, tf.is_tensor)
         floating = [(name, tensor) for name, tensor in named if tensor.dtype.is_floating]
-        step.structure = structure_of([name for name, _ in floating])
+        floating = in_order(floating, self.output_order)
+        step.output_names = [name for name, _ in floating]
+        step.structure = structure_of(step.output_names)
         step.outputs = [_array(tensor) for _, tensor in floating]
         step.output_gradients = [None] * len(floating)
         noted = {}
@@ -208,25 +233,9 @@ class _Recorder:
         self.dropouts = 0
         self.own = {id(layer) for layer in side.model._flatten_layers()}
 
-    @contextlib.contextmanager
-    def patched(self) -> Iterator[None]:
+    def patched(self) -> contextlib.AbstractContextManager[None]:
         """Record while the block runs."""
-        layer_call, operation_call = Layer.__call__, Operation.__call__
-        recorder = self
-
-        def call_layer(layer: Any, *args: Any, **kwargs: Any) -> Any:
-            return recorder.observe(layer, layer_call, args, kwargs)
-
-        def call_operation(operation: Any, *args: Any, **kwargs: Any) -> Any:
-            if isinstance(operation, Layer):
-                return operation_call(operation, *args, **kwargs)
-            return recorder.observe(operation, operation_call, args, kwargs)
-
-        Layer.__call__, Operation.__call__ = call_layer, call_operation
-        try:
-            yield
-        finally:
-            Layer.__call__, Operation.__call__ = layer_call, operation_call
+        return self.side.library.patched(self.observe)
 
     def kind_of(self, operation: Any, kwargs: dict[str, Any]) -> Kind | None:
         """The kind of a layer or operation; None for a container."""
@@ -240,11 +249,11 @@ class _Recorder:
             if base.__name__ in SEPARABLE:
                 return Kind("separable")
             known = kinds.KERAS.get(base.__name__)
-            if known and base.__module__.startswith("keras."):
+            if known and base.__module__.startswith(self.side.library.prefix):
                 if known.kind == "mha" and not self.side.attention_is_whole:
                     return None
                 return known
-        if isinstance(operation, Layer) and (operation._layers or operation is self.side.model):
+        if operation is self.side.model or self.side.library.is_container(operation):
             return None
         return Kind(kinds.UNKNOWN, type(operation).__name__)
 
@@ -252,7 +261,8 @@ class _Recorder:
         """Call a layer or operation, and record the call if it is one to be seen."""
         symbolic = any(isinstance(each, keras.KerasTensor) for each in tf.nest.flatten(args))
         known = None if self.depth or symbolic else self.kind_of(operation, kwargs)
-        if known is None or (isinstance(operation, Layer) and id(operation) not in self.own):
+        is_layer = hasattr(operation, "variables")
+        if known is None or (is_layer and id(operation) not in self.own):
             return original(operation, *args, **kwargs)
         self.depth += 1
         try:
@@ -304,7 +314,7 @@ class _Recorder:
         if layer.use_bias:
             axes = [1] * z.shape.rank
             axes[-1 if layer.data_format == "channels_last" else 1] = -1
-            z = z + tf.reshape(layer.bias.value, axes)
+            z = z + tf.reshape(self.side.library.tensor_of(layer.bias), axes)
         z = self.end(call, z)
         return self.activation(layer, layer.activation, z) if _has_activation(layer) else z
 
@@ -321,14 +331,14 @@ class _Recorder:
 
     def begin(self, kind: Kind, operation: Any, args: Any, part: Part | None = None) -> Call:
         """The call that is about to run; of a part of a layer with the part's own variables."""
-        owner = getattr(operation, "path", None) or operation.name
+        owner = self.side.library.path_of(operation)
         owner += part[0] if part else ""
         tensors = [t for t in tf.nest.flatten(args) if tf.is_tensor(t)]
         arrays = [np.array(t.numpy()) for t in tensors if t.dtype != tf.bool]
         call = Call(-1, owner, owner, *kind, inputs=arrays)
         if part:
             call.parameters = part[1]
-        elif isinstance(operation, Layer) and kind.kind != "act":
+        elif hasattr(operation, "variables") and kind.kind != "act":
             call.parameters = roles_of(operation, self.names)
         call.settings = settings_of(operation)
         if kind.kind not in kinds.LAYOUT:
@@ -358,7 +368,9 @@ class _Recorder:
         if not listed:
             return new
         rest = list(output[1:])
-        if call.kind in ("lstm", "gru") and rest:  # so that its gradient arrives at the output
+        if (
+            call.kind in ("lstm", "gru", "rnn") and rest
+        ):  # so that its gradient arrives at the output
             rest[0] = new if new.shape.rank == 2 else new[:, -1]
         return type(output)([new, *rest])
 
@@ -382,14 +394,6 @@ def _split_groups(layer: Any) -> Iterator[None]:
         yield
     finally:
         del layer.__dict__["convolution_op"]
-
-
-def _nothing(call: Call) -> None:
-    """Do nothing before a layer runs."""
-
-
-def _no_layout(call: Call) -> None:
-    """The mask of dropout lies as the layer's own input."""
 
 
 def _same(array: np.ndarray) -> np.ndarray:
@@ -430,16 +434,18 @@ def _kind_of_activation(activation: Any) -> Kind:
 
 
 def _has_activation(layer: Any) -> bool:
-    return getattr(layer, "activation", None) not in (None, keras.activations.linear)
+    activation = getattr(layer, "activation", None)
+    return activation is not None and getattr(activation, "__name__", "") != "linear"
 
 
 def roles_of(layer: Any, names: dict[int, str]) -> dict[str, str]:
     """The variables of a layer by role, such as kernel; query/kernel where kernel is not unique."""
-    own = [v for v in layer.variables if id(v) in names and "seed_generator" not in v.path]
-    last = [variable.path.split("/")[-1] for variable in own]
+    own = [v for v in layer.variables if id(v) in names]
+    own = [variable for variable in own if "seed_generator" not in names[id(variable)]]
+    last = [names[id(variable)].partition("#")[0].split("/")[-1] for variable in own]
     roles: dict[str, str] = {}
     for variable in own:
-        parts = variable.path.split("/")
+        parts = names[id(variable)].partition("#")[0].split("/")
         role = parts[-1] if last.count(parts[-1]) == 1 else "/".join(parts[-2:])
         roles[role] = names[id(variable)]
     return roles
@@ -484,34 +490,25 @@ def _eagerly() -> Iterator[None]:
             tf.config.run_functions_eagerly(False)
 
 
-@contextlib.contextmanager
-def keras_dtype(dtype: str) -> Iterator[None]:
-    """Make ``dtype`` Keras' global dtype; both settings, since a policy is cached by layers."""
-    before = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx(dtype)
-    keras.config.set_dtype_policy(dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_floatx(before[0])
-        keras.config.set_dtype_policy(before[1])
-
-
-def refuse_random(model: Any) -> None:
+def refuse_random(model: Any, library: Library | None = None) -> None:
     """PairError for a layer with random numbers that the two sides cannot share."""
+    library = library or library_of(model)
     for layer in model._flatten_layers():
         kind = type(layer).__name__
+        path = library.path_of(layer)
         what = ""
+        if getattr(layer, "rate", None) == 0:
+            continue
         if kind in kinds.RANDOM_KERAS:
-            what = f"the layer {layer.path} ({kind})"
+            what = f"the layer {path} ({kind})"
         elif kind == "Dropout" and layer.noise_shape:
-            what = f"noise_shape of {layer.path}"
+            what = f"noise_shape of {path}"
         elif kind == "MultiHeadAttention" and layer._dropout:
-            what = f"dropout inside the attention of {layer.path}"
+            what = f"dropout inside the attention of {path}"
         elif getattr(layer, "recurrent_dropout", 0) or (
-            kind in ("LSTM", "GRU") and getattr(layer, "dropout", 0)
+            kind in ("LSTM", "GRU", "SimpleRNN") and getattr(layer, "dropout", 0)
         ):
-            what = f"dropout inside {layer.path}"
+            what = f"dropout inside {path}"
         if what:
             raise PairError(
                 f"{what} cannot have the same random numbers on both sides; set its rate to 0 for "

@@ -5,6 +5,7 @@ Nothing is attached to the model: module calls are seen by global hooks, functio
 """
 
 import contextlib
+import inspect
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -16,14 +17,20 @@ from torch.nn.modules import module as global_hooks
 from torch.overrides import TorchFunctionMode
 
 from . import kinds
+from .exchange import Exchange
 from .kinds import Kind
 from .record import Call, Step, shared_uniform
 from .shared import (
     Batch,
+    LeavesDtype,
+    MaskLayout,
     PairError,
     Putting,
     described,
+    in_order,
     named_leaves,
+    no_layout,
+    nothing,
     structure_of,
     users_code,
 )
@@ -35,7 +42,7 @@ SETTINGS = (
     "threshold", "mode", "scale_factor", "align_corners", "padding_mode", "num_groups", "dim",
     "normalized_shape", "in_features", "out_features",
 )  # fmt: skip
-RECURRENT = ("lstm", "gru")
+RECURRENT = {"lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn", "rnn_relu": "rnn"}  # kinds, by call
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
@@ -61,28 +68,39 @@ class _PutIn(torch.autograd.Function):
 
 
 def kind_of(module: nn.Module) -> Kind | None:
-    """The kind of a module by the nearest class of torch.nn above it; None for a container."""
+    """The kind of a module by the nearest class of torch.nn above it; None for a container.
+
+    An embedding with a ``forward`` of its own, such as a scaled one, is looked into.
+    """
     if isinstance(module, nn.modules.dropout._DropoutNd) and module.p == 0:
         return Kind("identity")
     for base in type(module).__mro__:
         known = kinds.PYTORCH.get(base.__name__)
         if known and base.__module__.startswith("torch.nn."):
-            return known
+            does_more = known.kind == "embedding" and _forward_of(type(module)) is not _forward_of(
+                base
+            )
+            return None if does_more else known
     if isinstance(module, nn.RNNBase) or any(True for _ in module.children()):
         return None
     return Kind(kinds.UNKNOWN, type(module).__name__)
 
 
+def _forward_of(kind: Any) -> Any:
+    return kind.forward
+
+
 class Recorder(TorchFunctionMode):
     """Writes every call of a model into ``step.calls`` while it is entered."""
 
-    def __init__(self, model: nn.Module, step: Step, put: Putting | None, masks: int) -> None:
+    def __init__(self, side: "PytorchSide", step: Step, put: Putting | None, masks: int) -> None:
         super().__init__()
-        self.model = model
+        self.side = side
+        model = self.model = side.model
         self.step = step
         self.put = put
         self.masks = masks
-        self.step_dtype = next(model.parameters()).dtype
+        self.step_dtype = DTYPES[side.dtype]
         self.modules = {module: name for name, module in model.named_modules()}
         self.parameters = {id(tensor): name for name, tensor in named_tensors(model)}
         self.depth = 0  # of modules whose inner functions are not looked at
@@ -126,6 +144,7 @@ class Recorder(TorchFunctionMode):
             }
             call.settings = settings_of(module)
             self.open.append(call)
+            self._announce(call)
         if kind.kind != kinds.UNKNOWN:
             self.depth += 1
 
@@ -139,7 +158,7 @@ class Recorder(TorchFunctionMode):
             return None
         call = self.open.pop()
         if call.kind == "dropout" and module.training:
-            output = self._drop(inputs[0], float(module.p))
+            output = self._drop(call, inputs[0], float(module.p))
         return self._end(call, output)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -164,11 +183,15 @@ class Recorder(TorchFunctionMode):
             for key, value in kwargs.items()
             if isinstance(value, int | float | str | bool)
         }
+        self._announce(call)
         if known.kind == "dropout" and kwargs.get("training", True):
             rate = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
             call.settings["p"] = float(rate)
             if rate:
-                return self._end(call, self._drop(args[0], float(rate)))
+                return self._end(call, self._drop(call, args[0], float(rate)))
+        place = self.counts.get(call.owner, 0) + 1
+        exchanged = self.side.functions.get(f"{call.owner}#{place}" if place > 1 else call.owner)
+        func = getattr(exchanged, "forward", func)
         return self._end(call, func(*args, **kwargs))
 
     def _widened(self, values: Any) -> Any:
@@ -180,7 +203,7 @@ class Recorder(TorchFunctionMode):
         return self.step_dtype if values is torch.float32 else values
 
     def _recurrent(self, func: Any, name: str, args: Any) -> Any:
-        """One call of each layer and direction of an LSTM or GRU, which torch computes at once."""
+        """One call of each layer and direction of what torch computes at once."""
         x, start, weights, biased, layers, rate, train, both_ways, batch_first = args
         if rate and train and layers > 1:
             raise PairError(
@@ -210,10 +233,11 @@ class Recorder(TorchFunctionMode):
         names = [self.parameters[id(weight)] for weight in job.weights]
         end = names[0].rpartition(".weight_ih")[2]
         owner = f"{names[0].rpartition('.')[0]}{end.replace('_', '.', 1)}"
-        call = self._begin(Kind(job.name), owner, [x])
+        call = self._begin(Kind(RECURRENT[job.name]), owner, [x])
         roles = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         call.parameters = dict(zip(roles, names, strict=False))
         call.settings = {"reverse": reverse, "batch_first": bool(batch_first)}
+        self._announce(call)
         start = tuple(job.states) if job.name == "lstm" else job.states[0]
         given = x.flip(time) if reverse else x
         output, *last = job.function(
@@ -223,9 +247,11 @@ class Recorder(TorchFunctionMode):
         last[0] = output.select(time, -1)[None]  # so that its gradient arrives at the output
         return (output.flip(time) if reverse else output), last
 
-    def _drop(self, x: Any, rate: float) -> Any:
-        """Dropout with a mask that both sides draw."""
-        uniform = shared_uniform(self.masks * 4096 + self.dropouts, tuple(x.shape))
+    def _drop(self, call: Call, x: Any, rate: float) -> Any:
+        """Dropout with a mask that both sides draw, in the layout of the other side."""
+        layout = self.side.mask_layout(call)
+        shape, carry = layout if layout else (tuple(x.shape), np.asarray)
+        uniform = carry(shared_uniform(self.masks * 4096 + self.dropouts, shape))
         self.dropouts += 1
         scale = (uniform >= rate) / (1 - rate) if rate < 1 else np.zeros(x.shape)
         return x * torch.from_numpy(np.asarray(scale)).to(x.dtype)
@@ -237,6 +263,10 @@ class Recorder(TorchFunctionMode):
             if id(tensor) not in self.parameters and tensor.dtype != torch.bool
         ]
         return Call(-1, owner, owner, *kind, inputs=arrays)
+
+    def _announce(self, call: Call) -> None:
+        if call.kind not in kinds.LAYOUT:
+            self.side.before(call)
 
     def _end(self, call: Call, output: Any) -> Any:
         tensor = output[0] if isinstance(output, tuple | list) and output else output
@@ -264,7 +294,7 @@ class Recorder(TorchFunctionMode):
 
 
 class _Direction(NamedTuple):
-    """A layer and direction of an LSTM or GRU."""
+    """A layer and direction of a recurrent module."""
 
     function: Any
     name: str
@@ -333,15 +363,29 @@ def settings_of(module: nn.Module) -> dict[str, Any]:
     return settings
 
 
+class Function:
+    """Stands for a call of a function; a ``forward`` that is set runs in its place."""
+
+    training = True
+
+
 class PytorchSide:
     """A PyTorch model with its loss, ready to run steps."""
 
     name = "pytorch"
 
     def __init__(self, model: nn.Module, loss: Callable[..., Any], dtype: str = "float64") -> None:
-        self.dtype = DTYPES[dtype]
-        self.model = model.to(self.dtype).train()
+        self.dtype = dtype
+        self.model = model.to(DTYPES[dtype]).train()
         self.loss = loss
+        self.before: Callable[[Call], None] = nothing  # called before a recorded layer runs
+        self.mask_layout: MaskLayout = no_layout
+        self.output_gradients: Callable[[int, np.ndarray], np.ndarray | None] | None = None
+        self.output_order: list[str] = []  # of the names of outputs, as the other side has them
+        self.ignores_added_losses = False  # PyTorch's layers have none
+        self.forward_only = False  # True while the map is looked for
+        self.attention_is_whole = True
+        self.functions: dict[str, Function] = {}  # those of which something is exchanged
         refuse_random(self.model)
 
     @property
@@ -360,9 +404,28 @@ class PytorchSide:
 
     @torch.no_grad()
     def load(self, state: dict[str, np.ndarray]) -> None:
-        """Set float parameters and buffers."""
+        """Set those float parameters and buffers that ``state`` has."""
         for name, tensor in named_tensors(self.model):
-            tensor.copy_(torch.from_numpy(np.array(state[name])))
+            if name in state:
+                tensor.copy_(torch.from_numpy(np.array(state[name])))
+
+    def build(self, batch: Batch) -> None:
+        """PyTorch's parameters exist from the start."""
+
+    def require_dtype(self) -> None:
+        """The model was made of this dtype."""
+
+    def layer_of(self, call: Call) -> Any:
+        """The live module of a call, or a stand-in of a function, whose ``forward`` may be set."""
+        if call.owner.endswith(")"):
+            return self.functions.setdefault(call.name, Function())
+        return dict(self.model.named_modules()).get(call.owner)
+
+    def known_differences(self, in_pytorch: Call, in_keras: Call, layer: Any) -> Iterator[Exchange]:
+        """What could make a module the same as Keras' layer."""
+        from .exchanges_in_pytorch import exchanges_for
+
+        return exchanges_for(in_pytorch, in_keras, layer)
 
     def run(self, batch: Batch, put: Putting | None = None, masks: int = 0) -> Step:
         """Forward and backward pass. ``masks`` chooses the masks of dropout."""
@@ -371,9 +434,9 @@ class PytorchSide:
         inputs = self._tensors_of(batch.inputs, watched=True)
         copies = [array_of(tensor) for tensor in _all_tensors(inputs)]
         targets = self._tensors_of(batch.targets)
-        with _default_dtype(self.dtype), torch.enable_grad():
+        with _default_dtype(DTYPES[self.dtype]), torch.enable_grad():
             with (
-                Recorder(self.model, step, put, masks),
+                Recorder(self, step, put, masks),
                 users_code("the PyTorch model's forward pass"),
             ):
                 output = _call(self.model, inputs)
@@ -384,13 +447,11 @@ class PytorchSide:
                         "another input; let forward() work on a copy (x = x.clone())"
                     )
             output = self._note_outputs(step, output)
+            if self.forward_only:
+                return step
             rest = [self._tensors_of(batch.weights)] if batch.weights is not None else []
             with users_code("the PyTorch loss"):
-                loss = self.loss(output, targets, *rest)
-                if not torch.is_tensor(loss) or loss.numel() != 1:
-                    raise PairError(
-                        f"the PyTorch loss must return one number, got {described(loss)}"
-                    )
+                loss = _one_number(self.loss(output, targets, *rest))
                 loss.backward()
         step.loss = loss.item()
         step.gradients = {
@@ -400,25 +461,39 @@ class PytorchSide:
         }
         step.after_forward = self.state()
         for call in step.calls:
-            if call.output.dtype != np.float64:
-                raise PairError(
+            if self.dtype == "float64" and call.output.dtype != np.float64:
+                raise LeavesDtype(
                     f"the PyTorch model must run in float64 for the comparison, but {call.name} "
                     f"gives {call.output.dtype}; take explicit casts such as .float() out of it"
                 )
         return step
 
+    def free_loss(self, batch: Batch, masks: int) -> float:
+        """The loss of a plain forward pass, with the masks of dropout that both sides draw."""
+        rest = [self._tensors_of(batch.weights)] if batch.weights is not None else []
+        with _default_dtype(DTYPES[self.dtype]), torch.no_grad():
+            with Recorder(self, Step(), None, masks):
+                output = _call(self.model, self._tensors_of(batch.inputs))
+            return _one_number(self.loss(output, self._tensors_of(batch.targets), *rest)).item()
+
     def _note_outputs(self, step: Step, output: Any) -> Any:
         """Note the outputs, and give the loss copies, whose gradient is that of the loss alone."""
         named = named_leaves(output, torch.is_tensor)
-        tensors = [tensor for _, tensor in named if tensor.is_floating_point()]
-        step.structure = structure_of([name for name, t in named if t.is_floating_point()])
+        floating = [(name, tensor) for name, tensor in named if tensor.is_floating_point()]
+        floating = in_order(floating, self.output_order)
+        tensors = [tensor for _, tensor in floating]
+        step.output_names = [name for name, _ in floating]
+        step.structure = structure_of(step.output_names)
         step.outputs = [array_of(tensor) for tensor in tensors]
         step.output_gradients = [None] * len(tensors)
         copies = {}
         for number, tensor in enumerate(tensors):
             if tensor.requires_grad:
+                put = None
+                if self.output_gradients:
+                    put = self.output_gradients(number, step.outputs[number])
                 copies[id(tensor)] = tensor.clone()
-                copies[id(tensor)].register_hook(_noting(step, number))
+                copies[id(tensor)].register_hook(_noting(step, number, put))
         return _replaced(output, copies)
 
     def _tensors_of(self, tree: Any, watched: bool = False) -> Any:
@@ -431,15 +506,24 @@ class PytorchSide:
         tensor = torch.from_numpy(np.array(tree))
         if not tensor.is_floating_point():
             return tensor
-        tensor = tensor.to(self.dtype)
+        tensor = tensor.to(DTYPES[self.dtype])
         return tensor.requires_grad_().clone() if watched else tensor
 
 
-def _noting(step: Step, number: int) -> Callable[[Any], None]:
-    def note(gradient: Any) -> None:
+def _noting(step: Step, number: int, put: np.ndarray | None) -> Callable[[Any], Any]:
+    """A hook that notes the gradient of an output, and hands on the one that was put in."""
+
+    def note(gradient: Any) -> Any:
         step.output_gradients[number] = array_of(gradient)
+        return None if put is None else torch.from_numpy(np.array(put)).to(gradient.dtype)
 
     return note
+
+
+def _one_number(loss: Any) -> Any:
+    if not torch.is_tensor(loss) or loss.numel() != 1:
+        raise PairError(f"the PyTorch loss must return one number, got {described(loss)}")
+    return loss
 
 
 def _replaced(tree: Any, copies: dict[int, Any]) -> Any:
@@ -460,8 +544,17 @@ def _replaced(tree: Any, copies: dict[int, Any]) -> Any:
 
 def _call(model: Any, inputs: Any) -> Any:
     if isinstance(inputs, dict):
-        return model(**inputs)
+        return model(**inputs) if _takes_keywords(model, inputs) else model(inputs)
     return model(*inputs) if isinstance(inputs, list) else model(inputs)
+
+
+def _takes_keywords(model: Any, names: Any) -> bool:
+    """True if ``forward`` has arguments of these names; else it is given the dict itself."""
+    try:
+        inspect.signature(model.forward).bind(**dict.fromkeys(names))
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _all_tensors(tree: Any) -> list[Any]:

@@ -62,6 +62,7 @@ _TABLE = (  # kind, names in PyTorch, names in Keras
     (Kind("prelu"), "PReLU prelu", "PReLU"),
     (Kind("lstm"), "", "LSTM"),
     (Kind("gru"), "", "GRU"),
+    (Kind("rnn"), "", "SimpleRNN"),
     (Kind("pool", "max"), "MaxPool1d MaxPool2d MaxPool3d max_pool1d max_pool2d max_pool3d",
      "MaxPooling1D MaxPooling2D MaxPooling3D"),
     (Kind("pool", "average"), "AvgPool1d AvgPool2d AvgPool3d avg_pool1d avg_pool2d avg_pool3d",

@@ -9,10 +9,23 @@ CLOSE = 2.0**-16  # "the same values" when twins are looked for; never for a ver
 
 
 class Layout(NamedTuple):
-    """A way from PyTorch's layout to Keras'. ``name`` says it in words."""
+    """A way from PyTorch's layout to Keras'. ``name`` says it in words.
+
+    ``adds`` is True where PyTorch has equal copies of what Keras has once: of their gradients
+    Keras has the sum.
+    """
 
     name: str
     carry: Callable[[np.ndarray], np.ndarray]
+    adds: bool = False
+
+    def carry_gradient(self, gradient: np.ndarray) -> np.ndarray:
+        """The gradient in Keras' layout."""
+        return gradient.sum(0) if self.adds else self.carry(gradient)
+
+    def fits(self, array: np.ndarray) -> bool:
+        """False for an array of unequal parts that the layout takes for copies."""
+        return not self.adds or bool(np.all(array == array[:1]))
 
 
 def _same(array: np.ndarray) -> np.ndarray:
@@ -76,6 +89,8 @@ def _candidates(
     yield SAME
     if len(shape) > 4:
         yield Layout("channels last of a video", lambda array: np.moveaxis(array, 2, -1))
+    if len(shape) > 1 and shape[1:] == target:
+        yield Layout("one of equal copies", lambda array: array[0], adds=True)
     if len(shape) == 3:
         yield Layout("channels last", _channels_last)
         yield Layout("batch first", lambda array: array.swapaxes(0, 1))
@@ -101,7 +116,7 @@ def find(
 
     None if no layout fits the shapes.
     """
-    fitting = list(layouts(array.shape, target.shape, images))
+    fitting = [each for each in layouts(array.shape, target.shape, images) if each.fits(array)]
     for layout in fitting:
         if is_close(layout.carry(array), target):
             return layout, True

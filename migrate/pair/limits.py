@@ -6,9 +6,9 @@ far each of its values moves is its response. A distance is counted in roundings
 (response per unit + size). The limit is 2^14.5 of them, halfway between one rounding of float64 and
 one of float32. No other number is chosen.
 
-A Keras model that cannot run in float64 is judged in float32, by the responses of A in float64. The
-limit lies halfway between one rounding of float32 and one of float16 in the same way: 2^6.5
-roundings of float32.
+A pair of which a model cannot run in float64 is judged in float32. If A can, by its responses in
+float64; else by its responses to a nudge of 2^-12 in float32, per unit. The limit lies halfway
+between one rounding of float32 and one of float16 in the same way: 2^6.5 roundings of float32.
 """
 
 import enum
@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 NUDGE = 2.0**-36
+NUDGES = {"float64": NUDGE, "float32": 2.0**-12}  # of A, in its dtype; the root of float32's unit
 UNIT = {"float64": 2.0**-53, "float32": 2.0**-24}
 MOST_ROUNDINGS = {"float64": 2.0**14.5, "float32": 2.0**6.5}
 
@@ -62,16 +63,22 @@ def measure(a: np.ndarray, b: np.ndarray, response: float, dtype: str = "float64
     return Distance(distance, limit, roundings, verdict)
 
 
-def nudged(array: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """The array with each element times 1 + 2^-36 or 1 - 2^-36; whole numbers stay."""
+def nudged(array: np.ndarray, random: np.random.Generator, dtype: str = "float64") -> np.ndarray:
+    """The array with each element times 1 + 2^-36 or 1 - 2^-36; whole numbers stay.
+
+    In float32 it is 2^-12.
+    """
     if array.dtype.kind != "f":
         return array
-    return array * (1 + NUDGE * random.choice([-1.0, 1.0], array.shape))
+    wide = np.asarray(array, np.float64)
+    return wide * (1 + NUDGES[dtype] * random.choice([-1.0, 1.0], array.shape))
 
 
-def moved(before: np.ndarray | None, after: np.ndarray | None) -> float:
-    """The largest distance that a value of A moved under the nudge."""
+def moved(before: np.ndarray | None, after: np.ndarray | None, dtype: str = "float64") -> float:
+    """The largest distance that a value of A moved under the nudge, as if that were 2^-36."""
     if before is None or after is None or before.shape != after.shape:
         return 0.0
+    before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
     both = np.isfinite(before) & np.isfinite(after)
-    return float(np.max(np.abs(before[both] - after[both]), initial=0))
+    largest = float(np.max(np.abs(before[both] - after[both]), initial=0))
+    return largest * (NUDGE / NUDGES[dtype])

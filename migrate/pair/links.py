@@ -30,7 +30,7 @@ def signature(call: Call, shapes: Shapes) -> tuple[object, ...]:
     weights = _weights(call, shapes)
     if not weights:
         return ()
-    if call.kind in ("lstm", "gru"):
+    if call.kind in ("lstm", "gru", "rnn"):
         return tuple(sorted(weights[0]))
     if call.kind == "mha":
         return (max(int(np.prod(shape)) for shape in weights) % 3 == 0,)
@@ -127,11 +127,17 @@ def ways(shape: tuple[int, ...], target: tuple[int, ...]) -> list[tuple[Piece, .
     if len(shape) == len(target) and 2 <= len(shape) <= 5 and sorted(shape) == sorted(target):
         for axes in itertools.permutations(range(len(shape))):
             permuted = tuple(shape[axis] for axis in axes)
-            if permuted == target and axes != tuple(range(len(shape))):
+            if permuted == target and not _is_reshape(shape, axes):
                 possible.append((Permute(axes),))
     if shape != target and [n for n in shape if n > 1] == [n for n in target if n > 1]:
         possible.append((Reshape(target),))
     return possible
+
+
+def _is_reshape(shape: tuple[int, ...], axes: tuple[int, ...]) -> bool:
+    """True if permuting these axes leaves all elements in order: only axes of size 1 move."""
+    moved = [axis for axis in axes if shape[axis] > 1]
+    return moved == sorted(moved)
 
 
 def _linear(twins: Twins) -> list[Link]:
@@ -230,5 +236,6 @@ _BY_KIND: dict[str, Callable[[Twins], list[Link]]] = {
     "embedding": _embedding,
     "lstm": _recurrent,
     "gru": _recurrent,
+    "rnn": _recurrent,
     "mha": _attention,
 }

@@ -21,7 +21,15 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _pick(labels: np.ndarray, logp: np.ndarray) -> np.ndarray:
-    return -np.take_along_axis(logp, labels[..., None].astype(int), -1)[..., 0]
+    """The negative logarithm at each label; 0 at labels that are no class, which are ignored."""
+    counts = _counts(labels, logp)
+    chosen = np.where(counts, labels, 0).astype(int)
+    return np.where(counts, -np.take_along_axis(logp, chosen[..., None], -1)[..., 0], 0.0)
+
+
+def _counts(labels: np.ndarray, output: np.ndarray) -> np.ndarray:
+    """True for labels that are classes; -100 and the like mark what PyTorch ignores."""
+    return np.asarray((labels >= 0) & (labels < output.shape[-1]))
 
 
 def _of_logits(labels: np.ndarray, output: np.ndarray) -> np.ndarray:
@@ -81,8 +89,14 @@ _REDUCTIONS: dict[str, Callable[[np.ndarray], float]] = {
 def formulas(labels: np.ndarray, output: np.ndarray) -> Iterator[NamedLoss]:
     """The formulas that fit the shapes."""
     if labels.dtype.kind in "iu" and labels.shape == output.shape[:-1]:
+        counts = _counts(labels, output)
         for name, of_each in _OF_LABELS.items():
             yield from _reduced(name, of_each)
+            if not counts.all():
+                yield NamedLoss(
+                    f"{name}, mean without the ignored labels",
+                    _composed(of_each, lambda each: float(each.sum() / counts.sum())),
+                )
     if labels.shape == output.shape or labels.size == output.size:
         for name, of_each in _OF_VALUES.items():
             yield from _reduced(name, of_each)

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from samestep.reference.parts import Schedule
+
 from . import losses
 from .record import leaves
 from .shared import Batch, PairError, users_code
@@ -47,12 +49,8 @@ class Program:
         with users_code(f"{name}()"):
             model = factory() if _is_factory(factory) else _copied(factory, side)
         kind = {"pytorch": "torch.nn.Module", "keras": "keras.Model"}[side]
-        if any(base.__module__.startswith("tf_keras.") for base in type(model).__mro__):
-            raise PairError(
-                f"{name}() of {self.origin} must return a model of Keras 3, got one of tf_keras; "
-                "build it with Keras 3 for the comparison"
-            )
-        fits = hasattr(model, "named_parameters" if side == "pytorch" else "trainable_variables")
+        known = "named_parameters" if side == "pytorch" else "trainable_variables"
+        fits = hasattr(type(model), known)  # of the class: a model of tf_keras may not be built yet
         if not fits:
             got = type(model)
             raise PairError(
@@ -98,7 +96,7 @@ class Program:
                 continue
             if isinstance(value, dict) and set(value) <= set(SIDES):
                 return value.get(side)
-            if isinstance(value, tuple | list) and len(value) == 2:
+            if isinstance(value, tuple | list) and len(value) == 2 and not _is_scheduled(value):
                 return value[SIDES.index(side)]
             return value
         return None
@@ -140,6 +138,11 @@ def read(name: str) -> Program:
         return Program(vars(importlib.import_module(name)), name)
 
 
+def _is_scheduled(pair: Any) -> bool:
+    """True for one optimizer with its schedule, in a file of one side."""
+    return isinstance(pair[1], Schedule)
+
+
 def _search(folder: Path) -> None:
     """Look for the user's modules in this folder first, also when their functions import later."""
     if str(folder) not in sys.path:
@@ -162,10 +165,11 @@ def seed_everything() -> None:
     """Put every random generator that is loaded to the seed, so that both sides see one batch."""
     random.seed(SEED)
     np.random.seed(SEED)  # the user's code may use it
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(SEED)
-    if "tensorflow" in sys.modules:
-        sys.modules["tensorflow"].random.set_seed(SEED)
+    torch, tensorflow = sys.modules.get("torch"), sys.modules.get("tensorflow")
+    if torch is not None:
+        torch.manual_seed(SEED)
+    if tensorflow is not None:
+        tensorflow.random.set_seed(SEED)
 
 
 def _is_factory(value: Any) -> bool:

@@ -5,6 +5,7 @@ A record is an .npz file with one JSON text and arrays. Nothing in it is execute
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,9 @@ class Step:
     """One training step. ``before`` and ``buffers`` are float parameters and buffers by name.
 
     ``structure`` is what the model returns, such as "tensor" or "dict(logits)"; ``outputs`` are its
-    tensors in order, ``losses`` what layers add to the loss. The responses are those of the
-    loss, the outputs, the output gradients, the gradients and the buffers.
+    tensors in order, ``output_names`` their places, ``losses`` what layers add to the loss. The
+    responses are those of the loss, the outputs, the output gradients, the gradients and the
+    buffers.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -75,6 +77,7 @@ class Step:
     after_forward: Arrays = field(default_factory=dict)
     responses: dict[str, Any] = field(default_factory=dict)
     update: Update | None = None
+    output_names: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -160,6 +163,12 @@ def _restored(value: Any, arrays: Arrays) -> Any:
 def _digest(array: np.ndarray) -> str:
     head = f"{array.dtype.str}{array.shape}".encode()
     return hashlib.blake2b(head + array.tobytes(), digest_size=16).hexdigest()
+
+
+def unchanged(step: Step, names: Iterable[str]) -> list[str]:
+    """Those of the names whose arrays a forward pass leaves as they are."""
+    before, after = step.before, step.after_forward
+    return [name for name in names if np.array_equal(before[name], after[name])]
 
 
 def leaves(tree: Any) -> list[np.ndarray]:

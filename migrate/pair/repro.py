@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from .findings import SAME_INPUT, Finding
+from .judge import Judge
 from .record import Call
 from .shared import PairError
-from .stages import SAME_INPUT, Finding, Judge
 
 SCRIPT = '''"""{place}: the same input, other outputs.
 
@@ -69,6 +70,11 @@ def write(judge: Judge, finding: Finding, path: Path) -> Path:
 
 
 def _at_one_layer(judge: Judge, finding: Finding) -> tuple[Call, Any]:
+    if judge.direction.reference == "keras":
+        raise PairError(
+            "no script was written: scripts show a layer of Keras, so PyTorch must be the "
+            "reference; leave --reference out"
+        )
     fits = finding.stage == "forward" and finding.kind == SAME_INPUT and finding.call is not None
     if fits:
         assert finding.call is not None

@@ -29,16 +29,24 @@ class Search(NamedTuple):
     doubtful: list[str]  # variables whose link was chosen by shape among several, and disproved
 
 
+class Names(NamedTuple):
+    """PyTorch's parameters that must have a twin, Keras' variables, and the shapes of all."""
+
+    parameters: list[str]
+    variables: list[str]
+    shapes: Shapes
+
+
 class Finder:
     """Searches the map of a record and a live side B.
 
-    ``run`` runs B once from ``start``, under an aligner. ``shapes`` are those of both sides.
-    ``given`` are the user's links.
+    ``run`` runs B once from ``start``, under an aligner. ``given`` are the user's links.
     """
 
-    def __init__(self, record: Record, shapes: Shapes, run: Run, given: Mapping[str, Link]) -> None:
+    def __init__(self, record: Record, names: Names, run: Run, given: Mapping[str, Link]) -> None:
         self.record = record
-        self.shapes = shapes
+        self.names = names
+        self.shapes = names.shapes
         self.run = run
         self.hints = Hints({}, dict(given))
         self.tries = 0
@@ -52,10 +60,10 @@ class Finder:
         self.last = aligner.alignment
         return aligner.alignment
 
-    def search(self, variables: list[str]) -> Search:
-        """The best alignment. ``variables`` are B's, in order."""
+    def search(self) -> Search:
+        """The best alignment."""
         best = self.align(self.hints)
-        left = self._left_over(best, variables)
+        left = self._left_over(best)
         if left:
             self.hints.given |= {name: options[0] for name, options in left.items()}
             best = self.align(self.hints)
@@ -119,16 +127,15 @@ class Finder:
                 changed[other] = Link(other, former.parameters, former.pieces, theirs.evidence)
         return changed
 
-    def _left_over(self, alignment: Alignment, variables: list[str]) -> dict[str, list[Link]]:
+    def _left_over(self, alignment: Alignment) -> dict[str, list[Link]]:
         """Links by shape for the variables that have none, the likeliest first."""
         used: set[str] = set()
         for link in alignment.links.values():
             used |= set(link.parameters)
-        before = self.record.steps[0].before
-        free = [name for name in before if name not in used and name not in self.record.constants]
+        free = [name for name in self.names.parameters if name not in used]
         left: dict[str, list[Link]] = {}
         taken: set[str] = set()
-        for variable in variables:
+        for variable in self.names.variables:
             if variable in alignment.links:
                 continue
             options = self._by_shape(variable, free)

@@ -8,9 +8,29 @@ import numpy as np
 
 from .record import Call
 
+TITLES = {"pytorch": "PyTorch", "keras": "Keras"}
+NONE_TRAINED = {
+    "pytorch": "the PyTorch model must have at least one parameter that is trained, but it has "
+    "none",
+    "keras": "the Keras model must have at least one variable that is trained, but it has none",
+}
+
 
 class PairError(ValueError):
     """A pair that cannot be compared: the message says what must hold, what came, what to do."""
+
+
+def require_tensorflow(keras: Any) -> None:
+    """PairError if Keras runs on another backend than TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        raise PairError(
+            "Keras must run on its tensorflow backend, but it runs on "
+            f"{keras.backend.backend()}; set the environment variable KERAS_BACKEND=tensorflow"
+        )
+
+
+class LeavesDtype(PairError):
+    """A model computes in another dtype than float64, to which it was set."""
 
 
 class UserError(PairError):
@@ -25,6 +45,15 @@ class Put(NamedTuple):
 
 
 Putting = Callable[[Call], Put | None]
+MaskLayout = Callable[[Call], "tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]] | None"]
+
+
+def nothing(call: Call) -> None:
+    """Do nothing before a layer runs."""
+
+
+def no_layout(call: Call) -> None:
+    """The mask of dropout lies as the layer's own input."""
 
 
 class Batch(NamedTuple):
@@ -62,6 +91,14 @@ def named_leaves(
     for key, value in pairs:
         collected += named_leaves(value, is_leaf, f"{name}.{key}" if name else key)
     return collected
+
+
+def in_order(named: list[tuple[str, Any]], order: list[str]) -> list[tuple[str, Any]]:
+    """The outputs in this order of names, if they have just these names; else as they are."""
+    by_name = dict(named)
+    if set(by_name) != set(order) or len(named) != len(order):
+        return named
+    return [(name, by_name[name]) for name in order]
 
 
 def structure_of(names: list[str]) -> str:

@@ -12,8 +12,10 @@ import numpy as np
 
 from samestep.frameworks.numpy import Optimizer
 from samestep.frameworks.numpy.parts import clipped
+from samestep.migrate import state
+from samestep.migrate.state import State
 from samestep.reference import Rule
-from samestep.reference.parts import ClipGlobalNorm, ClipNorm, Clipping, ClipValue
+from samestep.reference.parts import ClipGlobalNorm, ClipNorm, Clipping, ClipValue, Schedule
 
 from .record import Arrays, Update
 from .shared import PairError, users_code
@@ -30,6 +32,10 @@ class Stepper(Protocol):
         """Clip the gradients and move the weights, by name; its state goes on from step to step."""
         ...
 
+    def take_over(self, given: State) -> None:
+        """Go on from the arrays of another optimizer's state, in the layout of this side."""
+        ...
+
     @property
     def rate(self) -> float | None:
         """The learning rate of the last step; None if it is not known."""
@@ -41,23 +47,37 @@ class Stepper(Protocol):
 
 
 class RuleStepper:
-    """A rule in NumPy, which takes the same steps as our adapters in both frameworks."""
+    """A rule in NumPy, which takes the same steps as our adapters in both frameworks.
 
-    def __init__(self, rule: Rule, clipping: Clipping | None = None) -> None:
+    A schedule sets the learning rate of each step.
+    """
+
+    def __init__(
+        self, rule: Rule, clipping: Clipping | None = None, schedule: Schedule | None = None
+    ) -> None:
         self.rule = rule
         self.clipping = clipping
-        self.title = repr(rule) + (f", {clipping!r}" if clipping else "")
+        self.schedule = schedule
+        self.title = ", ".join(repr(part) for part in (rule, clipping, schedule) if part)
         self.optimizer: Optimizer | None = None
         self.arrays: Arrays = {}
+        self.taken = 0
 
     @property
     def rate(self) -> float | None:
-        """The rule's learning rate."""
+        """The learning rate of the last step; of the first before it."""
+        if self.schedule:
+            return float(self.schedule.rate(max(1, self.taken)))
         return float(self.rule.lr)
 
     def claimed(self) -> "RuleStepper | None":
         """A fresh stepper of the rule."""
-        return RuleStepper(self.rule, self.clipping)
+        return RuleStepper(self.rule, self.clipping, self.schedule)
+
+    def take_over(self, given: State) -> None:
+        """Go on from another state of the rule; before the first step there is none to replace."""
+        if self.optimizer is not None:
+            state.take_over(self.optimizer, self.arrays, given)
 
     def step(self, weights: Arrays, gradients: Arrays) -> Update:
         """One step in float64."""
@@ -69,15 +89,18 @@ class RuleStepper:
         given = [_wide(gradients.get(name)) for name in self.arrays]
         if self.clipping:
             given = clipped(self.clipping, given)
+        self.taken += 1
+        if self.schedule:
+            self.optimizer.lr = self.rate
         self.optimizer.step(given)
         pairs = zip(self.arrays, given, strict=True)
         update = Update(
             clipped={name: gradient for name, gradient in pairs if gradient is not None},
             after={name: array.copy() for name, array in self.arrays.items()},
         )
-        for name, state in zip(self.arrays, self.optimizer.state, strict=True):
+        for name, own in zip(self.arrays, self.optimizer.state, strict=True):
             if name in gradients:
-                for slot, array in state.items():
+                for slot, array in own.items():
                     update.state.setdefault(slot, {})[name] = np.array(array)
         return update
 
@@ -109,6 +132,10 @@ class PytorchStepper:
 
         rule = claimed_rule(self.optimizer)
         return RuleStepper(rule, self.clipping) if rule else None
+
+    def take_over(self, given: State) -> None:
+        """Go on from another state of the rule."""
+        state.take_over(self.optimizer, self.named, given)
 
     def step(self, weights: Arrays, gradients: Arrays) -> Update:
         """One step; the model has its former weights again afterwards."""
@@ -162,6 +189,10 @@ class KerasStepper:
         names = side.names
         self.variables = {names[id(v)]: v for v in side.model.trainable_variables}
         self.optimizer.build(list(self.variables.values()))
+
+    def take_over(self, given: State) -> None:
+        """Go on from another state of the rule."""
+        state.take_over(self.optimizer, self.variables, given)
 
     def step(self, weights: Arrays, gradients: Arrays) -> Update:
         """One step; the model has its former weights again afterwards."""
@@ -219,8 +250,8 @@ def _wide(gradient: np.ndarray | None) -> np.ndarray | None:
 
 def _by_slot(states: dict[str, dict[str, np.ndarray]]) -> dict[str, Arrays]:
     slots: dict[str, Arrays] = {}
-    for name, state in states.items():
-        for slot, array in state.items():
+    for name, of_one in states.items():
+        for slot, array in of_one.items():
             slots.setdefault(slot, {})[name] = np.array(array)
     return slots
 
@@ -268,6 +299,8 @@ def stepper(side: Any, optimizer: Any, clip: Any) -> Stepper | None:
     clipping = read_clipping(side.name, clip)
     if optimizer is None:
         return None
+    if isinstance(optimizer, tuple | list):
+        return _scheduled(side, optimizer, clipping)
     if isinstance(optimizer, Rule):
         return RuleStepper(optimizer, clipping)
     if isinstance(optimizer, str):
@@ -284,6 +317,19 @@ def stepper(side: Any, optimizer: Any, clip: Any) -> Stepper | None:
     return KerasStepper(side, optimizer, clipping)
 
 
+def _scheduled(side: Any, pair: Any, clipping: Clipping | None) -> Stepper:
+    """The stepper of an optimizer and a schedule of ``samestep.reference.parts``."""
+    if len(pair) != 2 or not isinstance(pair[1], Schedule):
+        raise PairError(_forms(pair))
+    made = stepper(side, pair[0], clipping)
+    if not isinstance(made, RuleStepper):
+        raise PairError(
+            "a schedule of samestep.reference.parts must go with a rule or a call as text, got "
+            f"{pair[0]!r}; give a live optimizer the schedule of its own framework"
+        )
+    return RuleStepper(made.rule, made.clipping, pair[1])
+
+
 def _of_text(side: Any, text: str, clipping: Clipping | None) -> Stepper:
     from samestep.parity.runners import specs
     from samestep.reference import dialects
@@ -297,7 +343,10 @@ def _of_text(side: Any, text: str, clipping: Clipping | None) -> Stepper:
                 return PytorchStepper(side, lambda params: kind(params, **arguments), clipping)
             return KerasStepper(side, lambda: kind(**arguments), clipping)
         own = None
-        if ":" in text.partition("(")[0] or "." in text.partition("(")[0]:
+        named = ":" in text.partition("(")[0] or "." in text.partition("(")[0]
+        if not named and side.name == "keras" and any(f"{key}=" in text for key in KEYS):
+            text, named = f"keras:{text}", True  # only Keras' calls clip
+        if named:
             text, own = _without_clipping(text)
         spec = specs.read(text)
         if spec.rule is None:
@@ -324,5 +373,6 @@ def _without_clipping(text: str) -> tuple[str, Clipping | None]:
 def _forms(value: Any) -> str:
     return (
         "optimizers must be, for each side, a call as text such as 'pytorch:Adam(lr=0.001)', a "
-        f"rule, or a function that makes the optimizer, got {value!r}"
+        "rule, either of them with a schedule as a pair, or a function that makes the optimizer, "
+        f"got {value!r}"
     )

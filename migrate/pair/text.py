@@ -5,6 +5,7 @@ from typing import Any
 
 from .compare import Comparison
 from .limits import MOST_ROUNDINGS, Verdict
+from .shared import TITLES
 
 FLOAT32 = 2.0**29  # roundings of float64 in one of float32
 SHOWN = 12  # attempts that are listed
@@ -15,8 +16,8 @@ def lines(comparison: Comparison) -> Iterator[str]:
     plain = comparison.to_dict()
     facts = plain["facts"]
     yield (
-        f"PyTorch: {facts['parameters']:,} parameters; {len(plain['map'])} variables of Keras "
-        f"mapped; {len(plain['free'])} steps"
+        f"{TITLES[facts['reference']]}: {facts['parameters']:,} parameters; {len(plain['map'])} "
+        f"variables of Keras mapped; {len(plain['free'])} steps"
     )
     yield ""
     for stage, counts in plain["stages"].items():
@@ -26,6 +27,8 @@ def lines(comparison: Comparison) -> Iterator[str]:
     yield from _verdict_lines(comparison)
     for cause in plain["causes"]:
         yield from _cause_lines(cause)
+    for text in plain["notes"]:
+        yield f"note: {text}"
     for text in plain["not_compared"]:
         yield f"not compared: {text}"
     for number, (a, b) in enumerate(comparison.free, 1):

@@ -1,7 +1,7 @@
-"""Record the PyTorch side in a process of its own.
+"""Record one side in a process of its own.
 
-``python -m samestep.migrate.pair.worker FILE.py --out a.npz --steps 3``. A mistake of the user ends
-with exit code 2, and ``a.npz.json`` says which.
+``python -m samestep.migrate.pair.worker FILE.py --out a.npz --side pytorch``. A mistake of the user
+ends with exit code 2, and ``a.npz.json`` says which.
 """
 
 import argparse
@@ -12,11 +12,14 @@ import sys
 import traceback
 from pathlib import Path
 
-from . import program, recording
+from samestep.frameworks.experiment.process import without_chatter
+
+from . import program, recording, shared
 from .absent import absent
+from .record import Record
 from .shared import PairError, UserError
 
-OTHER_SIDE = ("tensorflow", "keras", "tf_keras")
+OF_SIDE = {"pytorch": ("torch",), "keras": ("tensorflow", "keras", "tf_keras")}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--side", choices=list(OF_SIDE), default="pytorch")
     parser.add_argument("--whole", action="store_true", help="with both frameworks")
     options = parser.parse_args(arguments)
     with contextlib.redirect_stdout(sys.stderr):
@@ -38,20 +42,40 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def record(options: argparse.Namespace) -> None:
-    """Record without Keras; if that fails for any reason, start again with both frameworks."""
-    import torch
-
-    torch.set_num_threads(1)
+    """Record without the other framework; if that fails for any reason, start again with both."""
+    made_by = {"pytorch": _in_pytorch, "keras": _in_keras}[options.side]
     if options.whole:
-        recording.record_pytorch(program.read(options.file), options.steps).save(options.out)
+        made_by(options).save(options.out)
         return
+    other = next(packages for side, packages in OF_SIDE.items() if side != options.side)
     try:
-        with absent(*OTHER_SIDE):
-            made = recording.record_pytorch(program.read(options.file), options.steps)
+        with absent(*other):
+            made = made_by(options)
     except Exception:
         sys.stderr.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "--whole"])
     made.save(options.out)
+
+
+def _in_pytorch(options: argparse.Namespace) -> Record:
+    import torch
+
+    torch.set_num_threads(1)
+    return recording.record_pytorch(program.read(options.file), options.steps)
+
+
+def _in_keras(options: argparse.Namespace) -> Record:
+    if options.whole:
+        import torch  # noqa: F401  before TensorFlow
+    with without_chatter():
+        import keras
+
+    shared.require_tensorflow(keras)
+    from .libraries import keras_dtype
+
+    with keras_dtype(recording.DTYPE):
+        own = program.read(options.file)
+    return recording.record_keras(own, options.steps)
 
 
 def users_traceback(error: BaseException) -> str:

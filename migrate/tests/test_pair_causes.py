@@ -57,6 +57,17 @@ def test_until_same_finds_all_three_causes_of_two_default_layers() -> None:
     assert causes[2].startswith("momentum is 0.99 in Keras and 0.1 in PyTorch")
 
 
+def test_a_second_cause_of_the_optimizer_is_behind_the_first() -> None:
+    """With what to write; clipping is exchanged first, and stays so."""
+    adagrads = "Adagrad(lr=0.001)", "Adagrad(learning_rate=0.001, clipnorm=0.01)"
+    causes = [each["text"] for each in answer(True, optimizers=adagrads).causes]
+    clipping, fields = causes[1:3]
+    assert clipping == (
+        "clipping is each tensor to the norm 0.01 (clipnorm) in Keras and none in PyTorch"
+    )
+    assert "initial_accumulator 0.1 / 0.0: write Adagrad(lr=0.001, initial_acc" in fields
+
+
 def test_without_it_only_the_first_is_named() -> None:
     (cause,) = answer(False, optimizers=ADAMS).causes
     assert cause["convention"] == "batchnorm-defaults"
@@ -109,7 +120,7 @@ def test_an_unknown_cause_says_what_was_tried() -> None:
         return model
 
     (cause,) = answer(False, keras_model=other).causes
-    assert cause["text"] == "none that I know"
+    assert cause["text"] == "none known"
     assert not cause["known"]
     assert cause["tried"]
 
@@ -134,7 +145,11 @@ def test_two_causes_of_one_stage_are_told_apart() -> None:
     """Adam's epsilon moves every weight; the biases of an LSTM move twice as far besides."""
     both = "2 biases whose sum is sequential/lstm/lstm_cell/bias, so it moves 2 times as far"
     epsilon, biases = recurrent("keras:Adam(learning_rate=0.01, epsilon=1e-8)")
-    assert epsilon == "epsilon_at is Epsilon.HAT in Keras and Epsilon.OUTSIDE in PyTorch"
+    assert epsilon == (
+        "epsilon_at is hat in Keras and outside in PyTorch: no optimizer of either framework takes "
+        "the other's steps; use samestep.frameworks.pytorch.Optimizer or .tensorflow.Optimizer "
+        "with one rule"
+    )
     assert both in biases
     (alone,) = recurrent("pytorch:Adam(lr=0.01)")
     assert both in alone
@@ -166,4 +181,81 @@ def test_softmax_twice_is_named_with_its_side_and_the_rest_is_judged() -> None:
         )
         softmax, rate = (cause["text"] for cause in comparison.causes)
         assert softmax.startswith(f"{side} applies softmax twice")
-        assert rate == "lr is 0.2 in Keras and 0.1 in PyTorch"
+        assert rate.startswith(
+            "lr is 0.2 in Keras and 0.1 in PyTorch: write SGD(lr=0.2) in PyTorch"
+        )
+
+
+def accumulators(in_keras: float) -> Any:
+    """Adagrad with another start of its sum in Keras: a fault before the first step."""
+    return (
+        lambda params: torch.optim.Adagrad(params, 0.01, initial_accumulator_value=0.5),
+        lambda: keras.optimizers.Adagrad(0.01, in_keras, epsilon=1e-10),
+    )
+
+
+def test_each_step_starts_from_the_state_of_the_reference() -> None:
+    """So a wrong start of the state is a finding of the first step alone."""
+    small = {"torch_model": lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 10)),
+             "keras_model": lambda: keras.Sequential([layers.Flatten(), layers.Dense(10)]),
+             }  # fmt: skip
+    wrong = answer(False, optimizers=accumulators(0.25), **small).judgement
+    assert {(each.stage, each.step) for each in wrong.different} == {
+        ("weights after", 1),
+        ("optimizer state", 1),
+    }
+    assert answer(False, optimizers=accumulators(0.5), **small).same
+
+
+def test_momentum_of_steps_goes_on_from_momentum_of_gradients() -> None:
+    """Keras' SGD stores it multiplied by the learning rate; three steps are the same."""
+    both = (
+        lambda params: torch.optim.SGD(params, 0.1, momentum=0.9),
+        lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+    )
+    comparison = answer(False, optimizers=both)
+    stages = {each.stage for each in comparison.judgement.different}
+    assert not stages & {"weights after", "optimizer state"}
+
+
+class Positions(torch.nn.Module):
+    """Embedded tokens, scaled inside the layer, and positions for each sample."""
+
+    class Scaled(torch.nn.Embedding):
+        """An embedding that does more than its class."""
+
+        def forward(self, ids: Any) -> Any:
+            return super().forward(ids) * 2.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens, self.places = self.Scaled(9, 8), nn.Embedding(5, 8)
+        self.norm = nn.LayerNorm(8, eps=1e-3)
+
+    def forward(self, ids: Any) -> Any:
+        return self.norm(self.tokens(ids) + self.places(torch.arange(5).expand(len(ids), 5)))
+
+
+class KerasPositions(keras.Model):
+    """The same with positions that are embedded once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens, self.places = layers.Embedding(9, 8), layers.Embedding(5, 8)
+        self.norm = layers.LayerNormalization()
+
+    def call(self, ids: Any) -> Any:
+        return self.norm(self.tokens(ids) * 2.0 + self.places(keras.ops.arange(5)))
+
+
+def test_parts_of_unlike_size_are_no_difference() -> None:
+    """Nor is a gradient that cancels: the mean square of what LayerNorm gives hardly moves."""
+    random = np.random.default_rng(0)
+    ids = random.integers(0, 9, (6, 5)), np.zeros(1, np.float32)
+    losses = (lambda y, t: (y**2).mean(), lambda t, y: keras.ops.mean(y**2))
+    changes = {"torch_model": Positions, "keras_model": KerasPositions, "batch": lambda: ids}
+    comparison = answer(False, loss=losses, **changes)
+    assert [each.place for each in comparison.judgement.different] == []
+    assert comparison.judgement.not_compared == [
+        "clip, weights after, optimizer state: there is no `optimizers`"
+    ]

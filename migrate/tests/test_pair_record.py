@@ -94,3 +94,18 @@ def test_losses_are_known_by_their_number() -> None:
         names.add(found_name.name)
     assert len(names) == 10  # five formulas; here the mean is the sum over the batch
     assert named_losses.name_of(123.0, labels, output) is None
+
+
+def test_equal_copies_are_one_in_the_other_layout() -> None:
+    """Positions that PyTorch embeds for each sample, and Keras once: gradients are added."""
+    once = np.arange(1.0, 7).reshape(2, 3)
+    copies = np.broadcast_to(once, (4, 2, 3))
+    layout, equal = layouts.find(copies, once)
+    assert equal
+    assert layout is not None
+    assert layout.name == "one of equal copies"
+    assert np.array_equal(layout.carry_gradient(copies), 4 * once)
+    unequal = np.array(copies)
+    unequal[1] += 1
+    other, _ = layouts.find(unequal, once)
+    assert other is None or not other.adds

@@ -7,16 +7,18 @@ import typer
 
 from .common import MISTAKE, AsJson, silence_tensorflow
 
+Side = Literal["pytorch", "keras"]
+
 
 def pair(
     first: Annotated[
         str,
         typer.Argument(
-            metavar="FILE.py", help="the pair, or its PyTorch side; or a record of that side (.npz)"
+            metavar="FILE.py", help="the pair, or the side of the reference; or its record (.npz)"
         ),
     ],
     second: Annotated[
-        str | None, typer.Argument(metavar="[OTHER.py]", help="the Keras side, if it is elsewhere")
+        str | None, typer.Argument(metavar="[OTHER.py]", help="the other side, if it is elsewhere")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="training steps that are compared")] = 3,
     as_json: AsJson = False,
@@ -31,12 +33,15 @@ def pair(
     until_same: Annotated[
         bool, typer.Option("--until-same", help="exchange each cause and go on behind it")
     ] = False,
+    reference: Annotated[
+        Side | None, typer.Option(help="the side whose values are put in: pytorch unless recorded")
+    ] = None,
 ) -> None:
     """Do a PyTorch model and a Keras model take the same training step? If not: where, and why."""
     silence_tensorflow()
     from samestep.report.terminal import pairs
 
-    question = pairs.Question(first, second, steps, map_file, html, repro, until_same)
+    question = pairs.Question(first, second, steps, map_file, html, repro, until_same, reference)
     try:
         same = pairs.pair(question, as_json, typer.echo)
     except ValueError as error:
@@ -47,16 +52,15 @@ def pair(
 def record(
     file: Annotated[str, typer.Argument(metavar="FILE.py", help="the pair, or one side of it")],
     out: Annotated[Path, typer.Option(help="the record (.npz)")],
-    side: Annotated[
-        Literal["pytorch"], typer.Option(help="the side that is recorded: PyTorch")
-    ] = "pytorch",
+    side: Annotated[Side, typer.Option(help="the side that is recorded")] = "pytorch",
     steps: Annotated[int, typer.Option(min=1, help="training steps that are recorded")] = 3,
 ) -> None:
-    """Record the PyTorch side of a pair alone, for ``samestep pair a.npz OTHER.py``."""
+    """Record one side of a pair alone, for ``samestep pair a.npz OTHER.py``."""
+    silence_tensorflow()
     from samestep.report.terminal import pairs
 
     try:
-        pairs.record_side(file, steps, out)
+        pairs.record_side(file, side, steps, out)
     except ValueError as error:
         raise _mistake(error) from None
     typer.echo(f"wrote {out}")

@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from samestep.frameworks.experiment import record
 from samestep.migrate.pair.compare import Comparison
+from samestep.migrate.pair.findings import Finding
 from samestep.migrate.pair.limits import MOST_ROUNDINGS
-from samestep.migrate.pair.stages import Finding
 
 FOLDER = Path(__file__).parent
 SHOWN = 60  # findings in the table

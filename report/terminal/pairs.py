@@ -17,7 +17,7 @@ from samestep.migrate.pair import program as programs
 from samestep.migrate.pair import record as records
 from samestep.migrate.pair.absent import absent
 from samestep.migrate.pair.record import Record
-from samestep.migrate.pair.shared import PairError, UserError
+from samestep.migrate.pair.shared import TITLES, PairError, UserError, require_tensorflow
 from samestep.migrate.pair.text import lines
 
 Echo = Callable[[str], None]
@@ -36,12 +36,27 @@ class Question:
     html: Path | None = None
     repro: Path | None = None
     until_same: bool = False
+    reference: str | None = None
+
+    @property
+    def is_of_record(self) -> bool:
+        """True if the reference was recorded before."""
+        return self.first.endswith(".npz")
 
 
-def record_side(file: str, steps: int, out: Path) -> None:
-    """Record the PyTorch side of a file in a child process. ValueError for a user's mistake."""
-    require("torch", "pytorch")
-    _finish(_start(file, steps, out), out)
+def record_side(file: str, side: str, steps: int, out: Path) -> None:
+    """Record one side of a file in a child process. ValueError for a user's mistake."""
+    _require_side(side)
+    _finish(_start(file, side, steps, out), out, side)
+
+
+def _require_side(side: str) -> None:
+    """ValueError if a side's packages are not installed."""
+    if side == "pytorch":
+        require("torch", "pytorch")
+        return
+    require("tensorflow", "tensorflow")
+    require("keras", "tensorflow")
 
 
 def pair(question: Question, as_json: bool, echo: Echo) -> bool:
@@ -78,36 +93,59 @@ class _NeedsBoth(Exception):
 
 
 def _compared(question: Question, links: Any, folder: Path) -> Any:
-    of_record = question.first.endswith(".npz")
-    out = Path(question.first) if of_record else folder / "a.npz"
-    if of_record and not question.second:
+    out = Path(question.first) if question.is_of_record else folder / "a.npz"
+    if question.is_of_record and not question.second:
         raise ValueError(
             f"a record must be judged against a file: samestep pair {question.first} OTHER.py"
         )
+    reference = _reference(question, out)
     if (
-        not of_record
+        not question.is_of_record
         and Path(question.first).suffix == ".py"
         and not Path(question.first).is_file()
     ):
         raise ValueError(f"{question.first} must be a Python file, but there is none")
-    require("tensorflow", "tensorflow")
-    require("keras", "tensorflow")
-    if not of_record:
-        require("torch", "pytorch")
-    child = None if of_record else _start(question.first, question.steps, out)
+    _require_side(_other(reference))
+    child = None
+    if not question.is_of_record:
+        _require_side(reference)
+        child = _start(question.first, reference, question.steps, out)
+    judged = _judged_in_keras if reference == "pytorch" else _judged_in_pytorch
+
+    def finish() -> Record:
+        if child:
+            _finish(child, out, reference)
+        return records.load(out)
+
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            return _judged(question, links, lambda: _finished(child, out))
+            return judged(question, links, finish)
     finally:
         if child:
             child.stop()
 
 
-def _judged(question: Question, links: Any, finish: Callable[[], Record]) -> Any:
+def _reference(question: Question, out: Path) -> str:
+    """The side whose values are put in; of a record it is the recorded one."""
+    if not question.is_of_record:
+        return question.reference or "pytorch"
+    recorded = records.load(out).side
+    if question.reference not in (None, recorded):
+        raise ValueError(
+            f"--reference must be the side of the record, which is {recorded}, got "
+            f"{question.reference}"
+        )
+    return recorded
+
+
+def _other(side: str) -> str:
+    return "keras" if side == "pytorch" else "pytorch"
+
+
+def _judged_in_keras(question: Question, links: Any, finish: Callable[[], Record]) -> Any:
     """Import Keras and the user's file while the other process records; then compare."""
     file = question.second or question.first
-    has_torch = importlib.util.find_spec("torch") is not None
-    whole = has_torch and (bool(os.environ.get(WHOLE)) or needs_torch(file))
+    whole = _wants_both("torch") or (needs_torch(file) and _has("torch"))
     if whole:
         import torch  # noqa: F401  before TensorFlow
     with without_chatter():
@@ -116,32 +154,60 @@ def _judged(question: Question, links: Any, finish: Callable[[], Record]) -> Any
 
         tf.zeros(1)  # with which it looks for devices
 
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "Keras must run on its tensorflow backend, but it runs on "
-            f"{keras.backend.backend()}; set the environment variable KERAS_BACKEND=tensorflow"
-        )
+    require_tensorflow(keras)
+    return _judged(lambda: _read(file), (question, links, finish), () if whole else ("torch",))
+
+
+def _judged_in_pytorch(question: Question, links: Any, finish: Callable[[], Record]) -> Any:
+    """The same with PyTorch, against a record of Keras."""
+    import torch
+
+    torch.set_num_threads(1)
+    file = question.second or question.first
+    whole = _wants_both("keras")
+    if whole:
+        with without_chatter():
+            import keras  # noqa: F401
+    without = () if whole else ("tensorflow", "keras", "tf_keras")
+    return _judged(lambda: programs.read(file), (question, links, finish), without)
+
+
+def _has(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _wants_both(package: str) -> bool:
+    """True in the second start, with both frameworks."""
+    return bool(os.environ.get(WHOLE)) and _has(package)
+
+
+def _judged(
+    read: Callable[[], programs.Program],
+    job: tuple[Question, Any, Callable[[], Record]],
+    without: tuple[str, ...],
+) -> Any:
+    """Compare with stand-ins for the packages ``without``; if that fails, ask for all of them."""
     from samestep.migrate.pair.compare import Options, compare
 
+    question, links, finish = job
     options = Options(links, question.until_same, question.repro)
-    if whole:
-        return compare(finish(), _read(file), options)
+    can_start_again = bool(without) and all(_has(package) for package in without[:2])
     try:
-        with absent("torch"):
-            program = _read(file)
+        with absent(*without):
+            program = read()
             record = finish()
             return compare(record, program, options)
     except Mistake:
         raise
     except Exception as error:
-        if not has_torch:
+        if not can_start_again:
             raise
         raise _NeedsBoth from error
 
 
 def _read(file: str) -> programs.Program:
     """Read the user's file anew, with Keras in the dtype of the comparison."""
-    from samestep.migrate.pair.in_keras import keras_dtype
+    from samestep.migrate.pair.libraries import keras_dtype
     from samestep.migrate.pair.recording import DTYPE
 
     with keras_dtype(DTYPE):
@@ -157,18 +223,20 @@ def needs_torch(file: str) -> bool:
 def require(package: str, extra: str) -> None:
     """ValueError if a package is not installed."""
     if importlib.util.find_spec(package) is None:
+        side = "pytorch" if extra == "pytorch" else "keras"
         raise ValueError(
-            f"samestep pair needs {package}, which is not installed; pip install "
-            f"'samestep[{extra}]', or record each side where it is: samestep record"
+            f"samestep pair needs {package}, which is not installed: pip install "
+            f"'samestep[{extra}]'. Or record that side where it is installed, with samestep record "
+            f"FILE.py --side {side} --out a.npz, and compare here with samestep pair a.npz OTHER.py"
         )
 
 
-def _start(file: str, steps: int, out: Path) -> Child:
+def _start(file: str, side: str, steps: int, out: Path) -> Child:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    return Child(["-m", WORKER, file, "--out", str(out), "--steps", str(steps)])
+    return Child(["-m", WORKER, file, "--out", str(out), "--steps", str(steps), "--side", side])
 
 
-def _finish(child: Child, out: Path) -> None:
+def _finish(child: Child, out: Path, side: str) -> None:
     for _ in child.lines():
         pass
     ended = child.wait()
@@ -177,13 +245,8 @@ def _finish(child: Child, out: Path) -> None:
         content = json.loads(mistake.read_text())
         raise Mistake(content["message"], content["traceback"])
     if ended.code:
-        raise ValueError(f"the PyTorch side {ended.description}: {ended.message}")
-
-
-def _finished(child: Child | None, out: Path) -> Record:
-    if child:
-        _finish(child, out)
-    return records.load(out)
+        title = TITLES[side]
+        raise ValueError(f"the {title} side {ended.description}: {ended.message}")
 
 
 class Mistake(PairError):

@@ -3,7 +3,8 @@ samestep.migrate.tests.support.score``.
 
 The usual checks compare the outputs of the two models in evaluation mode, with the weights copied
 by the right map (or by the fault's own conversion): all close at 1e-5, all close at 1e-3, and
-equal means within 1e-6. It takes some minutes.
+equal means within 1e-6. It takes some minutes. The faults and right pairs of a stranger, who has
+not read how a cause is found, are counted apart.
 """
 
 import sys
@@ -17,14 +18,19 @@ from samestep.parity.tests.support.frameworks import keras, tf, torch
 # isort: split
 from samestep.migrate.pair import layouts
 from samestep.migrate.pair.causes import NONE_KNOWN
-from samestep.migrate.pair.compare import compare, keras_judge
-from samestep.migrate.pair.in_keras import keras_dtype
+from samestep.migrate.pair.compare import Comparison, compare, keras_judge
+from samestep.migrate.pair.libraries import keras_dtype
 from samestep.migrate.pair.limits import Verdict
 from samestep.migrate.pair.program import Program
 from samestep.migrate.pair.recording import record_pytorch
+from samestep.migrate.pair.shared import PairError
 
 from .families import FAMILIES
 from .faults import FAULTS, Fault
+from .stranger import FAULTS as OF_A_STRANGER
+from .stranger import RIGHT as RIGHT_OF_A_STRANGER
+from .stranger.judging import Answer, answer
+from .stranger.pair import Pair
 
 
 def far(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
@@ -85,6 +91,42 @@ def main() -> None:
         sys.stdout.write(f"{what}: {count} of {len(FAULTS)}\n")
     sys.stdout.write(f"the nearest fault is {nearest:.3g} roundings away\n")
     sys.stdout.write(f"right pairs are at most {largest():.1f} roundings away\n")
+    of_a_stranger()
+
+
+def of_a_stranger() -> None:
+    """Print what is said of a stranger's faults, and how many of the right pairs are accused."""
+    counts: Counter[str] = Counter()
+    for fault in OF_A_STRANGER.values():
+        comparison = judged(fault.pair)
+        if comparison is None:
+            counts["stopped without an answer"] += 1
+            continue
+        first = comparison.judgement.first
+        counts["caught"] += not comparison.same
+        counts["right stage"] += first is not None and first.stage in fault.stages
+        counts["right place"] += first is not None and any(p in first.place for p in fault.places)
+        counts[str(answer(fault, comparison))] += 1
+    for what in ("caught", "right stage", "right place", *Answer, "stopped without an answer"):
+        sys.stdout.write(f"of a stranger, {what}: {counts[what]} of {len(OF_A_STRANGER)}\n")
+    pairs = RIGHT_OF_A_STRANGER
+    comparisons = {name: judged(pair) for name, pair in pairs.items()}
+    accused = [
+        name for name, comparison in comparisons.items() if comparison and not comparison.same
+    ]
+    stopped = [name for name, each in comparisons.items() if each is None]
+    sys.stdout.write(f"of a stranger, right pairs accused: {len(accused)} of {len(pairs)}\n")
+    sys.stdout.write(f"of a stranger, right pairs refused: {len(stopped)} of {len(pairs)}\n")
+
+
+def judged(pair: Pair) -> Comparison | None:
+    """The comparison of a stranger's pair; None if it stops with an error."""
+    keras.backend.clear_session()
+    program = Program(pair.values(), "mine.py")
+    try:
+        return compare(record_pytorch(program, 3), program)  # a schedule shows late
+    except (PairError, IndexError):
+        return None
 
 
 def largest() -> float:
