@@ -3,12 +3,18 @@
 It imports no other module of the project, so that each test file loads only what it needs.
 """
 
+import os
 import platform
 from importlib import metadata
 
 import pytest
 
 import samestep
+
+# Before NumPy is loaded: several processes test side by side, and threads of matrix products that
+# wait for each other on busy cores take ten times as long as one.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 PACKAGES = ("numpy", "torch", "tensorflow", "keras", "tf_keras", "optax", "onnx")
 

@@ -11,6 +11,7 @@ anything differs or fails, 2 if there is no device: then nothing is run.
 import argparse
 import contextlib
 import datetime
+import functools
 import json
 import sys
 import time
@@ -177,7 +178,7 @@ def measured(subject: Subject, options: Options) -> dict[str, Any]:
     asked += [("native", mode) for mode in subject.natives]
     for whose, mode in asked:
         row["agreement"][f"{whose} {mode}"] = _attempt(
-            lambda whose=whose, mode=mode: agreement(subject, whose, mode, options.device)
+            functools.partial(agreement, subject, whose, mode, options.device)
         )
     row["times"] = _attempt(lambda: times(subject, options))
     return row

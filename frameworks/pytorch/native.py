@@ -4,7 +4,9 @@ from typing import Any
 
 import torch
 
-from samestep.frameworks.natives import FUSED, IMPLEMENTATIONS, UNVARIED
+from samestep.frameworks.natives import FUSED as FUSED
+from samestep.frameworks.natives import IMPLEMENTATIONS
+from samestep.frameworks.natives import UNVARIED as UNVARIED
 from samestep.reference.dialects import Call
 
 

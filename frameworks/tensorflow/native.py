@@ -9,6 +9,8 @@ import tensorflow as tf
 from samestep.frameworks.natives import KERAS_MODES
 from samestep.reference.dialects import Call
 
+MODES = KERAS_MODES
+
 
 def optimizer(variables: Sequence[Any], call: Call) -> keras.optimizers.Optimizer:
     """``keras.optimizers.<call.name>``, built for ``variables``."""
@@ -20,9 +22,9 @@ def optimizer(variables: Sequence[Any], call: Call) -> keras.optimizers.Optimize
 def in_mode(
     optimizer: keras.optimizers.Optimizer, mode: str
 ) -> Callable[[Sequence[tf.Tensor]], None]:
-    """The ``apply`` of any Keras optimizer on a list of gradients, in one of ``KERAS_MODES``."""
-    if mode not in KERAS_MODES:
-        raise ValueError(f"mode must be one of {', '.join(KERAS_MODES)}, got {mode!r}")
+    """The ``apply`` of any Keras optimizer on a list of gradients, in one of ``MODES``."""
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
     if mode == "eager":
         return optimizer.apply
 

@@ -17,7 +17,7 @@ from samestep.parity.measure.trajectory import Trajectory
 from samestep.parity.measure.trial import Trial
 from samestep.reference.dialects import Call
 
-from .libraries import LIBRARIES
+from .libraries import LIBRARIES as LIBRARIES
 
 
 class Native(NamedTuple):

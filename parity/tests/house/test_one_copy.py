@@ -1,5 +1,8 @@
 """Every process of a test run imports samestep from the checkout that is tested."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -8,6 +11,7 @@ import pytest
 
 import samestep
 from samestep.frameworks.experiment import process
+from samestep.parity.tests.support.require import require
 
 
 def imported() -> str:
@@ -38,6 +42,25 @@ def test_spawned_process_imports_what_its_parent_imports() -> None:
     """As executors of ``concurrent.futures`` start their workers."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         assert executor.submit(imported).result() == imported()
+
+
+def test_matrix_products_have_the_threads_of_the_variable() -> None:
+    """One, if it does not say otherwise; NumPy reads it when it is loaded, so it must stand before.
+
+    Asked in another process, since a test may change the threads of this one.
+    """
+    threads = os.environ["OPENBLAS_NUM_THREADS"]
+    code = (
+        "import conftest, numpy, threadpoolctl; "
+        "print({pool['num_threads'] for pool in threadpoolctl.threadpool_info()})"
+    )
+    require("threadpoolctl")
+    unset = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
+    command = [sys.executable, "-c", code]
+    printed = subprocess.run(
+        command, env=unset, cwd=Path(samestep.__file__).parents[1], capture_output=True, text=True
+    ).stdout
+    assert (threads, printed.strip()) == ("1", "{1}")
 
 
 def test_files_that_are_run_first_exist(pytestconfig: pytest.Config) -> None:
