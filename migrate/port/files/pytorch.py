@@ -72,6 +72,12 @@ def _check_zip(data: bytes, label: str) -> None:
             size = sum(member.file_size for member in archive.infolist())
             if size > 2 * len(data):
                 raise Refused(f"{label} must not unpack to {size} bytes, more than twice its size")
+            for member in archive.infolist():
+                if member.compress_size != member.file_size:
+                    raise Refused(
+                        f"{label}: {shown(member.filename)} must be stored as it is, as torch.save "
+                        "does; the file is compressed or damaged"
+                    )
             damaged = archive.testzip()
     except Refused:
         raise

@@ -1,7 +1,7 @@
 """Is a resumed run the unbroken run? If not, what was lost first, and what cures it."""
 
 from .assertion import same_after_resume
-from .audit import Audit, Program, audit
+from .comparison import Audit, Program, audit
 from .leaves import Loss, Stage
 from .text import lines
 

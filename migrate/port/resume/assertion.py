@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import usual
-from .audit import Audit, Program, audit
+from .comparison import Audit, Program, audit
 from .text import lines
 
 

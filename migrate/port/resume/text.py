@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from samestep.migrate.port.refused import one_line
 
-from .audit import Audit
+from .comparison import Audit
 from .leaves import Loss, Stage
 
 SHOWN = 5  # leaves in a list

@@ -321,6 +321,101 @@ REPRODUCTIONS = (
         got="16777216",
         expected="16777217",
     ),
+    Reproduction(
+        name="torch_load_asgd",
+        native="torch.optim.ASGD beside half precision",
+        versions=TORCH,
+        cause=(
+            "load_state_dict casts all state but the step number to the dtype of the weights, and "
+            "ASGD keeps eta and mu in float32: a resumed run goes on with other ones"
+        ),
+        measure="eta of ASGD(lr=0.1) beside a bfloat16 weight, after its state was loaded",
+        got="0.100098",
+        expected="0.0999992",
+    ),
+    Reproduction(
+        name="torch_load_nadam",
+        native="torch.optim.NAdam beside half precision",
+        versions=TORCH,
+        cause=(
+            "load_state_dict casts all state but the step number to the dtype of the weights, and "
+            "NAdam keeps mu_product in float32"
+        ),
+        measure="mu_product beside a bfloat16 weight, after its state was loaded",
+        got="0.449219",
+        expected="0.450073",
+    ),
+    Reproduction(
+        name="torch_load_class",
+        native="torch.optim, loaded from another class",
+        versions=TORCH,
+        cause=(
+            "load_state_dict takes the hyperparameters of any class, and those of the file win: "
+            "AdamW that was loaded from Adam has neither its weight decay nor its kind of it"
+        ),
+        measure="a weight of 1 after a step of AdamW(lr=1.0, weight_decay=0.5) without a gradient",
+        got="1",
+        expected="0.5",
+    ),
+    Reproduction(
+        name="torch_load_names",
+        native="torch.optim with named parameters",
+        versions=TORCH,
+        cause=(
+            "load_state_dict matches parameters by their order, though both sides have names, and "
+            "overwrites the names: state goes to other parameters of the same shape"
+        ),
+        measure="momentum of a weight whose gradient was 1, after the other one's was 2",
+        got="2",
+        expected="1",
+    ),
+    Reproduction(
+        name="torch_load_scheduler",
+        native="torch.optim.lr_scheduler.LambdaLR",
+        versions=TORCH,
+        cause=(
+            "making a scheduler sets the optimizer's rate anew, and loading it does not set it "
+            "back: a step is taken with the first rate. OneCycleLR, CyclicLR and SequentialLR do "
+            "so too"
+        ),
+        measure="learning rate after a LambdaLR was made behind a loaded optimizer, and loaded",
+        got="1",
+        expected="0.25",
+    ),
+    Reproduction(
+        name="keras_load_unbuilt",
+        native="keras.optimizers, any, in load_weights",
+        versions=KERAS,
+        cause=(
+            "load_weights into a compiled model whose optimizer is not built yet leaves out all "
+            "state of the optimizer, with a warning"
+        ),
+        measure="step count of Adam after a file of one step was loaded",
+        got="0",
+        expected="1",
+    ),
+    Reproduction(
+        name="keras_load_class",
+        native="keras.optimizers, any, in load_weights",
+        versions=KERAS,
+        cause=(
+            "load_weights takes an optimizer's variables by number, whatever its class: Adam's "
+            "file goes into Adamax, AdamW, Lamb, Adadelta, Ftrl and ScheduleFreeAdamW without a "
+            "word"
+        ),
+        measure="step count of Adamax after Adam's file of one step was loaded",
+        got="1",
+        expected="0",
+    ),
+    Reproduction(
+        name="keras_load_dropout",
+        native="keras.layers.Dropout",
+        versions=KERAS,
+        cause="no file of Keras has the state of dropout's seeds: a resumed run has other masks",
+        measure="count of the seed after one call, in a model that was saved and loaded",
+        got="0",
+        expected="1",
+    ),
     _of_deviation(
         "tf_keras_float32_numbers",
         native="tf_keras.optimizers.legacy in float64",
@@ -399,78 +494,6 @@ REPRODUCTIONS = (
         expected="0.0258",
     ),
     Reproduction(
-        name="torch_load_casts",
-        native="torch.optim.ASGD, NAdam, load_state_dict",
-        versions=TORCH,
-        cause=(
-            "states are cast to the dtype of the weights; ASGD's eta and mu and NAdam's "
-            "mu_product are kept in float32 beside weights of half precision"
-        ),
-        measure="dtype of eta beside a bfloat16 weight after save and load",
-        got="torch.bfloat16",
-        expected="torch.float32",
-    ),
-    Reproduction(
-        name="torch_load_replaces_options",
-        native="torch.optim, load_state_dict",
-        versions=TORCH,
-        cause=(
-            "the hyperparameters of the file take the place of the constructor's, of another "
-            "class, too"
-        ),
-        measure="weight decay of AdamW(weight_decay=0.1) after the state of Adam was loaded",
-        got="0",
-        expected="0.1",
-    ),
-    Reproduction(
-        name="torch_load_ignores_names",
-        native="torch.optim, load_state_dict with named parameters",
-        versions=TORCH,
-        cause="states go by position, whatever the names are, and the names are overwritten",
-        measure="first mean of b after a gradient of 2, loaded from a file of (a, b) into (b, a)",
-        got="0.1",
-        expected="0.2",
-    ),
-    Reproduction(
-        name="torch_scheduler_after_load",
-        native="torch.optim.lr_scheduler.LambdaLR and others",
-        versions=TORCH,
-        cause=(
-            "a scheduler that is made sets the first rate, and loading its state does not set the"
-            " present one"
-        ),
-        measure=(
-            "rate of the next step at step 1 of 0.1 / (1 + step), made after the optimizer was "
-            "loaded"
-        ),
-        got="0.1",
-        expected="0.05",
-    ),
-    Reproduction(
-        name="keras_load_unbuilt",
-        native="keras.optimizers, load_weights before the optimizer is built",
-        versions=KERAS,
-        cause=(
-            "the optimizer's state is left out with a warning, as when a compiled model that was "
-            "never trained loads a file"
-        ),
-        measure="step number of Adam after the state of step 1 was loaded",
-        got="0",
-        expected="1",
-    ),
-    Reproduction(
-        name="keras_load_other_class",
-        native="keras.optimizers, load_weights",
-        versions=KERAS,
-        cause=(
-            "states go by position, and the class is not compared: Adam's file is taken by Ftrl, "
-            "Lamb, Adadelta, Adamax and others as theirs"
-        ),
-        measure="step number of Ftrl after the state of Adam was loaded",
-        got="1",
-        expected="0",
-    ),
-    Reproduction(
         name="keras_load_average",
         native="keras.optimizers, load_weights with use_ema",
         versions=KERAS,
@@ -490,15 +513,6 @@ REPRODUCTIONS = (
         measure="step number after a state of step 1 was refused",
         got="1",
         expected="0",
-    ),
-    Reproduction(
-        name="keras_dropout_seed",
-        native="keras.layers.Dropout, save and load_model",
-        versions=KERAS,
-        cause="the state of its random numbers is in no file, so that a loaded run drops others",
-        measure="number of different masks that the saved and the loaded model draw next",
-        got="2",
-        expected="1",
     ),
     Reproduction(
         name="keras_fit_twice",

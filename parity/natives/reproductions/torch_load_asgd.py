@@ -1,0 +1,17 @@
+"""Load the state of torch's ASGD beside a bfloat16 weight, and print its learning rate, eta.
+
+ASGD keeps it in float32. It must be what it was when it was saved.
+"""
+
+import sys
+
+import torch
+
+weight = torch.nn.Parameter(torch.ones(1, dtype=torch.bfloat16))
+saved, loaded = (torch.optim.ASGD([weight], lr=0.1) for _ in range(2))
+weight.grad = torch.ones_like(weight)
+saved.step()
+loaded.load_state_dict(saved.state_dict())
+got, expected = (f"{each.state[weight]['eta'].item():.6g}" for each in (loaded, saved))
+print(f"got {got}, expected {expected}")
+sys.exit(got != expected)
