@@ -7,7 +7,7 @@ import sys
 
 import keras
 
-(weight, store), SGD = (keras.Variable([1.0]), {}), keras.optimizers.SGD
+(weight, store), SGD = (keras.Variable([1.0]), dict[str, object]()), keras.optimizers.SGD
 saved, new = SGD(0.01, momentum=0.9), SGD(0.01, use_ema=True)
 saved.apply([keras.ops.ones(1)], [weight])
 new.build([weight])

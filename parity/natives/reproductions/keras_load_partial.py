@@ -8,7 +8,7 @@ import sys
 
 import keras
 
-store, saved, new = {}, keras.optimizers.Adam(), keras.optimizers.Adam()
+store, saved, new = dict[str, object](), keras.optimizers.Adam(), keras.optimizers.Adam()
 saved.apply([keras.ops.ones(1)], [keras.Variable([1.0])])
 _ = new.build([keras.Variable([1.0, 1.0])]), saved.save_own_variables(store)
 with contextlib.suppress(ValueError):
