@@ -24,8 +24,8 @@ EXPLAINED = {  # name: the stage and the place of the first difference
     "PegasusModel": FIXED_POSITIONS,
     "MarianModel": FIXED_POSITIONS,
     "OpenAIGPTModel": ("forward", "mlp.c_proj"),  # "gelu" is the tanh form in PyTorch alone
-    "GPTJModel": ("backward", "attn.k_proj"),  # TensorFlow rotates by a table in float32
-    "DistilBertModel": ("backward", "attention.q_lin"),  # and scales by a root in float32
+    "GPTJModel": ("backward", "attn.k_proj"),  # TensorFlow casts both to float32
+    "DistilBertModel": ("backward", "attention.q_lin"),  # TensorFlow casts it to float32
 }
 
 
