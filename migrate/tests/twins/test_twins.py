@@ -14,7 +14,7 @@ from samestep.migrate.pair.compare import compare
 from samestep.migrate.pair.limits import Verdict
 from samestep.migrate.pair.program import Program
 from samestep.migrate.pair.recording import record_pytorch
-from samestep.migrate.tests.twins.models import TWINS, Twin, values
+from samestep.migrate.tests.support.twins import TWINS, Twin, values
 
 FIXED_POSITIONS = "backward", "embed_positions"  # held in PyTorch, trained in TensorFlow
 SEPARABLE = "map", "key_conv_attn_layer"  # a class of its own in PyTorch: the map needs a line
