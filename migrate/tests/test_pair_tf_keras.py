@@ -19,10 +19,9 @@ from samestep.migrate.pair.recording import record_keras, record_pytorch
 from samestep.migrate.tests.support import families as f
 from samestep.parity.tests.support.require import require
 
-require("tf_keras")
-import tf_keras  # noqa: E402
-
+tf_keras = require("tf_keras")
 layers, nn = tf_keras.layers, torch.nn
+KerasModel: Any = tf_keras.Model
 RECORDS = {"pytorch": record_pytorch, "keras": record_keras}
 
 
@@ -47,7 +46,7 @@ def keras_cnn(epsilon: float = 1e-3, dtype: str | None = None) -> Any:
     ])  # fmt: skip
 
 
-class KerasBlock(tf_keras.Model):
+class KerasBlock(KerasModel):
     """Attention, LayerNorm and an LSTM in a subclassed model, with two layers of one name."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from samestep.migrate.pair.compare import compare
 from samestep.migrate.pair.limits import Verdict
 from samestep.migrate.pair.program import Program
 from samestep.migrate.pair.recording import record_pytorch
-from samestep.migrate.tests.twins.models import TWINS, Twin, values
+from samestep.migrate.tests.support.twins import TWINS, Twin, values
 
 FIXED_POSITIONS = "backward", "embed_positions"  # held in PyTorch, trained in TensorFlow
 SEPARABLE = "map", "key_conv_attn_layer"  # a class of its own in PyTorch: the map needs a line
@@ -24,8 +24,8 @@ EXPLAINED = {  # name: the stage and the place of the first difference
     "PegasusModel": FIXED_POSITIONS,
     "MarianModel": FIXED_POSITIONS,
     "OpenAIGPTModel": ("forward", "mlp.c_proj"),  # "gelu" is the tanh form in PyTorch alone
-    "GPTJModel": ("backward", "attn.k_proj"),  # TensorFlow rotates by a table in float32
-    "DistilBertModel": ("backward", "attention.q_lin"),  # and scales by a root in float32
+    "GPTJModel": ("backward", "attn.k_proj"),  # TensorFlow casts both to float32
+    "DistilBertModel": ("backward", "attention.q_lin"),  # TensorFlow casts it to float32
 }
 
 
