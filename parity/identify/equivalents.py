@@ -117,6 +117,11 @@ def _rewrite_muon(rule: Muon) -> Iterator[Rule]:
             changes["weight_decay"] = rule.weight_decay / factor
             changes["adam_weight_decay"] = rule.adam_weight_decay / factor
         yield from round_values(rule.replace(**changes), tuple(changes))
+    yield from round_other_average(rule)
+
+
+def round_other_average(rule: Muon) -> Iterator[Rule]:
+    """The same steps with the other kind of momentum, its epsilon from coarse to fine decimals."""
     if rule.momentum < 1:
         change = 1 / (1 - rule.momentum) if rule.ema else 1 - rule.momentum
         averaged = rule.replace(ema=not rule.ema, epsilon=rule.epsilon * change)
@@ -127,6 +132,8 @@ def _rewrite_adagrad(rule: Adagrad, dialect: str) -> Iterator[Rule]:
     """Under the root only the sum of epsilon and the initial accumulator matters."""
     inside = rule.epsilon if rule.epsilon_at is Epsilon.INSIDE else 0.0
     total = rule.initial_accumulator + inside
+    if not total:
+        return
     for accumulator, epsilon in _splits(rule, total, dialect):
         changes: dict[str, Any] = {"epsilon": epsilon, "initial_accumulator": accumulator}
         yield from round_values(rule.replace(epsilon_at=Epsilon.INSIDE, **changes))

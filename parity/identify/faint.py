@@ -14,6 +14,7 @@ from samestep.parity.measure.trial import Trial, of_arrays
 from samestep.reference import Adafactor, Muon, Rule
 
 from .decimals import replace_if_allowed, round_values
+from .equivalents import round_other_average
 from .family import RuleTemplate, choices_of
 from .fit import FittedRule, fit, rank_starts
 from .fit_data import fit_data
@@ -51,11 +52,14 @@ def faint(rule: Rule, dtype: str) -> Trial | None:
 
 def with_other_epsilons(rule: Rule, observation: Observation) -> Iterator[Rule]:
     """The rule with the epsilons that fit its steps on the trial of ``faint``, the nearest first,
-    each from coarse to fine decimals.
+    each from coarse to fine decimals. Muon's is a decimal with one of its two kinds of momentum.
     """
     fitted = [each for each in _fits(rule, observation) if each and each.error <= NEAR]
     for nearest in sorted(fitted, key=lambda each: each.error):
-        yield from round_values(nearest.rule.replace(lr=rule.lr), nearest.names)
+        seen = nearest.rule.replace(lr=rule.lr)
+        yield from round_values(seen, nearest.names)
+        if isinstance(seen, Muon) and nearest.names:
+            yield from round_other_average(seen)
 
 
 def _fits(rule: Rule, observation: Observation) -> Iterator[FittedRule | None]:

@@ -38,6 +38,16 @@ def test_an_epsilon_far_below_usual_gradients_is_found(
     assert rule in list(with_other_epsilons(rule.replace(**seen), observation))
 
 
+def test_an_epsilon_that_is_a_decimal_with_the_other_kind_of_momentum_is_found() -> None:
+    """An average multiplies what epsilon is compared with by 1 - momentum."""
+    rule = Muon(momentum=0.767, ema=True, epsilon=0.001, epsilon_at=FLOOR)
+    trial = faint(rule, "float64")
+    assert trial
+    observation = Observation(trial, "float64", run_rule(rule, trial, "float64"))
+    seen = rule.replace(ema=False, epsilon=0.0)
+    assert rule in list(with_other_epsilons(seen, observation))
+
+
 def test_rules_whose_elements_show_their_epsilon_need_no_such_trial() -> None:
     """The probes have gradients of all sizes for them."""
     assert faint(Adam(), "float64") is None

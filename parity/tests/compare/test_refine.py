@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from samestep.parity.identify.equivalents import rewrite
 from samestep.parity.identify.family import ELEMENTWISE, RuleTemplate
 from samestep.parity.identify.fit import FittedRule, fit
 from samestep.parity.identify.fit_data import fit_data
@@ -77,3 +78,8 @@ def test_a_product_of_no_decimals_stays_one_rate() -> None:
     assert rate == float(np.float32(product))
     assert rate * scale == product
     assert split_rate(0.0) == (0.0, 1.0)
+
+
+def test_an_adagrad_whose_accumulator_is_zero_has_no_other_form() -> None:
+    """Such a fit is proposed for optimizers that become NaN without a gradient."""
+    assert not list(rewrite(Adagrad(lr=0.01, epsilon=0.0, initial_accumulator=0.0), "keras"))
