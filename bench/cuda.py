@@ -59,7 +59,7 @@ class Options(NamedTuple):
     out: Path
 
 
-class Subject(NamedTuple):
+class RuleAndNative(NamedTuple):
     """A rule, and the call of the native that follows it."""
 
     rule: Rule
@@ -84,13 +84,13 @@ class Subject(NamedTuple):
         return lambda parameters: Optimizer(parameters, self.rule, compiled=mode == "compiled")
 
 
-def subjects(options: Options) -> Iterator[Subject]:
+def subjects(options: Options) -> Iterator[RuleAndNative]:
     """PyTorch's calls of the chosen rules."""
     for call in calls():
         dialect, name, arguments = dialects.parse(call)
         rule = dialects.read(call)
         if dialect == "pytorch" and type(rule).__name__ in options.rules:
-            yield Subject(rule, dialects.Call(name, arguments))
+            yield RuleAndNative(rule, dialects.Call(name, arguments))
 
 
 def trajectory(make: Make, rule: Rule, trial: Trial, device: str) -> Trajectory:
@@ -108,7 +108,7 @@ def trajectory(make: Make, rule: Rule, trial: Trial, device: str) -> Trajectory:
     return recorder.trajectory()
 
 
-def agreement(subject: Subject, whose: str, mode: str, device: str) -> dict[str, Any]:
+def agreement(subject: RuleAndNative, whose: str, mode: str, device: str) -> dict[str, Any]:
     """How the optimizer on the device compares with itself on the CPU, where it steps plainly."""
     expected = expectation(subject.rule, "float32")
     plain = subject.maker(whose, "for-loop" if whose == "native" else "eager")
@@ -124,7 +124,7 @@ def agreement(subject: Subject, whose: str, mode: str, device: str) -> dict[str,
     }
 
 
-def times(subject: Subject, options: Options) -> dict[str, Any]:
+def times(subject: RuleAndNative, options: Options) -> dict[str, Any]:
     """Seconds of every implementation, and the ratios of our steps to natives' and to an axpy."""
     size = options.size
     if size not in sizes.of(subject.name):
@@ -171,12 +171,12 @@ def _warm(stepper: clock.Stepper) -> clock.Stepper:
     return stepper
 
 
-def measured(subject: Subject, options: Options) -> dict[str, Any]:
+def measured(subject: RuleAndNative, options: Options) -> dict[str, Any]:
     """All that is asked of a rule; what fails is a message, since this code is seldom run."""
     row: dict[str, Any] = {"rule": repr(subject.rule), "call": str(subject.call), "agreement": {}}
-    asked = [("ours", mode) for mode in options.modes]
-    asked += [("native", mode) for mode in subject.natives]
-    for whose, mode in asked:
+    runs = [("ours", mode) for mode in options.modes]
+    runs += [("native", mode) for mode in subject.natives]
+    for whose, mode in runs:
         row["agreement"][f"{whose} {mode}"] = _attempt(
             functools.partial(agreement, subject, whose, mode, options.device)
         )
@@ -191,7 +191,7 @@ def _attempt(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
 
 
-def lines(subject: Subject, row: dict[str, Any]) -> Iterator[str]:
+def lines(subject: RuleAndNative, row: dict[str, Any]) -> Iterator[str]:
     """The table's lines of a rule."""
     ours = row["times"].get("ours", {})
     for who, result in row["agreement"].items():

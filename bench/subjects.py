@@ -30,6 +30,6 @@ def bytes_moved(rule: Rule, size: str) -> float:
 
     The parameter and its state are read and written, the gradient is read.
     """
-    weights = sizes.weights(size)
-    state = sum(array.nbytes for weight in weights for array in rule.start(weight, np).values())
+    states = [rule.start(weight, np) for weight in sizes.weights(size)]
+    state = sum(sum(array.nbytes for array in each.values()) for each in states)
     return 3 * 4 + 2 * state / sizes.parameters(size)

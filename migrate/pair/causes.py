@@ -4,6 +4,7 @@ A cause is reported only if the finding is gone once it is exchanged, or if two 
 identified from their numbers. Otherwise the answer is that none of the known causes explains it.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -407,8 +408,9 @@ def _lost_last(judge: Judge) -> str:
 
 def _is_given(of_one: Sequence[np.ndarray], of_other: Sequence[np.ndarray]) -> bool:
     """True if both have an array of the same values, in any order."""
-    digests = [digest(array) for array in of_other]
-    return any(is_close(digest(array), each) for array in of_one for each in digests)
+    known = [digest(array) for array in of_other]
+    pairs = itertools.product(map(digest, of_one), known)
+    return any(is_close(array, each) for array, each in pairs)
 
 
 def _in_words(call: Call) -> str:
