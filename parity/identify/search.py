@@ -5,6 +5,7 @@ near; all others a little, and the best of each rule to the end; variants with m
 from a fit with fewer; other points of the grid.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from typing import NamedTuple
 from samestep.reference import Rule
 
 from .decimals import replace_if_allowed, round_values
-from .family import TINY, Numbers, Variant
+from .family import TINY, Numbers, Variant, choices_of
 from .fit import EXACT, ITERATIONS, POSITIVE, FittedRule, fit, rank_starts
 from .fit_data import FitData, fit_data
 from .observe import Observation
@@ -59,12 +60,15 @@ def search(observation: Observation, variants: Sequence[Variant]) -> Iterator[Fi
     for candidate in _rank_on_grids(observation, variants):
         if candidate.error > NEAR:
             waiting.append(candidate)
-        else:
-            yield from _fit_from(observation, candidate.variant, candidate.starts[0][1])
+            continue
+        for fitted in _fit_from(observation, candidate.variant, candidate.starts[0][1]):
+            yield fitted
+            yield from _with_other_epsilon_place(observation, candidate.variant, fitted)
     done: list[Candidate] = []
     for candidate in _fit_best(observation, waiting):
         if candidate.fitted:
             yield candidate.fitted
+            yield from _with_other_epsilon_place(observation, candidate.variant, candidate.fitted)
             done.append(candidate)
     best = sorted(done, key=lambda candidate: candidate.rank)[:BEST_AGAIN]
     for candidate in best:
@@ -73,6 +77,26 @@ def search(observation: Observation, variants: Sequence[Variant]) -> Iterator[Fi
     for candidate in best:
         for _, start in candidate.starts[1:STARTS]:
             yield from _fit_from(observation, candidate.variant, start)
+
+
+def _with_other_epsilon_place(
+    observation: Observation, variant: Variant, fitted: FittedRule
+) -> Iterator[FittedRule]:
+    """The same with epsilon elsewhere, if it comes near.
+
+    Beside a mean square that starts far above it, a few steps hardly tell where epsilon is.
+    """
+    fits_epsilon = "epsilon_at" in variant.fixed and "epsilon" in fitted.names
+    if not fits_epsilon or not EXACT <= fitted.error <= ALMOST:
+        return
+    data = _data(observation, variant, MIDDLE_STEPS)
+    for place in choices_of(variant.kind, "epsilon_at"):
+        if place is not variant.fixed["epsilon_at"]:
+            moved = dataclasses.replace(variant, fixed={**variant.fixed, "epsilon_at": place})
+            template = moved.template
+            seeds = [{**fitted.numbers, "epsilon": seed} for seed in RESEEDS]
+            ranked = rank_starts(template, seeds, data)
+            yield from _fit_from(observation, moved, ranked[0][1]) if ranked else ()
 
 
 def _rank_on_grids(observation: Observation, variants: Sequence[Variant]) -> Iterator[Candidate]:

@@ -6,9 +6,18 @@ from samestep.parity.identify.answer import identify
 from samestep.parity.identify.faint import faint, with_other_epsilons
 from samestep.parity.identify.observe import Observation
 from samestep.parity.measure.rule_run import run_rule
-from samestep.parity.tests.support.boxes import BOX, blind
+from samestep.parity.tests.support.boxes import BOX, assert_is, blind
 from samestep.parity.tests.support.require import LEFT_OUT
-from samestep.reference import Adafactor, Adam, Decay, Epsilon, Muon, Rule, ScheduleFree
+from samestep.reference import (
+    Adafactor,
+    Adam,
+    Decay,
+    Epsilon,
+    Muon,
+    RMSprop,
+    Rule,
+    ScheduleFree,
+)
 
 FLOOR = Epsilon.FLOOR
 
@@ -60,11 +69,22 @@ def test_rules_whose_elements_show_their_epsilon_need_no_such_trial() -> None:
             lr=0.1, epsilon1=1.14e-12, epsilon1_at=FLOOR, beta2_decay=-0.5, relative_step=False
         ),
         ScheduleFree(lr=0.188, weight_decay=0.01, beta1=0.889, epsilon=1e-5, warmup=68.8),
+        RMSprop(
+            lr=1.0,
+            weight_decay=0.00016,
+            decay=Decay.DECOUPLED,
+            epsilon_at=Epsilon.INSIDE,
+            momentum=0.99592,
+            initial_mean_square=0.0658,
+        ),
     ],
     ids=str,
 )
 def test_numbers_that_the_probes_do_not_show_are_named(rule: Rule, full: bool) -> None:
-    """A floor below all gradients of a tensor; a warm-up that outlasts the probes."""
+    """A floor below all gradients of a tensor; a warm-up that outlasts the probes.
+
+    The place of an epsilon far below a mean square.
+    """
     if not full and isinstance(rule, Adafactor):
         pytest.skip(LEFT_OUT)
-    assert identify(BOX, blind(rule), long=True, kinds=(type(rule),)).rule == rule
+    assert_is(identify(BOX, blind(rule), long=True, kinds=(type(rule),)), rule)
