@@ -123,13 +123,17 @@ def warn_of_layout(rule: Rule, groups: Sequence[Mapping[str, Any]]) -> None:
     """Warn, for the first convolution that Keras' Adafactor sees otherwise, with both shapes.
 
     Keras and the paper add epsilon1 to squares, PyTorch takes it as a floor: by that the rule is
-    known to be Keras' kind.
+    known to be Keras' kind. A tensor of four or five dimensions counts as a convolution's, one of
+    three if its name is that of a weight.
     """
     if not isinstance(rule, Adafactor) or rule.epsilon1_at is not Epsilon.INSIDE:
         return
     shapes: list[tuple[int, ...]] = []
     for group in groups:
-        shapes.extend(tuple(x.shape) for x in group["params"] if x.ndim in frames.TO_PYTORCH)
+        names = group.get("param_names") or [""] * len(group["params"])
+        for name, x in zip(names, group["params"], strict=True):
+            if x.ndim in (4, 5) or (x.ndim == 3 and name.rpartition(".")[2] == "weight"):
+                shapes.append(tuple(x.shape))
     if not shapes:
         return
     here = shapes[0]

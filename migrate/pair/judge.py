@@ -26,6 +26,7 @@ from .stages import Runs, names_of
 from .steppers import RuleStepper, Stepper
 
 NOTHING = "nothing"
+OF_LAYERS = ("forward", "loss", "gradient of the output", "backward", "parameter gradients")
 HEADS = ("softmax", "log_softmax", "sigmoid")  # activations that a loss may contain
 
 
@@ -399,10 +400,10 @@ class Judge:
 
         Two layers may stand in another order, or do together what one does on the other side. Then
         the step from the same weights, with nothing put in, has the same outputs, loss, gradients
-        and buffers.
+        and buffers. If the first step has not, later ones are not looked at.
         """
-        own = [each for each in judgement.different if each.step == runs.number + 1]
-        if not own or any(each.stage not in ("forward", "backward") for each in own):
+        own = [each for each in judgement.different if each.stage in OF_LAYERS]
+        if not own or any(each.step <= runs.number for each in own):
             return
         self.side.load(self.loaded(runs.number))
         self.side.mask_layout = self._mask_layout(runs.a)
