@@ -44,7 +44,7 @@ def _loaded(data: bytes, label: str) -> Any:
         raise Refused(
             "files of PyTorch need PyTorch, which is not installed; pip install 'samestep[pytorch]'"
         ) from error
-    _check_zip(data, label)
+    data = _checked(data, label)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -63,10 +63,16 @@ def _loaded(data: bytes, label: str) -> Any:
         raise Refused(f"{label} must be a whole file of torch.save: {kind}: {error}") from None
 
 
-def _check_zip(data: bytes, label: str) -> None:
-    """Refused if checksums are wrong, or if it would unpack to much more than it is."""
+def _checked(data: bytes, label: str) -> bytes:
+    """The zip made anew of its members, whose checksums hold; a file that is none as it is.
+
+    torch finds members by other numbers than those that checksums cover: a flipped bit in the
+    directory made it read other bytes. Refused if a checksum is wrong, or if it would unpack to
+    much more than it is.
+    """
     if not data.startswith(b"PK"):
-        return
+        return data
+    anew = io.BytesIO()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(member.file_size for member in archive.infolist())
@@ -78,14 +84,20 @@ def _check_zip(data: bytes, label: str) -> None:
                         f"{label}: {shown(member.filename)} must be stored as it is, as torch.save "
                         "does; the file is compressed or damaged"
                     )
-            damaged = archive.testzip()
+            names = [member.filename for member in archive.infolist()]
+            if len(set(names)) != len(names):
+                raise Refused(f"{label} must have each of its members once")
+            with zipfile.ZipFile(anew, "w") as copy:
+                for name in names:
+                    copy.writestr(zipfile.ZipInfo(name), archive.read(name))
     except Refused:
         raise
+    except zipfile.BadZipFile as error:
+        raise Refused(f"{label} is damaged: {shown(str(error))}") from None
     except Exception as error:
         kind = type(error).__name__
         raise Refused(f"{label} must be a whole zip: {kind}: {error}") from None
-    if damaged:
-        raise Refused(f"{label} is damaged: {shown(damaged)} has another checksum than it says")
+    return anew.getvalue()
 
 
 def _saved(content: Any, size: int, call: str) -> Saved:
