@@ -60,6 +60,9 @@ class Reader:
             self.visited.add(place)
             if isinstance(item, h5py.Group):
                 self._walk(item, f"{path}{key}/", depth + 1)
+            elif not isinstance(item, h5py.Dataset):
+                kind = type(item).__name__
+                raise Refused(f"{self.label}: {shown(path + key)} must be an array, got a {kind}")
             else:
                 self.arrays[path + key] = self._array(item, path + key)
 
