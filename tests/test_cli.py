@@ -567,8 +567,8 @@ def test_natives_and_hostile_gradients_write_what_the_report_reads(tmp_path: Pat
 
 
 COMMANDS = [  # in the order in which they are listed
-    "report", "page", "compare", "identify", "pair", "record", "translate", "rules", "deviations",
-    "train", "bench", "natives", "hostile", "reproduce", "golden",
+    "report", "page", "compare", "identify", "pair", "record", "inspect", "resume", "translate",
+    "rules", "deviations", "train", "bench", "natives", "hostile", "reproduce", "golden",
 ]  # fmt: skip
 
 
