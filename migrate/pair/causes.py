@@ -14,7 +14,7 @@ import numpy as np
 
 from samestep.reference import Rule
 
-from . import named_losses, words
+from . import named_losses, optimizer_text
 from .batches import batch_of_other
 from .direction import Direction
 from .exchange import Exchange, applied
@@ -513,13 +513,13 @@ def _rules_between(
         return f"{in_keras} in Keras and {in_pytorch} in PyTorch"
 
     if mine.clipping != theirs.clipping:
-        of_a, of_b = (words.of_clipping(each.clipping) for each in (theirs, mine))
+        of_a, of_b = (optimizer_text.of_clipping(each.clipping) for each in (theirs, mine))
         text = f"clipping is {in_words(of_a, of_b)}"
         yield text, lambda: RuleStepper(mine.rule, theirs.clipping, mine.schedule)
     if mine.schedule != theirs.schedule:
         text = f"the schedule is {in_words(theirs.schedule, mine.schedule)}"
         yield text, lambda: RuleStepper(mine.rule, mine.clipping, theirs.schedule)
-    advice = words.remedy(*way.sides(theirs.rule, mine.rule))
+    advice = optimizer_text.remedy(*way.sides(theirs.rule, mine.rule))
     if type(mine.rule) is not type(theirs.rule):
         text = f"the rule is {in_words(repr(theirs.rule), repr(mine.rule))}: {advice}"
         yield text, lambda: RuleStepper(theirs.rule, mine.clipping, mine.schedule)
@@ -528,14 +528,16 @@ def _rules_between(
     for name in differing:
         ours = getattr(theirs.rule, name)
         changed = mine.rule.replace(**{name: ours})
-        both = in_words(words.of_value(ours), words.of_value(getattr(mine.rule, name)))
+        both = in_words(
+            optimizer_text.of_value(ours), optimizer_text.of_value(getattr(mine.rule, name))
+        )
         text = f"{name} is {both}: {advice}"
         yield text, _rule_maker(changed, mine)
     if len(differing) > 1:
         texts = []
         for name in differing:
             p, k = way.sides(getattr(theirs.rule, name), getattr(mine.rule, name))
-            texts.append(f"{name} {words.of_value(k)} / {words.of_value(p)}")
+            texts.append(f"{name} {optimizer_text.of_value(k)} / {optimizer_text.of_value(p)}")
         fields = ", ".join(texts)
         text = f"the optimizers differ in several fields (Keras / PyTorch), {fields}: {advice}"
         yield text, lambda: RuleStepper(theirs.rule, mine.clipping, mine.schedule)

@@ -1,3 +1,0 @@
-"""What samestep answers wrongly today, with the reason in one sentence."""
-
-MISSED: dict[str, str] = {}
