@@ -88,7 +88,7 @@ REPORT = ["report", "--rules", "SGD", "--steps", "1", *PARTS]  # short, if a tes
             ["natives", "--call", "pytorch:Adm()"],
             "torch.optim has no optimizer 'Adm' here; did you",
         ),
-        (["translate", "keras:Adam()"], "translate must be given a call and --to"),
+        (["translate"], "translate must be given a call"),
         (["translate", "--matrix", "Adamm"], "--matrix is of all rules or of one of SGD, ASGD"),
         (
             ["translate", "Adam", "--to", "keras"],
@@ -424,6 +424,23 @@ def test_what_cannot_be_translated_is_explained() -> None:
     )
     assert "Instead: samestep.frameworks.pytorch.Optimizer(params, Adam(" in ended.stderr
     assert (ended.returncode, ended.stdout) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("call", "target"), [("pytorch:SGD()", "keras:SGD("), ("optax:sgd(0.1)", "pytorch:SGD(")]
+)
+def test_the_target_is_the_other_framework_unless_it_is_given(call: str, target: str) -> None:
+    ended = samestep("translate", call)
+    assert ended.stdout.startswith(target), ended.stderr
+    assert ended.returncode == 0
+
+
+def test_each_alternative_has_a_line() -> None:
+    ended = samestep("translate", "torch.optim.Adam(net.parameters())")
+    starts = [line.split(":")[0] for line in ended.stderr.splitlines()]
+    reason, *alternatives = starts
+    assert reason.endswith(" in keras.optimizers")
+    assert alternatives == ["  How far the nearest call is", "  Instead", "  or"]
 
 
 def test_a_line_of_a_script_is_translated() -> None:

@@ -58,6 +58,14 @@ class Inexpressible(ValueError):
         return "; or ".join(str(remedy) for remedy in self.remedies)
 
     @property
+    def paragraph(self) -> str:
+        """The message with a line for the distance and one for each remedy."""
+        distance = [f"How far the nearest call is: {self.size}."] if self.size else []
+        first, *further = (str(remedy) for remedy in self.remedies)
+        remedies = [f"Instead: {first}", *(f"or: {remedy}" for remedy in further)]
+        return "\n  ".join([f"{self.what}: {self.why}.", *distance, *remedies])
+
+    @property
     def each_step(self) -> str:
         """The code that alone makes a call exact; empty if no remedy is of this kind."""
         alone = [remedy for remedy in self.remedies if not (remedy.beside or remedy.condition)]

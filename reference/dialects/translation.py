@@ -39,8 +39,9 @@ class Parts(NamedTuple):
 class Translation(NamedTuple):
     """A call in another dialect.
 
-    ``lines`` are the call and the code beside it. ``refusals`` say what the dialect cannot express;
-    with one, the lines are what comes nearest. ``assumptions`` are about variables.
+    ``lines`` are the call and the code beside it. ``refusals`` say what the dialect cannot express,
+    with a line for each remedy; with one, the lines are what comes nearest. ``assumptions`` are
+    about variables.
     """
 
     lines: tuple[str, ...]
@@ -127,7 +128,7 @@ def _translated(call: PastedCall, target: Dialect) -> Translation:
     try:
         spelled: Call | None = target.spell(rule)
     except Inexpressible as refusal:
-        refusals.append(str(refusal))
+        refusals.append(refusal.paragraph)
         spelled = _nearest(target, rule, refusal) if any(call_parts) else None
     if spelled and call_parts.schedule and spelled.condition == CONSTANT:
         refusals.append(_only_at_a_constant_rate(rule, target))
@@ -156,7 +157,7 @@ def _inside_call(present: dict[str, Any], target: Dialect, refusals: list[str]) 
         try:
             inside.update(in_keras.arguments(target.name, name, part))
         except Inexpressible as refusal:
-            refusals.append(str(refusal))
+            refusals.append(refusal.paragraph)
     return inside
 
 
@@ -172,7 +173,7 @@ def _only_at_a_constant_rate(rule: Any, target: Dialect) -> str:
     what = f"{rule!r} under a schedule in {target.prefix}"
     why = f"the call means the rule only {CONSTANT}"
     ours = target.ours.format(rule=repr(rule))
-    return str(Inexpressible(what, why, ours))
+    return Inexpressible(what, why, ours).paragraph
 
 
 def _nearest(target: Dialect, rule: Any, refusal: Inexpressible) -> Call | None:

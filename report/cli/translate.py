@@ -14,7 +14,11 @@ def translate(
         str, typer.Argument(help='a call in one dialect, like "keras:Adam(learning_rate=0.001)"')
     ] = "",
     to: Annotated[
-        str, typer.Option(help=f"the dialect to write it in: {', '.join(dialects.DIALECTS)}")
+        str,
+        typer.Option(
+            help=f"the dialect to write it in: {', '.join(dialects.DIALECTS)}; keras for a call of "
+            "PyTorch and pytorch for all others, unless it is given"
+        ),
     ] = "",
     let: Let = None,
     matrix: Annotated[
@@ -28,14 +32,12 @@ def translate(
     with mistakes():
         if matrix:
             return _print_matrix(call)
-        if not call or not to:
-            raise ValueError(
-                'translate must be given a call and --to, like "keras:Adam()" --to pytorch; '
-                "or --matrix"
-            )
+        if not call:
+            raise ValueError('translate must be given a call, like "keras:Adam()", or --matrix')
         (filled,) = dialects.fill([call], let or ())
         pasted = dialects.read_call(filled)
-        translation = dialects.translate(pasted, dialects.find(to))
+        target = to or ("keras" if pasted.dialect == "pytorch" else "pytorch")
+        translation = dialects.translate(pasted, dialects.find(target))
     print_assumptions([*pasted.assumptions, *translation.assumptions])
     for line in translation.lines:
         typer.echo(line)
